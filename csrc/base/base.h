@@ -1,0 +1,56 @@
+/* What everything above stands on: arena, random numbers, threads, matrix products. */
+#ifndef ADM_BASE_H
+#define ADM_BASE_H
+
+#include "admin/status.h"
+#include "admin/system.h"
+
+#define ADM_ALIGN 64 /* bytes: a cache line, and one AVX-512 register */
+
+/* ---- memory.c: aligned buffers, and an arena that grows and is reused ---- */
+
+/* Zeroed, aligned, on huge pages where they are to be had; NULL if there is no memory. */
+void *adm_alloc(size_t bytes);
+void adm_release(void *memory, size_t bytes);
+
+/* A plan is laid out twice by the same function: once to measure (base NULL), once to hand out. */
+typedef struct adm_arena {
+    char *base;
+    size_t capacity; /* bytes allocated */
+    size_t used;
+} adm_arena;
+
+adm_real *adm_arena_real(adm_arena *arena, int64_t count);
+double *adm_arena_double(adm_arena *arena, int64_t count);
+int64_t *adm_arena_int64(adm_arena *arena, int64_t count);
+/* Makes room for bytes; contents are lost when it grows. */
+adm_status adm_arena_reserve(adm_arena *arena, size_t bytes, adm_error *error);
+void adm_arena_free(adm_arena *arena);
+
+/* ---- random.c: numbers from a counter, no state ---- */
+
+uint64_t adm_random_mix(uint64_t x);
+/* A key for one stream: (seed, step, site). */
+uint64_t adm_random_key(uint64_t seed, uint64_t step, uint64_t site);
+/* Element index of the stream: uniform in [0, 1), 53 bits. */
+double adm_random_uniform(uint64_t key, uint64_t index);
+/* Element index of the stream: standard normal. */
+double adm_random_normal(uint64_t key, uint64_t index);
+
+/* ---- parallel.c: the one thread pool ---- */
+
+typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
+/* Runs fn(context, task, thread) for task in [0, count), each once, on up to `threads` threads. Which thread
+   takes which task is open: a task's result must depend on its number alone. */
+void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
+
+/* ---- blas.c: the one place that knows the BLAS library ---- */
+
+/* C [m, n] = op(A) op(B) * alpha + C * beta, row major; op transposes where the flag says so. */
+void adm_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,
+              const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
+              int64_t ldc);
+/* Once per process, before the first product: the library's own threads off. */
+void adm_blas_setup(void);
+
+#endif

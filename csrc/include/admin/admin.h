@@ -1,0 +1,12 @@
+/* The whole public C API. */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include "admin/config.h"
+#include "admin/model.h"
+#include "admin/optim.h"
+#include "admin/status.h"
+#include "admin/system.h"
+#include "admin/types.h"
+
+#endif

@@ -1,0 +1,107 @@
+/* What a Transformer is: its sizes, and for every sub-layer the fields of the one residual formula
+
+     h   = s * Npre(x)
+     a   = f(h)                                      f: attention or feed-forward, dropout on a
+     y   = omega (.) r + alpha (.) Nbranch(a) + kappa * x_layer      r = x or Npre(x)
+     out = Npost(y)
+
+   The core knows no scheme by name: Post-LN, Pre-LN, Admin and all others are values of these. */
+#ifndef ADMIN_CONFIG_H
+#define ADMIN_CONFIG_H
+
+#include "admin/status.h"
+
+typedef enum adm_norm_kind {
+    ADM_NORM_NONE = 0,
+    ADM_NORM_LAYER, /* gamma (x - mean) / sqrt(var + eps) + nu */
+    ADM_NORM_RMS,   /* gamma x / sqrt(mean(x^2) + eps) */
+    ADM_NORM_DYT    /* gamma tanh(scale x) + nu */
+} adm_norm_kind;
+
+typedef enum adm_scale_kind { ADM_SCALE_NONE = 0, ADM_SCALE_SCALAR, ADM_SCALE_VECTOR } adm_scale_kind;
+
+typedef enum adm_branch_kind {
+    ADM_BRANCH_SELF_ATTENTION = 0,
+    ADM_BRANCH_CROSS_ATTENTION,
+    ADM_BRANCH_FEED_FORWARD
+} adm_branch_kind;
+
+typedef enum adm_activation { ADM_ACTIVATION_RELU = 0, ADM_ACTIVATION_GELU } adm_activation;
+
+typedef enum adm_positions { ADM_POSITIONS_SINUSOIDAL = 0, ADM_POSITIONS_LEARNED } adm_positions;
+
+/* Which of the source, target and output embedding matrices are one. */
+typedef enum adm_share {
+    ADM_SHARE_NONE = 0, /* three matrices */
+    ADM_SHARE_DECODER,  /* target = output */
+    ADM_SHARE_INPUTS,   /* source = target */
+    ADM_SHARE_ALL       /* source = target = output */
+} adm_share;
+
+typedef enum adm_init_kind {
+    ADM_INIT_XAVIER_UNIFORM = 0,
+    ADM_INIT_XAVIER_NORMAL,
+    ADM_INIT_LOOKS_LINEAR /* Xavier uniform, with fc1 = [W; -W] and fc2 = [U, -U] */
+} adm_init_kind;
+
+/* omega or alpha of one sub-layer. */
+typedef struct adm_scale {
+    adm_scale_kind kind;
+    bool trained;
+    bool shared;  /* one parameter for all sub-layers of the layer */
+    double value; /* at initialisation */
+} adm_scale;
+
+/* Factors on the standard deviation of the initial weights. */
+typedef struct adm_gains {
+    double q, k, v, out, fc1, fc2;
+} adm_gains;
+
+typedef struct adm_sublayer_config {
+    adm_norm_kind norm_pre, norm_branch, norm_post;
+    adm_norm_kind norm_inner;  /* inside the branch: before out, before fc2 */
+    bool residual_normed;      /* r = Npre(x) instead of x */
+    bool profiled;             /* omega is set by profiling */
+    double input_scale;        /* s */
+    double kappa;
+    adm_scale omega, alpha;
+    adm_init_kind init;
+    bool qkv_fused_init;       /* q, k, v drawn as one [3D, D] matrix */
+    adm_gains gains;
+} adm_sublayer_config;
+
+/* A stack has layers * per_layer sub-layers: self-attention, (cross-attention,) feed-forward. */
+typedef struct adm_stack_config {
+    int64_t layers; /* 0: the stack is absent */
+    bool causal;
+    bool cross;
+    adm_norm_kind norm_final;
+    adm_scale_kind input_scale; /* scale of the stack's input, a parameter; from folding omega */
+    double embedding_gain;
+    adm_sublayer_config *sublayers; /* [R] */
+} adm_stack_config;
+
+typedef struct adm_config {
+    int64_t vocab_size; /* V; 0: no embeddings and no output, the stacks read hidden states */
+    int64_t d_model;    /* D */
+    int64_t heads;      /* H, divides D */
+    int64_t d_ff;       /* F */
+    int64_t max_length; /* of a sequence that the model reads */
+    adm_activation activation;
+    adm_positions positions;
+    adm_share share_embeddings;
+    double dropout;            /* on embeddings and on the output of every branch */
+    double attention_dropout;  /* on the attention probabilities */
+    double activation_dropout; /* after the activation */
+    double norm_eps;
+    adm_stack_config encoder, decoder;
+} adm_config;
+
+int64_t adm_stack_per_layer(const adm_stack_config *stack);
+int64_t adm_stack_num_sublayers(const adm_stack_config *stack);
+adm_branch_kind adm_stack_branch(const adm_stack_config *stack, int64_t sublayer);
+
+/* ADM_OK, or the first field that is out of range. */
+adm_status adm_config_check(const adm_config *config, adm_error *error);
+
+#endif

@@ -1,0 +1,169 @@
+/* A Transformer: its one table of parameters, its forward and backward pass, its profile. */
+#ifndef ADMIN_MODEL_H
+#define ADMIN_MODEL_H
+
+#include "admin/config.h"
+
+typedef struct adm_model adm_model;
+
+#define ADM_NAME_LENGTH 64
+
+/* How a parameter is drawn at first, and what analyses group it by. */
+typedef enum adm_param_kind {
+    ADM_PARAM_WEIGHT_Q = 0,
+    ADM_PARAM_WEIGHT_K,
+    ADM_PARAM_WEIGHT_V,
+    ADM_PARAM_WEIGHT_OUT,
+    ADM_PARAM_WEIGHT_FC1,
+    ADM_PARAM_WEIGHT_FC2,
+    ADM_PARAM_BIAS,
+    ADM_PARAM_GAMMA,
+    ADM_PARAM_NU,
+    ADM_PARAM_DYT_SCALE,
+    ADM_PARAM_OMEGA,
+    ADM_PARAM_ALPHA,
+    ADM_PARAM_INPUT_SCALE,
+    ADM_PARAM_EMBEDDING,
+    ADM_PARAM_POSITIONS
+} adm_param_kind;
+
+typedef struct adm_param {
+    char name[ADM_NAME_LENGTH]; /* such as encoder.3.self_attn.q.weight */
+    adm_param_kind kind;
+    int ndim;         /* 1 or 2 */
+    int64_t shape[2]; /* shape[1] is 1 where ndim is 1 */
+    int64_t size;     /* elements */
+    int64_t offset;   /* of its first element in the flat buffers */
+    bool trained;
+    int stack;        /* 0 encoder, 1 decoder, -1 neither */
+    int64_t sublayer; /* in its stack, -1: none */
+} adm_param;
+
+/* Trained parameters come first: the optimisers work on [0, trained_length) of the flat buffers.
+   Gaps left by alignment hold zeros. */
+typedef struct adm_param_table {
+    int64_t count;
+    adm_param *items;       /* [count] */
+    int64_t length;         /* of a flat buffer, elements */
+    int64_t trained_length; /* of its trained part */
+    int64_t num_parameters; /* trained elements, without gaps */
+} adm_param_table;
+
+/* Packed sequences: sequence b is tokens[offsets[b] .. offsets[b + 1]). */
+typedef struct adm_sequences {
+    const int32_t *tokens;  /* [M] */
+    const int64_t *offsets; /* [B + 1] */
+    int64_t count;          /* B */
+} adm_sequences;
+
+typedef struct adm_batch {
+    adm_sequences source;
+    adm_sequences target; /* encoder-decoder only; else count is 0 */
+} adm_batch;
+
+typedef struct adm_run {
+    bool training;   /* dropout on */
+    uint64_t seed;   /* of dropout */
+    uint64_t step;   /* of dropout */
+    int threads;     /* >= 1 */
+    double label_smoothing;
+    bool accumulate; /* add to the gradients instead of replacing them */
+    double scale;    /* factor on the loss whose gradient is taken, 1 usually */
+    bool observe;    /* fill the observations */
+} adm_run;
+
+typedef struct adm_loss {
+    double loss; /* label-smoothed cross-entropy, nats, mean over target tokens */
+    double nll;  /* without smoothing */
+    int64_t num_tokens;
+} adm_loss;
+
+/* Statistics of one stack at its last observed pass. */
+typedef struct adm_observation {
+    int64_t num_sublayers;    /* R */
+    const double *var_input;  /* [R] Var(x_{i-1}) over tokens and features */
+    const double *var_branch; /* [R] Var(a_i) */
+    const double *grad_norm;  /* [R + 1] |dL/dx_i|, Frobenius; 0 until a backward pass */
+} adm_observation;
+
+typedef enum adm_profile_method { ADM_PROFILE_CLINIC = 0, ADM_PROFILE_PAPER } adm_profile_method;
+
+adm_status adm_model_create(const adm_config *config, adm_model **model, adm_error *error);
+void adm_model_free(adm_model *model);
+
+const adm_config *adm_model_config(const adm_model *model);
+const adm_param_table *adm_model_params(const adm_model *model);
+/* Index of the parameter of that name, -1 if there is none. */
+int64_t adm_model_find_param(const adm_model *model, const char *name);
+/* Offset in the flat buffers of omega of a sub-layer; -1 if it has none. */
+int64_t adm_model_omega_offset(const adm_model *model, int stack, int64_t sublayer);
+adm_real *adm_model_weights(adm_model *model); /* [length] */
+/* NULL until adm_model_need_gradients. */
+adm_real *adm_model_gradients(adm_model *model); /* [length] */
+adm_status adm_model_need_gradients(adm_model *model, adm_error *error);
+
+/* Draws all weights anew from seed (init/weights.c). */
+void adm_model_init_weights(adm_model *model, uint64_t seed, int threads);
+
+/* ADM_OK, or which token, length or offset the model cannot read. */
+adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch, adm_error *error);
+
+/* Tokens that the output has rows for: those of the decoder's input, or of the source for an encoder. */
+int64_t adm_model_num_outputs(const adm_model *model, const adm_batch *batch);
+
+/* out: logits [M_target, V]; for an encoder hidden states [M_source, D]. */
+adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_real *out,
+                             adm_error *error);
+adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_run *run, adm_loss *loss,
+                          adm_error *error);
+/* Forward and backward; fills the gradients. */
+adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_loss *loss,
+                              adm_error *error);
+
+/* The stacks alone (vocab_size 0). Exactly one stack exists. The forward pass keeps what its backward pass
+   reads, so x, memory and their offsets are copied. */
+typedef struct adm_hidden {
+    const adm_real *x;      /* [M, D] */
+    const int64_t *offsets; /* [B + 1] */
+    int64_t count;          /* B */
+    const adm_real *memory; /* [M_memory, D], decoder with cross-attention only */
+    const int64_t *memory_offsets; /* [B + 1] */
+} adm_hidden;
+adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                    adm_real *out, /* [M, D] */
+                                    adm_error *error);
+/* Of the last adm_model_forward_hidden. */
+adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, /* [M, D] */
+                                     const adm_run *run, adm_real *dx,       /* [M, D] */
+                                     adm_real *dmemory,                      /* [M_memory, D] or NULL */
+                                     adm_error *error);
+
+/* One forward pass. Sub-layers that are `profiled` get their omega on the way (clinic) or afterwards (paper);
+   with apply false the weights are left as they were. omega [R] of each stack is what the method gives (for
+   other sub-layers the mean of what they have); var_input, var_branch [R]. */
+typedef struct adm_profile {
+    double *omega, *var_input, *var_branch; /* [R] each, the caller's */
+} adm_profile;
+adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
+                             adm_profile_method method, bool apply, adm_profile *encoder, adm_profile *decoder,
+                             adm_error *error);
+adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                    adm_profile_method method, bool apply, adm_profile *profile,
+                                    adm_error *error);
+
+/* stack 0 encoder, 1 decoder. */
+adm_observation adm_model_observation(const adm_model *model, int stack);
+typedef enum adm_activation_site { ADM_SITE_OUTPUT = 0, ADM_SITE_BRANCH } adm_activation_site;
+/* Copy of x_index (site output, index 0..R) or a_index (site branch, index 1..R), [M, D], of the last
+   observed forward pass. */
+adm_status adm_model_activation(const adm_model *model, int stack, int64_t index, adm_activation_site site,
+                                adm_real *out, adm_error *error);
+int64_t adm_model_activation_rows(const adm_model *model, int stack);
+
+/* Bytes held: parameters, gradients, activations. */
+typedef struct adm_memory {
+    size_t weights, gradients, activations;
+} adm_memory;
+adm_memory adm_model_memory(const adm_model *model);
+
+#endif

@@ -1,0 +1,45 @@
+/* Optimisers over the flat buffers of a model, and the norms that training watches. */
+#ifndef ADMIN_OPTIM_H
+#define ADMIN_OPTIM_H
+
+#include "admin/model.h"
+
+typedef enum adm_optim_kind {
+    ADM_OPTIM_SGD = 0, /* momentum, Nesterov; weight decay as L2 */
+    ADM_OPTIM_ADAM,    /* weight decay as L2 */
+    ADM_OPTIM_ADAMW,   /* decoupled weight decay */
+    ADM_OPTIM_RADAM,   /* no update while the variance is intractable; decoupled weight decay */
+    ADM_OPTIM_NOVOGRAD /* second moment per tensor; weight decay on the normalised gradient */
+} adm_optim_kind;
+
+typedef struct adm_optim_config {
+    adm_optim_kind kind;
+    double beta1, beta2; /* SGD: beta1 is the momentum */
+    double eps;
+    double weight_decay;
+    bool nesterov;
+} adm_optim_config;
+
+typedef struct adm_optim_state {
+    int64_t step;  /* updates made */
+    adm_real *m;   /* [trained_length]; SGD without momentum: NULL */
+    adm_real *v;   /* [trained_length]; SGD: NULL; NovoGrad: [count of parameters] */
+} adm_optim_state;
+
+/* How many elements m and v need for a model (0: none). */
+int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *params);
+int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *params);
+
+/* One update of weights from gradients * grad_scale, step number state->step + 1. If update_norm is not NULL it
+   gets the Euclidean norm of the change of the weights. */
+void adm_optim_step(const adm_optim_config *config, const adm_param_table *params, adm_real *weights,
+                    const adm_real *gradients, double grad_scale, double lr, adm_optim_state *state,
+                    double *update_norm, int threads);
+
+/* Euclidean norm of x [n], summed in double in an order that does not depend on threads. */
+double adm_norm2(const adm_real *x, int64_t n, int threads);
+
+/* Index of the first parameter (in the table's order) with an element that is not finite, -1 if there is none. */
+int64_t adm_find_nonfinite(const adm_param_table *params, const adm_real *values);
+
+#endif

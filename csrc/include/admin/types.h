@@ -1,0 +1,17 @@
+/* The one real type of the core: the same source is built twice, once for each precision. */
+#ifndef ADMIN_TYPES_H
+#define ADMIN_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef ADM_DOUBLE
+typedef double adm_real;
+#define ADM_DTYPE_NAME "float64"
+#else
+typedef float adm_real;
+#define ADM_DTYPE_NAME "float32"
+#endif
+
+#endif
