@@ -1,0 +1,39 @@
+/* The one place that knows the BLAS library. It is a private copy of OpenBLAS whose symbols carry a prefix,
+   or the system's without one. */
+#include "base/base.h"
+
+#include <cblas.h>
+
+#define JOIN_NAMES(a, b) a##b
+#define JOIN(a, b) JOIN_NAMES(a, b)
+#ifdef ADM_BLAS_PREFIX
+#define BLAS(name) JOIN(ADM_BLAS_PREFIX, name)
+#else
+#define BLAS(name) name
+#endif
+
+#ifdef ADM_DOUBLE
+#define GEMM BLAS(cblas_dgemm)
+#else
+#define GEMM BLAS(cblas_sgemm)
+#endif
+
+void adm_blas_setup(void)
+{
+    BLAS(openblas_set_num_threads)(1);
+}
+
+const char *adm_system_blas(void)
+{
+    return BLAS(openblas_get_config)();
+}
+
+void adm_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,
+              const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
+              int64_t ldc)
+{
+    if (m == 0 || n == 0)
+        return;
+    GEMM(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+         (blasint)m, (blasint)n, (blasint)k, alpha, a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+}

@@ -1,0 +1,80 @@
+/* Aligned buffers straight from the system: large, zeroed lazily by the kernel, on huge pages where it has
+   them. Page faults on small pages cost more than the arithmetic of a small model. */
+#define _GNU_SOURCE
+#include "base/base.h"
+
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+static size_t round_up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+static size_t mapped_size(size_t bytes)
+{
+    return round_up(bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : 4096);
+}
+
+void *adm_alloc(size_t bytes)
+{
+    if (bytes == 0)
+        bytes = 1;
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    const size_t size = mapped_size(bytes);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (size >= HUGE_PAGE)
+        (void)madvise(memory, size, MADV_HUGEPAGE); /* advice: refusal costs speed only */
+    return memory;
+}
+
+void adm_release(void *memory, size_t bytes)
+{
+    if (memory != NULL)
+        munmap(memory, mapped_size(bytes == 0 ? 1 : bytes));
+}
+
+static void *arena_take(adm_arena *arena, int64_t count, size_t size)
+{
+    const size_t start = arena->used;
+    arena->used = round_up(start + (size_t)count * size, ADM_ALIGN);
+    return arena->base == NULL ? NULL : arena->base + start;
+}
+
+adm_real *adm_arena_real(adm_arena *arena, int64_t count)
+{
+    return arena_take(arena, count, sizeof(adm_real));
+}
+
+double *adm_arena_double(adm_arena *arena, int64_t count)
+{
+    return arena_take(arena, count, sizeof(double));
+}
+
+int64_t *adm_arena_int64(adm_arena *arena, int64_t count)
+{
+    return arena_take(arena, count, sizeof(int64_t));
+}
+
+adm_status adm_arena_reserve(adm_arena *arena, size_t bytes, adm_error *error)
+{
+    if (bytes <= arena->capacity)
+        return ADM_OK;
+    char *base = adm_alloc(bytes);
+    if (base == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of activations", bytes);
+    adm_release(arena->base, arena->capacity);
+    arena->base = base;
+    arena->capacity = bytes;
+    return ADM_OK;
+}
+
+void adm_arena_free(adm_arena *arena)
+{
+    adm_release(arena->base, arena->capacity);
+    *arena = (adm_arena){0};
+}

@@ -1,0 +1,21 @@
+#define _GNU_SOURCE
+#include "base/base.h"
+
+#include <omp.h>
+
+void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
+{
+    if (threads <= 1 || count <= 1) {
+        for (int64_t task = 0; task < count; task++)
+            fn(context, task, 0);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t task = 0; task < count; task++)
+        fn(context, task, omp_get_thread_num());
+}
+
+int adm_system_num_procs(void)
+{
+    return omp_get_num_procs();
+}

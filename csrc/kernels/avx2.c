@@ -1,0 +1,9 @@
+/* The kernels for processors with AVX2 and FMA: the same source, other instructions. */
+#ifdef __x86_64__
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,prefer-vector-width=256")
+#define KERNELS_TABLE adm_kernels_avx2
+#define KERNELS_NAME "avx2"
+#include "kernels/table.inc"
+#pragma GCC pop_options
+#endif

@@ -1,0 +1,9 @@
+/* The kernels for processors with AVX-512: the same source, other instructions. */
+#ifdef __x86_64__
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
+#define KERNELS_TABLE adm_kernels_avx512
+#define KERNELS_NAME "avx512"
+#include "kernels/table.inc"
+#pragma GCC pop_options
+#endif

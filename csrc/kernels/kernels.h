@@ -1,0 +1,100 @@
+/* The table of row kernels. Each entry has one plain source (the *.inc files), compiled once for any processor and
+   again for AVX2 and AVX-512; the best table that the processor can run is chosen at run time.
+   All work on `rows` rows of n contiguous elements; row 0 of the call has the number `row0` in the batch, by which
+   the random numbers of dropout are keyed. */
+#ifndef ADM_KERNELS_H
+#define ADM_KERNELS_H
+
+#include "admin/config.h"
+
+/* Dropout keeps an element where the hash of (key, row, column) is at least threshold. */
+typedef struct adm_dropout {
+    uint64_t key;
+    uint32_t threshold; /* p 2^32; 0: dropout is off */
+    adm_real scale;     /* 1 / (1 - p) */
+} adm_dropout;
+
+adm_dropout adm_dropout_make(double p, bool training, uint64_t seed, uint64_t step, uint64_t site);
+
+/* One norm: parameters and saved statistics. */
+typedef struct adm_norm_args {
+    adm_norm_kind kind;
+    int64_t n;
+    adm_real eps;
+    const adm_real *gamma; /* [n] */
+    const adm_real *nu;    /* [n]; not RMSNorm */
+    const adm_real *scale; /* [1]; DyT only */
+} adm_norm_args;
+
+typedef struct adm_norm_grads {
+    adm_real *gamma; /* [n] */
+    adm_real *nu;    /* [n] */
+    adm_real *scale; /* [1] */
+} adm_norm_grads;
+
+#define ADM_SMALL_GEMM_B 4096 /* elements of B that small_gemm can turn */
+
+typedef struct adm_kernels {
+    const char *name;
+
+    /* x *= mask / (1 - p), in place */
+    void (*dropout)(adm_real *x, int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
+    /* x += bias */
+    void (*add_bias)(adm_real *x, const adm_real *bias, int64_t rows, int64_t n);
+    /* out[c] += sum over rows of x[., c] */
+    void (*add_column_sums)(const adm_real *x, adm_real *out, int64_t rows, int64_t n);
+    /* z += bias; h = dropout(activation(z)); z may be h for relu */
+    void (*activation_forward)(adm_activation activation, adm_real *z, const adm_real *bias, adm_real *h,
+                               int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
+    /* dh becomes dz; relu reads h (after dropout), gelu reads z */
+    void (*activation_backward)(adm_activation activation, adm_real *dh, const adm_real *z, const adm_real *h,
+                                int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
+
+    /* y = norm(x); saves mean and rstd [rows] */
+    void (*norm_forward)(const adm_norm_args *norm, const adm_real *x, adm_real *y, adm_real *mean,
+                         adm_real *rstd, int64_t rows);
+    /* dx = d norm(x) / dx . dy (dx may be dy); parameter gradients are added to */
+    void (*norm_backward)(const adm_norm_args *norm, const adm_real *dy, const adm_real *x, const adm_real *mean,
+                          const adm_real *rstd, adm_real *dx, const adm_norm_grads *grads, int64_t rows);
+
+    /* y = omega r + alpha b + kappa l; omega, alpha [n] or NULL for 1; l may be NULL; y may be b */
+    void (*residual_forward)(const adm_real *omega, const adm_real *r, const adm_real *alpha, const adm_real *b,
+                             adm_real kappa, const adm_real *l, adm_real *y, int64_t rows, int64_t n);
+    /* y = omega x (+ add, may be NULL); omega [n] or NULL for 1 */
+    void (*scale_add)(const adm_real *omega, const adm_real *x, const adm_real *add, adm_real *y, int64_t rows,
+                      int64_t n);
+    /* x += factor y */
+    void (*axpy)(adm_real factor, const adm_real *y, adm_real *x, int64_t count);
+    /* out[c] += sum over rows of x[., c] y[., c] */
+    void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *out, int64_t rows, int64_t n);
+
+    /* Scores to probabilities, in place, of query rows with `valid` keys each (causal: valid + row, at most n);
+       the rest become 0. s has leading dimension ld. lse [rows * stride]: log of the sum of exp(scale s). */
+    void (*softmax_forward)(adm_real *s, int64_t ld, int64_t rows, int64_t n, int64_t valid, bool causal,
+                            adm_real scale, adm_real *lse, int64_t stride);
+    /* s: scores, becomes dropped probabilities; dp: gradient of those, becomes that of the scores. */
+    void (*softmax_backward)(adm_real *s, adm_real *dp, int64_t ld, int64_t rows, int64_t n, int64_t valid,
+                             bool causal, adm_real scale, const adm_real *lse, int64_t stride, int64_t row0,
+                             int64_t row_stride, const adm_dropout *dropout);
+    /* Dropout on probabilities: row i has the number row0 + i row_stride. */
+    void (*softmax_dropout)(adm_real *s, int64_t ld, int64_t rows, int64_t n, int64_t row0, int64_t row_stride,
+                            const adm_dropout *dropout);
+
+    /* Label-smoothed cross-entropy of rows of logits [rows, n]; adds to *loss and *nll (double, row by row). With
+       factor not 0 the logits become factor * d loss / d logits. */
+    void (*cross_entropy)(adm_real *logits, const int32_t *labels, int64_t rows, int64_t n, double smoothing,
+                          adm_real factor, double *loss, double *nll);
+
+    /* *sum += sum of x, *sum2 += sum of x^2, in double */
+    void (*add_moments)(const adm_real *x, int64_t count, double *sum, double *sum2);
+
+    /* C [m, n] = op(A) op(B) + beta C for matrices too small for a BLAS call to pay: k n <= ADM_SMALL_GEMM_B */
+    void (*small_gemm)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const adm_real *a,
+                       int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c, int64_t ldc);
+} adm_kernels;
+
+/* The best table for this processor, or the one that the environment variable ADMIN_PY_KERNELS names if the
+   processor can run it. */
+const adm_kernels *adm_kernels_select(void);
+
+#endif
