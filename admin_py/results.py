@@ -1,0 +1,358 @@
+"""What every result has in common: frozen fields, metadata, exact JSON files, a table.
+
+A result is a frozen dataclass whose fields are NumPy arrays, numbers, strings, and mappings or tuples of
+these. Files are strict JSON: floats are written with all their digits and values that are not finite as
+strings, so that what is loaded equals what was saved, bit for bit. A file is written aside, flushed to the
+disk and renamed, so that a reader sees the old one or the new one whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Mapping
+from html import escape
+from importlib import metadata as importlib_metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+R = TypeVar("R", bound="Result")
+
+FORMAT = 1
+"""Version of the layout of the JSON files; raised when an old file can no longer be read as it stands."""
+
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def package_version(name: str) -> str:
+    """Version of an installed distribution, ``"not installed"`` if there is none.
+
+    Examples
+    --------
+    >>> package_version("no-such-distribution")
+    'not installed'
+    """
+    try:
+        return importlib_metadata.version(name)
+    except importlib_metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: Any) -> dict[str, Any]:
+    """Where a result comes from: seed, dtype, threads and the versions of what computed it.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Of the model or the study.
+    dtype : {"float32", "float64"}, optional
+        In which the core computed.
+    **more
+        Further entries, numbers or strings.
+
+    Returns
+    -------
+    dict
+        ``seed``, ``dtype``, ``threads``, ``versions`` (name -> version) and the further entries.
+
+    Examples
+    --------
+    >>> sorted(run_metadata(seed=1, dtype="float32"))
+    ['dtype', 'seed', 'threads', 'versions']
+    """
+    from admin_py.threads import get_num_threads
+
+    versions = {
+        "admin-py": package_version("admin-py"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    return {"seed": seed, "dtype": dtype, "threads": get_num_threads(), "versions": versions, **more}
+
+
+def write_aside(path: str | os.PathLike[str], data: str | bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    The data goes to a new file in the same folder, is flushed to the disk and takes the name in one step.
+    Missing folders are made.
+
+    Parameters
+    ----------
+    path : path
+        Of the file; one that is there is replaced.
+    data : str or bytes
+        Text is written as UTF-8.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; nothing is left behind, and an older file stays as it was.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    payload = data.encode("utf-8") if isinstance(data, str) else data
+    descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(aside, 0o666 & ~_umask())
+        os.replace(aside, target)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def encode(value: Any) -> Any:
+    """Value as what strict JSON can hold; `decode` is the way back.
+
+    Parameters
+    ----------
+    value : object
+        None, bool, int, float, str, NumPy scalar or array of numbers, mapping with str keys, list or tuple,
+        or a dataclass of these (written as a mapping).
+
+    Raises
+    ------
+    TypeError
+        If there is no JSON for it.
+
+    Examples
+    --------
+    >>> encode({"a": np.array([1.0, np.nan])})
+    {'a': {'__array__': 'float64', 'shape': [2], 'data': [1.0, 'nan']}}
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        return number if math.isfinite(number) else {"__float__": str(number)}
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.ndarray):
+        return _encode_array(value)
+    if isinstance(value, Mapping):
+        return {_key(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    raise TypeError(f"value: no JSON for an object of type {type(value).__name__}")
+
+
+def decode(value: Any) -> Any:
+    """What `encode` was given, with tuples for lists, read-only arrays and plain dicts for mappings."""
+    if isinstance(value, list):
+        return tuple(decode(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "__array__" in value:
+        data = [_NOT_FINITE[item] if isinstance(item, str) else item for item in value["data"]]
+        array = np.array(data, dtype=value["__array__"]).reshape(value["shape"])
+        return frozen_array(array, array.dtype)
+    if "__float__" in value:
+        return _NOT_FINITE[value["__float__"]]
+    return {key: decode(item) for key, item in value.items()}
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"value: the keys of a mapping must be str, got {type(key).__name__}")
+    return key
+
+
+def _encode_array(array: np.ndarray) -> dict[str, Any]:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"value: no JSON for an array of dtype {array.dtype}")
+    flat = array.reshape(-1).tolist()
+    if array.dtype.kind == "f":
+        flat = [item if math.isfinite(item) else str(item) for item in flat]
+    return {"__array__": array.dtype.name, "shape": list(array.shape), "data": flat}
+
+
+def frozen_array(values: Any, dtype: Any = np.float64) -> np.ndarray:
+    """Read-only copy of an array.
+
+    Examples
+    --------
+    >>> frozen_array([1, 2]).flags.writeable
+    False
+    """
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are equal throughout: arrays by dtype, shape and every element, nan like nan.
+
+    Examples
+    --------
+    >>> same({"x": np.array([np.nan])}, {"x": np.array([np.nan])})
+    True
+    >>> same([1, 2.0], (1, 2.5))
+    False
+    """
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.dtype != b.dtype:
+            return False
+        return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b):
+        return True
+    return bool(a == b)
+
+
+class Result:
+    """Base of the frozen results: a subclass is a ``@dataclass(frozen=True, eq=False)`` with a `kind`.
+
+    Attributes
+    ----------
+    metadata : mapping
+        Seed, dtype, threads and versions, see `run_metadata`.
+    """
+
+    kind: ClassVar[str]
+    metadata: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, freeze(getattr(self, field.name)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return all(same(getattr(self, name), getattr(other, name)) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as what JSON can hold, with its kind and the version of the layout."""
+        return {"kind": self.kind, "format": FORMAT, **encode(self)}
+
+    @classmethod
+    def from_dict(cls: type[R], data: Mapping[str, Any]) -> R:
+        """Back from `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            If the mapping is not of this kind of result, or a field is missing or unknown.
+        """
+        if not isinstance(data, Mapping) or data.get("kind") != cls.kind:
+            found = data.get("kind") if isinstance(data, Mapping) else type(data).__name__
+            raise ValueError(f"data: expected a result of kind {cls.kind!r}, got {found!r}")
+        if data.get("format") != FORMAT:
+            raise ValueError(f"data: layout {data.get('format')!r} is not {FORMAT}, which this version reads")
+        fields = {key: decode(value) for key, value in data.items() if key not in ("kind", "format")}
+        expected = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if fields.keys() != expected:
+            odd = sorted(fields.keys() ^ expected)
+            raise ValueError(f"data: fields of {cls.kind!r} missing or unknown: {', '.join(odd)}")
+        return cls(**fields)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result as JSON, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        write_aside(path, dump_json(self.to_dict()))
+
+    @classmethod
+    def load(cls: type[R], path: str | os.PathLike[str]) -> R:
+        """Read what `save` wrote; equal to what was saved.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not a result of this kind.
+        """
+        return read_json(path, cls.from_dict)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The numbers as a table, one row an observation."""
+        raise TypeError(f"{type(self).__name__} has no table")
+
+    def _repr_html_(self) -> str:
+        """Heading and table, for notebooks."""
+        head = f"<p><strong>{escape(type(self).__name__)}</strong> {escape(self._summary())}</p>"
+        table = self.to_dataframe().to_html(index=False, max_rows=20, border=0, float_format="{:.4g}".format)
+        return head + table
+
+    def _summary(self) -> str:
+        """One line for `repr` and the notebook."""
+        return ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._summary()})"
+
+
+def dump_json(data: Mapping[str, Any]) -> str:
+    """Mapping as strict JSON, one line for each entry.
+
+    Examples
+    --------
+    >>> print(dump_json({"a": 1, "b": [1, 2]}), end="")
+    {
+    "a": 1,
+    "b": [1, 2]
+    }
+    """
+    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in data.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read_json(path: str | os.PathLike[str], parse: Callable[[Mapping[str, Any]], R]) -> R:
+    """Read a JSON file and hand it to `parse`; what is wrong with it names the file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not JSON or `parse` refuses it.
+    """
+    text = Path(path).read_bytes()
+    try:
+        return parse(json.loads(text.decode("utf-8")))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"path: {os.fspath(path)!r} is not what was expected: {error}") from error
+
+
+def freeze(value: Any) -> Any:
+    """Read-only mapping for a mapping, tuple for a list, read-only copy of an array that could change."""
+    if isinstance(value, np.ndarray):
+        return frozen_array(value, value.dtype) if value.flags.writeable or not value.flags.owndata else value
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return tuple(freeze(item) for item in value)
+    return value
