@@ -1,0 +1,65 @@
+/* Adam (Kingma and Ba 2015) with eps outside the root of the corrected second moment, and AdamW (Loshchilov and
+   Hutter 2019), which takes the weight decay out of the gradient. */
+#include "optim/update.h"
+
+typedef struct adam {
+    adm_real *w, *m, *v;
+    const adm_real *g;
+    adm_real grad_scale, l2, keep, rate, v_scale, eps;
+    adm_real beta1, beta2, one_minus_beta1, one_minus_beta2;
+} adam;
+
+static double adam_range(void *context, int64_t begin, int64_t end)
+{
+    const adam a = *(const adam *)context;
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = begin; i < end; i++) {
+        const adm_real w = a.w[i];
+        const adm_real g = a.g[i] * a.grad_scale + a.l2 * w;
+        const adm_real m = a.beta1 * a.m[i] + a.one_minus_beta1 * g;
+        const adm_real v = a.beta2 * a.v[i] + a.one_minus_beta2 * (g * g);
+        const adm_real next = a.keep * w - a.rate * (m / (a.v_scale * adm_real_sqrt(v) + a.eps));
+        const double change = (double)next - (double)w;
+        a.m[i] = m;
+        a.v[i] = v;
+        a.w[i] = next;
+        sum += change * change;
+    }
+    return sum;
+}
+
+double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
+{
+    const adm_optim_config *config = update->config;
+    adam a = {.w = update->weights,
+              .m = update->m,
+              .v = update->v,
+              .g = update->gradients,
+              .grad_scale = (adm_real)update->grad_scale,
+              .l2 = (adm_real)terms.l2,
+              .keep = (adm_real)terms.keep,
+              .rate = (adm_real)terms.rate,
+              .v_scale = (adm_real)terms.v_scale,
+              .eps = (adm_real)config->eps,
+              .beta1 = (adm_real)config->beta1,
+              .beta2 = (adm_real)config->beta2,
+              .one_minus_beta1 = (adm_real)(1.0 - config->beta1),
+              .one_minus_beta2 = (adm_real)(1.0 - config->beta2)};
+    return adm_sum_blocks(update->params->trained_length, adam_range, &a, update->threads);
+}
+
+/* w = keep w - lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps) */
+double adm_adam_update(const adm_update *update)
+{
+    const adm_optim_config *config = update->config;
+    const bool decoupled = config->kind == ADM_OPTIM_ADAMW;
+    const double t = (double)update->step;
+    const adm_adam_terms terms = {
+        .l2 = decoupled ? 0.0 : config->weight_decay,
+        .keep = decoupled ? 1.0 - update->lr * config->weight_decay : 1.0,
+        .rate = update->lr / (1.0 - pow(config->beta1, t)),
+        .v_scale = 1.0 / sqrt(1.0 - pow(config->beta2, t)),
+    };
+    return adm_adam_apply(update, terms);
+}

@@ -1,0 +1,50 @@
+/* Sums over long flat ranges, in an order that the threads cannot change. */
+#include "base/base.h"
+#include "optim/update.h"
+
+#define BLOCK_MIN 16384 /* elements: a block of weights, gradients and two moments stays in the second cache */
+#define BLOCKS_MAX 1024 /* so that the partial sums fit on the stack */
+
+typedef struct blocks {
+    int64_t n, block;
+    adm_range_fn fn;
+    void *context;
+    double sums[BLOCKS_MAX];
+} blocks;
+
+static void run_block(void *context, int64_t task, int thread)
+{
+    blocks *b = context;
+    (void)thread;
+    const int64_t begin = task * b->block;
+    const int64_t end = begin + b->block < b->n ? begin + b->block : b->n;
+    b->sums[task] = b->fn(b->context, begin, end);
+}
+
+double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads)
+{
+    blocks b = {.n = n, .block = BLOCK_MIN, .fn = fn, .context = context};
+    while ((n + b.block - 1) / b.block > BLOCKS_MAX)
+        b.block *= 2;
+    const int64_t count = (n + b.block - 1) / b.block;
+    adm_parallel_for(threads, count, run_block, &b);
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++)
+        sum += b.sums[i];
+    return sum;
+}
+
+static double sum_squares(void *context, int64_t begin, int64_t end)
+{
+    const adm_real *x = context;
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = begin; i < end; i++)
+        sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
+double adm_norm2(const adm_real *x, int64_t n, int threads)
+{
+    return sqrt(adm_sum_blocks(n, sum_squares, (void *)x, threads));
+}

@@ -1,0 +1,53 @@
+/* What the update rules share: one update of a flat range, done in blocks that any thread may take. */
+#ifndef ADM_OPTIM_UPDATE_H
+#define ADM_OPTIM_UPDATE_H
+
+#include "admin/optim.h"
+
+#include <math.h>
+
+/* One update. Gradients are multiplied by grad_scale as they are read. */
+typedef struct adm_update {
+    const adm_optim_config *config;
+    const adm_param_table *params;
+    adm_real *weights;         /* [trained_length] */
+    const adm_real *gradients; /* [trained_length] */
+    adm_real *m, *v;           /* as in adm_optim_state */
+    int64_t step;              /* number of this update, from 1 */
+    double grad_scale, lr;
+    int threads;
+} adm_update;
+
+/* Each rule changes the weights and the moments, and returns the squared Euclidean norm of the change. */
+double adm_sgd_update(const adm_update *update);
+double adm_adam_update(const adm_update *update); /* Adam and AdamW */
+double adm_radam_update(const adm_update *update);
+double adm_novograd_update(const adm_update *update);
+
+/* The family of Adam, all on [0, trained_length):
+     g = g * grad_scale + l2 w
+     m = beta1 m + (1 - beta1) g
+     v = beta2 v + (1 - beta2) g^2
+     w = keep w - rate m / (v_scale sqrt(v) + eps) */
+typedef struct adm_adam_terms {
+    double l2, keep, rate, v_scale;
+} adm_adam_terms;
+double adm_adam_apply(const adm_update *update, adm_adam_terms terms);
+
+/* Does elements [begin, end) and returns a sum over them. */
+typedef double (*adm_range_fn)(void *context, int64_t begin, int64_t end);
+
+/* Cuts [0, n) into blocks by n alone, hands them to the threads and adds the blocks' sums in their order: the
+   same bits for any number of threads. */
+double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads);
+
+static inline adm_real adm_real_sqrt(adm_real x)
+{
+#ifdef ADM_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
+#endif

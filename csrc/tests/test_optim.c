@@ -1,0 +1,227 @@
+/* Every update rule against values worked out by hand from its formula, and the same bits for any number of
+   threads. */
+#undef NDEBUG
+#include "admin/admin.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RELATIVE (sizeof(adm_real) == 8 ? 1e-13 : 1e-6) /* a few roundings of adm_real */
+
+static void assert_near(double value, double expected)
+{
+    if (fabs(value - expected) > RELATIVE * fmax(1.0, fabs(expected))) {
+        fprintf(stderr, "got %.17g, expected %.17g\n", value, expected);
+        abort();
+    }
+}
+
+/* Two trained tensors of 2 and 1 elements with a gap of one between them, and a fixed one behind. */
+static adm_param items[3] = {{.size = 2, .offset = 0, .trained = true},
+                             {.size = 1, .offset = 3, .trained = true},
+                             {.size = 1, .offset = 4, .trained = false}};
+static const adm_param_table table = {.count = 3, .items = items, .length = 5, .trained_length = 4};
+
+typedef struct run {
+    adm_real w[5], g[5], m[4], v[4];
+    adm_optim_state state;
+    double norm;
+} run;
+
+static run start(void)
+{
+    return (run){.w = {1, -2, 0, 3, 7}, .g = {0.5, -1, 0, 2, 9}};
+}
+
+static void step(run *r, adm_optim_config config, double grad_scale, double lr)
+{
+    r->state.m = adm_optim_size_m(&config, &table) > 0 ? r->m : NULL;
+    r->state.v = adm_optim_size_v(&config, &table) > 0 ? r->v : NULL;
+    adm_optim_step(&config, &table, r->w, r->g, grad_scale, lr, &r->state, &r->norm, 1);
+    assert(r->w[2] == 0 && r->w[4] == 7); /* neither the gap nor the fixed tensor moves */
+}
+
+static void test_sizes(void)
+{
+    adm_optim_config config = {.kind = ADM_OPTIM_SGD};
+    assert(adm_optim_size_m(&config, &table) == 0 && adm_optim_size_v(&config, &table) == 0);
+    config.beta1 = 0.9;
+    assert(adm_optim_size_m(&config, &table) == 4 && adm_optim_size_v(&config, &table) == 0);
+    config.kind = ADM_OPTIM_ADAM;
+    assert(adm_optim_size_m(&config, &table) == 4 && adm_optim_size_v(&config, &table) == 4);
+    config.kind = ADM_OPTIM_NOVOGRAD;
+    assert(adm_optim_size_m(&config, &table) == 4 && adm_optim_size_v(&config, &table) == 3);
+}
+
+static void test_sgd(void)
+{
+    run r = start();
+    step(&r, (adm_optim_config){.kind = ADM_OPTIM_SGD}, 0.5, 0.1);
+    assert_near(r.w[0], 1 - 0.1 * 0.25);
+    assert_near(r.w[1], -2 + 0.1 * 0.5);
+    assert_near(r.w[3], 3 - 0.1 * 1.0);
+    assert_near(r.norm, 0.1 * sqrt(0.25 * 0.25 + 0.5 * 0.5 + 1.0));
+    assert(r.state.step == 1);
+}
+
+static void test_sgd_momentum(void)
+{
+    const adm_optim_config plain = {.kind = ADM_OPTIM_SGD, .beta1 = 0.9, .weight_decay = 0.01};
+    run r = start();
+    step(&r, plain, 1.0, 0.1);
+    const double g1 = 0.5 + 0.01 * 1, w1 = 1 - 0.1 * g1;
+    assert_near(r.w[0], w1);
+    step(&r, plain, 1.0, 0.1);
+    const double g2 = 0.5 + 0.01 * w1;
+    assert_near(r.w[0], w1 - 0.1 * (0.9 * g1 + g2));
+
+    adm_optim_config nesterov = plain;
+    nesterov.nesterov = true;
+    r = start();
+    step(&r, nesterov, 1.0, 0.1);
+    assert_near(r.w[0], 1 - 0.1 * (g1 + 0.9 * g1));
+}
+
+/* The first update of Adam moves every weight by lr g / (|g| + eps). */
+static void test_adam(void)
+{
+    const adm_optim_config config = {.kind = ADM_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.98, .eps = 0.25};
+    run r = start();
+    step(&r, config, 1.0, 0.1);
+    assert_near(r.w[0], 1 - 0.1 * 0.5 / (0.5 + 0.25));
+    assert_near(r.w[1], -2 + 0.1 * 1.0 / (1.0 + 0.25));
+    assert_near(r.m[0], 0.1 * 0.5);
+    assert_near(r.v[3], 0.02 * 4);
+
+    const double w1 = r.w[0], m1 = 0.05, v1 = 0.005;
+    r.g[0] = -1;
+    step(&r, config, 1.0, 0.2);
+    const double m2 = 0.9 * m1 - 0.1, v2 = 0.98 * v1 + 0.02;
+    const double m_hat = m2 / (1 - 0.81), v_hat = v2 / (1 - 0.98 * 0.98);
+    assert_near(r.w[0], w1 - 0.2 * m_hat / (sqrt(v_hat) + 0.25));
+}
+
+static void test_weight_decay_coupled_and_not(void)
+{
+    adm_optim_config config = {
+        .kind = ADM_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.98, .eps = 0.25, .weight_decay = 0.1};
+    run r = start();
+    step(&r, config, 1.0, 0.1);
+    assert_near(r.w[0], 1 - 0.1 * 0.6 / (0.6 + 0.25)); /* g + 0.1 w = 0.6 */
+    config.kind = ADM_OPTIM_ADAMW;
+    r = start();
+    step(&r, config, 1.0, 0.1);
+    assert_near(r.w[0], 1 * (1 - 0.1 * 0.1) - 0.1 * 0.5 / (0.5 + 0.25));
+}
+
+/* With beta2 = 0.98, rho reaches 5 at the sixth update: rho_5 = 4.9..., rho_6 = 5.9.... */
+static void test_radam(void)
+{
+    const adm_optim_config config = {
+        .kind = ADM_OPTIM_RADAM, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-3, .weight_decay = 0.1};
+    run r = start();
+    double m = 0, v = 0;
+    for (int t = 1; t <= 5; t++) {
+        step(&r, config, 1.0, 0.1);
+        m = 0.9 * m + 0.1 * 0.5;
+        v = 0.98 * v + 0.02 * 0.25;
+        assert(r.w[0] == 1 && r.w[1] == -2 && r.w[3] == 3 && r.norm == 0); /* exactly still */
+        assert_near(r.m[0], m);
+        assert_near(r.v[0], v);
+    }
+    step(&r, config, 1.0, 0.1);
+    m = 0.9 * m + 0.1 * 0.5;
+    v = 0.98 * v + 0.02 * 0.25;
+    const double beta2_6 = pow(0.98, 6), rho_inf = 99, rho = rho_inf - 12 * beta2_6 / (1 - beta2_6);
+    assert(rho >= 5);
+    const double r2 = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho);
+    const double rate = 0.1 * sqrt(r2 * (1 - beta2_6)) / (1 - pow(0.9, 6));
+    assert_near(r.w[0], 1 * (1 - 0.1 * 0.1) - rate * m / (sqrt(v) + 1e-3));
+}
+
+static void test_novograd(void)
+{
+    const adm_optim_config config = {
+        .kind = ADM_OPTIM_NOVOGRAD, .beta1 = 0.9, .beta2 = 0.5, .eps = 0.25, .weight_decay = 0.1};
+    run r = start();
+    step(&r, config, 2.0, 0.1); /* |g|^2 = 1 + 4 = 5 in the first tensor, 16 in the second */
+    assert_near(r.v[0], 5);
+    assert_near(r.v[1], 16);
+    const double m1 = 1 / (sqrt(5) + 0.25) + 0.1 * 1;
+    assert_near(r.w[0], 1 - 0.1 * m1);
+    assert_near(r.w[3], 3 - 0.1 * (4 / (4 + 0.25) + 0.1 * 3));
+    r.g[0] = 1, r.g[1] = 0;
+    const double w1 = r.w[0];
+    step(&r, config, 1.0, 0.1);
+    const double v2 = 0.5 * 5 + 0.5 * 1;
+    assert_near(r.w[0], w1 - 0.1 * (0.9 * m1 + 1 / (sqrt(v2) + 0.25) + 0.1 * w1));
+}
+
+static void test_norm2(void)
+{
+    const adm_real x[2] = {3, -4};
+    assert(adm_norm2(x, 2, 1) == 5);
+    assert(adm_norm2(x, 0, 1) == 0);
+}
+
+static void test_find_nonfinite(void)
+{
+    adm_real values[5] = {1, 2, 3, 4, 5};
+    assert(adm_find_nonfinite(&table, values) == -1);
+    values[2] = NAN; /* the gap is no parameter */
+    assert(adm_find_nonfinite(&table, values) == -1);
+    values[4] = (adm_real)-INFINITY;
+    assert(adm_find_nonfinite(&table, values) == 2);
+    values[1] = NAN;
+    assert(adm_find_nonfinite(&table, values) == 0);
+}
+
+/* Long enough for several blocks, and not a multiple of them. */
+static void test_threads_same_bits(adm_optim_kind kind)
+{
+    enum { N = 100003 };
+    adm_param whole = {.size = N, .offset = 0, .trained = true};
+    const adm_param_table one = {.count = 1, .items = &whole, .length = N, .trained_length = N};
+    const adm_optim_config config = {
+        .kind = kind, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8, .weight_decay = 0.01};
+    adm_real *w[2], *g = calloc(N, sizeof *g), *m, *v;
+    double norms[2], sizes[2];
+    assert(g != NULL);
+    for (int k = 0; k < 2; k++) {
+        w[k] = calloc(N, sizeof *g), m = calloc(N, sizeof *g), v = calloc(N, sizeof *g);
+        assert(w[k] != NULL && m != NULL && v != NULL);
+        for (int i = 0; i < N; i++) {
+            w[k][i] = (adm_real)(i % 17) - 8;
+            g[i] = (adm_real)sin(i);
+        }
+        adm_optim_state state = {.m = m, .v = v};
+        for (int t = 0; t < 12; t++) /* RAdam moves from the sixth on */
+            adm_optim_step(&config, &one, w[k], g, 0.7, 0.01, &state, &norms[k], k == 0 ? 1 : 3);
+        sizes[k] = adm_norm2(g, N, k == 0 ? 1 : 3);
+        free(m), free(v);
+    }
+    assert(memcmp(w[0], w[1], N * sizeof *g) == 0);
+    assert(norms[0] == norms[1] && norms[0] > 0);
+    assert(sizes[0] == sizes[1]);
+    assert(fabs(sizes[0] / sqrt(N / 2.0) - 1.0) < 1e-4); /* the mean of sin^2 is 1/2 */
+    free(w[0]), free(w[1]), free(g);
+}
+
+int main(void)
+{
+    test_sizes();
+    test_sgd();
+    test_sgd_momentum();
+    test_adam();
+    test_weight_decay_coupled_and_not();
+    test_radam();
+    test_novograd();
+    test_norm2();
+    test_find_nonfinite();
+    for (int kind = ADM_OPTIM_SGD; kind <= ADM_OPTIM_NOVOGRAD; kind++)
+        test_threads_same_bits((adm_optim_kind)kind);
+    return 0;
+}
