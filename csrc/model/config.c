@@ -1,0 +1,149 @@
+#include "admin/config.h"
+
+#include <math.h>
+
+#define MAX_LAYERS 100000
+#define MAX_SIZE ((int64_t)1 << 30)
+
+int64_t adm_stack_per_layer(const adm_stack_config *stack)
+{
+    return stack->cross ? 3 : 2;
+}
+
+int64_t adm_stack_num_sublayers(const adm_stack_config *stack)
+{
+    return stack->layers * adm_stack_per_layer(stack);
+}
+
+adm_branch_kind adm_stack_branch(const adm_stack_config *stack, int64_t sublayer)
+{
+    const int64_t per_layer = adm_stack_per_layer(stack);
+    const int64_t place = sublayer % per_layer;
+    if (place == 0)
+        return ADM_BRANCH_SELF_ATTENTION;
+    return place == per_layer - 1 ? ADM_BRANCH_FEED_FORWARD : ADM_BRANCH_CROSS_ATTENTION;
+}
+
+static adm_status check_size(const char *name, int64_t value, int64_t low, int64_t high, adm_error *error)
+{
+    if (value < low || value > high)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be an integer from %lld to %lld, got %lld", name,
+                        (long long)low, (long long)high, (long long)value);
+    return ADM_OK;
+}
+
+static adm_status check_probability(const char *name, double value, adm_error *error)
+{
+    if (!(value >= 0.0 && value < 1.0))
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be a probability in [0, 1), got %g", name, value);
+    return ADM_OK;
+}
+
+static adm_status check_finite(const char *stack, int64_t index, const char *name, double value, adm_error *error)
+{
+    if (!isfinite(value))
+        return adm_fail(error, ADM_ERROR_VALUE, "%s.sublayers[%lld].%s must be finite, got %g", stack,
+                        (long long)index, name, value);
+    return ADM_OK;
+}
+
+static adm_status check_sublayer(const adm_config *config, const char *stack, int64_t index,
+                                 const adm_sublayer_config *sublayer, adm_error *error)
+{
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"input_scale", sublayer->input_scale}, {"kappa", sublayer->kappa},
+        {"omega.value", sublayer->omega.value}, {"alpha.value", sublayer->alpha.value},
+        {"gains.q", sublayer->gains.q},         {"gains.k", sublayer->gains.k},
+        {"gains.v", sublayer->gains.v},         {"gains.out", sublayer->gains.out},
+        {"gains.fc1", sublayer->gains.fc1},     {"gains.fc2", sublayer->gains.fc2},
+    };
+    adm_status status = ADM_OK;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == ADM_OK; i++)
+        status = check_finite(stack, index, numbers[i].name, numbers[i].value, error);
+    if (status != ADM_OK)
+        return status;
+    if (sublayer->omega.shared)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s.sublayers[%lld].omega.shared must be false: only alpha is shared",
+                        stack, (long long)index);
+    if (sublayer->profiled && sublayer->omega.kind == ADM_SCALE_NONE)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "%s.sublayers[%lld] is profiled, so its omega.kind must be scalar or vector, got none", stack,
+                        (long long)index);
+    if (sublayer->init == ADM_INIT_LOOKS_LINEAR && config->d_ff % 2 != 0)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "d_ff must be even for the looks-linear initialisation of %s.sublayers[%lld], got %lld",
+                        stack, (long long)index, (long long)config->d_ff);
+    return ADM_OK;
+}
+
+static adm_status check_stack(const adm_config *config, const char *name, const adm_stack_config *stack,
+                              adm_error *error)
+{
+    adm_status status = check_size(name, stack->layers, 0, MAX_LAYERS, error);
+    if (status != ADM_OK)
+        return status;
+    if (!isfinite(stack->embedding_gain))
+        return adm_fail(error, ADM_ERROR_VALUE, "%s.embedding_gain must be finite, got %g", name,
+                        stack->embedding_gain);
+    const int64_t per_layer = adm_stack_per_layer(stack);
+    for (int64_t i = 0; i < adm_stack_num_sublayers(stack); i++) {
+        status = check_sublayer(config, name, i, &stack->sublayers[i], error);
+        if (status != ADM_OK)
+            return status;
+        const adm_scale *alpha = &stack->sublayers[i].alpha;
+        const adm_scale *first = &stack->sublayers[i - i % per_layer].alpha;
+        if (alpha->kind != ADM_SCALE_NONE && alpha->shared && first->kind != ADM_SCALE_NONE && first->shared &&
+            (alpha->kind != first->kind || alpha->trained != first->trained || alpha->value != first->value))
+            return adm_fail(error, ADM_ERROR_VALUE,
+                            "%s.sublayers[%lld].alpha is shared in its layer and must equal the layer's first", name,
+                            (long long)i);
+    }
+    return ADM_OK;
+}
+
+/* The total must be addressable: a rough bound on the number of parameters. */
+static adm_status check_total(const adm_config *config, adm_error *error)
+{
+    const double d = (double)config->d_model, f = (double)config->d_ff;
+    const double layers = (double)config->encoder.layers + (double)config->decoder.layers;
+    const double total =
+        layers * (8.0 * d * d + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d + 2.0 * d * config->max_length;
+    if (total > 1e12)
+        return adm_fail(error, ADM_ERROR_VALUE, "the model would have about %.3g parameters; the limit is 1e12",
+                        total);
+    return ADM_OK;
+}
+
+adm_status adm_config_check(const adm_config *config, adm_error *error)
+{
+    adm_status status;
+    if ((status = check_size("vocab_size", config->vocab_size, 0, INT32_MAX, error)) != ADM_OK ||
+        (status = check_size("d_model", config->d_model, 1, MAX_SIZE, error)) != ADM_OK ||
+        (status = check_size("heads", config->heads, 1, config->d_model, error)) != ADM_OK ||
+        (status = check_size("d_ff", config->d_ff, 1, MAX_SIZE, error)) != ADM_OK ||
+        (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
+        (status = check_probability("dropout", config->dropout, error)) != ADM_OK ||
+        (status = check_probability("attention_dropout", config->attention_dropout, error)) != ADM_OK ||
+        (status = check_probability("activation_dropout", config->activation_dropout, error)) != ADM_OK ||
+        (status = check_stack(config, "encoder", &config->encoder, error)) != ADM_OK ||
+        (status = check_stack(config, "decoder", &config->decoder, error)) != ADM_OK)
+        return status;
+    if (config->d_model % config->heads != 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
+                        (long long)config->heads, (long long)config->d_model);
+    if (!(config->norm_eps > 0.0) || !isfinite(config->norm_eps))
+        return adm_fail(error, ADM_ERROR_VALUE, "norm_eps must be positive, got %g", config->norm_eps);
+    if (config->encoder.layers == 0 && config->decoder.layers == 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "encoder and decoder cannot both have 0 layers");
+    if (config->encoder.cross)
+        return adm_fail(error, ADM_ERROR_VALUE, "an encoder has no cross-attention: encoder.cross must be false");
+    if (config->vocab_size == 0 && config->encoder.layers > 0 && config->decoder.layers > 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "without a vocabulary there is one stack only, got both");
+    if (config->vocab_size > 0 && config->decoder.layers > 0 &&
+        config->decoder.cross != (config->encoder.layers > 0))
+        return adm_fail(error, ADM_ERROR_VALUE, "decoder.cross must be true exactly when there is an encoder");
+    return check_total(config, error);
+}

@@ -1,0 +1,350 @@
+/* The one table of parameters, from which everything else follows: names, shapes, places in the flat buffers, and
+   where each sub-layer finds its own. */
+#include "model/model_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ALIGN_ELEMENTS ((int64_t)(ADM_ALIGN / sizeof(adm_real)))
+
+/* A field that shall hold the offset of a parameter once offsets are known. */
+typedef struct field {
+    int64_t *offset;
+    int64_t param;
+} field;
+
+typedef struct builder {
+    adm_model *model;
+    adm_param_table table;
+    bool *joined; /* [count] follows the parameter before it without a gap */
+    field *fields;
+    int64_t num_fields, capacity;
+    int stack;
+    int64_t sublayer;
+    char prefix[ADM_NAME_LENGTH]; /* of the sub-layer or stack at hand */
+    bool failed;
+} builder;
+
+static bool reserve(builder *b)
+{
+    if (b->table.count < b->capacity && b->num_fields < b->capacity)
+        return true;
+    const int64_t capacity = b->capacity == 0 ? 256 : 2 * b->capacity;
+    adm_param *items = realloc(b->table.items, (size_t)capacity * sizeof *items);
+    if (items != NULL)
+        b->table.items = items;
+    bool *joined = realloc(b->joined, (size_t)capacity * sizeof *joined);
+    if (joined != NULL)
+        b->joined = joined;
+    field *fields = realloc(b->fields, (size_t)capacity * sizeof *fields);
+    if (fields != NULL)
+        b->fields = fields;
+    if (items == NULL || joined == NULL || fields == NULL) {
+        b->failed = true;
+        return false;
+    }
+    b->capacity = capacity;
+    return true;
+}
+
+/* *offset shall hold the offset of parameter number `param`. */
+static void refer(builder *b, int64_t *offset, int64_t param)
+{
+    if (b->failed || !reserve(b))
+        return;
+    b->fields[b->num_fields++] = (field){offset, param};
+}
+
+typedef struct shape {
+    int64_t rows, columns; /* columns 0: a vector */
+} shape;
+
+/* Adds the parameter `prefix` + name; returns its number. */
+static int64_t add(builder *b, int64_t *offset, const char *name, adm_param_kind kind, shape shape, bool trained,
+                   bool joined)
+{
+    if (b->failed || !reserve(b))
+        return -1;
+    const int64_t number = b->table.count++;
+    adm_param *param = &b->table.items[number];
+    *param = (adm_param){
+        .kind = kind,
+        .ndim = shape.columns > 0 ? 2 : 1,
+        .shape = {shape.rows, shape.columns > 0 ? shape.columns : 1},
+        .size = shape.rows * (shape.columns > 0 ? shape.columns : 1),
+        .trained = trained,
+        .stack = b->stack,
+        .sublayer = b->sublayer,
+    };
+    snprintf(param->name, sizeof param->name, "%.40s%.22s", b->prefix, name);
+    b->joined[number] = joined;
+    if (offset != NULL)
+        refer(b, offset, number);
+    return number;
+}
+
+static int64_t add_slot(builder *b, adm_slots *slots, int64_t param, int64_t length, bool to_scalar)
+{
+    adm_slot *slot = &slots->items[slots->count++];
+    *slot = (adm_slot){.length = length, .partial = slots->length, .to_scalar = to_scalar};
+    refer(b, &slot->offset, param);
+    slots->length += (length + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+    return slot->partial;
+}
+
+static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *name, adm_norm_kind kind, int64_t n)
+{
+    *norm = (adm_norm){kind, n, -1, -1, -1, -1, -1, -1};
+    if (kind == ADM_NORM_NONE)
+        return;
+    char full[24];
+    snprintf(full, sizeof full, "%s.gamma", name);
+    int64_t param = add(b, &norm->gamma, full, ADM_PARAM_GAMMA, (shape){n, 0}, true, false);
+    norm->partial_gamma = add_slot(b, slots, param, n, false);
+    if (kind == ADM_NORM_LAYER || kind == ADM_NORM_DYT) {
+        snprintf(full, sizeof full, "%s.nu", name);
+        param = add(b, &norm->nu, full, ADM_PARAM_NU, (shape){n, 0}, true, false);
+        norm->partial_nu = add_slot(b, slots, param, n, false);
+    }
+    if (kind == ADM_NORM_DYT) {
+        snprintf(full, sizeof full, "%s.scale", name);
+        param = add(b, &norm->scale, full, ADM_PARAM_DYT_SCALE, (shape){1, 0}, true, false);
+        norm->partial_scale = add_slot(b, slots, param, 1, false);
+    }
+}
+
+/* One linear map made of `count` matrices below each other, such as q, k, v. */
+static void add_linear(builder *b, adm_linear *linear, adm_slots *slots, int count, const char *const *names,
+                       const adm_param_kind *kinds, int64_t out, int64_t in)
+{
+    *linear = (adm_linear){-1, -1, count * out, in, -1};
+    char full[24];
+    for (int i = 0; i < count; i++) {
+        snprintf(full, sizeof full, "%s.weight", names[i]);
+        add(b, i == 0 ? &linear->weight : NULL, full, kinds[i], (shape){out, in}, true, i > 0);
+    }
+    int64_t first = -1;
+    for (int i = 0; i < count; i++) {
+        snprintf(full, sizeof full, "%s.bias", names[i]);
+        const int64_t param = add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (shape){out, 0}, true, i > 0);
+        first = i == 0 ? param : first;
+    }
+    linear->partial_bias = add_slot(b, slots, first, count * out, false);
+}
+
+static void add_branch(builder *b, adm_sublayer *sub, int64_t d, int64_t f)
+{
+    static const char *const qkv[] = {"q", "k", "v"}, *const out[] = {"out"};
+    static const char *const fc1[] = {"fc1"}, *const fc2[] = {"fc2"};
+    static const adm_param_kind qkv_kinds[] = {ADM_PARAM_WEIGHT_Q, ADM_PARAM_WEIGHT_K, ADM_PARAM_WEIGHT_V};
+    static const adm_param_kind out_kind = ADM_PARAM_WEIGHT_OUT, fc1_kind = ADM_PARAM_WEIGHT_FC1,
+                                fc2_kind = ADM_PARAM_WEIGHT_FC2;
+    const adm_norm_kind inner = sub->config->norm_inner;
+    if (sub->kind == ADM_BRANCH_FEED_FORWARD) {
+        add_linear(b, &sub->in, &sub->slots, 1, fc1, &fc1_kind, f, d);
+        add_norm(b, &sub->inner, &sub->slots, "norm_inner", inner, f);
+        add_linear(b, &sub->out, &sub->slots, 1, fc2, &fc2_kind, d, f);
+        return;
+    }
+    if (sub->kind == ADM_BRANCH_SELF_ATTENTION) {
+        add_linear(b, &sub->in, &sub->slots, 3, qkv, qkv_kinds, d, d);
+    } else {
+        add_linear(b, &sub->in, &sub->slots, 1, qkv, qkv_kinds, d, d);
+        add_linear(b, &sub->kv, &sub->slots, 2, qkv + 1, qkv_kinds + 1, d, d);
+    }
+    add_norm(b, &sub->inner, &sub->slots, "norm_inner", inner, d);
+    add_linear(b, &sub->out, &sub->slots, 1, out, &out_kind, d, d);
+}
+
+/* omega, or alpha that is not shared. Returns the parameter's number, -1: none. */
+static int64_t add_scale(builder *b, int64_t *offset, const adm_scale *scale, const char *name, adm_param_kind kind,
+                         int64_t d)
+{
+    *offset = -1;
+    if (scale->kind == ADM_SCALE_NONE)
+        return -1;
+    const int64_t n = scale->kind == ADM_SCALE_SCALAR ? 1 : d;
+    return add(b, offset, name, kind, (shape){n, 0}, scale->trained, false);
+}
+
+static int64_t add_scale_slot(builder *b, adm_sublayer *sub, const adm_scale *scale, int64_t param, int64_t d)
+{
+    if (param < 0 || !scale->trained)
+        return -1;
+    return add_slot(b, &sub->slots, param, d, scale->kind == ADM_SCALE_SCALAR);
+}
+
+static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, int64_t i, int64_t *shared_alpha)
+{
+    static const char *const kinds[] = {"self_attn", "cross_attn", "feed_forward"};
+    const adm_config *config = &b->model->config;
+    const int64_t d = config->d_model, per_layer = stack->per_layer, layer = i / per_layer;
+    adm_sublayer *sub = &stack->sublayers[i];
+    *sub = (adm_sublayer){
+        .config = &stack->config->sublayers[i],
+        .kind = adm_stack_branch(stack->config, i),
+        .stack = b->stack,
+        .index = i,
+        .first_in_layer = i % per_layer == 0,
+        .kv = {-1, -1, 0, 0, -1},
+    };
+    for (int64_t j = layer * per_layer; j < (layer + 1) * per_layer; j++)
+        sub->layer_has_kappa |= stack->config->sublayers[j].kappa != 0.0;
+    b->sublayer = i;
+    snprintf(b->prefix, sizeof b->prefix, "%s.%lld.%s.", stack_name, (long long)layer, kinds[sub->kind]);
+    add_norm(b, &sub->pre, &sub->slots, "norm_pre", sub->config->norm_pre, d);
+    add_branch(b, sub, d, config->d_ff);
+    add_norm(b, &sub->branch, &sub->slots, "norm_branch", sub->config->norm_branch, d);
+    add_norm(b, &sub->post, &sub->slots, "norm_post", sub->config->norm_post, d);
+    int64_t param = add_scale(b, &sub->omega, &sub->config->omega, "omega", ADM_PARAM_OMEGA, d);
+    sub->partial_omega = add_scale_slot(b, sub, &sub->config->omega, param, d);
+
+    const adm_scale *alpha = &sub->config->alpha;
+    if (sub->first_in_layer)
+        *shared_alpha = -1;
+    if (alpha->shared && *shared_alpha >= 0 && alpha->kind != ADM_SCALE_NONE) {
+        sub->alpha = -1;
+        param = *shared_alpha;
+        refer(b, &sub->alpha, param);
+    } else {
+        if (alpha->shared)
+            snprintf(b->prefix, sizeof b->prefix, "%s.%lld.", stack_name, (long long)layer);
+        param = add_scale(b, &sub->alpha, alpha, "alpha", ADM_PARAM_ALPHA, d);
+        if (alpha->shared)
+            *shared_alpha = param;
+    }
+    sub->partial_alpha = add_scale_slot(b, sub, alpha, param, d);
+}
+
+static void add_stack(builder *b, int number)
+{
+    static const char *const names[] = {"encoder", "decoder"};
+    const adm_config *config = &b->model->config;
+    adm_stack *stack = &b->model->stacks[number];
+    int64_t shared_alpha = -1;
+    stack->input_scale = stack->partial_input_scale = -1;
+    if (stack->num_sublayers == 0)
+        return;
+    b->stack = number;
+    b->sublayer = -1;
+    snprintf(b->prefix, sizeof b->prefix, "%s.", names[number]);
+    if (stack->config->input_scale != ADM_SCALE_NONE) {
+        const bool scalar = stack->config->input_scale == ADM_SCALE_SCALAR;
+        const int64_t param = add(b, &stack->input_scale, "input_scale", ADM_PARAM_INPUT_SCALE,
+                                  (shape){scalar ? 1 : config->d_model, 0}, true, false);
+        stack->partial_input_scale = add_slot(b, &stack->edge_slots, param, config->d_model, scalar);
+    }
+    for (int64_t i = 0; i < stack->num_sublayers; i++)
+        add_sublayer(b, stack, names[number], i, &shared_alpha);
+    b->sublayer = -1;
+    snprintf(b->prefix, sizeof b->prefix, "%s.", names[number]);
+    add_norm(b, &stack->final, &stack->edge_slots, "norm_final", stack->config->norm_final, config->d_model);
+}
+
+/* One matrix of embeddings for source, target and output, or several: as share_embeddings says. */
+static void add_embeddings(builder *b)
+{
+    adm_model *model = b->model;
+    const adm_config *config = &model->config;
+    const shape table = {config->vocab_size, config->d_model}, places = {config->max_length, config->d_model};
+    const adm_share share = config->share_embeddings;
+    const bool both = config->encoder.layers > 0 && config->decoder.layers > 0;
+    int64_t *source = &model->stacks[ADM_ENCODER].embedding, *target = &model->stacks[ADM_DECODER].embedding;
+    b->sublayer = -1;
+    b->stack = -1;
+    b->prefix[0] = '\0';
+    if (both && (share == ADM_SHARE_NONE || share == ADM_SHARE_DECODER)) {
+        b->stack = ADM_ENCODER;
+        add(b, source, "encoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
+        b->stack = ADM_DECODER;
+        const int64_t own = add(b, target, "decoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
+        b->stack = -1;
+        if (share == ADM_SHARE_DECODER)
+            refer(b, &model->output, own);
+    } else {
+        const int64_t one = add(b, source, "embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
+        refer(b, target, one);
+        if (share == ADM_SHARE_ALL || share == ADM_SHARE_DECODER)
+            refer(b, &model->output, one);
+    }
+    if (config->decoder.layers > 0 && (share == ADM_SHARE_NONE || share == ADM_SHARE_INPUTS))
+        add(b, &model->output, "output.weight", ADM_PARAM_EMBEDDING, table, true, false);
+    if (config->positions == ADM_POSITIONS_LEARNED) {
+        if (config->encoder.layers > 0) {
+            b->stack = ADM_ENCODER;
+            add(b, &model->stacks[ADM_ENCODER].positions, "encoder.positions.weight", ADM_PARAM_POSITIONS, places, true,
+                false);
+        }
+        if (config->decoder.layers > 0) {
+            b->stack = ADM_DECODER;
+            add(b, &model->stacks[ADM_DECODER].positions, "decoder.positions.weight", ADM_PARAM_POSITIONS, places, true,
+                false);
+        }
+    }
+}
+
+/* Trained parameters first, then the fixed ones; groups begin at aligned places. */
+static void place(builder *b)
+{
+    adm_param_table *table = &b->table;
+    int64_t next = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t i = 0; i < table->count; i++) {
+            adm_param *param = &table->items[i];
+            if (param->trained != (pass == 0))
+                continue;
+            if (!b->joined[i])
+                next = (next + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+            param->offset = next;
+            next += param->size;
+            if (param->trained)
+                table->num_parameters += param->size;
+        }
+        next = (next + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+        if (pass == 0)
+            table->trained_length = next;
+    }
+    table->length = next;
+    for (int64_t i = 0; i < b->num_fields; i++)
+        *b->fields[i].offset = table->items[b->fields[i].param].offset;
+}
+
+adm_status adm_params_build(adm_model *model, adm_error *error)
+{
+    builder b = {.model = model};
+    adm_stack_config *configs[] = {&model->config.encoder, &model->config.decoder};
+    model->output = -1;
+    for (int s = 0; s < 2; s++) {
+        adm_stack *stack = &model->stacks[s];
+        *stack = (adm_stack){
+            .config = configs[s],
+            .num_sublayers = adm_stack_num_sublayers(configs[s]),
+            .per_layer = adm_stack_per_layer(configs[s]),
+            .input_scale = -1,
+            .embedding = -1,
+            .positions = -1,
+        };
+        stack->sublayers = calloc((size_t)stack->num_sublayers + 1, sizeof *stack->sublayers);
+        b.failed |= stack->sublayers == NULL;
+    }
+    if (model->config.vocab_size > 0)
+        add_embeddings(&b);
+    for (int s = 0; s < 2 && !b.failed; s++)
+        add_stack(&b, s);
+    if (!b.failed)
+        place(&b);
+    model->params = b.table; /* freed with the model */
+    free(b.joined);
+    free(b.fields);
+    if (b.failed)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the table of parameters");
+    return ADM_OK;
+}
+
+void adm_params_free(adm_model *model)
+{
+    free(model->params.items);
+    free(model->stacks[ADM_ENCODER].sublayers);
+    free(model->stacks[ADM_DECODER].sublayers);
+}

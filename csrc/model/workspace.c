@@ -1,0 +1,359 @@
+/* The workspace: one plan lays out every buffer of a pass in one arena. It runs twice, to measure and to hand out;
+   a second batch of the same size allocates nothing. */
+#include "model/model_internal.h"
+
+#include <string.h>
+
+#define CHUNK_MIN_ROWS 96           /* a product of fewer rows does not pay its packing */
+#define CHUNK_MAX_ROWS 256          /* more leave the second-level cache */
+#define CHUNKS_WANTED 8             /* so that a few threads share a small batch evenly */
+#define LOGITS_BYTES ((int64_t)8 << 20) /* of logits held at once, about */
+#define LOGITS_MIN_ROWS 64
+
+/* What the plan depends on. */
+typedef struct shape {
+    int64_t count;                   /* B */
+    int64_t rows[2], max_length[2];  /* of the stacks; 0 where one is absent */
+    int64_t memory_rows, memory_max_length;
+    int64_t chunks;
+    int threads;
+    adm_keep keep;
+    bool backward, hidden;
+} shape;
+
+/* Buffers of one sub-layer. With ADM_KEEP_NOTHING `shared` is what all sub-layers of the stack use. */
+static void plan_sublayer(adm_model *model, adm_arena *arena, const shape *shape, const adm_sublayer *sub,
+                          adm_sublayer_acts *acts)
+{
+    const adm_config *config = &model->config;
+    const int64_t d = config->d_model, f = config->d_ff, m = shape->rows[sub->stack];
+    const bool feed_forward = sub->kind == ADM_BRANCH_FEED_FORWARD;
+    const bool self = sub->kind == ADM_BRANCH_SELF_ATTENTION;
+    const bool branch_read = sub->branch.kind != ADM_NORM_NONE || sub->partial_alpha >= 0;
+    const int64_t width = feed_forward ? f : d;
+    const adm_norm *norms[] = {&sub->pre, &sub->branch, &sub->post, &sub->inner};
+    adm_real **stats[] = {&acts->pre_stats, &acts->branch_stats, &acts->post_stats, &acts->inner_stats};
+
+    acts->normed = sub->pre.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
+    acts->h = sub->config->input_scale != 1.0 ? adm_arena_real(arena, m * d) : NULL;
+    acts->inner = adm_arena_real(arena, m * width);
+    acts->inner_normed = sub->inner.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * width) : NULL;
+    if (feed_forward) {
+        acts->proj = config->activation == ADM_ACTIVATION_GELU ? adm_arena_real(arena, m * f) : acts->inner;
+        acts->lse = NULL;
+    } else {
+        acts->proj = adm_arena_real(arena, m * (self ? 3 * d : d));
+        acts->lse = adm_arena_real(arena, m * config->heads);
+    }
+    acts->kv = sub->kind == ADM_BRANCH_CROSS_ATTENTION ? adm_arena_real(arena, shape->memory_rows * 2 * d) : NULL;
+    acts->b = sub->branch.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
+    acts->y = sub->post.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
+    if (shape->keep == ADM_KEEP_BRANCHES || (shape->keep == ADM_KEEP_BACKWARD && branch_read))
+        acts->a = adm_arena_real(arena, m * d);
+    for (int i = 0; i < 4; i++)
+        *stats[i] = norms[i]->kind != ADM_NORM_NONE ? adm_arena_real(arena, 2 * m) : NULL;
+}
+
+/* The scalars that kernels read as vectors. */
+static void plan_scales(adm_arena *arena, const adm_sublayer *sub, int64_t d, adm_sublayer_acts *acts)
+{
+    acts->omega_filled = sub->config->omega.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
+    acts->alpha_filled = sub->config->alpha.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
+}
+
+static void plan_sublayers(adm_model *model, adm_arena *arena, const shape *shape, int number)
+{
+    adm_stack *stack = &model->stacks[number];
+    adm_stack_acts *acts = &model->ws.stacks[number];
+    const int64_t d = model->config.d_model, m = shape->rows[number];
+    adm_real *shared_a = adm_arena_real(arena, m * d);
+    if (shape->keep != ADM_KEEP_NOTHING) {
+        for (int64_t i = 0; i < stack->num_sublayers; i++) {
+            acts->sublayers[i].a = shared_a;
+            plan_scales(arena, &stack->sublayers[i], d, &acts->sublayers[i]);
+            plan_sublayer(model, arena, shape, &stack->sublayers[i], &acts->sublayers[i]);
+            acts->sublayers[i].x = adm_arena_real(arena, m * d);
+        }
+        return;
+    }
+    /* Forward only: sub-layers begin at the same place of the arena, and outputs go round in a ring that keeps the
+       input of the layer (for kappa) until the layer's end. */
+    const int64_t ring = stack->per_layer + 1;
+    adm_real *xs[4];
+    xs[0] = acts->x0;
+    for (int64_t i = 1; i < ring; i++)
+        xs[i] = adm_arena_real(arena, m * d);
+    for (int64_t i = 0; i < stack->num_sublayers; i++)
+        plan_scales(arena, &stack->sublayers[i], d, &acts->sublayers[i]);
+    const size_t start = arena->used;
+    size_t end = start;
+    for (int64_t i = 0; i < stack->num_sublayers; i++) {
+        acts->sublayers[i].a = shared_a;
+        arena->used = start;
+        plan_sublayer(model, arena, shape, &stack->sublayers[i], &acts->sublayers[i]);
+        acts->sublayers[i].x = xs[(i + 1) % ring];
+        end = arena->used > end ? arena->used : end;
+    }
+    arena->used = end;
+}
+
+static void plan_stack(adm_model *model, adm_arena *arena, const shape *shape, int number)
+{
+    adm_stack *stack = &model->stacks[number];
+    adm_stack_acts *acts = &model->ws.stacks[number];
+    const int64_t d = model->config.d_model, m = shape->rows[number];
+    acts->rows = m;
+    acts->max_length = shape->max_length[number];
+    if (stack->num_sublayers == 0)
+        return;
+    acts->offsets = adm_arena_int64(arena, shape->count + 1);
+    acts->tokens = (int32_t *)adm_arena_real(arena, m);
+    acts->x0 = adm_arena_real(arena, m * d);
+    acts->embedded = stack->input_scale >= 0 ? adm_arena_real(arena, m * d) : acts->x0;
+    plan_sublayers(model, arena, shape, number);
+    const bool final = stack->final.kind != ADM_NORM_NONE;
+    acts->end = final ? adm_arena_real(arena, m * d) : adm_stack_x(acts, stack->num_sublayers);
+    acts->end_stats = final ? adm_arena_real(arena, 2 * m) : NULL;
+    acts->moments = adm_arena_double(arena, shape->chunks * stack->num_sublayers * 4);
+    acts->grad_sums = adm_arena_double(arena, shape->chunks * (stack->num_sublayers + 1));
+    if (shape->backward) {
+        acts->dx = adm_arena_real(arena, m * d);
+        acts->edge_partials = adm_arena_real(arena, shape->chunks * stack->edge_slots.length);
+    }
+}
+
+static void plan_backward(adm_model *model, adm_arena *arena, const shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t d = model->config.d_model, f = model->config.d_ff;
+    const int64_t m = adm_max(shape->rows[0], shape->rows[1]);
+    int64_t partial_length = 0;
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
+            partial_length = adm_max(partial_length, model->stacks[s].sublayers[i].slots.length);
+    for (int i = 0; i < 2; i++) {
+        ws->da[i] = adm_arena_real(arena, m * d);
+        ws->dproj[i] = adm_arena_real(arena, m * adm_max(3 * d, f));
+        ws->dkv[i] = adm_arena_real(arena, shape->memory_rows * 2 * d);
+        ws->partials[i] = adm_arena_real(arena, shape->chunks * partial_length);
+    }
+    ws->dy = adm_arena_real(arena, m * d);
+    ws->dh = adm_arena_real(arena, m * d);
+    ws->dinner = adm_arena_real(arena, m * d);
+    ws->dlayer = adm_arena_real(arena, m * d);
+}
+
+static void plan_output(adm_model *model, adm_arena *arena, const shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t v = model->config.vocab_size, m = shape->rows[ADM_DECODER];
+    if (v == 0 || m == 0)
+        return;
+    int64_t rows = LOGITS_BYTES / (v * (int64_t)sizeof(adm_real));
+    rows = adm_max(rows / LOGITS_MIN_ROWS * LOGITS_MIN_ROWS, LOGITS_MIN_ROWS);
+    ws->block_rows = adm_min(rows, m);
+    ws->labels = (int32_t *)adm_arena_real(arena, m);
+    ws->logits = adm_arena_real(arena, ws->block_rows * v);
+    ws->losses = adm_arena_double(arena, 2 * (m / LOGITS_MIN_ROWS + 2 * (m / ws->block_rows + 1)));
+}
+
+static void plan(adm_model *model, adm_arena *arena, const shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t d = model->config.d_model;
+    ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
+    plan_stack(model, arena, shape, ADM_ENCODER);
+    plan_stack(model, arena, shape, ADM_DECODER);
+    if (shape->hidden && shape->memory_rows > 0) {
+        ws->memory_copy = adm_arena_real(arena, shape->memory_rows * d);
+        ws->memory_offsets = adm_arena_int64(arena, shape->count + 1);
+        ws->dmemory = shape->backward ? adm_arena_real(arena, shape->memory_rows * d) : NULL;
+        ws->memory = ws->memory_copy;
+    } else {
+        ws->memory = ws->stacks[ADM_ENCODER].end;
+        ws->memory_offsets = ws->stacks[ADM_ENCODER].offsets;
+        ws->dmemory = ws->stacks[ADM_ENCODER].dx;
+    }
+    ws->memory_rows = shape->memory_rows;
+    ws->memory_max_length = shape->memory_max_length;
+    const int64_t longest =
+        adm_max(shape->memory_max_length, adm_max(shape->max_length[0], shape->max_length[1]));
+    ws->score_size = (ADM_QUERY_TILE * longest + 15) / 16 * 16;
+    ws->scores = adm_arena_real(arena, shape->threads * 2 * ws->score_size);
+    if (shape->backward)
+        plan_backward(model, arena, shape);
+    plan_output(model, arena, shape);
+}
+
+/* ---- what a batch asks for ---- */
+
+/* The length of sequence b that a stack reads: predicted tokens are one fewer than those given. */
+typedef struct lengths {
+    const int64_t *offsets;
+    int64_t less; /* 1 where the last token is only predicted */
+} lengths;
+
+static int64_t length_of(const lengths *lengths, int64_t b)
+{
+    return lengths->offsets == NULL ? 0 : lengths->offsets[b + 1] - lengths->offsets[b] - lengths->less;
+}
+
+static int64_t longest_of(const lengths *lengths, int64_t count)
+{
+    int64_t longest = 0;
+    for (int64_t b = 0; b < count; b++)
+        longest = adm_max(longest, length_of(lengths, b));
+    return longest;
+}
+
+static int64_t total_of(const lengths *lengths, int64_t count)
+{
+    return lengths->offsets == NULL ? 0 : lengths->offsets[count] - lengths->offsets[0] - lengths->less * count;
+}
+
+/* Cuts the batch into chunks of whole sequences by its shape alone; returns how many, and writes their first
+   sequences if starts is not NULL. */
+static int64_t cut_chunks(const lengths sides[2], int64_t count, int64_t *starts)
+{
+    const int64_t rows = adm_max(total_of(&sides[0], count), total_of(&sides[1], count));
+    const int64_t wanted = adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
+    int64_t chunks = 0, filled[2] = {wanted, wanted};
+    for (int64_t b = 0; b < count; b++) {
+        if (filled[0] >= wanted || filled[1] >= wanted) {
+            if (starts != NULL)
+                starts[chunks] = b;
+            chunks++;
+            filled[0] = filled[1] = 0;
+        }
+        filled[0] += length_of(&sides[0], b);
+        filled[1] += length_of(&sides[1], b);
+    }
+    if (starts != NULL)
+        starts[chunks] = count;
+    return chunks;
+}
+
+/* Lays out the workspace; state is as before if that fails. */
+static adm_status lay_out(adm_model *model, const shape *shape, const adm_run *run, adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    adm_arena arena = {0};
+    model->activations_kept = false;
+    ws->hidden = false;
+    plan(model, &arena, shape);
+    adm_status status = adm_arena_reserve(&ws->arena, arena.used, error);
+    if (status != ADM_OK)
+        return status;
+    ws->arena.used = 0;
+    plan(model, &ws->arena, shape);
+    ws->run = *run;
+    ws->keep = shape->keep;
+    ws->backward = shape->backward;
+    ws->num_sequences = shape->count;
+    ws->num_chunks = shape->chunks;
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
+            adm_workspace_fill_scales(model, s, i);
+    return ADM_OK;
+}
+
+void adm_workspace_fill_scales(adm_model *model, int stack, int64_t index)
+{
+    const adm_sublayer *sub = &model->stacks[stack].sublayers[index];
+    adm_sublayer_acts *acts = &model->ws.stacks[stack].sublayers[index];
+    const int64_t d = model->config.d_model;
+    acts->omega = sub->omega < 0 ? NULL : model->weights + sub->omega;
+    acts->alpha = sub->alpha < 0 ? NULL : model->weights + sub->alpha;
+    for (int64_t c = 0; acts->omega_filled != NULL && c < d; c++)
+        acts->omega_filled[c] = model->weights[sub->omega];
+    for (int64_t c = 0; acts->alpha_filled != NULL && c < d; c++)
+        acts->alpha_filled[c] = model->weights[sub->alpha];
+    if (acts->omega_filled != NULL)
+        acts->omega = acts->omega_filled;
+    if (acts->alpha_filled != NULL)
+        acts->alpha = acts->alpha_filled;
+}
+
+/* offsets, tokens and (if not NULL) labels of one stack, from packed sequences. */
+static void copy_sequences(adm_stack_acts *acts, const adm_sequences *sequences, int64_t less, int32_t *labels)
+{
+    int64_t row = 0;
+    for (int64_t b = 0; b < sequences->count; b++) {
+        const int32_t *tokens = sequences->tokens + sequences->offsets[b];
+        const int64_t length = sequences->offsets[b + 1] - sequences->offsets[b] - less;
+        acts->offsets[b] = row;
+        memcpy(acts->tokens + row, tokens, (size_t)length * sizeof *tokens);
+        if (labels != NULL)
+            memcpy(labels + row, tokens + 1, (size_t)length * sizeof *tokens);
+        row += length;
+    }
+    acts->offsets[sequences->count] = row;
+}
+
+adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run, adm_keep keep,
+                                   bool backward, adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    const bool encoder = model->stacks[ADM_ENCODER].num_sublayers > 0;
+    const bool decoder = model->stacks[ADM_DECODER].num_sublayers > 0;
+    const adm_sequences *target = encoder ? &batch->target : &batch->source;
+    const lengths sides[2] = {
+        {encoder ? batch->source.offsets : NULL, 0},
+        {decoder ? target->offsets : NULL, 1},
+    };
+    const int64_t count = batch->source.count;
+    const shape shape = {
+        .count = count,
+        .rows = {total_of(&sides[0], count), total_of(&sides[1], count)},
+        .max_length = {longest_of(&sides[0], encoder ? count : 0), longest_of(&sides[1], decoder ? count : 0)},
+        .memory_rows = encoder && decoder ? total_of(&sides[0], count) : 0,
+        .memory_max_length = encoder && decoder ? longest_of(&sides[0], count) : 0,
+        .chunks = cut_chunks(sides, count, NULL),
+        .threads = run->threads,
+        .keep = keep,
+        .backward = backward,
+    };
+    adm_status status = lay_out(model, &shape, run, error);
+    if (status != ADM_OK)
+        return status;
+    cut_chunks(sides, count, ws->chunks);
+    if (encoder)
+        copy_sequences(&ws->stacks[ADM_ENCODER], &batch->source, 0, NULL);
+    if (decoder)
+        copy_sequences(&ws->stacks[ADM_DECODER], target, 1, ws->labels);
+    return ADM_OK;
+}
+
+adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run, adm_keep keep,
+                                    bool backward, adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    const int stack = model->stacks[ADM_ENCODER].num_sublayers > 0 ? ADM_ENCODER : ADM_DECODER;
+    const int64_t d = model->config.d_model, count = input->count;
+    const lengths own = {input->offsets, 0}, memory = {input->memory == NULL ? NULL : input->memory_offsets, 0};
+    const lengths sides[2] = {own, memory};
+    shape shape = {
+        .count = count,
+        .memory_rows = total_of(&memory, count),
+        .memory_max_length = longest_of(&memory, count),
+        .chunks = cut_chunks(sides, count, NULL),
+        .threads = run->threads,
+        .keep = keep,
+        .backward = backward,
+        .hidden = true,
+    };
+    shape.rows[stack] = total_of(&own, count);
+    shape.max_length[stack] = longest_of(&own, count);
+    adm_status status = lay_out(model, &shape, run, error);
+    if (status != ADM_OK)
+        return status;
+    cut_chunks(sides, count, ws->chunks);
+    adm_stack_acts *acts = &ws->stacks[stack];
+    memcpy(acts->offsets, input->offsets, (size_t)(count + 1) * sizeof *acts->offsets);
+    memcpy(acts->embedded, input->x, (size_t)(acts->rows * d) * sizeof *acts->embedded);
+    if (shape.memory_rows > 0) {
+        memcpy(ws->memory_offsets, input->memory_offsets, (size_t)(count + 1) * sizeof *ws->memory_offsets);
+        memcpy(ws->memory_copy, input->memory, (size_t)(shape.memory_rows * d) * sizeof *ws->memory_copy);
+    }
+    return ADM_OK;
+}
