@@ -1,0 +1,1 @@
+"""Tests of admin-py; mirrors the package."""

@@ -1,0 +1,1 @@
+"""Comparisons of the compute core with the oracle, with finite differences and with PyTorch."""

@@ -1,0 +1,223 @@
+"""The table of configurations that every proof runs over: each names what it covers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tests.reference.naming import kinds
+from tests.reference.ragged import Batch, offsets_of
+
+LENGTHS = ((3, 1, 7), (5, 2, 4))  # source and target, a sequence of one token among them
+NORMS = ("layer", "rms", "dyt")
+PLACES = ("norm_pre", "norm_branch", "norm_post", "norm_inner")
+
+
+def scale(
+    kind: str = "none", *, trained: bool = True, shared: bool = False, value: float = 1.0
+) -> dict[str, Any]:
+    """An omega or alpha."""
+    return {"kind": kind, "trained": trained and kind != "none", "shared": shared, "value": value}
+
+
+def sublayer(**fields: Any) -> dict[str, Any]:
+    """One sub-layer's fields; a plain residual where nothing is said."""
+    plain = {
+        "norm_pre": "none", "norm_branch": "none", "norm_post": "none", "norm_inner": "none",
+        "residual_normed": False, "profiled": False, "input_scale": 1.0, "kappa": 0.0,
+        "omega": scale(), "alpha": scale(), "init": "xavier_uniform", "qkv_fused_init": True,
+        "gains": {"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0, "fc1": 1.0, "fc2": 1.0},
+    }  # fmt: skip
+    unknown = set(fields) - set(plain)
+    assert not unknown, unknown
+    return plain | fields
+
+
+def stack(
+    layers: int,
+    subs: dict[str, Any] | Sequence[dict[str, Any]],
+    *,
+    causal: bool = False,
+    cross: bool = False,
+    norm_final: str = "none",
+    input_scale: str = "none",
+    embedding_gain: float = 1.0,
+) -> dict[str, Any]:
+    """A stack; ``subs`` are the fields of all sub-layers, or a list that is repeated along the stack."""
+    made: dict[str, Any] = {
+        "layers": layers, "causal": causal, "cross": cross, "norm_final": norm_final,
+        "input_scale": input_scale, "embedding_gain": embedding_gain, "sublayers": [],
+    }  # fmt: skip
+    row = [subs] if isinstance(subs, dict) else list(subs)
+    count = layers * len(kinds(made))
+    made["sublayers"] = [sublayer(**row[i % len(row)]) for i in range(count)]
+    return made
+
+
+def config(
+    subs: dict[str, Any] | Sequence[dict[str, Any]],
+    *,
+    encoder: int = 1,
+    decoder: int = 1,
+    decoder_subs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+    stacks: dict[str, Any] | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    """A whole configuration; ``stacks`` goes to both stacks, ``fields`` are the model's own."""
+    base: dict[str, Any] = {
+        "vocab_size": 11, "d_model": 12, "heads": 3, "d_ff": 10, "max_length": 16, "activation": "relu",
+        "positions": "sinusoidal", "share_embeddings": "all", "dropout": 0.0, "attention_dropout": 0.0,
+        "activation_dropout": 0.0, "norm_eps": 1e-5,
+    }  # fmt: skip
+    unknown = set(fields) - set(base)
+    assert not unknown, unknown
+    both = stacks or {}
+    return base | fields | {
+        "encoder": stack(encoder, subs, **both),
+        "decoder": stack(decoder, decoder_subs or subs, **({"causal": True, "cross": bool(encoder)} | both)),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """A configuration and the lengths of a batch for it."""
+
+    name: str
+    config: dict[str, Any] = field(repr=False)
+    source_lengths: tuple[int, ...] = LENGTHS[0]
+    target_lengths: tuple[int, ...] = LENGTHS[1]
+
+    def batch(self, seed: int = 0) -> Batch:
+        """Random tokens of the lengths."""
+        rng = np.random.default_rng(seed)
+        V = self.config["vocab_size"]
+
+        def tokens(lengths: tuple[int, ...]) -> np.ndarray:
+            return rng.integers(0, V, sum(lengths)).astype(np.int32)
+
+        if self.config["encoder"]["layers"] and self.config["decoder"]["layers"]:
+            source, target = tokens(self.source_lengths), tokens(self.target_lengths)
+            return Batch(source, offsets_of(self.source_lengths), target, offsets_of(self.target_lengths))
+        lengths = self.source_lengths if self.config["encoder"]["layers"] else self.target_lengths
+        return Batch(tokens(lengths), offsets_of(lengths))
+
+
+POST = {"norm_post": "layer"}
+PRE = {"norm_pre": "layer"}
+ADMIN = {"norm_post": "layer", "omega": scale("vector"), "profiled": True}
+FINAL = {"norm_final": "layer"}
+PLAIN: dict[str, Any] = {}
+
+
+def _norm_cases() -> list[Case]:
+    """Every norm in every place, and all places at once."""
+    cases = [Case(f"{norm} at {place}", config({place: norm})) for norm in NORMS for place in PLACES]
+    cases += [Case(f"{norm} at the end", config(PRE, stacks={"norm_final": norm})) for norm in NORMS]
+    everywhere = [dict(zip(PLACES, np.roll(NORMS + ("layer",), k).tolist(), strict=True)) for k in range(3)]
+    cases.append(Case("norms everywhere", config(everywhere, encoder=2, decoder=2, activation="gelu")))
+    return cases
+
+
+def _field_cases() -> list[Case]:
+    """Every field of the residual formula."""
+    both = {"norm_pre": "rms", "norm_post": "layer"}
+    cases = [
+        Case("plain", config(PLAIN)),
+        Case("residual_normed", config({"residual_normed": True, **both})),
+        Case(
+            "residual_normed with omega", config({"residual_normed": True, "omega": scale("vector"), **PRE})
+        ),
+        Case("input_scale s", config({"input_scale": 0.6, **PRE}, encoder=2)),
+        Case("input_scale s without norm", config({"input_scale": 0.6, "norm_post": "layer"})),
+        Case("kappa", config([{"kappa": 0.0, **POST}, {"kappa": 0.8, **POST}], encoder=2, decoder=2)),
+        Case("kappa everywhere", config({"kappa": 0.5, **PRE}, encoder=2, decoder=2)),
+        Case("mixed stack", config([POST, PRE, ADMIN, {"alpha": scale("scalar")}], encoder=3, decoder=3)),
+    ]
+    for kind in ("scalar", "vector"):
+        for trained in (True, False):
+            word = "trained" if trained else "fixed"
+            omega, alpha = scale(kind, trained=trained), scale(kind, trained=trained, value=0.5)
+            cases.append(Case(f"omega {kind} {word}", config({"omega": omega, **POST}, encoder=2)))
+            cases.append(Case(f"alpha {kind} {word}", config({"alpha": alpha, **PRE}, encoder=2)))
+        shared = scale(kind, shared=True)
+        cases.append(Case(f"alpha {kind} shared", config({"alpha": shared}, encoder=2, decoder=2)))
+        cases.append(Case(f"omega {kind} shared", config({"omega": shared, **POST}, encoder=2, decoder=2)))
+        cases.append(
+            Case(f"alpha, branch norm {kind}", config({"alpha": scale(kind), "norm_branch": "layer"}))
+        )
+        cases.append(Case(f"stack input_scale {kind}", config(POST, stacks={"input_scale": kind})))
+    full = {
+        "norm_pre": "layer", "norm_branch": "rms", "norm_post": "dyt", "norm_inner": "layer", "kappa": 0.3,
+        "residual_normed": True, "input_scale": 0.7, "omega": scale("vector"), "alpha": scale("vector", shared=True),
+    }  # fmt: skip
+    ends = {"norm_final": "rms", "input_scale": "vector"}
+    cases.append(Case("every field", config(full, encoder=2, decoder=2, stacks=ends, positions="learned")))
+    return cases
+
+
+def _model_cases() -> list[Case]:
+    """Kinds of model, shared embeddings, positions, activations, shapes."""
+    cases = [
+        Case(f"share {s}", config(POST, share_embeddings=s)) for s in ("none", "decoder", "inputs", "all")
+    ]
+    cases += [
+        Case(
+            f"language model, share {s}", config(PRE, encoder=0, decoder=2, stacks=FINAL, share_embeddings=s)
+        )
+        for s in ("none", "decoder", "inputs", "all")
+    ]
+    one = ((1,), (2,))
+    return cases + [
+        Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
+        Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
+        Case("gelu", config(POST, activation="gelu")),
+        Case("causal encoder", config(POST, stacks={"causal": True, "cross": False}, decoder=0)),
+        Case("post 3-2", config(POST, encoder=3, decoder=2)),
+        Case("pre 2-3", config(PRE, encoder=2, decoder=3, stacks=FINAL)),
+        Case("admin 3-3", config(ADMIN, encoder=3, decoder=3)),
+        Case("admin language model", config(ADMIN, encoder=0, decoder=3)),
+        Case("post encoder, pre decoder", config(POST, decoder_subs=PRE, encoder=2, decoder=2)),
+        Case("one head", config(POST, heads=1, d_model=7, d_ff=5)),
+        Case("heads of one feature", config(PRE, heads=6, d_model=6, d_ff=9)),
+        Case("width 1", config(PLAIN, heads=1, d_model=1, d_ff=1)),
+        Case("odd width 33", config(POST, heads=3, d_model=33, d_ff=47, vocab_size=29)),
+        Case("width 64", config(ADMIN, heads=4, d_model=64, d_ff=128, vocab_size=131)),
+        Case("one token each", config(POST), *one),
+        Case("two words", config(POST, vocab_size=2)),
+        Case("longer source", config(POST, max_length=64), (40, 1, 2), (3, 6, 2)),
+        Case("longer target", config(POST, max_length=64), (1, 2, 3), (35, 4, 9)),
+    ]
+
+
+def _large_cases() -> list[Case]:
+    """Sizes beyond one tile of attention, one chunk of tokens and one block of logits."""
+    long = ((150, 64, 1, 65, 128, 129), (131, 2, 66, 64, 65, 140))
+    many = (tuple([9, 1, 14, 30, 5] * 40), tuple([8, 2, 11, 33, 4] * 40))
+    wide = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
+    return [
+        Case("long sequences", config(ADMIN, **wide), *long),
+        Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
+        Case("many sequences", config(POST, **wide, positions="learned"), *many),
+    ]
+
+
+CASES = _norm_cases() + _field_cases() + _model_cases()
+LARGE_CASES = _large_cases()
+LOSS_CASES = [case for case in CASES if case.config["decoder"]["layers"]]
+ENCODER_CASES = [
+    Case(f"encoder, {word}", config(subs, encoder=2, decoder=0, stacks=ends))
+    for word, subs, ends in (("post", POST, {}), ("pre", PRE, FINAL), ("admin", ADMIN, {}))
+]
+
+
+def with_dropout(base: dict[str, Any], p: float = 0.2) -> dict[str, Any]:
+    """The same configuration with all three dropouts on, at rates that differ."""
+    return base | {"dropout": p, "attention_dropout": p + 0.1, "activation_dropout": p / 2}
+
+
+def identifiers(cases: Sequence[Case]) -> list[str]:
+    """Names for pytest."""
+    return [case.name for case in cases]

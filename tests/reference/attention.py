@@ -1,0 +1,101 @@
+"""Multi-head scaled dot-product attention over packed sequences.
+
+q = h Wq^T + bq        k = s Wk^T + bk        v = s Wv^T + bv        s = h (self) or the memory (cross)
+P = softmax(q k^T / sqrt(K))   per sequence and head, keys after the query left out where causal
+c = (P * dropout) v            heads side by side: [M, D]
+a = Ninner(c) Wo^T + bo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .dropout import NoDropout
+from .gradients import Gradients
+from .linear import linear_backward, linear_forward
+from .norms import norm_backward, norm_forward
+from .ragged import slices
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Along the last axis."""
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _causal_mask(T: int, S: int) -> np.ndarray:
+    """True where query t may not read key s: [T, S]."""
+    return np.arange(S)[None, :] > np.arange(T)[:, None]
+
+
+def attention_forward(
+    h: np.ndarray,
+    offsets: np.ndarray,
+    source: np.ndarray,
+    source_offsets: np.ndarray,
+    params: Mapping[str, np.ndarray],
+    name: str,
+    *,
+    heads: int,
+    causal: bool,
+    norm_inner: str,
+    eps: float,
+    rate: float,
+    dropout: NoDropout,
+    stack: str,
+    sublayer: int,
+) -> tuple[np.ndarray, Any]:
+    """a [M, D] of queries from h [M, D] and keys and values from source [S, D], and what backward reads."""
+    K = h.shape[1] // heads
+    q = linear_forward(h, params, f"{name}.q")
+    k = linear_forward(source, params, f"{name}.k")
+    v = linear_forward(source, params, f"{name}.v")
+    c = np.zeros_like(q)
+    probabilities = {}
+    for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
+        for head in range(heads):
+            cols = slice(head * K, (head + 1) * K)
+            scores = q[rows, cols] @ k[keys, cols].T / np.sqrt(K)
+            if causal:
+                scores = np.where(_causal_mask(*scores.shape), -np.inf, scores)
+            P = softmax(scores)
+            mask = dropout.scores(stack, sublayer, b, head, (rows.start, keys.start), P.shape, rate)
+            c[rows, cols] = (P * mask) @ v[keys, cols]
+            probabilities[b, head] = P, mask
+    n, inner = norm_forward(norm_inner, c, params, f"{name}.norm_inner", eps)
+    a = linear_forward(n, params, f"{name}.out")
+    return a, (h, offsets, source, source_offsets, q, k, v, probabilities, n, inner)
+
+
+def attention_backward(
+    da: np.ndarray,
+    saved: Any,
+    params: Mapping[str, np.ndarray],
+    name: str,
+    *,
+    heads: int,
+    norm_inner: str,
+    grads: Gradients,
+) -> tuple[np.ndarray, np.ndarray]:
+    """dh [M, D] and dsource [S, D] of da [M, D]; for self-attention the two are to be added."""
+    h, offsets, source, source_offsets, q, k, v, probabilities, n, inner = saved
+    K = h.shape[1] // heads
+    dn = linear_backward(da, n, params, f"{name}.out", grads)
+    dc = norm_backward(norm_inner, dn, inner, params, f"{name}.norm_inner", grads)
+    dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+    for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
+        for head in range(heads):
+            cols = slice(head * K, (head + 1) * K)
+            P, mask = probabilities[b, head]
+            dv[keys, cols] = (P * mask).T @ dc[rows, cols]
+            dP = dc[rows, cols] @ v[keys, cols].T * mask
+            dscores = P * (dP - (dP * P).sum(axis=1, keepdims=True))
+            dq[rows, cols] = dscores @ k[keys, cols] / np.sqrt(K)
+            dk[keys, cols] = dscores.T @ q[rows, cols] / np.sqrt(K)
+    dh = linear_backward(dq, h, params, f"{name}.q", grads)
+    dsource = linear_backward(dk, source, params, f"{name}.k", grads)
+    dsource = dsource + linear_backward(dv, source, params, f"{name}.v", grads)
+    return dh, dsource

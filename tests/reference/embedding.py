@@ -1,0 +1,57 @@
+"""The input of a stack: x_0 = input_scale (.) dropout(sqrt(D) embedding[token] + position)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .dropout import NoDropout
+from .gradients import Gradients
+from .naming import embedding_names
+from .ragged import positions
+
+
+def sinusoids(count: int, D: int) -> np.ndarray:
+    """Positions [count, D] in fairseq's arrangement: sines, then cosines; an odd last feature is 0."""
+    half = D // 2
+    frequencies = np.exp(-np.arange(half) * np.log(10000.0) / max(half - 1, 1))
+    angles = np.arange(count)[:, None] * frequencies
+    return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((count, D % 2))], axis=1)
+
+
+def embedding_forward(
+    config: dict[str, Any],
+    stack_name: str,
+    tokens: np.ndarray,
+    offsets: np.ndarray,
+    params: Mapping[str, np.ndarray],
+    dropout: NoDropout,
+) -> tuple[np.ndarray, Any]:
+    """x_0 [M, D] of packed tokens [M], and what backward reads."""
+    D = config["d_model"]
+    where = positions(offsets)
+    if config["positions"] == "learned":
+        table = params[f"{stack_name}.positions.weight"]
+    else:
+        table = sinusoids(int(where.max()) + 1, D)
+    e = np.sqrt(D) * params[embedding_names(config)[stack_name]][tokens] + table[where]
+    mask = dropout.rows(stack_name, "embedding", e.shape, config["dropout"])
+    scale = params.get(f"{stack_name}.input_scale", np.ones(1))
+    return scale * (e * mask), (tokens, where, e * mask, mask, scale)
+
+
+def embedding_backward(
+    config: dict[str, Any], stack_name: str, dx: np.ndarray, saved: Any, grads: Gradients
+) -> None:
+    """Gradients of the embedding, the positions and the scale, of dx_0 [M, D]."""
+    tokens, where, dropped, mask, scale = saved
+    if config[stack_name]["input_scale"] != "none":
+        product = dx * dropped
+        vector = config[stack_name]["input_scale"] == "vector"
+        grads.add(f"{stack_name}.input_scale", product.sum(axis=0) if vector else product.sum())
+    de = dx * scale * mask
+    np.add.at(grads[embedding_names(config)[stack_name]], tokens, np.sqrt(config["d_model"]) * de)
+    if config["positions"] == "learned":
+        np.add.at(grads[f"{stack_name}.positions.weight"], where, de)

@@ -1,0 +1,71 @@
+"""The feed-forward branch.
+
+u = h W1^T + b1        z = dropout(activation(u))        a = Ninner(z) W2^T + b2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import erf
+
+from .dropout import NoDropout
+from .gradients import Gradients
+from .linear import linear_backward, linear_forward
+from .norms import norm_backward, norm_forward
+
+
+def activation_forward(kind: str, u: np.ndarray) -> np.ndarray:
+    """relu: max(u, 0). gelu: u Phi(u), Phi the standard normal distribution function."""
+    if kind == "relu":
+        return np.maximum(u, 0.0)
+    return u * 0.5 * (1.0 + erf(u / np.sqrt(2.0)))
+
+
+def activation_backward(kind: str, dz: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """du; the derivative of gelu is Phi(u) + u phi(u)."""
+    if kind == "relu":
+        return dz * (u > 0.0)
+    density = np.exp(-0.5 * u**2) / np.sqrt(2.0 * np.pi)
+    return dz * (0.5 * (1.0 + erf(u / np.sqrt(2.0))) + u * density)
+
+
+def feedforward_forward(
+    h: np.ndarray,
+    params: Mapping[str, np.ndarray],
+    name: str,
+    *,
+    activation: str,
+    norm_inner: str,
+    eps: float,
+    rate: float,
+    dropout: NoDropout,
+    stack: str,
+    sublayer: int,
+) -> tuple[np.ndarray, Any]:
+    """a [M, D] of h [M, D], and what backward reads."""
+    u = linear_forward(h, params, f"{name}.fc1")
+    mask = dropout.rows(stack, "activation", u.shape, rate, sublayer)
+    z = activation_forward(activation, u) * mask
+    n, inner = norm_forward(norm_inner, z, params, f"{name}.norm_inner", eps)
+    return linear_forward(n, params, f"{name}.fc2"), (h, u, mask, n, inner)
+
+
+def feedforward_backward(
+    da: np.ndarray,
+    saved: Any,
+    params: Mapping[str, np.ndarray],
+    name: str,
+    *,
+    activation: str,
+    norm_inner: str,
+    grads: Gradients,
+) -> np.ndarray:
+    """dh [M, D] of da [M, D]."""
+    h, u, mask, n, inner = saved
+    dn = linear_backward(da, n, params, f"{name}.fc2", grads)
+    dz = norm_backward(norm_inner, dn, inner, params, f"{name}.norm_inner", grads)
+    du = activation_backward(activation, dz * mask, u)
+    return linear_backward(du, h, params, f"{name}.fc1", grads)

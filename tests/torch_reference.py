@@ -1,0 +1,170 @@
+"""The model in PyTorch, for comparisons: the same configuration and named parameters, gradients by autograd.
+
+Written apart from the oracle on purpose, in the manner of PyTorch: batches are padded to [B, T, D] and masked,
+norms, attention, activations and the loss are torch.nn.functional's own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tests.reference.naming import embedding_names, kinds, scale_name, sublayer_name
+from tests.reference.ragged import Batch
+
+
+def pad(tokens: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Token ids [B, T] padded with 0, and a mask [B, T] of the real ones."""
+    sequences = [torch.from_numpy(tokens[a:b].astype(np.int64)) for a, b in itertools.pairwise(offsets)]
+    ids = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+    lengths = torch.tensor([len(s) for s in sequences])
+    return ids, torch.arange(ids.shape[1])[None, :] < lengths[:, None]
+
+
+class TorchTransformer:
+    """Post-LN, Pre-LN, Admin or any other setting of the residual formula, without dropout.
+
+    Parameters
+    ----------
+    config : dict
+        The core's configuration.
+    params : mapping of str to ndarray
+        Weights by name; copied.
+    dtype : torch.dtype
+        float32 or float64.
+    """
+
+    def __init__(self, config: dict[str, Any], params: Mapping[str, np.ndarray], dtype: torch.dtype) -> None:
+        self.config = config
+        self.dtype = dtype
+        self.params = {
+            name: torch.tensor(np.asarray(value), dtype=dtype, requires_grad=True)
+            for name, value in params.items()
+        }
+
+    def norm(self, kind: str, x: Tensor, name: str) -> Tensor:
+        if kind == "none":
+            return x
+        p, eps = self.params, self.config["norm_eps"]
+        width, gamma = x.shape[-1:], p[f"{name}.gamma"]
+        if kind == "layer":
+            return F.layer_norm(x, width, gamma, p[f"{name}.nu"], eps)
+        if kind == "rms":
+            return F.rms_norm(x, width, gamma, eps)
+        return torch.tanh(p[f"{name}.scale"] * x) * gamma + p[f"{name}.nu"]
+
+    def linear(self, x: Tensor, name: str) -> Tensor:
+        return F.linear(x, self.params[f"{name}.weight"], self.params[f"{name}.bias"])
+
+    def attention(self, h: Tensor, source: Tensor, allowed: Tensor, name: str, norm_inner: str) -> Tensor:
+        """allowed [B, 1, T, S] is True where a query may read a key."""
+        H = self.config["heads"]
+
+        def split(x: Tensor) -> Tensor:  # [B, T, D] -> [B, H, T, K]
+            return x.unflatten(-1, (H, -1)).transpose(1, 2)
+
+        q, k, v = (
+            split(self.linear(x, f"{name}.{which}")) for which, x in (("q", h), ("k", source), ("v", source))
+        )
+        context = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed).transpose(1, 2).flatten(2)
+        return self.linear(self.norm(norm_inner, context, f"{name}.norm_inner"), f"{name}.out")
+
+    def feed_forward(self, h: Tensor, name: str, norm_inner: str) -> Tensor:
+        activation = F.relu if self.config["activation"] == "relu" else F.gelu
+        u = activation(self.linear(h, f"{name}.fc1"))
+        return self.linear(self.norm(norm_inner, u, f"{name}.norm_inner"), f"{name}.fc2")
+
+    def scale(self, which: str, sub: dict[str, Any], name: str) -> Tensor | float:
+        return 1.0 if sub[which]["kind"] == "none" else self.params[scale_name(which, name, sub[which])]
+
+    def stack(
+        self, which: str, x: Tensor, real: Tensor, memory: Tensor | None, memory_real: Tensor | None
+    ) -> Tensor:
+        """The stack's result [B, T, D] on x_0; real [B, T] marks tokens that are no padding."""
+        stack = self.config[which]
+        T = x.shape[1]
+        own = real[:, None, None, :].expand(-1, 1, T, -1)
+        if stack["causal"]:
+            own = own & torch.ones(T, T, dtype=torch.bool).tril()
+        x_layer = x
+        for i, sub in enumerate(stack["sublayers"]):
+            if i % len(kinds(stack)) == 0:
+                x_layer = x
+            name = sublayer_name(which, stack, i)
+            n = self.norm(sub["norm_pre"], x, f"{name}.norm_pre")
+            h = n * sub["input_scale"]
+            if name.endswith("feed_forward"):
+                a = self.feed_forward(h, name, sub["norm_inner"])
+            elif name.endswith("cross_attn"):
+                assert memory is not None and memory_real is not None
+                a = self.attention(h, memory, memory_real[:, None, None, :], name, sub["norm_inner"])
+            else:
+                a = self.attention(h, h, own, name, sub["norm_inner"])
+            b = self.norm(sub["norm_branch"], a, f"{name}.norm_branch")
+            r = n if sub["residual_normed"] else x
+            y = (
+                self.scale("omega", sub, name) * r
+                + self.scale("alpha", sub, name) * b
+                + sub["kappa"] * x_layer
+            )
+            x = self.norm(sub["norm_post"], y, f"{name}.norm_post")
+        return self.norm(stack["norm_final"], x, f"{which}.norm_final")
+
+    def embed(self, which: str, ids: Tensor) -> Tensor:
+        D, T = self.config["d_model"], ids.shape[1]
+        x = F.embedding(ids, self.params[embedding_names(self.config)[which]]) * D**0.5
+        if self.config["positions"] == "learned":
+            x = x + self.params[f"{which}.positions.weight"][:T]
+        else:
+            half = D // 2
+            frequency = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / max(half - 1, 1))
+            angle = torch.arange(T, dtype=torch.float64)[:, None] * frequency
+            x = x + F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, D % 2)).to(self.dtype)
+        scale = self.params.get(f"{which}.input_scale")
+        return x if scale is None else x * scale
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Logits [M_target, V] and labels [M_target], or hidden states [M, D] and None of an encoder."""
+        has_encoder, has_decoder = (bool(self.config[s]["layers"]) for s in ("encoder", "decoder"))
+        memory = memory_real = None
+        ids, real = pad(batch.source_tokens, batch.source_offsets)
+        if has_encoder:
+            memory_real = real
+            memory = self.stack("encoder", self.embed("encoder", ids), real, None, None)
+            if not has_decoder:
+                return memory[real], None
+            assert batch.target_tokens is not None and batch.target_offsets is not None
+            ids, real = pad(batch.target_tokens, batch.target_offsets)
+        inputs, labels, predicted = ids[:, :-1], ids[:, 1:], real[:, 1:]
+        x = self.stack("decoder", self.embed("decoder", inputs), predicted, memory, memory_real)
+        logits = F.linear(x[predicted], self.params[embedding_names(self.config)["output"]])
+        return logits, labels[predicted]
+
+    def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Label-smoothed loss and nll, both means over the predicted tokens."""
+        logits, labels = self.forward(batch)
+        assert labels is not None
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing), F.cross_entropy(
+            logits, labels
+        )
+
+    def backward(
+        self, batch: Batch, label_smoothing: float = 0.0
+    ) -> tuple[float, float, dict[str, np.ndarray]]:
+        """Loss, nll and all gradients."""
+        for p in self.params.values():
+            p.grad = None
+        loss, nll = self.loss(batch, label_smoothing)
+        loss.backward()
+        zero = torch.zeros(1)
+        grads = {
+            name: (p.grad if p.grad is not None else zero.expand(p.shape)).numpy()
+            for name, p in self.params.items()
+        }
+        return loss.item(), nll.item(), grads
