@@ -145,7 +145,8 @@ struct adm_model {
     adm_stack stacks[2];
     int64_t output; /* offset of the output embedding */
     adm_real *weights, *gradients;
-    adm_real *sinusoids; /* [max_length, D] or NULL */
+    adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
+    int64_t num_sinusoids;
     adm_observed observed[2];
     bool activations_kept; /* adm_model_activation may be asked */
     adm_workspace ws;
@@ -181,6 +182,9 @@ static inline adm_real *adm_stack_x(const adm_stack_acts *acts, int64_t index)
 /* ---- params.c ---- */
 adm_status adm_params_build(adm_model *model, adm_error *error);
 void adm_params_free(adm_model *model);
+
+/* ---- model.c ---- */
+adm_status adm_model_need_positions(adm_model *model, int64_t positions, adm_error *error);
 
 /* ---- workspace.c ---- */
 /* Makes the workspace fit a batch; copies the batch's tokens and offsets. */
@@ -222,6 +226,9 @@ void adm_stack_backward(adm_model *model, int stack);
 void adm_output_logits(adm_model *model, adm_real *out);
 /* Loss over all rows of the decoder; with backward also dx of its end and the output embedding's gradient. */
 void adm_output_loss(adm_model *model, bool backward, adm_loss *loss);
+
+/* ---- transformer.c ---- */
+adm_status adm_check_hidden(const adm_model *model, const adm_hidden *input, adm_error *error);
 
 /* ---- observe.c ---- */
 void adm_observe_forward(adm_model *model);

@@ -313,7 +313,9 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
         .keep = keep,
         .backward = backward,
     };
-    adm_status status = lay_out(model, &shape, run, error);
+    adm_status status = adm_model_need_positions(model, adm_max(shape.max_length[0], shape.max_length[1]), error);
+    if (status == ADM_OK)
+        status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
         return status;
     cut_chunks(sides, count, ws->chunks);

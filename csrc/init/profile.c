@@ -1,0 +1,156 @@
+/* Variance profiling (paper section 4.2; the release's variant): one forward pass that measures Var(a_i) of every
+   sub-layer and finds omega_i.
+
+     clinic: acc = 1; for each sub-layer: omega_i = acc, acc = sqrt(Var(omega_i x_{i-1}) + Var(a_i))
+     paper:  with omega = 1 everywhere, omega_i = sqrt(1 + sum_{j < i} Var(a_j))
+
+   Var is the biased variance over all tokens and features. Encoder and decoder accumulate apart. */
+#include "model/model_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t omega_length(const adm_sublayer *sub, int64_t d)
+{
+    return sub->config->omega.kind == ADM_SCALE_SCALAR ? 1 : d;
+}
+
+static void set_omega(adm_model *model, int stack, int64_t index, double value)
+{
+    const adm_sublayer *sub = &model->stacks[stack].sublayers[index];
+    for (int64_t c = 0; c < omega_length(sub, model->config.d_model); c++)
+        model->weights[sub->omega + c] = (adm_real)value;
+    adm_workspace_fill_scales(model, stack, index);
+}
+
+/* The mean of what a sub-layer has, for those that profiling does not set. */
+static double present_omega(const adm_model *model, const adm_sublayer *sub)
+{
+    if (sub->omega < 0)
+        return 1.0;
+    const int64_t n = omega_length(sub, model->config.d_model);
+    double sum = 0;
+    for (int64_t c = 0; c < n; c++)
+        sum += model->weights[sub->omega + c];
+    return sum / (double)n;
+}
+
+/* Variances of sub-layer `index` from the sums its chunks left. */
+static void read_variances(const adm_model *model, int stack, int64_t index, double *var_input, double *var_branch)
+{
+    const adm_workspace *ws = &model->ws;
+    const int64_t r = model->stacks[stack].num_sublayers;
+    const double count = (double)(ws->stacks[stack].rows * model->config.d_model);
+    double sums[4] = {0};
+    for (int64_t chunk = 0; chunk < ws->num_chunks; chunk++)
+        for (int k = 0; k < 4; k++)
+            sums[k] += ws->stacks[stack].moments[(chunk * r + index) * 4 + k];
+    *var_input = sums[1] / count - (sums[0] / count) * (sums[0] / count);
+    *var_branch = sums[3] / count - (sums[2] / count) * (sums[2] / count);
+}
+
+static void profile_stack(adm_model *model, int number, adm_profile_method method, adm_profile *profile)
+{
+    const adm_stack *stack = &model->stacks[number];
+    double accumulated = 1.0; /* clinic: acc; paper: 1 + sum of Var(a_j) */
+    adm_stack_begin(model, number);
+    for (int64_t i = 0; i < stack->num_sublayers; i++) {
+        const adm_sublayer *sub = &stack->sublayers[i];
+        const bool clinic = method == ADM_PROFILE_CLINIC;
+        if (sub->config->profiled)
+            set_omega(model, number, i, clinic ? accumulated : 1.0);
+        const double omega = present_omega(model, sub);
+        adm_stack_forward_sublayer(model, number, i);
+        read_variances(model, number, i, &profile->var_input[i], &profile->var_branch[i]);
+        if (clinic) {
+            profile->omega[i] = sub->config->profiled ? accumulated : omega;
+            accumulated = sqrt(profile->omega[i] * profile->omega[i] * profile->var_input[i] + profile->var_branch[i]);
+        } else {
+            profile->omega[i] = sub->config->profiled ? sqrt(accumulated) : omega;
+            accumulated += profile->var_branch[i];
+        }
+    }
+    adm_stack_finish(model, number);
+}
+
+/* All fixed and trained omegas, to be put back. NULL: no memory. */
+static adm_real *save_omegas(const adm_model *model)
+{
+    const int64_t d = model->config.d_model;
+    int64_t count = model->stacks[0].num_sublayers + model->stacks[1].num_sublayers, place = 0;
+    adm_real *saved = malloc((size_t)(count * d) * sizeof *saved);
+    for (int s = 0; s < 2 && saved != NULL; s++)
+        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++, place += d) {
+            const adm_sublayer *sub = &model->stacks[s].sublayers[i];
+            if (sub->omega >= 0)
+                memcpy(saved + place, model->weights + sub->omega, (size_t)omega_length(sub, d) * sizeof *saved);
+        }
+    return saved;
+}
+
+static void restore_omegas(adm_model *model, const adm_real *saved)
+{
+    const int64_t d = model->config.d_model;
+    int64_t place = 0;
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++, place += d) {
+            const adm_sublayer *sub = &model->stacks[s].sublayers[i];
+            if (sub->omega >= 0)
+                memcpy(model->weights + sub->omega, saved + place, (size_t)omega_length(sub, d) * sizeof *saved);
+        }
+}
+
+static void run_profile(adm_model *model, adm_profile_method method, bool apply, const adm_real *saved,
+                        adm_profile *profiles[2])
+{
+    for (int s = 0; s < 2; s++)
+        if (model->stacks[s].num_sublayers > 0)
+            profile_stack(model, s, method, profiles[s]);
+    if (!apply) {
+        restore_omegas(model, saved);
+        return;
+    }
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
+            if (model->stacks[s].sublayers[i].config->profiled)
+                set_omega(model, s, i, profiles[s]->omega[i]);
+}
+
+adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run, adm_profile_method method,
+                             bool apply, adm_profile *encoder, adm_profile *decoder, adm_error *error)
+{
+    adm_profile *profiles[2] = {encoder, decoder};
+    adm_run observed = *run;
+    observed.observe = true;
+    adm_status status = adm_model_check_batch(model, batch, error);
+    if (status == ADM_OK)
+        status = adm_workspace_for_batch(model, batch, &observed, ADM_KEEP_NOTHING, false, error);
+    if (status != ADM_OK)
+        return status;
+    adm_real *saved = save_omegas(model);
+    if (saved == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
+    run_profile(model, method, apply, saved, profiles);
+    free(saved);
+    return ADM_OK;
+}
+
+adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                    adm_profile_method method, bool apply, adm_profile *profile, adm_error *error)
+{
+    adm_profile *profiles[2] = {profile, profile};
+    adm_run observed = *run;
+    observed.observe = true;
+    adm_status status = adm_check_hidden(model, input, error);
+    if (status == ADM_OK)
+        status = adm_workspace_for_hidden(model, input, &observed, ADM_KEEP_NOTHING, false, error);
+    if (status != ADM_OK)
+        return status;
+    adm_real *saved = save_omegas(model);
+    if (saved == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
+    run_profile(model, method, apply, saved, profiles);
+    free(saved);
+    return ADM_OK;
+}

@@ -1,0 +1,102 @@
+/* Logits, loss and their gradients, a block of rows at a time: the [M, V] matrix is never whole, and the gradient
+   stands where the logits stood. */
+#include "model/model_internal.h"
+
+#define TASK_ROWS 64        /* rows of one task */
+#define VOCABULARY_TILE 256 /* rows of the output embedding's gradient that one task computes */
+
+typedef struct output_block {
+    adm_model *model;
+    adm_real *logits;    /* [rows, V] */
+    int64_t first, rows; /* of the decoder's rows */
+    adm_real factor;     /* 0: no gradient */
+    double *losses;      /* [tasks, 2] */
+} output_block;
+
+static adm_matrix output_matrix(const adm_model *model)
+{
+    return (adm_matrix){model->weights + model->output, NULL, model->config.vocab_size, model->config.d_model};
+}
+
+static adm_span task_span(const output_block *block, int64_t task)
+{
+    const int64_t first = task * TASK_ROWS;
+    return (adm_span){first, adm_min(TASK_ROWS, block->rows - first)};
+}
+
+static int64_t block_tasks(const output_block *block)
+{
+    return (block->rows + TASK_ROWS - 1) / TASK_ROWS;
+}
+
+/* logits = x E^T */
+static void logits_task(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    const output_block *block = context;
+    const adm_model *model = block->model;
+    const adm_matrix output = output_matrix(model);
+    const adm_span span = task_span(block, task);
+    const adm_real *x = model->ws.stacks[ADM_DECODER].end + (block->first + span.first) * output.in;
+    adm_linear_forward(model->kernels, &output, x, block->logits + span.first * output.out, span.rows);
+}
+
+/* logits = x E^T; loss; dlogits in their place; dx = dlogits E */
+static void loss_task(void *context, int64_t task, int thread)
+{
+    const output_block *block = context;
+    const adm_model *model = block->model;
+    const adm_matrix output = output_matrix(model);
+    const adm_span span = task_span(block, task);
+    const int64_t row = block->first + span.first;
+    adm_real *logits = block->logits + span.first * output.out;
+    double *losses = block->losses + 2 * task;
+    logits_task(context, task, thread);
+    losses[0] = losses[1] = 0;
+    model->kernels->cross_entropy(logits, model->ws.labels + row, span.rows, output.out,
+                                  model->ws.run.label_smoothing, block->factor, &losses[0], &losses[1]);
+    if (block->factor != 0)
+        adm_linear_backward_input(&output, logits, model->ws.stacks[ADM_DECODER].dx + row * output.in, false,
+                                  span.rows);
+}
+
+/* Rows of dE += dlogits^T x */
+static void weight_task(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    const output_block *block = context;
+    const adm_model *model = block->model;
+    const adm_matrix output = output_matrix(model);
+    const adm_real *x = model->ws.stacks[ADM_DECODER].end + block->first * output.in;
+    const int64_t first = task * VOCABULARY_TILE, last = adm_min(first + VOCABULARY_TILE, output.out);
+    adm_linear_backward_weight(&output, x, block->logits, model->gradients + model->output, first, last,
+                               block->rows);
+}
+
+void adm_output_logits(adm_model *model, adm_real *out)
+{
+    output_block block = {.model = model, .logits = out, .rows = model->ws.stacks[ADM_DECODER].rows};
+    adm_parallel_for(model->ws.run.threads, block_tasks(&block), logits_task, &block);
+}
+
+void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t rows = ws->stacks[ADM_DECODER].rows;
+    const int64_t tiles = (model->config.vocab_size + VOCABULARY_TILE - 1) / VOCABULARY_TILE;
+    output_block block = {.model = model, .logits = ws->logits, .losses = ws->losses};
+    double total = 0, nll = 0;
+    block.factor = backward ? (adm_real)(ws->run.scale / (double)rows) : 0;
+    for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
+        block.rows = adm_min(ws->block_rows, rows - block.first);
+        const int64_t tasks = block_tasks(&block);
+        adm_parallel_for(ws->run.threads, tasks, loss_task, &block);
+        if (backward)
+            adm_parallel_for(ws->run.threads, tiles, weight_task, &block);
+        for (int64_t t = 0; t < tasks; t++) {
+            total += block.losses[2 * t];
+            nll += block.losses[2 * t + 1];
+        }
+    }
+    *loss = (adm_loss){total / (double)rows, nll / (double)rows, rows};
+}
