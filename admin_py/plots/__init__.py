@@ -1,0 +1,25 @@
+"""Figures of results: each function draws into given Axes, or a new figure's, and returns them.
+
+Nothing is computed here but places on the paper; the numbers are those of the results.
+"""
+
+from __future__ import annotations
+
+from admin_py.plots.dependency import plot_dependency
+from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
+from admin_py.plots.profile import plot_profile, plot_quantity
+from admin_py.plots.style import context, scheme_style
+from admin_py.plots.training import plot_curves, plot_history, plot_training
+
+__all__ = [
+    "context",
+    "plot_curves",
+    "plot_dependency",
+    "plot_gradient_lines",
+    "plot_gradients",
+    "plot_history",
+    "plot_profile",
+    "plot_quantity",
+    "plot_training",
+    "scheme_style",
+]

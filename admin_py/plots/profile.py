@@ -1,0 +1,92 @@
+"""Omega and branch variance per sub-layer, as profiled at initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from admin_py.plots.style import MUTED, context, new_axes
+from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis
+from admin_py.plots.tables import profile_series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.profiling import VarianceProfile
+
+QUANTITIES = {
+    "omega": ("Skip scale", r"$\omega_i$"),
+    "var_branch": ("Branch variance", r"$\mathrm{Var}[a_i]$"),
+    "var_input": ("Input variance", r"$\mathrm{Var}[x_{i-1}]$"),
+}
+"""Column of a profile -> title and label of its figure."""
+
+
+@context()
+def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: str = "admin") -> Axes:
+    """One profile: omega as a line, marked by kind of sub-layer, over bars of Var(a).
+
+    Both are pure numbers, so they share the axis.
+
+    Parameters
+    ----------
+    profile : VarianceProfile
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    scheme : str, optional
+        Whose colour to use.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes() if ax is None else ax
+    omega = profile_series(profile, "omega", scheme)
+    draw_bars(ax, profile_series(profile, "var_branch", scheme), color=MUTED, baseline=0.0)
+    draw_lines(ax, [omega])
+    ax.set_ylim(bottom=0.0)
+    ax.set_ylabel(r"$\omega_i$ (line), $\mathrm{Var}[a_i]$ (bars)")
+    ax.set_title("Skip scale and branch variance")
+    legends(ax, [omega], kinds_at="upper left")
+    return ax
+
+
+@context()
+def plot_quantity(
+    profiles: Sequence[tuple[str, VarianceProfile]], ax: Axes | None = None, *, quantity: str = "omega"
+) -> Axes:
+    """One quantity of several profiles, a line for each, coloured by scheme.
+
+    Parameters
+    ----------
+    profiles : sequence of (scheme, VarianceProfile)
+        Several of one scheme are several seeds.
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    quantity : {"omega", "var_branch", "var_input"}
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no such quantity or no profile.
+    """
+    if quantity not in QUANTITIES:
+        raise ValueError(f"quantity: expected one of {', '.join(QUANTITIES)}, got {quantity!r}")
+    if not profiles:
+        raise ValueError("profiles: expected at least one, got none")
+    ax = new_axes() if ax is None else ax
+    series = [profile_series(profile, quantity, scheme) for scheme, profile in profiles]
+    draw_lines(ax, series, by_kind=quantity != "omega")
+    if quantity == "omega":
+        ax.set_ylim(bottom=0.0)
+    else:
+        log_axis(ax)
+    title, label = QUANTITIES[quantity]
+    ax.set_ylabel(label)
+    ax.set_title(title)
+    legends(ax, series, kinds_at="upper left" if quantity == "omega" else "best")
+    return ax

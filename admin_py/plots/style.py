@@ -1,0 +1,198 @@
+"""How every figure looks: one colour per scheme everywhere, readable type, the user's settings kept.
+
+The colours of the common schemes are those of Okabe and Ito (2008, "Color Universal Design"), which stay
+apart under the usual kinds of colour blindness; dashes tell related schemes apart. A scheme that is not in the
+table gets colour and dashes from a hash of its name, so it looks the same in every figure, on every day and
+whatever else is drawn beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+Dashes = tuple[float, tuple[float, ...]]
+
+SOLID: Dashes = (0.0, ())
+LONG: Dashes = (0.0, (6.0, 1.6))
+DOTTED: Dashes = (0.0, (1.4, 1.2))
+DASH_DOT: Dashes = (0.0, (5.0, 1.4, 1.2, 1.4))
+SHORT: Dashes = (0.0, (3.0, 1.4))
+
+
+class SchemeStyle(NamedTuple):
+    """How one scheme is drawn.
+
+    Attributes
+    ----------
+    label : str
+        For people, such as ``"Post-LN"``.
+    color : str
+        Hexadecimal RGB.
+    dashes : tuple
+        A line style of Matplotlib, ``(offset, (on, off, ...))`` in points of the line's width.
+    """
+
+    label: str
+    color: str
+    dashes: Dashes
+
+
+VERMILION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
+ORANGE, SKY, GREY, OLIVE = "#E69F00", "#56B4E9", "#7A7A7A", "#999933"
+
+SCHEMES: Mapping[str, SchemeStyle] = {
+    "post_ln": SchemeStyle("Post-LN", VERMILION, SOLID),
+    "pre_ln": SchemeStyle("Pre-LN", BLUE, LONG),
+    "admin": SchemeStyle("Admin", GREEN, SOLID),
+    "admin_torch": SchemeStyle("admin-torch", GREEN, DOTTED),
+    "deepnorm": SchemeStyle("DeepNorm", PURPLE, SOLID),
+    "rezero": SchemeStyle("ReZero", ORANGE, SOLID),
+    "rezero_post_ln": SchemeStyle("ReZero + Post-LN", ORANGE, LONG),
+    "looks_linear": SchemeStyle("looks-linear", GREY, SOLID),
+    "t_fixup": SchemeStyle("T-Fixup", SKY, SOLID),
+    "layer_scale": SchemeStyle("LayerScale", BLUE, DOTTED),
+    "ds_init": SchemeStyle("DS-Init", VERMILION, LONG),
+    "sub_ln": SchemeStyle("Sub-LN", PURPLE, LONG),
+    "sandwich": SchemeStyle("Sandwich", OLIVE, SOLID),
+}
+
+_HASHED_COLORS = ("#882255", "#44AA99", "#AA4499", "#6699CC", "#B8860B", "#117733", "#AA4466", "#332288")
+_HASHED_DASHES = (SHORT, DASH_DOT, LONG, DOTTED)
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "self_attn": ("self-attention", "o"),
+    "cross_attn": ("cross-attention", "s"),
+    "feed_forward": ("feed-forward", "^"),
+}
+"""Kind of sub-layer -> name for people and marker."""
+
+INK, FAINT, PAPER = "#1B1F24", "#D4D8DD", "#FFFFFF"
+"""Text and axes; grid lines; ground. The report swaps them for the reader's own scheme, light or dark."""
+MUTED = "#5B6470"
+
+WIDTH = 7.2
+"""Of a figure, inches."""
+
+_RC: Mapping[str, Any] = {
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "savefig.dpi": 160,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "mathtext.fontset": "dejavusans",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0,
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 3.6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "admin-py",
+}
+
+
+@contextmanager
+def context() -> Iterator[None]:
+    """Use the package's style inside a ``with`` block; the user's ``rcParams`` come back afterwards.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> before = matplotlib.rcParams["font.size"]
+    >>> with context():
+    ...     matplotlib.rcParams["font.size"]
+    9.5
+    >>> matplotlib.rcParams["font.size"] == before
+    True
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(dict(_RC)):
+        yield
+
+
+def scheme_style(name: str) -> SchemeStyle:
+    """Label, colour and dashes of a scheme, by its name alone.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"admin"``; a hybrid is ``"encoder's/decoder's"``; any other name is a user's.
+
+    Returns
+    -------
+    SchemeStyle
+
+    Examples
+    --------
+    >>> scheme_style("pre_ln")
+    SchemeStyle(label='Pre-LN', color='#0072B2', dashes=(0.0, (6.0, 1.6)))
+    >>> scheme_style("my scheme") == scheme_style("my scheme")
+    True
+    """
+    if name in SCHEMES:
+        return SCHEMES[name]
+    digest = hashlib.sha256(name.encode("utf-8")).digest()
+    color = _HASHED_COLORS[digest[0] % len(_HASHED_COLORS)]
+    dashes = _HASHED_DASHES[digest[1] % len(_HASHED_DASHES)]
+    label = " / ".join(SCHEMES[part].label if part in SCHEMES else part for part in name.split("/"))
+    return SchemeStyle(label, color, dashes)
+
+
+def legend_text(label: str) -> str:
+    """A name as Matplotlib shows it literally: no formulas between dollars, no hiding after an underscore.
+
+    Examples
+    --------
+    >>> legend_text("_mine $x")
+    ' _mine \\\\$x'
+    """
+    text = label.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def new_axes(rows: int = 1, columns: int = 1, *, height: float = 3.2, **options: Any) -> Any:
+    """Axes of a new figure that pyplot manages, so that notebooks show it.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Of axes.
+    height : float
+        Of one row, inches.
+    **options
+        To ``matplotlib.pyplot.subplots``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes or ndarray of Axes
+        One, or [rows, columns] squeezed.
+    """
+    import matplotlib.pyplot as plt
+
+    size = (WIDTH, rows * height)
+    return plt.subplots(rows, columns, figsize=size, layout="constrained", **options)[1]

@@ -1,0 +1,169 @@
+"""Loss curves: one run, or all schemes and seeds of a study with training and validation side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from admin_py.plots.style import INK, MUTED, SchemeStyle, context, legend_text, new_axes, scheme_style
+from admin_py.plots.sublayers import ABOVE
+from admin_py.plots.tables import Curve, training_curve, validation_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.history import History
+
+LABEL = "nll per token, nats"
+
+
+@context()
+def plot_history(history: History, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
+    """One run: loss of every training batch (thin), validation loss (marked), both without label smoothing.
+
+    Parameters
+    ----------
+    history : History
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    scheme : str, optional
+        Whose colour and name to use.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes() if ax is None else ax
+    style = scheme_style(scheme) if scheme is not None else SchemeStyle("", INK, (0.0, ()))
+    train, valid = training_curve(history), validation_curve(history)
+    ax.plot(train.steps, train.nll, color=style.color, linewidth=0.7, alpha=0.55, label="training")
+    if len(valid.steps):
+        ax.plot(valid.steps, valid.nll, "o-", color=style.color, label="validation")
+    _mark_divergence(ax, train, style.color)
+    _frame(ax, [train, valid])
+    ax.set_title(legend_text(style.label) or "Loss")
+    ax.legend(**ABOVE)
+    return ax
+
+
+@context()
+def plot_curves(
+    histories: Sequence[tuple[str, History]],
+    ax: Axes | None = None,
+    *,
+    split: str = "valid",
+    entropy: float | None = None,
+) -> Axes:
+    """Loss of several runs, a line for each, coloured by scheme.
+
+    Parameters
+    ----------
+    histories : sequence of (scheme, History)
+        Several of one scheme are several seeds.
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    split : {"train", "valid"}
+    entropy : float, optional
+        Of the data's unigrams, nats per token; drawn as a level that a model reaches which has learnt the
+        frequencies of the tokens and no more.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no run or no such split.
+    """
+    if split not in ("train", "valid"):
+        raise ValueError(f"split: expected 'train' or 'valid', got {split!r}")
+    if not histories:
+        raise ValueError("histories: expected at least one, got none")
+    ax = new_axes() if ax is None else ax
+    seen: set[str] = set()
+    curves = []
+    for scheme, history in histories:
+        style = scheme_style(scheme)
+        curve = training_curve(history) if split == "train" else validation_curve(history)
+        curves.append(curve)
+        ax.plot(
+            curve.steps,
+            curve.nll,
+            color=style.color,
+            linestyle=style.dashes if split == "valid" else "solid",
+            linewidth=0.7 if split == "train" else 1.4,
+            alpha=0.7 if split == "train" else 1.0,
+            marker="o" if split == "valid" else "none",
+            label=legend_text(style.label) if scheme not in seen else "_nolegend_",
+        )
+        _mark_divergence(ax, training_curve(history), style.color)
+        seen.add(scheme)
+    _frame(ax, curves)
+    if entropy is not None:
+        ax.axhline(entropy, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
+    ax.set_title("Training batches, dropout on" if split == "train" else "Validation, dropout off")
+    return ax
+
+
+@context()
+def plot_training(
+    histories: Sequence[tuple[str, History]],
+    axes: Sequence[Axes] | None = None,
+    *,
+    entropy: float | None = None,
+) -> np.ndarray:
+    """Training and validation loss side by side on one scale.
+
+    Parameters
+    ----------
+    histories, entropy
+        As for `plot_curves`.
+    axes : sequence of two matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [2]: training, validation.
+    """
+    axes = new_axes(1, 2, sharey=True) if axes is None else axes
+    left, right = axes
+    plot_curves(histories, left, split="train", entropy=entropy)
+    top = left.get_ylim()[1]
+    plot_curves(histories, right, split="valid", entropy=entropy)
+    right.set_ylabel("")
+    if entropy is not None:
+        right.annotate(
+            "unigram entropy",
+            (1.0, entropy),
+            (-2, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            color=MUTED,
+            fontsize=8.5,
+        )
+    right.legend(loc="best")
+    for ax in (left, right):
+        ax.set_ylim(0.0, max(top, right.get_ylim()[1]))
+        ax.set_xlim(left.get_xlim())
+    return np.array([left, right], dtype=object)
+
+
+def _mark_divergence(ax: Axes, train: Curve, color: str) -> None:
+    """A cross where the loss was finite for the last time."""
+    finite = np.flatnonzero(np.isfinite(train.nll))
+    if len(finite) and len(finite) < len(train.nll):
+        last = finite[-1]
+        ax.plot(train.steps[last], train.nll[last], "X", color=color, markersize=8.0, label="_nolegend_")
+
+
+def _frame(ax: Axes, curves: Sequence[Curve]) -> None:
+    """Ordinate from 0; what was never finite does not stretch it."""
+    values = np.concatenate([curve.nll[np.isfinite(curve.nll)] for curve in curves])
+    ax.set_ylim(0.0, 1.06 * float(values.max()) if len(values) else 1.0)
+    ax.set_xlabel("step")
+    ax.set_ylabel(LABEL)
