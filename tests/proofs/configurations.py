@@ -144,7 +144,6 @@ def _field_cases() -> list[Case]:
             cases.append(Case(f"alpha {kind} {word}", config({"alpha": alpha, **PRE}, encoder=2)))
         shared = scale(kind, shared=True)
         cases.append(Case(f"alpha {kind} shared", config({"alpha": shared}, encoder=2, decoder=2)))
-        cases.append(Case(f"omega {kind} shared", config({"omega": shared, **POST}, encoder=2, decoder=2)))
         cases.append(
             Case(f"alpha, branch norm {kind}", config({"alpha": scale(kind), "norm_branch": "layer"}))
         )
@@ -196,7 +195,7 @@ def _large_cases() -> list[Case]:
     """Sizes beyond one tile of attention, one chunk of tokens and one block of logits."""
     long = ((150, 64, 1, 65, 128, 129), (131, 2, 66, 64, 65, 140))
     many = (tuple([9, 1, 14, 30, 5] * 40), tuple([8, 2, 11, 33, 4] * 40))
-    wide = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
+    wide: dict[str, Any] = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
     return [
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),

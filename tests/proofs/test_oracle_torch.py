@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -52,12 +54,10 @@ def test_gradients_are_those_of_autograd(case: Case) -> None:
     assert worst < TOLERANCE, where
 
 
-def copy_layer(
-    layer: torch.nn.Module, params: dict[str, np.ndarray], prefix: str, norms: dict[str, str]
-) -> None:
+def copy_layer(layer: Any, params: dict[str, np.ndarray], prefix: str, norms: dict[str, str]) -> None:
     """Our parameters into a torch.nn.TransformerEncoderLayer or TransformerDecoderLayer."""
 
-    def put(target: torch.nn.Parameter, *names: str) -> None:
+    def put(target: Any, *names: str) -> None:
         value = np.concatenate([params[f"{prefix}.{name}"] for name in names])
         target.data.copy_(torch.from_numpy(value))
 

@@ -63,3 +63,77 @@ class RandomDropout(NoDropout):
         rate: float,
     ) -> np.ndarray:
         return self._draw(f"{stack}.{sublayer}.scores.{b}.{head}", shape, rate)
+
+
+class CoreDropout(NoDropout):
+    """The factors of the compute core: a hash of (seed, step, site, row, column), written again from its formula.
+
+    A site is a place of a sub-layer, a row the number of a token in the packed batch (for attention, of token
+    and head: token * H + head), a column the feature (for attention, the key's place in its sequence). The hash
+    decides alone: no state, any element in any order.
+    """
+
+    PLACES = {"branch": 0, "scores": 1, "activation": 2}  # the fourth of every sub-layer is free
+    GOLDEN_GAMMA = 0x9E3779B97F4A7C15
+    WORD = (1 << 64) - 1
+
+    def __init__(self, seed: int, step: int, heads: int) -> None:
+        self.seed, self.step, self.heads = seed, step, heads
+
+    @staticmethod
+    def mix(x: int) -> int:
+        """SplitMix64's finaliser."""
+        word = CoreDropout.WORD
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & word
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & word
+        return x ^ (x >> 31)
+
+    def key(self, site: int) -> int:
+        """Of the stream of random numbers (seed, step, site)."""
+        golden, word = self.GOLDEN_GAMMA, self.WORD
+        key = self.mix((self.seed + golden) & word)
+        key = self.mix(key ^ ((self.step * golden + 1) & word))
+        return self.mix(key ^ ((site * golden + 2) & word))
+
+    def hashes(self, site: int, rows: np.ndarray, columns: int) -> np.ndarray:
+        """32 random bits for each of the rows [M] and each column: uint32 [M, columns]."""
+        key = self.key(site)
+        mixed = [self.mix((key + (int(row) + 1) * self.GOLDEN_GAMMA) & self.WORD) for row in rows]
+        a = np.array([m & 0xFFFFFFFF for m in mixed], dtype=np.uint32)[:, None]
+        b = np.array([m >> 32 for m in mixed], dtype=np.uint32)[:, None]
+        x = np.arange(columns, dtype=np.uint32)[None, :] * np.uint32(0x9E3779B1) + a
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD)
+        x = ((x ^ (x >> np.uint32(15))) + b) * np.uint32(0xD35A2D97)
+        return np.asarray(x ^ (x >> np.uint32(15)))
+
+    def factors(self, site: int, rows: np.ndarray, columns: int, rate: float) -> np.ndarray:
+        """0 where the hash is below rate 2^32, else 1 / (1 - rate)."""
+        if rate <= 0.0:
+            return np.ones((len(rows), columns))
+        kept = self.hashes(site, rows, columns) >= np.uint32(int(rate * 2.0**32))
+        return kept / (1.0 - rate)
+
+    def site(self, stack: str, place: str, sublayer: int) -> int:
+        """The number of a place."""
+        base = (0 if stack == "encoder" else 1) << 32
+        if place == "embedding":
+            return base + (1 << 31)
+        return base + 4 * sublayer + self.PLACES[place]
+
+    def rows(
+        self, stack: str, site: str, shape: tuple[int, int], rate: float, sublayer: int = -1
+    ) -> np.ndarray:
+        return self.factors(self.site(stack, site, sublayer), np.arange(shape[0]), shape[1], rate)
+
+    def scores(
+        self,
+        stack: str,
+        sublayer: int,
+        b: int,
+        head: int,
+        first: tuple[int, int],
+        shape: tuple[int, int],
+        rate: float,
+    ) -> np.ndarray:
+        rows = (first[0] + np.arange(shape[0])) * self.heads + head
+        return self.factors(self.site(stack, "scores", sublayer), rows, shape[1], rate)
