@@ -1,0 +1,172 @@
+/* The core alone: a small encoder-decoder with every field of the residual formula in use. Its gradients agree
+   with finite differences (float64), and 1, 2 and 3 threads give the same bits. */
+#include "admin/admin.h"
+#include "base/base.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define V 11
+#define D 6
+#define LAYERS 2
+
+static adm_sublayer_config make_sublayer(int64_t i)
+{
+    const adm_norm_kind kinds[] = {ADM_NORM_LAYER, ADM_NORM_RMS, ADM_NORM_DYT, ADM_NORM_NONE};
+    const adm_scale_kind scales[] = {ADM_SCALE_VECTOR, ADM_SCALE_SCALAR, ADM_SCALE_NONE};
+    return (adm_sublayer_config){
+        .norm_pre = kinds[i % 4],
+        .norm_branch = kinds[(i / 2 + 1) % 4],
+        .norm_post = kinds[(i + 2) % 4],
+        .norm_inner = kinds[(i / 3 + 3) % 4],
+        .residual_normed = i % 3 == 1,
+        .input_scale = i % 2 == 0 ? 1.0 : 0.7,
+        .kappa = i % 3 == 2 ? 0.5 : 0.0,
+        .omega = {scales[i % 3], true, false, 1.2},
+        .alpha = {scales[(i + 1) % 3], true, false, 0.8},
+        .qkv_fused_init = true,
+        .gains = {1, 1, 1, 1, 1, 1},
+    };
+}
+
+static adm_model *make_model(void)
+{
+    adm_sublayer_config encoder[2 * LAYERS], decoder[3 * LAYERS];
+    for (int64_t i = 0; i < 2 * LAYERS; i++)
+        encoder[i] = make_sublayer(i);
+    for (int64_t i = 0; i < 3 * LAYERS; i++)
+        decoder[i] = make_sublayer(i + 1);
+    const adm_config config = {
+        .vocab_size = V,
+        .d_model = D,
+        .heads = 2,
+        .d_ff = 10,
+        .max_length = 200,
+        .activation = ADM_ACTIVATION_GELU,
+        .positions = ADM_POSITIONS_LEARNED,
+        .share_embeddings = ADM_SHARE_ALL,
+        .dropout = 0.2,
+        .attention_dropout = 0.1,
+        .activation_dropout = 0.1,
+        .norm_eps = 1e-5,
+        .encoder = {LAYERS, false, false, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0, encoder},
+        .decoder = {LAYERS, true, true, ADM_NORM_RMS, ADM_SCALE_SCALAR, 1.0, decoder},
+    };
+    adm_model *model = NULL;
+    adm_error error = {0};
+    const adm_status status = adm_model_create(&config, &model, &error);
+    if (status != ADM_OK)
+        fprintf(stderr, "%s\n", error.message);
+    assert(status == ADM_OK);
+    adm_model_init_weights(model, 1, 1);
+    return model;
+}
+
+#define B 5
+static const int64_t source_offsets[B + 1] = {0, 1, 71, 80, 180, 183};
+static const int64_t target_offsets[B + 1] = {0, 2, 5, 75, 180, 190};
+
+static adm_batch make_batch(int32_t source[], int32_t target[])
+{
+    const uint64_t key = adm_random_key(5, 0, 0);
+    for (int64_t i = 0; i < source_offsets[B]; i++)
+        source[i] = (int32_t)(adm_random_uniform(key, (uint64_t)i) * V);
+    for (int64_t i = 0; i < target_offsets[B]; i++)
+        target[i] = (int32_t)(adm_random_uniform(key, (uint64_t)(i + 1000)) * V);
+    return (adm_batch){{source, source_offsets, B}, {target, target_offsets, B}};
+}
+
+static double loss_of(adm_model *model, const adm_batch *batch, const adm_run *run)
+{
+    adm_loss loss;
+    adm_error error;
+    assert(adm_model_loss(model, batch, run, &loss, &error) == ADM_OK);
+    return loss.loss;
+}
+
+/* For one element of every parameter, |analytic - numeric| against the gradient's size. */
+static void test_gradients(void)
+{
+    int32_t source[200], target[200];
+    adm_model *model = make_model();
+    const adm_batch batch = make_batch(source, target);
+    const adm_run run = {.training = true, .seed = 3, .step = 7, .threads = 2, .label_smoothing = 0.1, .scale = 1.0};
+    adm_loss loss;
+    adm_error error;
+    assert(adm_model_backward(model, &batch, &run, &loss, &error) == ADM_OK);
+    assert(fabs(loss.loss - loss_of(model, &batch, &run)) < 1e-5);
+#ifdef ADM_DOUBLE
+    const adm_param_table *params = adm_model_params(model);
+    adm_real *weights = adm_model_weights(model);
+    const double step = 1e-5;
+    double worst = 0;
+    for (int64_t p = 0; p < params->count; p++) {
+        const int64_t i = params->items[p].offset + (p * 7) % params->items[p].size;
+        const double was = weights[i], analytic = adm_model_gradients(model)[i];
+        double sides[4];
+        const double places[] = {-2, -1, 1, 2};
+        for (int k = 0; k < 4; k++) {
+            weights[i] = was + places[k] * step;
+            sides[k] = loss_of(model, &batch, &run);
+        }
+        weights[i] = was;
+        const double numeric = (sides[0] - 8 * sides[1] + 8 * sides[2] - sides[3]) / (12 * step);
+        const double difference = fabs(analytic - numeric) / fmax(1e-3, fabs(analytic) + fabs(numeric));
+        if (difference > 1e-6)
+            fprintf(stderr, "%s: analytic %.12g numeric %.12g\n", params->items[p].name, analytic, numeric);
+        worst = fmax(worst, difference);
+    }
+    assert(worst < 1e-6); /* rounding 1e-16 / step 1e-5 on gradients of about 1e-3 */
+#endif
+    adm_model_free(model);
+}
+
+static void test_threads(void)
+{
+    int32_t source[200], target[200];
+    adm_model *models[3];
+    const adm_batch batch = make_batch(source, target);
+    for (int t = 0; t < 3; t++) {
+        const adm_run run = {.training = true, .seed = 3, .threads = t + 1, .label_smoothing = 0.1, .scale = 1.0,
+                             .observe = true};
+        adm_loss loss;
+        adm_error error;
+        models[t] = make_model();
+        assert(adm_model_backward(models[t], &batch, &run, &loss, &error) == ADM_OK);
+        const size_t bytes = (size_t)adm_model_params(models[t])->length * sizeof(adm_real);
+        assert(memcmp(adm_model_gradients(models[0]), adm_model_gradients(models[t]), bytes) == 0);
+    }
+    for (int t = 0; t < 3; t++)
+        adm_model_free(models[t]);
+}
+
+static void test_refusals(void)
+{
+    int32_t source[200], target[200];
+    adm_model *model = make_model();
+    adm_batch batch = make_batch(source, target);
+    const adm_run run = {.threads = 1, .scale = 1.0};
+    adm_loss loss;
+    adm_error error = {0};
+    source[5] = V;
+    assert(adm_model_loss(model, &batch, &run, &loss, &error) == ADM_ERROR_INDEX);
+    assert(strstr(error.message, "vocabulary") != NULL);
+    source[5] = 0;
+    batch.target.count = 4;
+    assert(adm_model_loss(model, &batch, &run, &loss, &error) == ADM_ERROR_VALUE);
+    batch.source.count = 0;
+    assert(adm_model_loss(model, &batch, &run, &loss, &error) == ADM_ERROR_VALUE);
+    adm_model_free(model);
+}
+
+int main(void)
+{
+    adm_blas_setup();
+    test_gradients();
+    test_threads();
+    test_refusals();
+    return 0;
+}
