@@ -1,7 +1,7 @@
 """The model in PyTorch, for comparisons: the same configuration and named parameters, gradients by autograd.
 
 Written apart from the oracle on purpose, in the manner of PyTorch: batches are padded to [B, T, D] and masked,
-norms, attention, activations and the loss are torch.nn.functional's own.
+and norms, attention, activations and the loss are torch.nn.functional's own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from reference.naming import embedding_names, kinds, scale_name, sublayer_name
+from reference.ragged import Batch
 from torch import Tensor
-
-from tests.reference.naming import embedding_names, kinds, scale_name, sublayer_name
-from tests.reference.ragged import Batch
 
 
 def pad(tokens: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -102,7 +101,8 @@ class TorchTransformer:
             if name.endswith("feed_forward"):
                 a = self.feed_forward(h, name, sub["norm_inner"])
             elif name.endswith("cross_attn"):
-                assert memory is not None and memory_real is not None
+                assert memory is not None
+                assert memory_real is not None
                 a = self.attention(h, memory, memory_real[:, None, None, :], name, sub["norm_inner"])
             else:
                 a = self.attention(h, h, own, name, sub["norm_inner"])
@@ -139,7 +139,8 @@ class TorchTransformer:
             memory = self.stack("encoder", self.embed("encoder", ids), real, None, None)
             if not has_decoder:
                 return memory[real], None
-            assert batch.target_tokens is not None and batch.target_offsets is not None
+            assert batch.target_tokens is not None
+            assert batch.target_offsets is not None
             ids, real = pad(batch.target_tokens, batch.target_offsets)
         inputs, labels, predicted = ids[:, :-1], ids[:, 1:], real[:, 1:]
         x = self.stack("decoder", self.embed("decoder", inputs), predicted, memory, memory_real)

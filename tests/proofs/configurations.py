@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from tests.reference.naming import kinds
-from tests.reference.ragged import Batch, offsets_of
+from reference.naming import kinds
+from reference.ragged import Batch, offsets_of
 
 LENGTHS = ((3, 1, 7), (5, 2, 4))  # source and target, a sequence of one token among them
 NORMS = ("layer", "rms", "dyt")
@@ -116,7 +115,7 @@ def _norm_cases() -> list[Case]:
     """Every norm in every place, and all places at once."""
     cases = [Case(f"{norm} at {place}", config({place: norm})) for norm in NORMS for place in PLACES]
     cases += [Case(f"{norm} at the end", config(PRE, stacks={"norm_final": norm})) for norm in NORMS]
-    everywhere = [dict(zip(PLACES, np.roll(NORMS + ("layer",), k).tolist(), strict=True)) for k in range(3)]
+    everywhere = [dict(zip(PLACES, np.roll((*NORMS, "layer"), k).tolist(), strict=True)) for k in range(3)]
     cases.append(Case("norms everywhere", config(everywhere, encoder=2, decoder=2, activation="gelu")))
     return cases
 
@@ -150,7 +149,8 @@ def _field_cases() -> list[Case]:
         cases.append(Case(f"stack input_scale {kind}", config(POST, stacks={"input_scale": kind})))
     full = {
         "norm_pre": "layer", "norm_branch": "rms", "norm_post": "dyt", "norm_inner": "layer", "kappa": 0.3,
-        "residual_normed": True, "input_scale": 0.7, "omega": scale("vector"), "alpha": scale("vector", shared=True),
+        "residual_normed": True, "input_scale": 0.7, "omega": scale("vector"),
+        "alpha": scale("vector", shared=True),
     }  # fmt: skip
     ends = {"norm_final": "rms", "input_scale": "vector"}
     cases.append(Case("every field", config(full, encoder=2, decoder=2, stacks=ends, positions="learned")))
@@ -169,7 +169,8 @@ def _model_cases() -> list[Case]:
         for s in ("none", "decoder", "inputs", "all")
     ]
     one = ((1,), (2,))
-    return cases + [
+    return [
+        *cases,
         Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
         Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
         Case("gelu", config(POST, activation="gelu")),

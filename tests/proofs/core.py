@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from reference.naming import draw_parameters
+from reference.ragged import Batch
 
 from admin_py import _core, _core64
-from tests.proofs.configurations import Case
-from tests.reference.naming import draw_parameters
-from tests.reference.ragged import Batch
+from proofs.configurations import Case
 
 BUILDS: dict[str, ModuleType] = {"float32": _core, "float64": _core64}
 

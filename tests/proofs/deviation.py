@@ -31,8 +31,8 @@ def worst_gradient(
 ) -> tuple[float, str]:
     """The worst deviation of any gradient, and its name.
 
-    Each is measured against its own largest element, but never against less than ``share`` of the largest of the
-    whole model: the gradient of a key's bias is 0 in exact arithmetic, and only rounding in any other.
+    Each is measured against its own largest element, but never against less than ``share`` of the largest of
+    the whole model: the gradient of a key's bias is 0 in exact arithmetic, and only rounding in any other.
     """
     floor = share * largest(expected)
     names = list(expected) if names is None else list(names)
@@ -67,8 +67,8 @@ def worst_difference(
     """The worst deviation of a gradient from central differences of the loss, and where.
 
     ``per_tensor`` elements of every tensor are tried, the one of the largest gradient among them. An element
-    that misses the tolerance is tried again with smaller steps: a large step may carry some unit of relu across
-    its kink, where the difference quotient is no derivative; a wrong gradient misses at any step.
+    that misses the tolerance is tried again with smaller steps: a large step may carry some unit of relu
+    across its kink, where the difference quotient is no derivative; a wrong gradient misses at any step.
     """
     rng = np.random.default_rng(seed)
     floor = 1e-2 * largest({name: gradients[name] for name in names})

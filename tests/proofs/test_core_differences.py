@@ -1,13 +1,13 @@
-"""Finite differences of the float64 core's own loss: every kind of parameter, norm, field and stack, dropout on."""
+"""Finite differences of the float64 core's own loss: every parameter, norm, field and stack, dropout on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.proofs.configurations import LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
-from tests.proofs.core import make
-from tests.proofs.deviation import worst_difference, worst_direction
+from proofs.configurations import LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
+from proofs.core import make
+from proofs.deviation import worst_difference, worst_direction
 
 TOLERANCE = 1e-7  # relative; the differences themselves are good to about 1e-9
 

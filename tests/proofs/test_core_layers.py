@@ -1,4 +1,4 @@
-"""EncoderLayer and DecoderLayer of the core: outputs, dx, dmemory and gradients, against oracle and differences."""
+"""EncoderLayer and DecoderLayer of the core: outputs, dx, dmemory and gradients."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference.dropout import CoreDropout, NoDropout
+from reference.gradients import Gradients
+from reference.naming import draw_parameters
+from reference.ragged import offsets_of
+from reference.stack import stack_backward, stack_forward
+from reference.sublayer import Memory
 
-from tests.proofs.configurations import ADMIN, POST, PRE, config, scale, with_dropout
-from tests.proofs.core import BUILDS, rounded, set_parameters
-from tests.proofs.deviation import central_difference, deviation, worst_gradient
-from tests.reference.dropout import CoreDropout, NoDropout
-from tests.reference.gradients import Gradients
-from tests.reference.naming import draw_parameters
-from tests.reference.ragged import offsets_of
-from tests.reference.stack import stack_backward, stack_forward
-from tests.reference.sublayer import Memory
+from proofs.configurations import ADMIN, POST, PRE, config, scale, with_dropout
+from proofs.core import BUILDS, rounded, set_parameters
+from proofs.deviation import central_difference, deviation, worst_gradient
 
 OUTPUT = {"float64": 1e-12, "float32": 1e-5}
 GRADIENT = {"float64": 1e-11, "float32": 1e-4}
 FULL: dict[str, Any] = {
     "norm_pre": "rms", "norm_branch": "dyt", "norm_post": "layer", "norm_inner": "layer", "kappa": 0.4,
-    "input_scale": 0.8, "omega": scale("vector"), "alpha": scale("scalar", shared=True), "residual_normed": True,
+    "input_scale": 0.8, "residual_normed": True, "omega": scale("vector"),
+    "alpha": scale("scalar", shared=True),
 }  # fmt: skip
 SUBS = {"post": POST, "pre": PRE, "admin": ADMIN, "full": FULL}
 KINDS = ("encoder", "causal encoder", "decoder", "decoder without memory")
@@ -127,7 +128,7 @@ def test_dx_and_dmemory_are_differences(kind: str, subs: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_layer_profile(kind: str) -> None:
     """A layer alone is profiled as a stack of one layer."""
-    from tests.reference.profiling import profile_stack
+    from reference.profiling import profile_stack
 
     layer = Layer.make(kind, ADMIN, "float64", 25, 0.2)
     memory = None if layer.memory is None else Memory(layer.memory, offsets_of(MEMORY_LENGTHS))

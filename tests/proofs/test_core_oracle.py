@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import transformer
+from reference.dropout import CoreDropout
+from reference.naming import parameter_shapes, untrained_names
 
-from tests.proofs.configurations import CASES, LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
-from tests.proofs.core import BUILDS, core_batch, make
-from tests.proofs.deviation import deviation, worst_gradient
-from tests.reference import transformer
-from tests.reference.dropout import CoreDropout
-from tests.reference.naming import parameter_shapes, untrained_names
+from proofs.configurations import CASES, LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
+from proofs.core import BUILDS, core_batch, make
+from proofs.deviation import deviation, worst_gradient
 
 DTYPES = ("float64", "float32")
-# Both sides sum in their own order. float64: 1e-16 a rounding, sums of up to a few hundred terms through up to nine
-# sub-layers. float32: 6e-8 a rounding, the same sums; a norm of a nearly constant row multiplies what comes before.
+# Both sides sum in their own order. float64: 1e-16 a rounding, sums of a few hundred terms through up to nine
+# sub-layers. float32: 6e-8 a rounding, the same sums; the norm of a nearly constant row magnifies them.
 OUTPUT = {"float64": 1e-12, "float32": 2e-5}
 GRADIENT = {"float64": 1e-11, "float32": 2e-4}
 ALL = CASES + LARGE_CASES
@@ -87,7 +87,7 @@ def test_dropout_is_off_outside_training() -> None:
     case = by_name("admin 3-3")
     config = with_dropout(case.config)
     core, params, batch, packed = make(case, "float64", 3, config)
-    expected, nll, _ = transformer.loss(config, params, batch)
+    expected = transformer.loss(config, params, batch)[0]
     assert deviation(core.loss(packed)[0], expected) < OUTPUT["float64"]
     assert deviation(core.backward(packed, training=False)[0], expected) < OUTPUT["float64"]
     assert deviation(core.loss(packed, training=True)[0], expected) > 1e-3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reference import profiling
+from reference.dropout import CoreDropout, NoDropout
 
-from tests.proofs.configurations import CASES, LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
-from tests.proofs.core import make
-from tests.proofs.deviation import deviation
-from tests.reference import profiling
-from tests.reference.dropout import CoreDropout, NoDropout
+from proofs.configurations import CASES, LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
+from proofs.core import make
+from proofs.deviation import deviation
 
 TOLERANCE = {"float64": 1e-11, "float32": 2e-5}
 PROFILED = [case for case in LOSS_CASES if any(

@@ -1,15 +1,15 @@
-"""The oracle's hand-written gradients against finite differences of its own loss, dropout and smoothing on."""
+"""The oracle's hand-written gradients against differences of its own loss, dropout and smoothing on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from reference import transformer
+from reference.dropout import RandomDropout
+from reference.naming import draw_parameters, parameter_shapes
 
-from tests.proofs.configurations import LOSS_CASES, Case, identifiers, with_dropout
-from tests.proofs.deviation import worst_difference, worst_direction
-from tests.reference import transformer
-from tests.reference.dropout import RandomDropout
-from tests.reference.naming import draw_parameters, parameter_shapes
+from proofs.configurations import LOSS_CASES, Case, identifiers, with_dropout
+from proofs.deviation import worst_difference, worst_direction
 
 TOLERANCE = 1e-7  # rounding of the loss, 1e-16, over the step and the gradients' size
 

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import transformer
+from reference.dropout import NoDropout
+from reference.naming import draw_parameters
+from reference.ragged import offsets_of
+from reference.stack import stack_forward
+from reference.sublayer import Memory
 
-torch = pytest.importorskip("torch")
-
-from tests.proofs.configurations import (
+from proofs.configurations import (
     CASES,
     FINAL,
     LARGE_CASES,
@@ -20,14 +24,10 @@ from tests.proofs.configurations import (
     config,
     identifiers,
 )
-from tests.proofs.deviation import deviation, worst_gradient
-from tests.reference import transformer
-from tests.reference.dropout import NoDropout
-from tests.reference.naming import draw_parameters
-from tests.reference.ragged import offsets_of
-from tests.reference.stack import stack_forward
-from tests.reference.sublayer import Memory
-from tests.torch_reference import TorchTransformer
+from proofs.deviation import deviation, worst_gradient
+
+torch = pytest.importorskip("torch")
+TorchTransformer = pytest.importorskip("torch_reference").TorchTransformer
 
 TOLERANCE = 1e-12  # float64 on both sides: 1e-16 times the length of the sums and the depth
 

@@ -65,15 +65,17 @@ class RandomDropout(NoDropout):
         return self._draw(f"{stack}.{sublayer}.scores.{b}.{head}", shape, rate)
 
 
-class CoreDropout(NoDropout):
-    """The factors of the compute core: a hash of (seed, step, site, row, column), written again from its formula.
+PLACES = {"branch": 0, "scores": 1, "activation": 2}  # of a sub-layer, whose fourth number is free
 
-    A site is a place of a sub-layer, a row the number of a token in the packed batch (for attention, of token
-    and head: token * H + head), a column the feature (for attention, the key's place in its sequence). The hash
-    decides alone: no state, any element in any order.
+
+class CoreDropout(NoDropout):
+    """The factors of the compute core, written anew from the formula of its hash.
+
+    The hash reads (seed, step, site, row, column). A site is a place of a sub-layer, a row the number of a
+    token in the packed batch (for attention, of token and head: token * H + head), a column the feature (for
+    attention, the key's place in its sequence). There is no state: any element can be had in any order.
     """
 
-    PLACES = {"branch": 0, "scores": 1, "activation": 2}  # the fourth of every sub-layer is free
     GOLDEN_GAMMA = 0x9E3779B97F4A7C15
     WORD = (1 << 64) - 1
 
@@ -117,8 +119,8 @@ class CoreDropout(NoDropout):
         """The number of a place."""
         base = (0 if stack == "encoder" else 1) << 32
         if place == "embedding":
-            return base + (1 << 31)
-        return base + 4 * sublayer + self.PLACES[place]
+            return base + 0xFFFFFFFF  # above all sub-layers
+        return base + 4 * sublayer + PLACES[place]
 
     def rows(
         self, stack: str, site: str, shape: tuple[int, int], rate: float, sublayer: int = -1

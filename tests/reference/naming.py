@@ -62,7 +62,9 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
     stack, D, F = config[stack_name], config["d_model"], config["d_ff"]
     sub, name = stack["sublayers"][i], sublayer_name(stack_name, stack, i)
     feed_forward = name.endswith("feed_forward")
-    matrices = {"fc1": (F, D), "fc2": (D, F)} if feed_forward else {k: (D, D) for k in ("q", "k", "v", "out")}
+    matrices = (
+        {"fc1": (F, D), "fc2": (D, F)} if feed_forward else dict.fromkeys(("q", "k", "v", "out"), (D, D))
+    )
     shapes: dict[str, tuple[int, ...]] = {}
     for matrix, shape in matrices.items():
         shapes[f"{name}.{matrix}.weight"] = shape
@@ -81,7 +83,7 @@ def parameter_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     D, V = config["d_model"], config["vocab_size"]
     shapes: dict[str, tuple[int, ...]] = {}
     if V:
-        shapes |= {name: (V, D) for name in embedding_names(config).values()}
+        shapes |= dict.fromkeys(embedding_names(config).values(), (V, D))
     for stack_name in STACKS:
         stack = config[stack_name]
         if not stack["layers"]:

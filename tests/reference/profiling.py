@@ -3,8 +3,8 @@
     clinic   acc = 1; for i = 1..R: omega_i = acc, then acc = sqrt(Var(omega_i x_{i-1}) + Var(a_i))
     paper    omega = 1 throughout; omega_i = sqrt(1 + sum_{j<i} Var(a_j))
 
-Var is the biased variance over all tokens and features, one number. A sub-layer that is not ``profiled`` keeps
-the omega it has.
+Var is the biased variance over all tokens and features, one number. A sub-layer that is not ``profiled``
+keeps the omega it has.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def profile(
         tokens, offsets = batch[:2]
         if stack_name == "decoder":
             whole = batch[2:] if profiles else batch[:2]
-            assert whole[0] is not None and whole[1] is not None
+            assert whole[0] is not None
+            assert whole[1] is not None
             tokens, _, offsets = shift(whole[0], whole[1])
         x, _ = embedding_forward(config, stack_name, tokens, offsets, changed, dropout)
         out, profiles[stack_name] = profile_stack(

@@ -34,7 +34,7 @@ def positions(offsets: np.ndarray) -> np.ndarray:
 
 
 def shift(tokens: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a decoder reads and what it predicts: every sequence without its last, and without its first token.
+    """What a decoder reads and predicts: every sequence without its last, and without its first token.
 
     Returns
     -------

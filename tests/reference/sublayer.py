@@ -82,7 +82,8 @@ def sublayer_forward(
         source, source_offsets = (memory.x, memory.offsets) if cross and memory else (h, offsets)
         f, branch = attention_forward(
             h, offsets, source, source_offsets, params, name,
-            heads=config["heads"], causal=stack["causal"] and not cross, rate=config["attention_dropout"], **common,
+            heads=config["heads"], causal=stack["causal"] and not cross, rate=config["attention_dropout"],
+            **common,
         )  # fmt: skip
     mask = dropout.rows(stack_name, "branch", f.shape, config["dropout"], i)
     a = f * mask
@@ -113,7 +114,7 @@ def sublayer_backward(
     params: Mapping[str, np.ndarray],
     grads: Gradients,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """dx and dx_layer [M, D] (dx without what comes through x_layer), and dmemory [S, D] of cross-attention."""
+    """dx (without what comes through x_layer) and dx_layer [M, D]; dmemory [S, D] of cross-attention."""
     stack = config[stack_name]
     sub, name = stack["sublayers"][i], sublayer_name(stack_name, stack, i)
     dy = norm_backward(sub["norm_post"], dout, saved.norms["post"], params, f"{name}.norm_post", grads)

@@ -56,7 +56,8 @@ def forward(
         inputs["encoder"] = batch.source_tokens, batch.source_offsets
     if has["decoder"]:
         tokens, offsets = (batch.target_tokens, batch.target_offsets) if has["encoder"] else batch[:2]
-        assert tokens is not None and offsets is not None
+        assert tokens is not None
+        assert offsets is not None
         read, labels, read_offsets = shift(tokens, offsets)
         inputs["decoder"] = read, read_offsets
     stacks: dict[str, StackPass] = {}

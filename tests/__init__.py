@@ -1,1 +1,0 @@
-"""Tests of admin-py; mirrors the package."""
