@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R", bound="Result")
+T = TypeVar("T")
 
 FORMAT = 1
 """Version of the layout of the JSON files; raised when an old file can no longer be read as it stands."""
@@ -330,7 +331,7 @@ def dump_json(data: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def read_json(path: str | os.PathLike[str], parse: Callable[[Mapping[str, Any]], R]) -> R:
+def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     """Read a JSON file and hand it to `parse`; what is wrong with it names the file.
 
     Raises

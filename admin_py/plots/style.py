@@ -1,9 +1,9 @@
 """How every figure looks: one colour per scheme everywhere, readable type, the user's settings kept.
 
 The colours of the common schemes are those of Okabe and Ito (2008, "Color Universal Design"), which stay
-apart under the usual kinds of colour blindness; dashes tell related schemes apart. A scheme that is not in the
-table gets colour and dashes from a hash of its name, so it looks the same in every figure, on every day and
-whatever else is drawn beside it.
+apart under the usual kinds of colour blindness; dashes tell related schemes apart. A scheme that is not in
+the table gets colour and dashes from a hash of its name, so it looks the same in every figure, on every day
+and whatever else is drawn beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ LONG: Dashes = (0.0, (6.0, 1.6))
 DOTTED: Dashes = (0.0, (1.4, 1.2))
 DASH_DOT: Dashes = (0.0, (5.0, 1.4, 1.2, 1.4))
 SHORT: Dashes = (0.0, (3.0, 1.4))
+SPARSE: Dashes = (0.0, (1.4, 3.0))
 
 
 class SchemeStyle(NamedTuple):
@@ -41,25 +42,35 @@ class SchemeStyle(NamedTuple):
 
 
 VERMILION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
-ORANGE, SKY, GREY, OLIVE = "#E69F00", "#56B4E9", "#7A7A7A", "#999933"
+ORANGE, SKY, GREY, OLIVE, WINE = "#E69F00", "#56B4E9", "#7A7A7A", "#999933", "#882255"
 
 SCHEMES: Mapping[str, SchemeStyle] = {
     "post_ln": SchemeStyle("Post-LN", VERMILION, SOLID),
+    "ds_init": SchemeStyle("DS-Init", VERMILION, LONG),
+    "b2t": SchemeStyle("B2T", VERMILION, DOTTED),
+    "keel": SchemeStyle("Keel", VERMILION, DASH_DOT),
     "pre_ln": SchemeStyle("Pre-LN", BLUE, LONG),
+    "layer_scale": SchemeStyle("LayerScale", BLUE, DOTTED),
+    "layernorm_scaling": SchemeStyle("LayerNorm scaling", BLUE, SHORT),
+    "deep_scale_lm": SchemeStyle("DeepScaleLM", BLUE, DASH_DOT),
     "admin": SchemeStyle("Admin", GREEN, SOLID),
-    "admin_torch": SchemeStyle("admin-torch", GREEN, DOTTED),
+    "admin_torch": SchemeStyle("admin-torch", SKY, SOLID),
+    "admin_torch_trained": SchemeStyle("admin-torch, trained", SKY, LONG),
+    "admin_torch_1": SchemeStyle("admin-torch 1", SKY, DOTTED),
+    "admin_torch_1_trained": SchemeStyle("admin-torch 1, trained", SKY, SHORT),
+    "admin_torch_n": SchemeStyle("admin-torch n", SKY, DASH_DOT),
+    "admin_torch_n_trained": SchemeStyle("admin-torch n, trained", SKY, SPARSE),
     "deepnorm": SchemeStyle("DeepNorm", PURPLE, SOLID),
+    "sub_ln": SchemeStyle("Sub-LN", PURPLE, LONG),
     "rezero": SchemeStyle("ReZero", ORANGE, SOLID),
     "rezero_post_ln": SchemeStyle("ReZero + Post-LN", ORANGE, LONG),
     "looks_linear": SchemeStyle("looks-linear", GREY, SOLID),
-    "t_fixup": SchemeStyle("T-Fixup", SKY, SOLID),
-    "layer_scale": SchemeStyle("LayerScale", BLUE, DOTTED),
-    "ds_init": SchemeStyle("DS-Init", VERMILION, LONG),
-    "sub_ln": SchemeStyle("Sub-LN", PURPLE, LONG),
+    "t_fixup": SchemeStyle("T-Fixup", WINE, SOLID),
     "sandwich": SchemeStyle("Sandwich", OLIVE, SOLID),
+    "mix_ln": SchemeStyle("Mix-LN", OLIVE, LONG),
 }
 
-_HASHED_COLORS = ("#882255", "#44AA99", "#AA4499", "#6699CC", "#B8860B", "#117733", "#AA4466", "#332288")
+_HASHED_COLORS = ("#AA4499", "#44AA99", "#6A51A3", "#B8860B", "#117733", "#8C564B", "#1F4E9E", "#E377C2")
 _HASHED_DASHES = (SHORT, DASH_DOT, LONG, DOTTED)
 
 KINDS: Mapping[str, tuple[str, str]] = {

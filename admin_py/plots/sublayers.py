@@ -52,8 +52,8 @@ def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> 
     """Lines over depth in the schemes' colours, with markers by kind of sub-layer.
 
     The first series of a scheme carries markers; further ones (other seeds) are thin, so that the spread is
-    seen and the figure stays readable. A line that lies exactly under another one is drawn wider, so that both
-    show.
+    seen and the figure stays readable. A line that lies exactly under another one is drawn wider, so that
+    both show.
 
     Parameters
     ----------
@@ -72,9 +72,7 @@ def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> 
             x, kinds = places[stack], np.asarray(one.kinds[stack])
             for kind in KINDS if by_kind else ("all",):
                 mask = kinds == kind if by_kind else np.full(len(kinds), True)
-                _draw_line(
-                    ax, one.scheme, x[mask], np.asarray(values)[mask], first, 2.4 * under, f"{stack}.{kind}"
-                )
+                _draw_line(ax, one.scheme, x[mask], np.asarray(values)[mask], first, 2.4 * under)
             if first:
                 _mark_kinds(ax, x, values, kinds, one.scheme, 3.0 * under)
         seen.add(one.scheme)
@@ -155,7 +153,14 @@ def legends(ax: Axes, series: Iterable[Series], *, kinds_at: str | None = "best"
     for scheme in dict.fromkeys(one.scheme for one in series):
         style = scheme_style(scheme)
         lines.append(
-            Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.8, label=style.label)
+            Line2D(
+                [],
+                [],
+                color=style.color,
+                linestyle=style.dashes,
+                linewidth=1.8,
+                label=legend_text(style.label),
+            )
         )
     ax.legend(handles=lines, **ABOVE)
 

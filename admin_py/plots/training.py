@@ -93,7 +93,7 @@ def plot_curves(
             curve.steps,
             curve.nll,
             color=style.color,
-            linestyle=style.dashes if split == "valid" else "solid",
+            linestyle=style.dashes,
             linewidth=0.7 if split == "train" else 1.4,
             alpha=0.7 if split == "train" else 1.0,
             marker="o" if split == "valid" else "none",
