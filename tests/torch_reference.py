@@ -1,7 +1,7 @@
 """The model in PyTorch, for comparisons: the same configuration and named parameters, gradients by autograd.
 
-Written apart from the oracle on purpose, in the manner of PyTorch: batches are padded to [B, T, D] and masked,
-and norms, attention, activations and the loss are torch.nn.functional's own.
+Written apart from the oracle on purpose, in the manner of PyTorch: batches are padded to [B, T, D] and
+masked, and norms, attention, activations and the loss are torch.nn.functional's own.
 """
 
 from __future__ import annotations
