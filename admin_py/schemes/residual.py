@@ -203,8 +203,8 @@ class Residual:
     def from_dict(cls, data: Mapping[str, Any]) -> Residual:
         """The inverse of `to_dict`."""
         fields = _known("Residual", data, tuple(_DEFAULT_FIELDS))
-        scales = {name: Scale.from_dict(fields[name]) for name in ("omega", "alpha") if name in fields}
-        return cls(**{**fields, **scales})
+        fields |= {name: Scale.from_dict(fields[name]) for name in ("omega", "alpha") if name in fields}
+        return cls(**fields)
 
 
 def _known(what: str, data: Any, names: tuple[str, ...]) -> dict[str, Any]:
