@@ -10,9 +10,8 @@ from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis
 from admin_py.plots.tables import profile_series
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from admin_py.profiling import VarianceProfile
+    from matplotlib.axes import Axes
 
 QUANTITIES = {
     "omega": ("Skip scale", r"$\omega_i$"),

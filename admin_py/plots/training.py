@@ -12,9 +12,8 @@ from admin_py.plots.sublayers import ABOVE
 from admin_py.plots.tables import Curve, training_curve, validation_curve
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from admin_py.history import History
+    from matplotlib.axes import Axes
 
 LABEL = "nll per token, nats"
 
