@@ -27,7 +27,7 @@ RULES = [
     ("novograd", {"weight_decay": 0.1}),
 ]
 NAMES = [f"{kind} {options}" for kind, options in RULES]
-# An update divides by a root of a second moment that may be as small as eps: rounding of g counts 1 / eps at most.
+# An update divides by the root of a second moment, which magnifies the rounding of small gradients.
 TOLERANCE = {"float64": 1e-11, "float32": 2e-5}
 
 
@@ -114,7 +114,7 @@ def test_updates_are_those_of_torch(kind: str, options: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 def test_rectified_steps_of_radam_are_those_of_torch() -> None:
-    """Where both rectify (rho > 5), RAdam of torch is the release's with eps = 0; before, torch takes plain steps."""
+    """Where both rectify (rho > 5), torch's RAdam is the release's with eps = 0; before, it moves."""
     import torch
 
     beta2, steps = 0.98, 12

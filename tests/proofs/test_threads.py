@@ -1,0 +1,97 @@
+"""The same bits for any number of threads: every pass, the profile, the optimisers, whole training steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from test_optimizers import OPTIONS, RULES
+
+from proofs.configurations import ADMIN, CASES, FINAL, LARGE_CASES, POST, PRE, Case, config, with_dropout
+from proofs.core import BUILDS, core_batch, make
+
+THREADS = (1, 2, 3)
+MANY = (tuple([9, 1, 14, 30, 5] * 30), tuple([8, 2, 11, 33, 4] * 30))
+WIDE: dict[str, Any] = {"d_model": 64, "heads": 4, "d_ff": 96, "max_length": 256, "vocab_size": 700}
+CHOSEN = [
+    *LARGE_CASES,
+    next(case for case in CASES if case.name == "every field"),
+    Case("post, wide", config(POST, encoder=2, decoder=2, **WIDE), *MANY),
+    Case(
+        "pre, wide, gelu", config(PRE, encoder=2, decoder=2, stacks=FINAL, activation="gelu", **WIDE), *MANY
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def restore_threads() -> Iterator[None]:
+    before = {module: module.get_num_threads() for module in BUILDS.values()}
+    yield
+    for module, threads in before.items():
+        module.set_num_threads(threads)
+
+
+def same(results: list[dict[str, np.ndarray]]) -> None:
+    """Equal bit for bit; NaN would be a failure of another kind."""
+    for other in results[1:]:
+        assert set(other) == set(results[0])
+        for key, value in results[0].items():
+            assert np.all(np.isfinite(value)), key
+            assert np.array_equal(value, other[key]), key
+
+
+def passes(case: Case, dtype: str, threads: int) -> dict[str, np.ndarray]:
+    """All that a pass gives, with that many threads."""
+    module = BUILDS[dtype]
+    module.set_num_threads(threads)
+    assert module.get_num_threads() == threads
+    core, _, _, packed = make(case, dtype, 51, with_dropout(case.config))
+    got = {"logits": core.forward(packed, training=True, step=2)}
+    got["losses"] = np.array(core.loss(packed, label_smoothing=0.1, training=True, step=3))
+    got["backward"] = np.array(core.backward(packed, label_smoothing=0.1, step=4, observe=True))
+    got["gradients"] = core.gradient_buffer.copy()
+    got["norm"] = np.array(module.norm2(core.gradient_buffer))
+    for stack, observed in core.observations().items():
+        got |= {f"{stack}.{key}": np.array(value) for key, value in observed.items()}
+    for method in ("clinic", "paper"):
+        for stack, profile in core.profile(packed, method=method, seed=5).items():
+            got |= {f"{method}.{stack}.{key}": np.array(value) for key, value in profile.items()}
+        got[f"{method}.weights"] = core.weights.copy()
+    return got
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CHOSEN, ids=[case.name for case in CHOSEN])
+def test_passes(case: Case, dtype: str) -> None:
+    same([passes(case, dtype, threads) for threads in THREADS])
+
+
+@pytest.mark.parametrize(("kind", "options"), RULES, ids=[f"{kind} {options}" for kind, options in RULES])
+def test_training_steps(kind: str, options: dict[str, Any]) -> None:
+    """Backward with dropout, clipping by the norm and an update, four times over changing batches."""
+    case = Case("trained", config(ADMIN, encoder=1, decoder=1, **WIDE), *MANY)
+    module = BUILDS["float32"]
+    results = []
+    for threads in THREADS:
+        module.set_num_threads(threads)
+        core, *_ = make(case, "float32", 52, with_dropout(case.config))
+        optimizer = module.Optimizer(kind, **OPTIONS | options)
+        norms = []
+        for step in range(4):
+            core.backward(core_batch(module, case.batch(step)), label_smoothing=0.1, step=step)
+            norm = module.norm2(core.gradient_buffer[: core.trained_length])
+            norms.append((norm, optimizer.step(core, 0.01, min(1.0, 0.5 / norm))))
+        state = {key: value for key, value in optimizer.state.items() if isinstance(value, np.ndarray)}
+        results.append({"weights": core.weights.copy(), "norms": np.array(norms)} | state)
+    same(results)
+
+
+def test_initial_weights() -> None:
+    made = config(ADMIN, encoder=1, decoder=1, **WIDE | {"d_model": 256, "d_ff": 512})
+    weights = []
+    for threads in THREADS:
+        BUILDS["float32"].set_num_threads(threads)
+        weights.append({"weights": BUILDS["float32"].Transformer(made, seed=5).weights.copy()})
+    same(weights)
