@@ -1,0 +1,36 @@
+"""Text to tokens to batches, and generated tasks.
+
+`parallel_text` reads two line-aligned files, `text` one text for language models; `number_words` and
+`copy_task` make their own. All return a `Dataset`.
+"""
+
+from __future__ import annotations
+
+from admin_py.data.characters import CharacterTokenizer
+from admin_py.data.copy_symbols import copy_task
+from admin_py.data.dataset import Dataset, Split
+from admin_py.data.language import text
+from admin_py.data.number_task import NumberTokenizer, number_words
+from admin_py.data.parallel import parallel_text
+from admin_py.data.sequences import Sequences
+from admin_py.data.subwords import SubwordTokenizer
+from admin_py.data.summary import DatasetSummary
+from admin_py.data.tokenizer import Tokenizer, load_tokenizer
+from admin_py.data.words import WordTokenizer
+
+__all__ = [
+    "CharacterTokenizer",
+    "Dataset",
+    "DatasetSummary",
+    "NumberTokenizer",
+    "Sequences",
+    "Split",
+    "SubwordTokenizer",
+    "Tokenizer",
+    "WordTokenizer",
+    "copy_task",
+    "load_tokenizer",
+    "number_words",
+    "parallel_text",
+    "text",
+]

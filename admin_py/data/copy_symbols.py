@@ -1,0 +1,87 @@
+"""A task that needs no files: repeat a sequence of random symbols."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from admin_py.data.batching import random_bits
+from admin_py.data.checks import checked_integer
+from admin_py.data.dataset import Dataset
+from admin_py.data.parallel import encode_pairs
+from admin_py.data.reading import LinePairs
+from admin_py.data.words import WordTokenizer
+
+
+def copy_task(
+    *,
+    symbols: int = 20,
+    min_length: int = 4,
+    max_length: int = 16,
+    reverse: bool = False,
+    train: int = 10_000,
+    valid: int = 500,
+    seed: int = 0,
+) -> Dataset:
+    """Random sequences of symbols, to be copied or reversed.
+
+    Parameters
+    ----------
+    symbols : int
+        How many there are; they are written "0", "1", and so on.
+    min_length, max_length : int
+        Symbols of a sequence; every length is equally likely.
+    reverse : bool
+        The target is the source backwards.
+    train, valid : int
+        Sequences to learn from, and held out; all different. valid may be 0.
+    seed : int
+        Of the draw.
+
+    Raises
+    ------
+    ValueError
+        If there are not twice as many sequences as asked for, or an argument is out of range.
+
+    Examples
+    --------
+    >>> data = copy_task(symbols=8, reverse=True, train=100, valid=10)
+    >>> data.vocab_size
+    12
+    >>> source, target = data.pairs("train")[0]
+    >>> source.split() == target.split()[::-1]
+    True
+    """
+    symbols = checked_integer("symbols", symbols, minimum=1)
+    min_length = checked_integer("min_length", min_length, minimum=1)
+    max_length = checked_integer("max_length", max_length, minimum=min_length)
+    train = checked_integer("train", train, minimum=1)
+    valid = checked_integer("valid", valid, minimum=0)
+    wanted = train + valid
+    # Twice as many, so that drawing until all are different ends soon.
+    possible = sum(symbols**length for length in range(min_length, max_length + 1))
+    if possible < 2 * wanted:
+        raise ValueError(
+            f"train + valid is {wanted:,}, but there are only {possible:,} sequences of {min_length} to "
+            f"{max_length} of {symbols} symbols; at least twice as many are needed"
+        )
+    bits = random_bits(seed)
+    drawn: dict[tuple[int, ...], None] = {}
+    while len(drawn) < wanted:
+        for sequence in _draw(wanted - len(drawn), symbols, min_length, max_length, bits):
+            drawn[sequence] = None
+    sources = [" ".join(map(str, sequence)) for sequence in drawn]
+    targets = [" ".join(map(str, sequence[::-1] if reverse else sequence)) for sequence in drawn]
+    tokenizer = WordTokenizer(str(symbol) for symbol in range(symbols))
+    splits = {"train": encode_pairs("train", LinePairs(sources[:train], targets[:train]), tokenizer)}
+    if valid:
+        splits["valid"] = encode_pairs("valid", LinePairs(sources[train:], targets[train:]), tokenizer)
+    return Dataset("reverse_task" if reverse else "copy_task", "translation", tokenizer, splits)
+
+
+def _draw(
+    count: int, symbols: int, min_length: int, max_length: int, bits: np.random.PCG64
+) -> list[tuple[int, ...]]:
+    # Remainders of 64 random bits: even to one part in 2^64 / symbols.
+    lengths = min_length + bits.random_raw(count) % np.uint64(max_length - min_length + 1)
+    values = bits.random_raw((count, max_length)) % np.uint64(symbols)
+    return [tuple(row[: int(n)].tolist()) for row, n in zip(values, lengths, strict=True)]

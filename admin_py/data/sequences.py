@@ -1,0 +1,111 @@
+"""Many sequences of token ids in two arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sequences:
+    """Sequences of token ids, packed: sequence b is ``tokens[offsets[b] : offsets[b + 1]]``.
+
+    Parameters
+    ----------
+    tokens : int32 [M]
+        The ids of all sequences, one sequence after the other.
+    offsets : int64 [B + 1]
+        Where each sequence begins, and at last M.
+
+    Examples
+    --------
+    >>> sequences = Sequences.from_lists([[5, 6, 7], [8]])
+    >>> sequences[0], sequences.lengths
+    (array([5, 6, 7], dtype=int32), array([3, 1]))
+    >>> sequences.affixed(first=1, last=2)[1]
+    array([1, 8, 2], dtype=int32)
+    """
+
+    tokens: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        tokens = np.ascontiguousarray(self.tokens, dtype=np.int32)
+        offsets = np.ascontiguousarray(self.offsets, dtype=np.int64)
+        if tokens.ndim != 1 or offsets.ndim != 1 or offsets.size == 0:
+            raise ValueError("tokens [M] and offsets [B + 1] must be one-dimensional, offsets not empty")
+        if offsets[0] != 0 or offsets[-1] != tokens.size or np.any(np.diff(offsets) < 0):
+            raise ValueError(f"offsets must rise from 0 to the number of tokens, {tokens.size}")
+        for name, array in (("tokens", tokens), ("offsets", offsets)):
+            view = array.view()
+            view.setflags(write=False)
+            object.__setattr__(self, name, view)
+
+    @classmethod
+    def from_lists(cls, sequences: Iterable[ArrayLike]) -> Sequences:
+        """Packs sequences of ids, each anything that makes a one-dimensional array."""
+        arrays = [np.asarray(sequence, dtype=np.int32).reshape(-1) for sequence in sequences]
+        tokens = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
+        return cls(tokens, offsets_of([array.size for array in arrays]))
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Sequences]) -> Sequences:
+        """All sequences of the first part, then those of the second, and so on."""
+        kept = list(parts)
+        if not kept:
+            return cls.from_lists([])
+        lengths = np.concatenate([part.lengths for part in kept])
+        return cls(np.concatenate([part.tokens for part in kept]), offsets_of(lengths))
+
+    def __len__(self) -> int:
+        return self.offsets.size - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sequence {index} of {len(self)}")
+        b = index % len(self)
+        return self.tokens[self.offsets[b] : self.offsets[b + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[b] for b in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Sequences({len(self):,} sequences, {self.tokens.size:,} tokens)"
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sequence, int64 [B]."""
+        return np.diff(self.offsets)
+
+    def take(self, indices: NDArray[np.integer]) -> Sequences:
+        """The sequences of these numbers, in their order."""
+        lengths = self.lengths[indices]
+        offsets = offsets_of(lengths)
+        shift = np.repeat(self.offsets[indices] - offsets[:-1], lengths)
+        return Sequences(self.tokens[shift + np.arange(offsets[-1])], offsets)
+
+    def affixed(self, *, first: int | None = None, last: int | None = None) -> Sequences:
+        """Each sequence with one id put before it and one after it, where given."""
+        extra = (first is not None) + (last is not None)
+        offsets = self.offsets + extra * np.arange(len(self) + 1)
+        tokens = np.empty(offsets[-1], np.int32)
+        inside = np.ones(tokens.size, bool)
+        if first is not None:
+            tokens[offsets[:-1]] = first
+            inside[offsets[:-1]] = False
+        if last is not None:
+            tokens[offsets[1:] - 1] = last
+            inside[offsets[1:] - 1] = False
+        tokens[inside] = self.tokens
+        return Sequences(tokens, offsets)
+
+
+def offsets_of(lengths: ArrayLike) -> NDArray[np.int64]:
+    """Offsets int64 [B + 1] of packed sequences with these lengths [B]."""
+    counts = np.asarray(lengths, dtype=np.int64)
+    offsets = np.zeros(counts.size + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets

@@ -1,0 +1,151 @@
+"""What all tokenizers share: text to ids and back, the special ids, saving and loading."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from admin_py.data.sequences import Sequences
+from admin_py.results import write_aside
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+NUM_SPECIAL = 4
+
+_FORMAT = "admin-py tokenizer"
+_kinds: dict[str, type[Tokenizer]] = {}
+
+
+class Tokenizer(ABC):
+    """Text to token ids and back.
+
+    Ids 0 to 3 are padding, beginning, end and unknown; the tokenizer's own pieces follow from 4 on, so no
+    text, whatever it contains, encodes to a beginning or an end.
+    """
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        _kinds[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def num_pieces(self) -> int:
+        """Pieces, without the special ids."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids, the special ones included."""
+        return NUM_SPECIAL + self.num_pieces
+
+    @abstractmethod
+    def encode_lines(self, lines: Sequence[str]) -> Sequences:
+        """Ids of every line, nothing put before or after them. A line without text gives no ids."""
+
+    @abstractmethod
+    def _join(self, ids: list[int]) -> str:
+        """Text of ids that are pieces or unknown."""
+
+    @abstractmethod
+    def _to_dict(self) -> dict[str, Any]:
+        """What _from_dict needs, of JSON's types."""
+
+    @classmethod
+    @abstractmethod
+    def _from_dict(cls, values: dict[str, Any]) -> Tokenizer: ...
+
+    def decode(self, ids: ArrayLike) -> str:
+        """Text of one sequence of ids: up to the first end, without beginning and padding.
+
+        Raises
+        ------
+        IndexError
+            If an id is not one of the vocabulary's.
+        """
+        try:
+            array = np.asarray(ids)
+        except ValueError:
+            array = np.empty((0, 0))  # sequences of sequences that differ in length
+        if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+            raise TypeError(f"ids must be a sequence of integers, got {ids!r:.80}")
+        if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:
+            wrong = array[(array < 0) | (array >= self.vocab_size)][0]
+            raise IndexError(f"token id {wrong} is not in the vocabulary of {self.vocab_size} ids")
+        ends = np.flatnonzero(array == EOS)
+        if ends.size:
+            array = array[: ends[0]]
+        return self._join([int(i) for i in array if i not in (PAD, BOS)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the tokenizer as JSON, for `load_tokenizer` or the `tokenizer` argument of a dataset."""
+        write_aside(path, self._to_json())
+
+    def _to_json(self) -> str:
+        return json.dumps({"format": _FORMAT, "kind": self.kind, **self._to_dict()}, ensure_ascii=False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return self.kind == other.kind and self._to_json() == other._to_json()
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.vocab_size))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """Reads a tokenizer: one that was saved here, or any `tokenizer.json` of Hugging Face's `tokenizers`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not a tokenizer.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from admin_py.data import WordTokenizer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "words.json")
+    ...     WordTokenizer(["ein", "Haus"]).save(path)
+    ...     load_tokenizer(path)
+    WordTokenizer(vocab_size=6)
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"tokenizer: {os.fspath(path)!r} is not a JSON file ({error})") from error
+    if isinstance(values, dict) and "model" in values and "format" not in values:
+        return _from_dict("subwords", values, path)
+    if not isinstance(values, dict) or values.get("format") != _FORMAT or values.get("kind") not in _kinds:
+        raise ValueError(f"tokenizer: {os.fspath(path)!r} holds no tokenizer that is known here")
+    return _from_dict(values["kind"], values, path)
+
+
+def _from_dict(kind: str, values: dict[str, Any], path: str | os.PathLike[str]) -> Tokenizer:
+    try:
+        return _kinds[kind]._from_dict(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"tokenizer: {os.fspath(path)!r} is damaged ({error!r:.200})") from error
+
+
+def as_tokenizer(value: object) -> Tokenizer:
+    """A tokenizer from what a user may give: ours, one of Hugging Face's, or the path of a saved one."""
+    if isinstance(value, Tokenizer):
+        return value
+    if isinstance(value, (str, os.PathLike)):
+        return load_tokenizer(value)
+    if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
+        return _kinds["subwords"]._from_dict(json.loads(value.to_str()))
+    raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {value!r:.80}")
