@@ -100,8 +100,8 @@ def introduction(study: Study) -> str:
     else:
         third = (
             f"A run is said to train if its validation loss ends below {LEARNT_BELOW:.0%} of the data's "
-            f"unigram entropy ({number(study.entropy)} nats per token, what knowing the frequency of each token "
-            "and no more would give), and to have diverged only if its loss stopped being a finite number."
+            f"unigram entropy ({number(study.entropy)} nats per token, what knowing the frequency of each "
+            "token and no more would give), and to have diverged only if its loss stopped being a finite number."
         )
     return " ".join((first, second, third))
 
@@ -151,7 +151,7 @@ def curves(study: Study) -> tuple[str, str]:
     parts = []
     for word in dict.fromkeys(word for one in rows for word in one.outcomes if word != DIVERGED):
         those = [one for one in rows if word in one.outcomes]
-        ends = listing(f"{label(one.scheme)} at {spread(_of_outcome(one, word))}" for one in those)
+        ends = listing(spread(_of_outcome(one, word)) for one in those)
         parts.append(_end_words(word, [label(one.scheme) for one in those], ends))
     parts += [
         f"{label(one.scheme)} diverged at {divergence(one)}" for one in rows if DIVERGED in one.outcomes
@@ -167,14 +167,12 @@ def _of_outcome(one: SchemeSummary, word: str) -> np.ndarray:
 
 
 def _end_words(word: str, names: Sequence[str], ends: str) -> str:
-    if word == TRAINS:
-        return f"{listing(names)} {'trains' if len(names) == 1 else 'train'}, validation ending with {ends}"
-    if word == STUCK:
-        return (
-            f"{listing(names)} {'does' if len(names) == 1 else 'do'} not train within this budget, validation "
-            f"ending with {ends}"
-        )
-    return f"validation ends with {ends}"
+    one = len(names) == 1
+    said = {
+        TRAINS: "trains" if one else "train",
+        STUCK: f"{'does' if one else 'do'} not train within this budget",
+    }
+    return f"{listing(names)} {said.get(word, word)}, validation ending at {ends}"
 
 
 def _stuck_words(stuck: Sequence[SchemeSummary], entropy: float) -> str:
@@ -192,8 +190,8 @@ def _stuck_words(stuck: Sequence[SchemeSummary], entropy: float) -> str:
 def omega(study: Study) -> tuple[str, str]:
     """Two sentences on the skip scales."""
     read = (
-        "ω scales the skip of a sub-layer before its branch is added; a profiled scheme sets it by one forward "
-        "pass from the variances of the branches below, so that no branch outweighs what lies below it."
+        "ω scales the skip of a sub-layer before its branch is added; a profiled scheme sets it by one "
+        "forward pass from the variances of the branches below, so that no branch outweighs what lies below it."
     )
     parts, constant = [], {}
     for scheme in study.schemes:
@@ -217,8 +215,8 @@ def omega(study: Study) -> tuple[str, str]:
 def branch_variance(study: Study) -> tuple[str, str]:
     """Two sentences on Var(a)."""
     read = (
-        "Var[a] is the variance, over the tokens and features of one batch, of what a sub-layer's branch adds to "
-        "its skip before training."
+        "Var[a] is the variance, over the tokens and features of one batch, of what a sub-layer's branch adds "
+        "to its skip before training."
     )
     parts = []
     for scheme in study.schemes:
@@ -231,8 +229,8 @@ def dependency(study: Study) -> tuple[str, str]:
     """Two sentences on the predicted dependency."""
     read = (
         "β² is the share of the variance of a sub-layer's sum of skip and branch that comes from the "
-        "branch; by the paper's theory their total over a stack tells how strongly small changes of the weights "
-        "change its output."
+        "branch; by the paper's theory their total over a stack tells how strongly small changes of the "
+        "weights change its output."
     )
     parts = []
     for scheme in study.schemes:
@@ -243,7 +241,7 @@ def dependency(study: Study) -> tuple[str, str]:
         )
     return (
         read,
-        f"The totals, predicted from the profile and not measured by changing weights, are: {'; '.join(parts)}.",
+        f"The totals, predicted from the profile, not measured by changing weights: {'; '.join(parts)}.",
     )
 
 
@@ -251,8 +249,8 @@ def gradients(study: Study) -> tuple[str, str]:
     """Two sentences on the gradient norms."""
     read = (
         "Norm of the loss's gradient with respect to each sub-layer's output before training, divided by the "
-        "largest of the network; a line that falls towards the left means that the lower sub-layers get little "
-        "signal."
+        "largest of the network; a line that falls towards the left means that the lower sub-layers get "
+        "little signal."
     )
     parts = []
     for scheme in study.schemes:

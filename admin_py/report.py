@@ -91,8 +91,8 @@ def render(study: Study) -> str:
         figures=_figures(study),
         samples=shown,
         samples_read=(
-            f"Greedy decoding (the likeliest token each time) of {len(shown)} held-out examples, not chosen by "
-            "their outputs, with the models trained from the first seed."
+            f"Greedy decoding (the likeliest token each time) of {len(shown)} held-out examples, not chosen "
+            "by their outputs, with the models trained from the first seed."
         ),
         samples_found=findings.samples(study),
         source_name="source" if first else "beginning",

@@ -264,7 +264,7 @@ class Study:
         return tuple(_summarise(self.of_scheme(scheme), self.entropy) for scheme in self.schemes)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row a run: scheme, seed, train_nll, valid_nll, outcome, diverged_at, seconds, tokens_per_second."""
+        """A row a run: its losses, outcome, time and speed."""
         import pandas as pd
 
         rows = [
