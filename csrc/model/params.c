@@ -56,12 +56,12 @@ static void refer(builder *b, int64_t *offset, int64_t param)
     b->fields[b->num_fields++] = (field){offset, param};
 }
 
-typedef struct shape {
+typedef struct extent {
     int64_t rows, columns; /* columns 0: a vector */
-} shape;
+} extent;
 
 /* Adds the parameter `prefix` + name; returns its number. */
-static int64_t add(builder *b, int64_t *offset, const char *name, adm_param_kind kind, shape shape, bool trained,
+static int64_t add(builder *b, int64_t *offset, const char *name, adm_param_kind kind, extent shape, bool trained,
                    bool joined)
 {
     if (b->failed || !reserve(b))
@@ -77,7 +77,7 @@ static int64_t add(builder *b, int64_t *offset, const char *name, adm_param_kind
         .stack = b->stack,
         .sublayer = b->sublayer,
     };
-    snprintf(param->name, sizeof param->name, "%.40s%.22s", b->prefix, name);
+    snprintf(param->name, sizeof param->name, "%.36s%.27s", b->prefix, name);
     b->joined[number] = joined;
     if (offset != NULL)
         refer(b, offset, number);
@@ -100,16 +100,16 @@ static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *n
         return;
     char full[24];
     snprintf(full, sizeof full, "%s.gamma", name);
-    int64_t param = add(b, &norm->gamma, full, ADM_PARAM_GAMMA, (shape){n, 0}, true, false);
+    int64_t param = add(b, &norm->gamma, full, ADM_PARAM_GAMMA, (extent){n, 0}, true, false);
     norm->partial_gamma = add_slot(b, slots, param, n, false);
     if (kind == ADM_NORM_LAYER || kind == ADM_NORM_DYT) {
         snprintf(full, sizeof full, "%s.nu", name);
-        param = add(b, &norm->nu, full, ADM_PARAM_NU, (shape){n, 0}, true, false);
+        param = add(b, &norm->nu, full, ADM_PARAM_NU, (extent){n, 0}, true, false);
         norm->partial_nu = add_slot(b, slots, param, n, false);
     }
     if (kind == ADM_NORM_DYT) {
         snprintf(full, sizeof full, "%s.scale", name);
-        param = add(b, &norm->scale, full, ADM_PARAM_DYT_SCALE, (shape){1, 0}, true, false);
+        param = add(b, &norm->scale, full, ADM_PARAM_DYT_SCALE, (extent){1, 0}, true, false);
         norm->partial_scale = add_slot(b, slots, param, 1, false);
     }
 }
@@ -122,12 +122,12 @@ static void add_linear(builder *b, adm_linear *linear, adm_slots *slots, int cou
     char full[24];
     for (int i = 0; i < count; i++) {
         snprintf(full, sizeof full, "%s.weight", names[i]);
-        add(b, i == 0 ? &linear->weight : NULL, full, kinds[i], (shape){out, in}, true, i > 0);
+        add(b, i == 0 ? &linear->weight : NULL, full, kinds[i], (extent){out, in}, true, i > 0);
     }
     int64_t first = -1;
     for (int i = 0; i < count; i++) {
         snprintf(full, sizeof full, "%s.bias", names[i]);
-        const int64_t param = add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (shape){out, 0}, true, i > 0);
+        const int64_t param = add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (extent){out, 0}, true, i > 0);
         first = i == 0 ? param : first;
     }
     linear->partial_bias = add_slot(b, slots, first, count * out, false);
@@ -165,7 +165,7 @@ static int64_t add_scale(builder *b, int64_t *offset, const adm_scale *scale, co
     if (scale->kind == ADM_SCALE_NONE)
         return -1;
     const int64_t n = scale->kind == ADM_SCALE_SCALAR ? 1 : d;
-    return add(b, offset, name, kind, (shape){n, 0}, scale->trained, false);
+    return add(b, offset, name, kind, (extent){n, 0}, scale->trained, false);
 }
 
 static int64_t add_scale_slot(builder *b, adm_sublayer *sub, const adm_scale *scale, int64_t param, int64_t d)
@@ -232,7 +232,7 @@ static void add_stack(builder *b, int number)
     if (stack->config->input_scale != ADM_SCALE_NONE) {
         const bool scalar = stack->config->input_scale == ADM_SCALE_SCALAR;
         const int64_t param = add(b, &stack->input_scale, "input_scale", ADM_PARAM_INPUT_SCALE,
-                                  (shape){scalar ? 1 : config->d_model, 0}, true, false);
+                                  (extent){scalar ? 1 : config->d_model, 0}, true, false);
         stack->partial_input_scale = add_slot(b, &stack->edge_slots, param, config->d_model, scalar);
     }
     for (int64_t i = 0; i < stack->num_sublayers; i++)
@@ -247,7 +247,7 @@ static void add_embeddings(builder *b)
 {
     adm_model *model = b->model;
     const adm_config *config = &model->config;
-    const shape table = {config->vocab_size, config->d_model}, places = {config->max_length, config->d_model};
+    const extent table = {config->vocab_size, config->d_model}, places = {config->max_length, config->d_model};
     const adm_share share = config->share_embeddings;
     const bool both = config->encoder.layers > 0 && config->decoder.layers > 0;
     int64_t *source = &model->stacks[ADM_ENCODER].embedding, *target = &model->stacks[ADM_DECODER].embedding;
