@@ -51,7 +51,7 @@ def central_difference(loss: Callable[[], float], x: np.ndarray, index: tuple[in
 
 
 STEPS = (1e-3, 2e-4, 2e-5)  # of one element
-STEPS_ALONG = (1e-4, 1e-5, 1e-6)  # of all elements together
+STEPS_ALONG = (1e-4, 1e-5, 1e-6, 1e-7)  # of all elements together
 
 
 def worst_difference(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from proofs.configurations import LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
+from proofs.configurations import LARGE_CASES, LOSS_CASES, Case, identifiers, smooth, with_dropout
 from proofs.core import make
 from proofs.deviation import worst_difference, worst_direction
 
@@ -36,6 +36,6 @@ def test_every_tensor(case: Case) -> None:
     check(case, per_tensor=3)
 
 
-@pytest.mark.parametrize("case", LARGE_CASES, ids=identifiers(LARGE_CASES))
+@pytest.mark.parametrize("case", map(smooth, LARGE_CASES), ids=identifiers(LARGE_CASES))
 def test_large_sizes_along_directions(case: Case) -> None:
     check(case, per_tensor=0)
