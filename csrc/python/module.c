@@ -1,0 +1,218 @@
+/* The module: its types, its state, its functions. */
+#define PYADM_IMPORTS_NUMPY
+#include "python/module.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "python/arguments.h"
+#include "python/arrays.h"
+
+static struct PyModuleDef module_definition;
+
+pyadm_state *pyadm_state_of(PyTypeObject *type)
+{
+    /* A subclass made in Python belongs to no module of ours, but one of its bases does. */
+    for (PyTypeObject *t = type; t != NULL; t = t->tp_base) {
+        if (!(t->tp_flags & Py_TPFLAGS_HEAPTYPE))
+            continue;
+        PyObject *module = ((PyHeapTypeObject *)t)->ht_module;
+        if (module != NULL && PyModule_GetDef(module) == &module_definition)
+            return PyModule_GetState(module);
+    }
+    PyErr_Format(PyExc_SystemError, "%s has lost its module", type->tp_name);
+    return NULL;
+}
+
+int pyadm_enter(bool *busy, PyObject *object)
+{
+    if (*busy) {
+        PyErr_Format(PyExc_RuntimeError, "the %s is busy in another thread", Py_TYPE(object)->tp_name);
+        return -1;
+    }
+    *busy = true;
+    return 0;
+}
+
+PyObject *pyadm_refuse_pickle(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    PyErr_Format(PyExc_TypeError, "a %s cannot be pickled or copied: keep its configuration and its arrays",
+                 Py_TYPE(self)->tp_name);
+    return NULL;
+}
+
+/* ---- functions ---- */
+
+static pyadm_state *state_of_module(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+PyDoc_STRVAR(set_num_threads_doc, "set_num_threads($module, n, /)\n--\n\n"
+                                  "Set how many threads core calls of this module use; results do not depend on it.\n\n"
+                                  "Parameters\n----------\nn : int\n    From 1 to 1024.");
+
+static PyObject *set_num_threads(PyObject *module, PyObject *value)
+{
+    int64_t threads = 0;
+    if (pyadm_read_int64(value, "n", 1, PYADM_MAX_THREADS, &threads) < 0)
+        return NULL;
+    state_of_module(module)->threads = (int)threads;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(get_num_threads_doc, "get_num_threads($module, /)\n--\n\n"
+                                  "How many threads core calls of this module use.");
+
+static PyObject *get_num_threads(PyObject *module, PyObject *ignored)
+{
+    (void)ignored;
+    return PyLong_FromLong(state_of_module(module)->threads);
+}
+
+PyDoc_STRVAR(num_procs_doc, "num_procs($module, /)\n--\n\n"
+                            "How many processors this process may use.");
+
+static PyObject *num_procs(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyLong_FromLong(adm_system_num_procs());
+}
+
+PyDoc_STRVAR(system_info_doc, "system_info($module, /)\n--\n\n"
+                              "What the core runs on: a dict of kernels, blas, dtype, num_procs, threads, compiler.");
+
+static PyObject *system_info(PyObject *module, PyObject *ignored)
+{
+    (void)ignored;
+    return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas", adm_system_blas(),
+                         "dtype", ADM_DTYPE_NAME, "num_procs", adm_system_num_procs(), "threads",
+                         state_of_module(module)->threads, "compiler", __VERSION__);
+}
+
+PyDoc_STRVAR(norm2_doc, "norm2($module, array, /)\n--\n\n"
+                        "Euclidean norm of all elements, summed in double in an order that does not depend on threads."
+                        "\n\nParameters\n----------\narray : ndarray\n    Of the module's dtype, C-contiguous.");
+
+static PyObject *norm2(PyObject *module, PyObject *value)
+{
+    PyArrayObject *array = pyadm_array_check_flat(value, "array", PYADM_REAL);
+    if (array == NULL)
+        return NULL;
+    const adm_real *data = PyArray_DATA(array);
+    const int64_t size = PyArray_SIZE(array);
+    const int threads = state_of_module(module)->threads;
+    double norm;
+    PYADM_WITHOUT_GIL(norm = adm_norm2(data, size, threads))
+    return PyFloat_FromDouble(norm);
+}
+
+static PyMethodDef module_functions[] = {
+    {"set_num_threads", set_num_threads, METH_O, set_num_threads_doc},
+    {"get_num_threads", get_num_threads, METH_NOARGS, get_num_threads_doc},
+    {"num_procs", num_procs, METH_NOARGS, num_procs_doc},
+    {"system_info", system_info, METH_NOARGS, system_info_doc},
+    {"norm2", norm2, METH_O, norm2_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- initialisation ---- */
+
+/* The number of threads at first: as many as processors, or what the environment says. 0 with an exception. */
+static int first_threads(void)
+{
+    const int procs = adm_system_num_procs();
+    const char *text = getenv("ADMIN_PY_NUM_THREADS");
+    if (text == NULL || *text == '\0')
+        return procs;
+    char *end = NULL;
+    errno = 0;
+    const long threads = strtol(text, &end, 10);
+    if (errno == 0 && *end == '\0' && threads >= 1 && threads <= procs)
+        return (int)threads;
+    PyErr_Format(PyExc_ValueError, "ADMIN_PY_NUM_THREADS must be an integer from 1 to %d, the processors that this "
+                 "process may use, got \"%.100s\"", procs, text);
+    return 0;
+}
+
+/* Makes a type, puts it into the module, and keeps it in *place. */
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **place)
+{
+    *place = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    return *place == NULL ? -1 : PyModule_AddType(module, *place);
+}
+
+static int module_exec(PyObject *module)
+{
+    pyadm_state *state = PyModule_GetState(module);
+    import_array1(-1);
+    adm_blas_setup();
+    state->threads = first_threads();
+    if (state->threads == 0 || add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0
+        || add_type(module, &pyadm_model_spec, NULL, &state->model) < 0
+        || add_type(module, &pyadm_transformer_spec, state->model, &state->transformer) < 0
+        || add_type(module, &pyadm_encoder_layer_spec, state->model, &state->encoder_layer) < 0
+        || add_type(module, &pyadm_decoder_layer_spec, state->model, &state->decoder_layer) < 0
+        || add_type(module, &pyadm_optimizer_spec, NULL, &state->optimizer) < 0)
+        return -1;
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    const pyadm_state *state = PyModule_GetState(module);
+    Py_VISIT(state->batch);
+    Py_VISIT(state->model);
+    Py_VISIT(state->transformer);
+    Py_VISIT(state->encoder_layer);
+    Py_VISIT(state->decoder_layer);
+    Py_VISIT(state->optimizer);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    pyadm_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->batch);
+    Py_CLEAR(state->model);
+    Py_CLEAR(state->transformer);
+    Py_CLEAR(state->encoder_layer);
+    Py_CLEAR(state->decoder_layer);
+    Py_CLEAR(state->optimizer);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED /* NumPy's table of functions is one a process */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+PyDoc_STRVAR(module_doc, "The compute core in " ADM_DTYPE_NAME ": models, optimisers, batches.");
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = ADM_MODULE_NAME,
+    .m_doc = module_doc,
+    .m_size = sizeof(pyadm_state),
+    .m_methods = module_functions,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC ADM_MODULE_INIT(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

@@ -1,0 +1,114 @@
+/* What the files of the binding share: Python and NumPy, the state of the module, the objects. */
+#ifndef ADM_PYTHON_MODULE_H
+#define ADM_PYTHON_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+/* One table of NumPy's functions for all files of the module; module.c fills it. */
+#define NPY_NO_DEPRECATED_API NPY_1_22_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL pyadm_numpy_api
+#ifndef PYADM_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "admin/admin.h"
+
+#ifdef ADM_DOUBLE
+#define PYADM_REAL NPY_FLOAT64
+#else
+#define PYADM_REAL NPY_FLOAT32
+#endif
+
+#define PYADM_MAX_THREADS 1024 /* beyond it a number of threads is a mistake */
+
+typedef struct pyadm_state {
+    PyTypeObject *batch, *model, *transformer, *encoder_layer, *decoder_layer, *optimizer;
+    int threads; /* that core calls use */
+} pyadm_state;
+
+/* State of the module that a type or one of its bases belongs to; NULL with an exception. */
+pyadm_state *pyadm_state_of(PyTypeObject *type);
+
+/* ---- model.c: what Transformer, EncoderLayer and DecoderLayer have in common ---- */
+
+typedef struct pyadm_model {
+    PyObject_HEAD
+    PyObject *handle; /* capsule that owns the core's model; the base of every view */
+    adm_model *model;
+    PyObject *weakrefs;
+    uint64_t seed; /* of dropout */
+    bool busy;     /* a thread is in the core with it */
+    bool observed; /* there are observations */
+} pyadm_model;
+
+/* A new object of `type` around a new model of the core with weights drawn from seed. */
+PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t seed);
+
+/* ---- batch.c ---- */
+
+typedef struct pyadm_batch {
+    PyObject_HEAD
+    PyObject *handle; /* capsule that owns the memory of sequences */
+    PyObject *weakrefs;
+    adm_batch sequences;
+} pyadm_batch;
+
+/* The batch that argument `name` must be; NULL with an exception. */
+const adm_batch *pyadm_batch_get(const pyadm_state *state, PyObject *value, const char *name);
+
+/* ---- observe.c: methods that look into a model ---- */
+
+PyObject *pyadm_transformer_profile(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *pyadm_model_observations(PyObject *self, PyObject *ignored);
+PyObject *pyadm_model_activation(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *pyadm_layer_profile(PyObject *self, PyObject *args, PyObject *keywords);
+
+extern const char pyadm_transformer_profile_doc[];
+extern const char pyadm_model_observations_doc[];
+extern const char pyadm_model_activation_doc[];
+extern const char pyadm_layer_profile_doc[];
+
+/* ---- layers.c ---- */
+
+/* Arguments of one pass through a layer, checked; offsets are the binding's and freed by pyadm_hidden_free. */
+typedef struct pyadm_hidden {
+    adm_hidden input;
+    int64_t rows, memory_rows;
+    int64_t *offsets, *memory_offsets;
+} pyadm_hidden;
+int pyadm_hidden_read(const adm_model *model, PyObject *x, PyObject *lengths, PyObject *memory,
+                      PyObject *memory_lengths, pyadm_hidden *hidden);
+void pyadm_hidden_free(pyadm_hidden *hidden);
+/* Forgets the last forward pass: the core's activations are another pass's now. */
+void pyadm_layer_forget(PyObject *self);
+
+extern PyType_Spec pyadm_batch_spec, pyadm_model_spec, pyadm_transformer_spec, pyadm_encoder_layer_spec,
+    pyadm_decoder_layer_spec, pyadm_optimizer_spec;
+
+/* ---- calls into the core ---- */
+
+/* Marks an object as used by this thread; RuntimeError where another is using it. Guarded by the GIL. */
+int pyadm_enter(bool *busy, PyObject *object);
+
+/* `call` without the GIL. */
+#define PYADM_WITHOUT_GIL(call)                                                                              \
+    Py_BEGIN_ALLOW_THREADS                                                                                   \
+    call;                                                                                                    \
+    Py_END_ALLOW_THREADS
+
+/* ---- shared by all types ---- */
+
+/* __reduce__ of every type: objects of the core are not pickled. */
+PyObject *pyadm_refuse_pickle(PyObject *self, PyObject *ignored);
+#define PYADM_REDUCE_METHOD                                                                                  \
+    {"__reduce__", pyadm_refuse_pickle, METH_NOARGS,                                                         \
+     "__reduce__($self, /)\n--\n\nRaises TypeError: objects of the core are not pickled."}
+
+/* A method with keyword arguments, in the form that PyMethodDef wants. */
+#define PYADM_KEYWORD_METHOD(name, function, doc)                                                            \
+    {name, (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS, doc}
+
+#endif

@@ -1,0 +1,389 @@
+/* Optimizer: updates the trained parameters of a model from its gradients. */
+#include <float.h>
+
+#include "base/base.h"
+#include "python/arguments.h"
+#include "python/arrays.h"
+#include "python/module.h"
+
+#define MAX_STEP ((int64_t)1 << 53) /* exact as a double */
+
+static const char MOMENTS_NAME[] = "admin_py.moments";
+
+/* One block: m, then v. Owned by a capsule that is the base of their views. */
+typedef struct moments {
+    adm_real *m, *v;
+    int64_t size_m, size_v;
+    void *block;
+    size_t bytes;
+} moments;
+
+typedef struct optimizer {
+    PyObject_HEAD
+    PyObject *handle; /* capsule of the moments; NULL before the first step */
+    PyObject *weakrefs;
+    adm_optim_config config;
+    moments *moments; /* the capsule's, or NULL */
+    int64_t step;     /* updates made */
+    bool busy;
+} optimizer;
+
+static void free_moments(PyObject *handle)
+{
+    moments *self = PyCapsule_GetPointer(handle, MOMENTS_NAME);
+    adm_release(self->block, self->bytes);
+    PyMem_Free(self);
+}
+
+static size_t aligned_bytes(int64_t elements)
+{
+    return ((size_t)elements * sizeof(adm_real) + ADM_ALIGN - 1) / ADM_ALIGN * ADM_ALIGN;
+}
+
+/* A capsule of zeroed moments; *result is what it owns. */
+static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
+{
+    moments *self = PyMem_Calloc(1, sizeof *self);
+    if (self == NULL)
+        return PyErr_NoMemory();
+    self->size_m = size_m;
+    self->size_v = size_v;
+    self->bytes = aligned_bytes(size_m) + aligned_bytes(size_v);
+    self->block = adm_alloc(self->bytes);
+    if (self->block == NULL) {
+        PyMem_Free(self);
+        PyErr_Format(PyExc_MemoryError, "no memory for %lld and %lld moments", (long long)size_m, (long long)size_v);
+        return NULL;
+    }
+    self->m = self->block;
+    self->v = (adm_real *)((char *)self->block + aligned_bytes(size_m));
+    PyObject *handle = PyCapsule_New(self, MOMENTS_NAME, free_moments);
+    if (handle == NULL) {
+        adm_release(self->block, self->bytes);
+        PyMem_Free(self);
+    }
+    *result = self;
+    return handle;
+}
+
+/* ---- making ---- */
+
+static int read_config(PyObject *const values[6], adm_optim_config *config)
+{
+    static const char *const kinds[] = {"sgd", "adam", "adamw", "radam", "novograd", NULL}; /* as adm_optim_kind */
+    const double below_one = 1.0 - DBL_EPSILON / 2;
+    int kind = 0;
+    if (pyadm_read_choice(values[0], "kind", kinds, &kind) < 0
+        || pyadm_read_optional_real(values[1], "beta1", 0.0, below_one, &config->beta1) < 0
+        || pyadm_read_optional_real(values[2], "beta2", 0.0, below_one, &config->beta2) < 0
+        || pyadm_read_optional_real(values[3], "eps", DBL_MIN, DBL_MAX, &config->eps) < 0
+        || pyadm_read_optional_real(values[4], "weight_decay", 0.0, DBL_MAX, &config->weight_decay) < 0
+        || pyadm_read_optional_bool(values[5], "nesterov", &config->nesterov) < 0)
+        return -1;
+    config->kind = (adm_optim_kind)kind;
+    if (config->nesterov && (config->kind != ADM_OPTIM_SGD || config->beta1 == 0.0)) {
+        PyErr_SetString(PyExc_ValueError, "nesterov must be False unless kind is \"sgd\" with beta1 above 0");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *optimizer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"kind", "beta1", "beta2", "eps", "weight_decay", "nesterov", NULL};
+    PyObject *values[6] = {NULL};
+    adm_optim_config config = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOO:Optimizer", names, &values[0], &values[1], &values[2],
+                                     &values[3], &values[4], &values[5])
+        || read_config(values, &config) < 0)
+        return NULL;
+    optimizer *self = (optimizer *)type->tp_alloc(type, 0);
+    if (self != NULL)
+        self->config = config;
+    return (PyObject *)self;
+}
+
+static int optimizer_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self)); /* the handle refers to nothing */
+    return 0;
+}
+
+static void optimizer_dealloc(PyObject *object)
+{
+    optimizer *self = (optimizer *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    if (self->weakrefs != NULL)
+        PyObject_ClearWeakRefs(object);
+    Py_CLEAR(self->handle);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static const char *kind_name(const optimizer *self)
+{
+    static const char *const names[] = {"sgd", "adam", "adamw", "radam", "novograd"};
+    return names[self->config.kind];
+}
+
+static PyObject *optimizer_repr(PyObject *object)
+{
+    const optimizer *self = (optimizer *)object;
+    return PyUnicode_FromFormat("<%s \"%s\" after %lld steps, " ADM_DTYPE_NAME ">", Py_TYPE(object)->tp_name,
+                                kind_name(self), (long long)self->step);
+}
+
+/* ---- step ---- */
+
+/* Makes the moments that a model needs, or checks those that are there. */
+static int need_moments(optimizer *self, const adm_param_table *params)
+{
+    const int64_t size_m = adm_optim_size_m(&self->config, params), size_v = adm_optim_size_v(&self->config, params);
+    if (self->handle == NULL) {
+        self->handle = moments_new(size_m, size_v, &self->moments);
+        return self->handle == NULL ? -1 : 0;
+    }
+    if (self->moments->size_m == size_m && self->moments->size_v == size_v)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "model must be the one that the optimizer's state belongs to, got one that needs "
+                 "%lld and %lld moments where the state has %lld and %lld", (long long)size_m, (long long)size_v,
+                 (long long)self->moments->size_m, (long long)self->moments->size_v);
+    return -1;
+}
+
+/* The update itself; both objects are marked busy. */
+static PyObject *update(optimizer *self, pyadm_model *model, double lr, double grad_scale, int threads)
+{
+    const adm_real *gradients = adm_model_gradients(model->model);
+    if (gradients == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "model must have gradients, got one without: call backward first");
+        return NULL;
+    }
+    const adm_param_table *params = adm_model_params(model->model);
+    if (need_moments(self, params) < 0)
+        return NULL;
+    adm_real *weights = adm_model_weights(model->model);
+    adm_optim_state state = {.step = self->step,
+                             .m = self->moments->size_m > 0 ? self->moments->m : NULL,
+                             .v = self->moments->size_v > 0 ? self->moments->v : NULL};
+    double norm = 0.0;
+    PYADM_WITHOUT_GIL(adm_optim_step(&self->config, params, weights, gradients, grad_scale, lr, &state, &norm, threads))
+    self->step = state.step;
+    return PyFloat_FromDouble(norm);
+}
+
+PyDoc_STRVAR(step_doc,
+             "step($self, model, lr, grad_scale=1.0)\n--\n\n"
+             "One update of the trained parameters from the gradients.\n\n"
+             "Parameters\n----------\n"
+             "model : Transformer, EncoderLayer or DecoderLayer\n    Of the same module.\n"
+             "lr : float\n    Learning rate, at least 0.\n"
+             "grad_scale : float\n    Factor on the gradients, for clipping.\n\n"
+             "Returns\n-------\nfloat\n    Euclidean norm of the change of the weights.\n\n"
+             "Raises\n------\n"
+             "ValueError\n    The state belongs to a model of another size.\n"
+             "RuntimeError\n    The model has no gradients, or another thread is using it.");
+
+static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"model", "lr", "grad_scale", NULL};
+    optimizer *self = (optimizer *)object;
+    const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
+    PyObject *value, *lr_value, *scale_value = NULL, *result = NULL;
+    double lr = 0.0, scale = 1.0;
+    if (state == NULL
+        || !PyArg_ParseTupleAndKeywords(args, keywords, "OO|O:step", names, &value, &lr_value, &scale_value)
+        || pyadm_read_real(lr_value, "lr", 0.0, DBL_MAX, &lr) < 0
+        || pyadm_read_optional_real(scale_value, "grad_scale", -DBL_MAX, DBL_MAX, &scale) < 0)
+        return NULL;
+    if (!PyObject_TypeCheck(value, state->model)) {
+        PyErr_Format(PyExc_TypeError, "model must be a Transformer or a layer of " ADM_MODULE_NAME ", got an object "
+                     "of type %s", Py_TYPE(value)->tp_name);
+        return NULL;
+    }
+    pyadm_model *model = (pyadm_model *)value;
+    if (pyadm_enter(&self->busy, object) < 0)
+        return NULL;
+    if (pyadm_enter(&model->busy, value) == 0) {
+        result = update(self, model, lr, scale, state->threads);
+        model->busy = false;
+    }
+    self->busy = false;
+    return result;
+}
+
+/* ---- state ---- */
+
+static PyObject *moment_view(const optimizer *self, adm_real *values, int64_t size)
+{
+    if (size == 0)
+        Py_RETURN_NONE;
+    return pyadm_array_view(self->handle, PYADM_REAL, 1, &size, values, true);
+}
+
+static PyObject *optimizer_state(PyObject *object, void *ignored)
+{
+    (void)ignored;
+    const optimizer *self = (optimizer *)object;
+    static const moments none = {0};
+    const moments *held = self->moments == NULL ? &none : self->moments;
+    PyObject *dict = PyDict_New();
+    if (dict != NULL && (pyadm_dict_put(dict, "step", PyLong_FromLongLong(self->step)) < 0
+                         || pyadm_dict_put(dict, "m", moment_view(self, held->m, held->size_m)) < 0
+                         || pyadm_dict_put(dict, "v", moment_view(self, held->v, held->size_v)) < 0))
+        Py_CLEAR(dict);
+    return dict;
+}
+
+/* A state that was given: arrays are borrowed from a dict of the binding's own, or None. */
+typedef struct given_state {
+    int64_t step;
+    PyObject *m, *v;
+} given_state;
+
+static int check_moment(PyObject *value, const char *name, bool needed, int64_t step, int64_t held)
+{
+    if (value == Py_None) {
+        if (!needed || step == 0)
+            return 0;
+        PyErr_Format(PyExc_ValueError, "%s must be an array after %lld steps, got None", name, (long long)step);
+        return -1;
+    }
+    if (!needed) {
+        PyErr_Format(PyExc_ValueError, "%s must be None: this optimizer keeps none", name);
+        return -1;
+    }
+    return pyadm_array_check(value, name, PYADM_REAL, 1, &held) == NULL ? -1 : 0;
+}
+
+/* Reads and checks all that a dict says, before anything is changed. */
+static int read_state(const optimizer *self, PyObject *dict, given_state *given)
+{
+    PyObject *step = PyDict_GetItemString(dict, "step");
+    given->m = PyDict_GetItemString(dict, "m");
+    given->v = PyDict_GetItemString(dict, "v");
+    if (PyDict_GET_SIZE(dict) != 3 || step == NULL || given->m == NULL || given->v == NULL) {
+        PyErr_SetString(PyExc_ValueError, "state must have exactly the keys \"step\", \"m\" and \"v\"");
+        return -1;
+    }
+    if (pyadm_read_int64(step, "step", 0, MAX_STEP, &given->step) < 0) /* may run code: what is held is read after */
+        return -1;
+    const adm_param_table one = {.count = 1, .length = 1, .trained_length = 1, .num_parameters = 1};
+    const bool needs_m = adm_optim_size_m(&self->config, &one) > 0, needs_v = adm_optim_size_v(&self->config, &one) > 0;
+    const moments *held = self->moments;
+    if (check_moment(given->m, "m", needs_m, given->step, held == NULL ? PYADM_ANY : held->size_m) < 0
+        || check_moment(given->v, "v", needs_v, given->step, held == NULL ? PYADM_ANY : held->size_v) < 0)
+        return -1;
+    if (needs_m && needs_v && (given->m == Py_None) != (given->v == Py_None)) {
+        PyErr_SetString(PyExc_ValueError, "m and v must both be arrays or both be None");
+        return -1;
+    }
+    return 0;
+}
+
+static void copy_moment(adm_real *to, PyObject *from, int64_t size)
+{
+    if (from == Py_None)
+        memset(to, 0, (size_t)size * sizeof *to);
+    else
+        memmove(to, pyadm_array_data(from), (size_t)size * sizeof *to); /* may be a view of the state itself */
+}
+
+static int64_t moment_size(PyObject *value)
+{
+    return value == Py_None ? 0 : (int64_t)PyArray_SIZE((PyArrayObject *)value);
+}
+
+PyDoc_STRVAR(load_state_doc,
+             "load_state($self, state, /)\n--\n\n"
+             "Take the place of another optimizer, as its `state` says.\n\n"
+             "Parameters\n----------\n"
+             "state : dict\n    \"step\", and \"m\" and \"v\": arrays of the module's dtype, or None.\n\n"
+             "Raises\n------\n"
+             "TypeError, ValueError\n    A key is missing, or a value has a wrong type, dtype or shape.");
+
+static int take_state(optimizer *self, const given_state *given)
+{
+    const bool empty = given->m == Py_None && given->v == Py_None;
+    if (self->handle == NULL && !empty) {
+        self->handle = moments_new(moment_size(given->m), moment_size(given->v), &self->moments);
+        if (self->handle == NULL)
+            return -1;
+    }
+    if (self->handle != NULL) {
+        copy_moment(self->moments->m, given->m, self->moments->size_m);
+        copy_moment(self->moments->v, given->v, self->moments->size_v);
+    }
+    self->step = given->step;
+    return 0;
+}
+
+static PyObject *optimizer_load_state(PyObject *object, PyObject *value)
+{
+    optimizer *self = (optimizer *)object;
+    if (!PyDict_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "state must be a dict, got an object of type %s", Py_TYPE(value)->tp_name);
+        return NULL;
+    }
+    PyObject *dict = PyDict_Copy(value); /* the caller's could change while it is read */
+    if (dict == NULL)
+        return NULL;
+    given_state given;
+    int status = read_state(self, dict, &given);
+    if (status == 0 && (status = pyadm_enter(&self->busy, object)) == 0) {
+        status = take_state(self, &given);
+        self->busy = false;
+    }
+    Py_DECREF(dict);
+    if (status < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef optimizer_methods[] = {
+    PYADM_KEYWORD_METHOD("step", optimizer_step, step_doc),
+    {"load_state", optimizer_load_state, METH_O, load_state_doc},
+    PYADM_REDUCE_METHOD,
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef optimizer_attributes[] = {
+    {"state", optimizer_state, NULL,
+     "\"step\", the updates made, and \"m\" and \"v\", views of the moments; None where there are none (yet).", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef optimizer_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(optimizer, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(optimizer_doc,
+             "Optimizer(kind, *, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.0, nesterov=False)\n--\n\n"
+             "Updates the trained parameters of a model from its gradients.\n\n"
+             "Parameters\n----------\n"
+             "kind : {\"sgd\", \"adam\", \"adamw\", \"radam\", \"novograd\"}\n    The rule.\n"
+             "beta1, beta2 : float\n    Decay of the moments, in [0, 1); of SGD beta1 is the momentum.\n"
+             "eps : float\n    Added to the root of the second moment, above 0.\n"
+             "weight_decay : float\n    At least 0.\n"
+             "nesterov : bool\n    Of SGD with momentum.");
+
+static PyType_Slot optimizer_slots[] = {
+    {Py_tp_doc, (void *)optimizer_doc},
+    {Py_tp_new, optimizer_new},
+    {Py_tp_dealloc, optimizer_dealloc},
+    {Py_tp_traverse, optimizer_traverse},
+    {Py_tp_repr, optimizer_repr},
+    {Py_tp_methods, optimizer_methods},
+    {Py_tp_getset, optimizer_attributes},
+    {Py_tp_members, optimizer_members},
+    {0, NULL},
+};
+
+PyType_Spec pyadm_optimizer_spec = {
+    .name = ADM_MODULE_NAME ".Optimizer",
+    .basicsize = sizeof(optimizer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = optimizer_slots,
+};

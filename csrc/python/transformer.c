@@ -1,0 +1,213 @@
+/* Transformer: forward, loss and backward over packed batches. */
+#include <float.h>
+
+#include "python/arguments.h"
+#include "python/arrays.h"
+#include "python/config.h"
+#include "python/errors.h"
+#include "python/module.h"
+
+static PyObject *transformer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"config", "seed", NULL};
+    PyObject *dict, *seed_value = NULL;
+    uint64_t seed = 0;
+    adm_config config;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:Transformer", names, &dict, &seed_value)
+        || pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
+        return NULL;
+    PyObject *self = NULL;
+    if (config.vocab_size == 0)
+        PyErr_SetString(PyExc_ValueError, "vocab_size must be at least 1, got 0 (layers without "
+                                          "embeddings are EncoderLayer and DecoderLayer)");
+    else
+        self = pyadm_model_new(type, &config, seed);
+    pyadm_config_free(&config);
+    return self;
+}
+
+/* The arguments that passes share. Values are borrowed; NULL: not given. */
+typedef struct pass_values {
+    PyObject *batch, *label_smoothing, *training, *step, *accumulate, *scale, *observe;
+} pass_values;
+
+/* Checks all arguments of a pass, the batch against the model included. The batch, or NULL with an exception. */
+static const adm_batch *read_pass(pyadm_model *self, const pass_values *values, adm_run *run)
+{
+    const pyadm_state *state = pyadm_state_of(Py_TYPE(self));
+    if (state == NULL)
+        return NULL;
+    run->seed = self->seed;
+    run->threads = state->threads;
+    run->scale = 1.0;
+    const adm_batch *batch = pyadm_batch_get(state, values->batch, "batch");
+    if (batch == NULL || pyadm_read_optional_bool(values->training, "training", &run->training) < 0
+        || pyadm_read_optional_uint64(values->step, "step", &run->step) < 0
+        || pyadm_read_optional_real(values->label_smoothing, "label_smoothing", 0.0, 1.0, &run->label_smoothing) < 0
+        || pyadm_read_optional_bool(values->accumulate, "accumulate", &run->accumulate) < 0
+        || pyadm_read_optional_real(values->scale, "scale", -DBL_MAX, DBL_MAX, &run->scale) < 0
+        || pyadm_read_optional_bool(values->observe, "observe", &run->observe) < 0)
+        return NULL;
+    adm_error error;
+    if (adm_model_check_batch(self->model, batch, &error) == ADM_OK)
+        return batch;
+    pyadm_raise(&error);
+    return NULL;
+}
+
+PyDoc_STRVAR(forward_doc,
+             "forward($self, batch, *, training=False, step=0, observe=False)\n--\n\n"
+             "Logits of every position that is predicted.\n\n"
+             "Parameters\n----------\n"
+             "batch : Batch\n    What is read.\n"
+             "training : bool\n    Whether dropout is on.\n"
+             "step : int\n    Step that dropout's random numbers are drawn for.\n"
+             "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n\n"
+             "Returns\n-------\n"
+             "ndarray, [M, V]; of an encoder hidden states [M, D]\n\n"
+             "Raises\n------\n"
+             "IndexError\n    A token id is not in the vocabulary.\n"
+             "ValueError\n    A sequence is too short or too long, or the target that the model reads is missing.\n"
+             "RuntimeError\n    Another thread is using the model.");
+
+static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"batch", "training", "step", "observe", NULL};
+    pyadm_model *self = (pyadm_model *)object;
+    pass_values values = {0};
+    adm_run run = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOO:forward", names, &values.batch, &values.training,
+                                     &values.step, &values.observe))
+        return NULL;
+    const adm_batch *batch = read_pass(self, &values, &run);
+    if (batch == NULL)
+        return NULL;
+    const adm_config *config = adm_model_config(self->model);
+    const int64_t shape[] = {adm_model_num_outputs(self->model, batch),
+                             config->decoder.layers > 0 ? config->vocab_size : config->d_model};
+    PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
+    if (out == NULL)
+        return NULL;
+    if (pyadm_enter(&self->busy, object) < 0) {
+        Py_DECREF(out);
+        return NULL;
+    }
+    adm_real *data = pyadm_array_data(out);
+    adm_error error;
+    adm_status status;
+    PYADM_WITHOUT_GIL(status = adm_model_forward(self->model, batch, &run, data, &error))
+    self->busy = false;
+    if (status == ADM_OK) {
+        self->observed |= run.observe;
+        return out;
+    }
+    Py_DECREF(out);
+    return pyadm_raise(&error);
+}
+
+static PyObject *loss_tuple(const adm_loss *loss)
+{
+    return Py_BuildValue("(ddL)", loss->loss, loss->nll, (long long)loss->num_tokens);
+}
+
+PyDoc_STRVAR(loss_doc,
+             "loss($self, batch, *, label_smoothing=0.0, training=False, step=0)\n--\n\n"
+             "Cross-entropy, in nats, mean over the predicted tokens.\n\n"
+             "Parameters\n----------\n"
+             "batch : Batch\n    What is read and predicted.\n"
+             "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
+             "training : bool\n    Whether dropout is on.\n"
+             "step : int\n    Step that dropout's random numbers are drawn for.\n\n"
+             "Returns\n-------\n"
+             "(loss, nll, num_tokens) : tuple of float, float, int\n    Smoothed, not smoothed, predicted tokens.");
+
+static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"batch", "label_smoothing", "training", "step", NULL};
+    pyadm_model *self = (pyadm_model *)object;
+    pass_values values = {0};
+    adm_run run = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOO:loss", names, &values.batch, &values.label_smoothing,
+                                     &values.training, &values.step))
+        return NULL;
+    const adm_batch *batch = read_pass(self, &values, &run);
+    if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
+        return NULL;
+    adm_loss loss;
+    adm_error error;
+    adm_status status;
+    PYADM_WITHOUT_GIL(status = adm_model_loss(self->model, batch, &run, &loss, &error))
+    self->busy = false;
+    return status == ADM_OK ? loss_tuple(&loss) : pyadm_raise(&error);
+}
+
+PyDoc_STRVAR(backward_doc,
+             "backward($self, batch, *, label_smoothing=0.0, training=True, step=0, accumulate=False, scale=1.0, "
+             "observe=False)\n--\n\n"
+             "Forward and backward pass: fills the gradients of the loss.\n\n"
+             "Parameters\n----------\n"
+             "batch : Batch\n    What is read and predicted.\n"
+             "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
+             "training : bool\n    Whether dropout is on.\n"
+             "step : int\n    Step that dropout's random numbers are drawn for.\n"
+             "accumulate : bool\n    Add to the gradients instead of replacing them.\n"
+             "scale : float\n    Factor on the loss whose gradient is taken.\n"
+             "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n\n"
+             "Returns\n-------\n"
+             "(loss, nll, num_tokens) : tuple of float, float, int\n    As `loss`; not scaled.");
+
+static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"batch", "label_smoothing", "training", "step", "accumulate", "scale", "observe", NULL};
+    pyadm_model *self = (pyadm_model *)object;
+    pass_values values = {0};
+    adm_run run = {.training = true};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOO:backward", names, &values.batch,
+                                     &values.label_smoothing, &values.training, &values.step, &values.accumulate,
+                                     &values.scale, &values.observe))
+        return NULL;
+    const adm_batch *batch = read_pass(self, &values, &run);
+    if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
+        return NULL;
+    adm_loss loss;
+    adm_error error;
+    adm_status status;
+    PYADM_WITHOUT_GIL(status = adm_model_backward(self->model, batch, &run, &loss, &error))
+    self->busy = false;
+    if (status != ADM_OK)
+        return pyadm_raise(&error);
+    self->observed |= run.observe;
+    return loss_tuple(&loss);
+}
+
+static PyMethodDef transformer_methods[] = {
+    PYADM_KEYWORD_METHOD("forward", transformer_forward, forward_doc),
+    PYADM_KEYWORD_METHOD("loss", transformer_loss, loss_doc),
+    PYADM_KEYWORD_METHOD("backward", transformer_backward, backward_doc),
+    PYADM_KEYWORD_METHOD("profile", pyadm_transformer_profile, pyadm_transformer_profile_doc),
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(transformer_doc,
+             "Transformer(config, seed=0)\n--\n\n"
+             "A Transformer of the core: encoder, decoder (language model) or both.\n\n"
+             "Parameters\n----------\n"
+             "config : dict\n    All fields of a configuration, as ``TransformerConfig.to_core()`` gives it.\n"
+             "seed : int\n    Of the first weights and of dropout, from 0 to 2**64 - 1.\n\n"
+             "Raises\n------\n"
+             "TypeError, ValueError\n    A field is missing, unknown, of a wrong type or out of range.\n"
+             "MemoryError\n    There is no memory for the weights.");
+
+static PyType_Slot transformer_slots[] = {
+    {Py_tp_doc, (void *)transformer_doc},
+    {Py_tp_new, transformer_new},
+    {Py_tp_methods, transformer_methods},
+    {0, NULL},
+};
+
+PyType_Spec pyadm_transformer_spec = {
+    .name = ADM_MODULE_NAME ".Transformer",
+    .basicsize = sizeof(pyadm_model),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE, /* GC comes from Model */
+    .slots = transformer_slots,
+};
