@@ -140,7 +140,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, repr=False)
-class constant(Schedule):  # noqa: N801
+class constant(Schedule):
     """lr after the warm-up.
 
     Examples
@@ -155,7 +155,7 @@ class constant(Schedule):  # noqa: N801
 
 
 @dataclass(frozen=True, repr=False)
-class inverse_sqrt(Schedule):  # noqa: N801
+class inverse_sqrt(Schedule):
     """lr * sqrt(warmup / step) after the warm-up (Vaswani et al. 2017, equation 3).
 
     Without a warm-up it is lr / sqrt(step).
@@ -222,7 +222,7 @@ class Decay(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
-class linear(Decay):  # noqa: N801
+class linear(Decay):
     """A straight line from lr at the end of the warm-up to ``final`` at step ``steps``.
 
     Examples
@@ -237,7 +237,7 @@ class linear(Decay):  # noqa: N801
 
 
 @dataclass(frozen=True, repr=False)
-class polynomial(Decay):  # noqa: N801
+class polynomial(Decay):
     """A power of what is left of the training: final + (lr - final) * (1 - progress)^power.
 
     Parameters
@@ -267,7 +267,7 @@ class polynomial(Decay):  # noqa: N801
 
 
 @dataclass(frozen=True, repr=False)
-class cosine(Decay):  # noqa: N801
+class cosine(Decay):
     """Half a cosine from lr to ``final`` (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts).
 
     Examples

@@ -23,8 +23,8 @@ CORE_KEYS = {
 }  # fmt: skip
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
-    "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale", "kappa",
-    "omega", "alpha", "init", "qkv_fused_init", "gains",
+    "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
+    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains",
 }  # fmt: skip
 
 SMALL: dict[str, Any] = {"vocab_size": 30, "d_model": 8, "heads": 2, "d_ff": 12, "max_length": 20}
