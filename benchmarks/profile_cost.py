@@ -1,7 +1,8 @@
 """A variance profile of deep models beside one forward pass: `python -m benchmarks.profile_cost`.
 
-Prints, for every depth, the median ratio profile / forward, seconds and the process's peak memory; the last line
-fits seconds = a + b layers."""
+Prints, for every depth, the median ratio profile / forward, seconds and the process's peak memory; the last
+line fits seconds = a + b layers.
+"""
 
 from __future__ import annotations
 

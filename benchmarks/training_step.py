@@ -54,14 +54,13 @@ def main() -> None:
         low, median, high = np.percentile(seconds[:, k], [0, 50, 100]) * 1e3
         rate = flops / np.median(seconds[:, k])
         print(
-            f"{runner.name}: {median:.1f} ms a step (from {low:.1f} to {high:.1f}), {rate * 1e-9:.0f} GFLOP/s, "
-            f"MFU {100 * rate / peak:.0f} %, peak memory {runner.finish():.0f} MiB, loss {losses[k]:.3f}"
+            f"{runner.name}: {median:.1f} ms a step (from {low:.1f} to {high:.1f}), "
+            f"{rate * 1e-9:.0f} GFLOP/s, MFU {100 * rate / peak:.0f} %, "
+            f"peak memory {runner.finish():.0f} MiB, loss {losses[k]:.3f}"
         )
     ratios = seconds[:, 1] / seconds[:, 0]
     low, median, high = np.percentile(ratios, [0, 50, 100])
-    print(
-        f"PyTorch's time over ours: median {median:.2f} of {len(ratios)} samples (from {low:.2f} to {high:.2f})"
-    )
+    print(f"PyTorch's time over ours: median {median:.2f} (from {low:.2f} to {high:.2f})")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two sides in two processes that take turns, so that neither has the other's memory, threads or warm caches."""
+"""Two sides in two processes that take turns: no memory, threads or warm caches in common."""
 
 from __future__ import annotations
 

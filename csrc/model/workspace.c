@@ -11,7 +11,7 @@
 #define LOGITS_MIN_ROWS 64
 
 /* What the plan depends on. */
-typedef struct shape {
+typedef struct batch_shape {
     int64_t count;                   /* B */
     int64_t rows[2], max_length[2];  /* of the stacks; 0 where one is absent */
     int64_t memory_rows, memory_max_length;
@@ -19,10 +19,10 @@ typedef struct shape {
     int threads;
     adm_keep keep;
     bool backward, hidden;
-} shape;
+} batch_shape;
 
 /* Buffers of one sub-layer. With ADM_KEEP_NOTHING `shared` is what all sub-layers of the stack use. */
-static void plan_sublayer(adm_model *model, adm_arena *arena, const shape *shape, const adm_sublayer *sub,
+static void plan_sublayer(adm_model *model, adm_arena *arena, const batch_shape *shape, const adm_sublayer *sub,
                           adm_sublayer_acts *acts)
 {
     const adm_config *config = &model->config;
@@ -61,7 +61,7 @@ static void plan_scales(adm_arena *arena, const adm_sublayer *sub, int64_t d, ad
     acts->alpha_filled = sub->config->alpha.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
 }
 
-static void plan_sublayers(adm_model *model, adm_arena *arena, const shape *shape, int number)
+static void plan_sublayers(adm_model *model, adm_arena *arena, const batch_shape *shape, int number)
 {
     adm_stack *stack = &model->stacks[number];
     adm_stack_acts *acts = &model->ws.stacks[number];
@@ -97,7 +97,7 @@ static void plan_sublayers(adm_model *model, adm_arena *arena, const shape *shap
     arena->used = end;
 }
 
-static void plan_stack(adm_model *model, adm_arena *arena, const shape *shape, int number)
+static void plan_stack(adm_model *model, adm_arena *arena, const batch_shape *shape, int number)
 {
     adm_stack *stack = &model->stacks[number];
     adm_stack_acts *acts = &model->ws.stacks[number];
@@ -122,7 +122,7 @@ static void plan_stack(adm_model *model, adm_arena *arena, const shape *shape, i
     }
 }
 
-static void plan_backward(adm_model *model, adm_arena *arena, const shape *shape)
+static void plan_backward(adm_model *model, adm_arena *arena, const batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model, f = model->config.d_ff;
@@ -143,7 +143,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const shape *shape
     ws->dlayer = adm_arena_real(arena, m * d);
 }
 
-static void plan_output(adm_model *model, adm_arena *arena, const shape *shape)
+static void plan_output(adm_model *model, adm_arena *arena, const batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t v = model->config.vocab_size, m = shape->rows[ADM_DECODER];
@@ -157,7 +157,7 @@ static void plan_output(adm_model *model, adm_arena *arena, const shape *shape)
     ws->losses = adm_arena_double(arena, 2 * (m / LOGITS_MIN_ROWS + 2 * (m / ws->block_rows + 1)));
 }
 
-static void plan(adm_model *model, adm_arena *arena, const shape *shape)
+static void plan(adm_model *model, adm_arena *arena, const batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model;
@@ -188,17 +188,17 @@ static void plan(adm_model *model, adm_arena *arena, const shape *shape)
 /* ---- what a batch asks for ---- */
 
 /* The length of sequence b that a stack reads: predicted tokens are one fewer than those given. */
-typedef struct lengths {
+typedef struct side_lengths {
     const int64_t *offsets;
     int64_t less; /* 1 where the last token is only predicted */
-} lengths;
+} side_lengths;
 
-static int64_t length_of(const lengths *lengths, int64_t b)
+static int64_t length_of(const side_lengths *lengths, int64_t b)
 {
     return lengths->offsets == NULL ? 0 : lengths->offsets[b + 1] - lengths->offsets[b] - lengths->less;
 }
 
-static int64_t longest_of(const lengths *lengths, int64_t count)
+static int64_t longest_of(const side_lengths *lengths, int64_t count)
 {
     int64_t longest = 0;
     for (int64_t b = 0; b < count; b++)
@@ -206,14 +206,14 @@ static int64_t longest_of(const lengths *lengths, int64_t count)
     return longest;
 }
 
-static int64_t total_of(const lengths *lengths, int64_t count)
+static int64_t total_of(const side_lengths *lengths, int64_t count)
 {
     return lengths->offsets == NULL ? 0 : lengths->offsets[count] - lengths->offsets[0] - lengths->less * count;
 }
 
 /* Cuts the batch into chunks of whole sequences by its shape alone; returns how many, and writes their first
    sequences if starts is not NULL. */
-static int64_t cut_chunks(const lengths sides[2], int64_t count, int64_t *starts)
+static int64_t cut_chunks(const side_lengths sides[2], int64_t count, int64_t *starts)
 {
     const int64_t rows = adm_max(total_of(&sides[0], count), total_of(&sides[1], count));
     const int64_t wanted = adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
@@ -234,7 +234,7 @@ static int64_t cut_chunks(const lengths sides[2], int64_t count, int64_t *starts
 }
 
 /* Lays out the workspace; state is as before if that fails. */
-static adm_status lay_out(adm_model *model, const shape *shape, const adm_run *run, adm_error *error)
+static adm_status lay_out(adm_model *model, const batch_shape *shape, const adm_run *run, adm_error *error)
 {
     adm_workspace *ws = &model->ws;
     adm_arena arena = {0};
@@ -297,12 +297,12 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
     const bool encoder = model->stacks[ADM_ENCODER].num_sublayers > 0;
     const bool decoder = model->stacks[ADM_DECODER].num_sublayers > 0;
     const adm_sequences *target = encoder ? &batch->target : &batch->source;
-    const lengths sides[2] = {
+    const side_lengths sides[2] = {
         {encoder ? batch->source.offsets : NULL, 0},
         {decoder ? target->offsets : NULL, 1},
     };
     const int64_t count = batch->source.count;
-    const shape shape = {
+    const batch_shape shape = {
         .count = count,
         .rows = {total_of(&sides[0], count), total_of(&sides[1], count)},
         .max_length = {longest_of(&sides[0], encoder ? count : 0), longest_of(&sides[1], decoder ? count : 0)},
@@ -332,9 +332,9 @@ adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, c
     adm_workspace *ws = &model->ws;
     const int stack = model->stacks[ADM_ENCODER].num_sublayers > 0 ? ADM_ENCODER : ADM_DECODER;
     const int64_t d = model->config.d_model, count = input->count;
-    const lengths own = {input->offsets, 0}, memory = {input->memory == NULL ? NULL : input->memory_offsets, 0};
-    const lengths sides[2] = {own, memory};
-    shape shape = {
+    const side_lengths own = {input->offsets, 0}, memory = {input->memory == NULL ? NULL : input->memory_offsets, 0};
+    const side_lengths sides[2] = {own, memory};
+    batch_shape shape = {
         .count = count,
         .memory_rows = total_of(&memory, count),
         .memory_max_length = longest_of(&memory, count),

@@ -1,0 +1,207 @@
+/* Every kernel of the tables for AVX2 and AVX-512 against the generic one, on sizes that are no multiple of a
+   register; the exponential and the small product against libm and BLAS; the quality of dropout's hash. */
+#define _GNU_SOURCE
+#include "base/base.h"
+#include "kernels/kernels.h"
+#include "layers/layers.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS 7
+#define MAX_N 300
+#define COUNT (ROWS * MAX_N)
+
+#ifdef ADM_DOUBLE
+#define TOLERANCE 1e-12 /* sums of 300 terms in another order */
+#else
+#define TOLERANCE 2e-5
+#endif
+
+extern const adm_kernels adm_kernels_generic;
+
+/* The inputs and outputs of one kernel call: equal at first for both tables. */
+typedef struct arrays {
+    adm_real a[COUNT], b[COUNT], c[COUNT], out[COUNT], vector[4][MAX_N], stats[4][ROWS];
+    double sums[4];
+} arrays;
+
+static void fill(arrays *x, uint64_t seed)
+{
+    adm_real *values = (adm_real *)x;
+    const size_t count = offsetof(arrays, sums) / sizeof(adm_real);
+    const uint64_t key = adm_random_key(seed, 0, 0);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (adm_real)adm_random_normal(key, i);
+    memset(x->sums, 0, sizeof x->sums);
+}
+
+static void compare(const char *kernel, const char *table, const arrays *x, const arrays *y)
+{
+    const adm_real *xs = (const adm_real *)x, *ys = (const adm_real *)y;
+    const size_t count = offsetof(arrays, sums) / sizeof(adm_real);
+    for (size_t i = 0; i < count; i++) {
+        const double scale = 1.0 + fabs((double)xs[i]);
+        if (!(fabs((double)xs[i] - (double)ys[i]) <= TOLERANCE * scale)) {
+            fprintf(stderr, "%s of %s: element %zu is %.9g, generic %.9g\n", kernel, table, i, (double)ys[i],
+                    (double)xs[i]);
+            abort();
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        assert(fabs(x->sums[i] - y->sums[i]) <= TOLERANCE * (1.0 + fabs(x->sums[i])));
+}
+
+typedef void (*kernel_call)(const adm_kernels *kernels, arrays *x, int64_t n);
+
+static const adm_dropout some_dropout = {.key = 99, .threshold = 0x40000000u, .scale = (adm_real)(4.0 / 3.0)};
+
+static void call_dropout(const adm_kernels *k, arrays *x, int64_t n)
+{
+    k->dropout(x->a, ROWS, n, 5, &some_dropout);
+}
+
+static void call_sums(const adm_kernels *k, arrays *x, int64_t n)
+{
+    k->add_bias(x->a, x->vector[0], ROWS, n);
+    k->add_column_sums(x->a, x->vector[1], ROWS, n);
+    k->add_column_dots(x->a, x->b, x->vector[2], ROWS, n);
+    k->axpy((adm_real)0.3, x->b, x->c, ROWS * n);
+    k->add_moments(x->a, ROWS * n, &x->sums[0], &x->sums[1]);
+}
+
+static void call_activation(const adm_kernels *k, arrays *x, int64_t n)
+{
+    k->activation_forward(ADM_ACTIVATION_RELU, x->a, x->vector[0], x->a, ROWS, n, 3, &some_dropout);
+    k->activation_backward(ADM_ACTIVATION_RELU, x->out, x->a, x->a, ROWS, n, 3, &some_dropout);
+    k->activation_forward(ADM_ACTIVATION_GELU, x->b, x->vector[0], x->a, ROWS, n, 3, &some_dropout);
+    k->activation_backward(ADM_ACTIVATION_GELU, x->c, x->b, x->a, ROWS, n, 3, &some_dropout);
+}
+
+static void call_norm(const adm_kernels *k, arrays *x, int64_t n)
+{
+    const adm_norm_kind kinds[] = {ADM_NORM_LAYER, ADM_NORM_RMS, ADM_NORM_DYT};
+    adm_real dscale = 0;
+    for (int i = 0; i < 3; i++) {
+        const adm_norm_args norm = {kinds[i], n, (adm_real)1e-5, x->vector[0], x->vector[1], x->vector[0]};
+        const adm_norm_grads grads = {x->vector[2], x->vector[3], &dscale};
+        k->norm_forward(&norm, x->a, x->out, x->stats[0], x->stats[1], ROWS);
+        k->norm_backward(&norm, x->b, x->a, x->stats[0], x->stats[1], x->c, &grads, ROWS);
+        x->sums[i] = dscale;
+    }
+}
+
+static void call_residual(const adm_kernels *k, arrays *x, int64_t n)
+{
+    k->residual_forward(x->vector[0], x->a, x->vector[1], x->b, (adm_real)0.5, x->c, x->out, ROWS, n);
+    k->residual_forward(NULL, x->a, NULL, x->out, 0, NULL, x->b, ROWS, n);
+    k->scale_add(x->vector[2], x->b, x->a, x->c, ROWS, n);
+    k->scale_add(NULL, x->c, NULL, x->a, ROWS, n);
+}
+
+static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
+{
+    for (int causal = 0; causal < 2; causal++) {
+        const int64_t valid = causal != 0 && n > ROWS ? n - ROWS : n;
+        adm_real scores[COUNT];
+        memcpy(scores, x->a, sizeof scores);
+        k->softmax_forward(x->a, n, ROWS, n, valid, causal != 0, (adm_real)0.4, x->stats[0], 1);
+        k->softmax_dropout(x->a, n, ROWS, n, 4, 3, &some_dropout);
+        k->softmax_backward(scores, x->b, n, ROWS, n, valid, causal != 0, (adm_real)0.4, x->stats[0], 1, 4, 3,
+                            &some_dropout);
+        for (int64_t i = 0; i < ROWS * n; i++) /* the probabilities of both passes are the same ones */
+            assert(fabs((double)(scores[i] - x->a[i])) <= TOLERANCE);
+        memcpy(x->out, scores, sizeof scores);
+    }
+}
+
+static void call_cross_entropy(const adm_kernels *k, arrays *x, int64_t n)
+{
+    int32_t labels[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        labels[i] = (int32_t)(i % n);
+    k->cross_entropy(x->a, labels, ROWS, n, 0.1, (adm_real)0.25, &x->sums[0], &x->sums[1]);
+}
+
+static void call_small_gemm(const adm_kernels *k, arrays *x, int64_t n)
+{
+    const int64_t m = ROWS, inner = n < 13 ? n : 13, columns = n < 100 ? n : 100;
+    k->small_gemm(false, false, m, columns, inner, x->a, inner, x->b, columns, 0, x->out, columns);
+    k->small_gemm(false, true, m, columns, inner, x->a, inner, x->b, inner, 1, x->out, columns);
+    k->small_gemm(true, false, inner, columns, m, x->a, inner, x->b, columns, 0, x->c, columns);
+}
+
+static void test_tables(void)
+{
+    const struct {
+        const char *name;
+        kernel_call call;
+    } calls[] = {
+        {"dropout", call_dropout},     {"sums", call_sums},           {"activation", call_activation},
+        {"norm", call_norm},           {"residual", call_residual},   {"softmax", call_softmax},
+        {"small_gemm", call_small_gemm}, {"cross_entropy", call_cross_entropy},
+    };
+    const char *tables[] = {"generic", "avx2", "avx512"};
+    const int64_t sizes[] = {1, 2, 15, 16, 31, 32, 33, 64, 100, 257, MAX_N};
+    static arrays x, y;
+    for (int t = 0; t < 3; t++) {
+        setenv("ADMIN_PY_KERNELS", tables[t], 1);
+        const adm_kernels *kernels = adm_kernels_select();
+        for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+                fill(&x, s);
+                fill(&y, s);
+                calls[c].call(&adm_kernels_generic, &x, sizes[s]);
+                calls[c].call(kernels, &y, sizes[s]);
+                compare(calls[c].name, kernels->name, &x, &y);
+            }
+    }
+    unsetenv("ADMIN_PY_KERNELS");
+}
+
+/* Softmax of two scores 0 and -d is the logistic function of d: its tail shows the exponential. */
+static void test_exponential(void)
+{
+    const double unit = sizeof(adm_real) == 8 ? 2.3e-16 : 1.2e-7;
+    for (double d = 0; d < 80; d += 0.37) {
+        adm_real scores[2] = {0, (adm_real)-d}, lse;
+        const double exact = exp(-(double)(adm_real)d) / (1.0 + exp(-(double)(adm_real)d));
+        adm_kernels_select()->softmax_forward(scores, 2, 1, 2, 2, false, 1, &lse, 1);
+        assert(fabs((double)scores[1] - exact) <= 6 * unit * exact); /* a few roundings */
+    }
+}
+
+/* Keep rate, its variance over rows and columns, and the correlation of neighbours: all within 5 standard errors. */
+static void test_dropout(void)
+{
+    enum { rows = 2000, n = 256 };
+    static adm_real x[rows * n];
+    const double p = 0.3;
+    const adm_dropout dropout = adm_dropout_make(p, true, 1, 2, 3);
+    for (int i = 0; i < rows * n; i++)
+        x[i] = 1;
+    adm_kernels_select()->dropout(x, rows, n, 0, &dropout);
+    double kept = 0, neighbours = 0, below = 0;
+    for (int i = 0; i < rows * n; i++) {
+        const bool keep = x[i] != 0;
+        assert(!keep || fabs((double)x[i] - 1.0 / (1.0 - p)) < 1e-6);
+        kept += keep;
+        neighbours += keep && i % n + 1 < n && x[i + 1] != 0;
+        below += keep && i + n < rows * n && x[i + n] != 0;
+    }
+    const double q = 1 - p, error = 5 * sqrt(q * (1 - q) / (rows * n)), pair_error = 5 * sqrt(q * q / (rows * n));
+    assert(fabs(kept / (rows * n) - q) < error);
+    assert(fabs(neighbours / (rows * (n - 1)) - q * q) < pair_error);
+    assert(fabs(below / ((rows - 1) * n) - q * q) < pair_error);
+}
+
+int main(void)
+{
+    test_tables();
+    test_exponential();
+    test_dropout();
+    return 0;
+}
