@@ -1,0 +1,128 @@
+"""Results: frozen, equal after a round trip, files whole or absent, foreign files refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from admin_py.results import Result, decode, encode, read_json, same, write_aside
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sizes(Result):
+    kind = "sizes"
+
+    table: Mapping[str, np.ndarray]
+    names: tuple[str, ...]
+    metadata: Mapping[str, Any]
+
+
+def sizes() -> Sizes:
+    table = {"a": np.array([1.0, np.nan, -np.inf, 0.1]), "b": np.array([[1, 2], [3, 4]], np.int32)}
+    return Sizes(table, ("x", "y"), {"seed": 3, "loss": float("nan")})
+
+
+def test_fields_cannot_be_changed() -> None:
+    result = sizes()
+    with pytest.raises(FrozenInstanceError):
+        result.names = ()  # type: ignore[misc]
+    with pytest.raises(ValueError):
+        result.table["a"][0] = 2.0
+    with pytest.raises(TypeError):
+        result.table["c"] = np.zeros(1)  # type: ignore[index]
+
+
+def test_a_result_owns_its_arrays() -> None:
+    source = np.zeros(3)
+    result = Sizes({"a": source}, (), {})
+    source[:] = 1.0
+    assert not result.table["a"].any()
+
+
+def test_what_is_loaded_equals_what_was_saved(tmp_path) -> None:
+    result = sizes()
+    path = tmp_path / "new folder" / "sizes.json"
+    result.save(path)
+    loaded = Sizes.load(path)
+    assert loaded == result
+    assert loaded.table["b"].dtype == np.int32
+    assert loaded != Sizes(result.table, ("x", "z"), result.metadata)
+    json.loads(path.read_text("utf-8"), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+@given(
+    st.one_of(
+        hnp.arrays(
+            st.sampled_from([np.float64, np.float32, np.int64, np.bool_]), hnp.array_shapes(min_side=0)
+        ),
+        st.floats(),
+        st.integers(),
+        st.text(),
+        st.none(),
+        st.dictionaries(st.text(), st.floats()),
+    )
+)
+def test_encode_and_decode_are_inverse(value: Any) -> None:
+    text = json.dumps(encode(value), allow_nan=False)
+    assert same(decode(json.loads(text)), value)
+
+
+def test_encode_refuses_what_json_cannot_hold() -> None:
+    with pytest.raises(TypeError, match="object of type object"):
+        encode({"a": object()})
+    with pytest.raises(TypeError, match="keys of a mapping must be str, got int"):
+        encode({1: 2})
+    with pytest.raises(TypeError, match="dtype complex128"):
+        encode(np.zeros(1, complex))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"kind": "other", "format": 1}',
+        '{"kind": "sizes", "format": 99}',
+        '{"kind": "sizes", "format": 1}',
+    ],
+)
+def test_a_foreign_file_is_one_clear_error(tmp_path, text: str) -> None:
+    path = tmp_path / "foreign.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"foreign\.json"):
+        Sizes.load(path)
+
+
+def test_a_file_that_is_not_there_is_an_oserror(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "none.json", dict)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "file.txt"
+    write_aside(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_aside(path, "new")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_the_file_has_the_permissions_of_a_plain_one(tmp_path) -> None:
+    write_aside(tmp_path / "a", "x")
+    (tmp_path / "b").write_text("x")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
