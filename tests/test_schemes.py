@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -509,3 +511,15 @@ def test_a_site_counts_within_its_own_stack() -> None:
             assert site.last_in_layer == (site.kind == "feed_forward")
             assert site.encoder_decoder
             assert (site.encoder_layers, site.decoder_layers, site.d_model) == (3, 2, 8)
+
+
+def test_the_tables_of_the_documentation_are_up_to_date() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    spec = importlib.util.spec_from_file_location("render_schemes", docs / "render_schemes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    render_schemes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(render_schemes)
+    page = (docs / "schemes.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page for name in schemes.BUILT_IN)
+    assert page == render_schemes.render(page), "run python docs/render_schemes.py"
