@@ -40,7 +40,7 @@ static double draw(const drawing *d, int64_t index)
     return d->width * (2.0 * adm_random_uniform(d->key, (uint64_t)index) - 1.0);
 }
 
-/* [W; -W] or [U, -U]; what an odd size leaves over is 0, which keeps the product linear. */
+/* [W; -W] or [U, -U]; the configuration has seen to it that the halves are equal. */
 static double draw_mirrored(const drawing *d, int64_t index)
 {
     int64_t row = index / d->columns, column = index % d->columns;
@@ -48,14 +48,10 @@ static double draw_mirrored(const drawing *d, int64_t index)
     if (d->mirror_row > 0 && row >= d->mirror_row) {
         row -= d->mirror_row;
         sign = -1.0;
-        if (row >= d->mirror_row)
-            return 0.0;
     }
     if (d->mirror_column > 0 && column >= d->mirror_column) {
         column -= d->mirror_column;
         sign = -1.0;
-        if (column >= d->mirror_column)
-            return 0.0;
     }
     return sign * draw(d, row * d->columns + column);
 }
