@@ -1,7 +1,7 @@
 """Prints how far the compute core lies from the oracle, from finite differences and from PyTorch.
 
-Run from the repository: ``python tests/proof_table.py``. Each figure is the worst over all configurations of
-the table in ``proofs/configurations.py``; with ``--cases`` the worst of every configuration is printed as well.
+Run from the repository: ``python tests/proof_table.py``. Each figure is the worst over all configurations
+of the table in ``proofs/configurations.py``; with ``--cases`` the worst of each is printed too.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def _model_cases() -> list[Case]:
 
 
 def _large_cases() -> list[Case]:
-    """Sizes beyond one tile of attention, one chunk of tokens and one block of logits."""
+    """Sizes beyond one tile of attention, one chunk of tokens, one small product and one block of logits."""
     long = ((150, 64, 1, 65, 128, 129), (131, 2, 66, 64, 65, 140))
     many = (tuple([9, 1, 14, 30, 5] * 40), tuple([8, 2, 11, 33, 4] * 40))
     wide: dict[str, Any] = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
@@ -201,6 +201,13 @@ def _large_cases() -> list[Case]:
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
         Case("many sequences", config(POST, **wide, positions="learned"), *many),
+        Case(
+            "wide heads",
+            config(POST, **wide | {"d_model": 160, "d_ff": 70}),
+            (33, 16, 65, 32),
+            (17, 70, 31, 5),
+        ),
+        Case("large vocabulary", config(POST, **wide | {"d_model": 8, "vocab_size": 5003}), *many),
     ]
 
 

@@ -36,6 +36,6 @@ def test_every_tensor(case: Case) -> None:
     check(case, per_tensor=3)
 
 
-@pytest.mark.parametrize("case", map(smooth, LARGE_CASES), ids=identifiers(LARGE_CASES))
+@pytest.mark.parametrize("case", [smooth(case) for case in LARGE_CASES], ids=identifiers(LARGE_CASES))
 def test_large_sizes_along_directions(case: Case) -> None:
     check(case, per_tensor=0)

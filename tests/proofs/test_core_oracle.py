@@ -16,9 +16,10 @@ from proofs.deviation import deviation, worst_gradient
 
 DTYPES = ("float64", "float32")
 # Both sides sum in their own order. float64: 1e-16 a rounding, sums of a few hundred terms through up to nine
-# sub-layers. float32: 6e-8 a rounding, the same sums; the norm of a nearly constant row magnifies them.
-OUTPUT = {"float64": 1e-12, "float32": 2e-5}
-GRADIENT = {"float64": 1e-11, "float32": 2e-4}
+# sub-layers. float32: 6e-8 a rounding, the same sums. The gradient of a number (input_scale, alpha, DyT's
+# scale) is one sum over all elements whose terms cancel: rounding counts by the terms, not by the sum.
+OUTPUT = {"float64": 1e-13, "float32": 5e-6}
+GRADIENT = {"float64": 2e-12, "float32": 3e-4}
 ALL = CASES + LARGE_CASES
 WITH_LOSS = LOSS_CASES + LARGE_CASES
 
@@ -110,7 +111,10 @@ def test_scale_and_accumulation() -> None:
     run = transformer.backward(case.config, params, batch)
     loss = core.backward(packed, scale=0.25)[0]
     assert deviation(loss, run.loss) < OUTPUT["float64"]
-    assert worst_gradient(core.gradients, {k: 0.25 * g for k, g in run.gradients.items()})[0] < 1e-11
+    assert (
+        worst_gradient(core.gradients, {k: 0.25 * g for k, g in run.gradients.items()})[0]
+        < GRADIENT["float64"]
+    )
     other = case.batch(6)
     core.backward(core_batch(BUILDS["float64"], other), accumulate=True, scale=0.75)
     second = transformer.backward(case.config, params, other).gradients
