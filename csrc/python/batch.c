@@ -143,7 +143,7 @@ const adm_batch *pyadm_batch_get(const pyadm_state *state, PyObject *value, cons
 {
     if (PyObject_TypeCheck(value, state->batch))
         return &((pyadm_batch *)value)->sequences;
-    PyErr_Format(PyExc_TypeError, "%s must be a " ADM_MODULE_NAME ".Batch, got an object of type %s", name,
+    PyErr_Format(PyExc_TypeError, "%s must be of type " ADM_MODULE_NAME ".Batch, got an object of type %s", name,
                  Py_TYPE(value)->tp_name);
     return NULL;
 }

@@ -38,12 +38,18 @@ int pyadm_enter(bool *busy, PyObject *object)
 PyObject *pyadm_refuse_pickle(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    PyErr_Format(PyExc_TypeError, "a %s cannot be pickled or copied: keep its configuration and its arrays",
+    PyErr_Format(PyExc_TypeError, "cannot pickle or copy objects of type %s: keep their configuration and arrays",
                  Py_TYPE(self)->tp_name);
     return NULL;
 }
 
 /* ---- functions ---- */
+
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "GCC " __VERSION__
+#endif
 
 static pyadm_state *state_of_module(PyObject *module)
 {
@@ -90,7 +96,7 @@ static PyObject *system_info(PyObject *module, PyObject *ignored)
     (void)ignored;
     return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas", adm_system_blas(),
                          "dtype", ADM_DTYPE_NAME, "num_procs", adm_system_num_procs(), "threads",
-                         state_of_module(module)->threads, "compiler", __VERSION__);
+                         state_of_module(module)->threads, "compiler", COMPILER);
 }
 
 PyDoc_STRVAR(norm2_doc, "norm2($module, array, /)\n--\n\n"
