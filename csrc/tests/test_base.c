@@ -1,0 +1,110 @@
+/* Memory, random numbers, threads and products of the base. */
+#include "base/base.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static void test_arena(void)
+{
+    adm_arena arena = {0};
+    adm_error error = {0};
+    assert(adm_arena_real(&arena, 3) == NULL); /* without a base: measuring only */
+    assert(arena.used == ADM_ALIGN);
+    assert(adm_arena_reserve(&arena, (size_t)5 << 20, &error) == ADM_OK);
+    arena.used = 0;
+    adm_real *first = adm_arena_real(&arena, 1);
+    double *second = adm_arena_double(&arena, 100);
+    assert((uintptr_t)first % ADM_ALIGN == 0 && (uintptr_t)second % ADM_ALIGN == 0);
+    assert((char *)second - (char *)first == ADM_ALIGN);
+    for (int i = 0; i < 100; i++)
+        assert(second[i] == 0);
+    char *base = arena.base;
+    assert(adm_arena_reserve(&arena, 100, &error) == ADM_OK && arena.base == base); /* large enough: kept */
+    assert(adm_arena_reserve(&arena, SIZE_MAX / 2, &error) == ADM_ERROR_MEMORY && arena.base == base);
+    assert(error.status == ADM_ERROR_MEMORY && strstr(error.message, "memory") != NULL);
+    adm_arena_free(&arena);
+    assert(adm_alloc(SIZE_MAX) == NULL);
+}
+
+/* Mean and variance of uniforms and normals within 5 standard errors; streams differ; elements repeat. */
+static void test_random(void)
+{
+    const int64_t n = 200000;
+    const uint64_t key = adm_random_key(1, 2, 3);
+    double sum = 0, sum2 = 0, normal = 0, normal2 = 0, normal4 = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double u = adm_random_uniform(key, (uint64_t)i), z = adm_random_normal(key, (uint64_t)i);
+        assert(u >= 0.0 && u < 1.0 && isfinite(z));
+        sum += u;
+        sum2 += u * u;
+        normal += z;
+        normal2 += z * z;
+        normal4 += z * z * z * z;
+    }
+    const double unit = 5.0 / sqrt((double)n);
+    assert(fabs(sum / (double)n - 0.5) < unit * sqrt(1.0 / 12.0));
+    assert(fabs(sum2 / (double)n - 1.0 / 3.0) < unit * sqrt(4.0 / 45.0));
+    assert(fabs(normal / (double)n) < unit);
+    assert(fabs(normal2 / (double)n - 1.0) < unit * sqrt(2.0));
+    assert(fabs(normal4 / (double)n - 3.0) < unit * sqrt(96.0));
+    assert(adm_random_uniform(key, 17) == adm_random_uniform(adm_random_key(1, 2, 3), 17));
+    assert(adm_random_key(1, 2, 3) != adm_random_key(2, 1, 3));
+    assert(adm_random_key(1, 2, 3) != adm_random_key(1, 3, 2));
+    assert(adm_random_key(0, 0, 0) != adm_random_key(0, 0, 1));
+}
+
+static void count_task(void *context, int64_t task, int thread)
+{
+    assert(thread >= 0 && thread < 3);
+    ((int *)context)[task]++;
+}
+
+static void test_parallel(void)
+{
+    int counts[100] = {0};
+    adm_parallel_for(3, 100, count_task, counts);
+    adm_parallel_for(1, 50, count_task, counts);
+    adm_parallel_for(3, 0, count_task, counts);
+    for (int i = 0; i < 100; i++)
+        assert(counts[i] == (i < 50 ? 2 : 1));
+}
+
+/* Small whole numbers: exact in either precision. */
+static void test_gemm(void)
+{
+    enum { m = 3, n = 4, k = 5 };
+    adm_real a[m * k], at[k * m], b[k * n], bt[n * k], c[m * n];
+    for (int i = 0; i < m; i++)
+        for (int p = 0; p < k; p++)
+            a[i * k + p] = at[p * m + i] = (adm_real)(i - 2 * p);
+    for (int p = 0; p < k; p++)
+        for (int j = 0; j < n; j++)
+            b[p * n + j] = bt[j * k + p] = (adm_real)(3 * j - p + 1);
+    for (int way = 0; way < 4; way++) {
+        const bool turn_a = way % 2 == 1, turn_b = way / 2 == 1;
+        for (int i = 0; i < m * n; i++)
+            c[i] = 7;
+        adm_gemm(turn_a, turn_b, m, n, k, 2, turn_a ? at : a, turn_a ? m : k, turn_b ? bt : b, turn_b ? k : n, 1, c, n);
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++) {
+                adm_real sum = 0;
+                for (int p = 0; p < k; p++)
+                    sum += a[i * k + p] * b[p * n + j];
+                assert(c[i * n + j] == 2 * sum + 7);
+            }
+    }
+    adm_gemm(false, false, 0, n, k, 1, a, k, b, n, 0, c, n); /* nothing to do, nothing done */
+}
+
+int main(void)
+{
+    adm_blas_setup();
+    assert(strlen(adm_system_blas()) > 0 && adm_system_num_procs() >= 1);
+    test_arena();
+    test_random();
+    test_parallel();
+    test_gemm();
+    return 0;
+}
