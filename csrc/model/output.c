@@ -2,6 +2,8 @@
    stands where the logits stood. */
 #include "model/model_internal.h"
 
+#include <string.h>
+
 #define TASK_ROWS 64        /* rows of one task */
 #define VOCABULARY_TILE 256 /* rows of the output embedding's gradient that one task computes */
 
@@ -9,7 +11,8 @@ typedef struct output_block {
     adm_model *model;
     adm_real *logits;    /* [rows, V] */
     int64_t first, rows; /* of the decoder's rows */
-    adm_real factor;     /* 0: no gradient */
+    bool backward;
+    adm_real factor;     /* on the loss whose gradient is taken, over the number of tokens; 0 without backward */
     double *losses;      /* [tasks, 2] */
 } output_block;
 
@@ -55,7 +58,9 @@ static void loss_task(void *context, int64_t task, int thread)
     losses[0] = losses[1] = 0;
     model->kernels->cross_entropy(logits, model->ws.labels + row, span.rows, output.out,
                                   model->ws.run.label_smoothing, block->factor, &losses[0], &losses[1]);
-    if (block->factor != 0)
+    if (block->backward && block->factor == 0) /* the kernel left no gradient in place of the logits */
+        memset(logits, 0, (size_t)(span.rows * output.out) * sizeof *logits);
+    if (block->backward)
         adm_linear_backward_input(&output, logits, model->ws.stacks[ADM_DECODER].dx + row * output.in, false,
                                   span.rows);
 }
@@ -86,6 +91,7 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
     const int64_t tiles = (model->config.vocab_size + VOCABULARY_TILE - 1) / VOCABULARY_TILE;
     output_block block = {.model = model, .logits = ws->logits, .losses = ws->losses};
     double total = 0, nll = 0;
+    block.backward = backward;
     block.factor = backward ? (adm_real)(ws->run.scale / (double)rows) : 0;
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);

@@ -124,6 +124,15 @@ def test_scale_and_accumulation() -> None:
     assert worst_gradient(core.gradients, run.gradients)[0] < GRADIENT["float64"]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_scale_zero_leaves_no_gradient(dtype: str) -> None:
+    core, _, _, packed = make(by_name("post 3-2"), dtype, 5)
+    core.backward(packed)
+    assert np.any(core.gradient_buffer)
+    core.backward(packed, scale=0.0)
+    assert not np.any(core.gradient_buffer)
+
+
 def check_observations(core: Any, run: transformer.LossPass, tolerance: float) -> None:
     got = core.observations()
     assert set(got) == set(run.model.stacks)
