@@ -101,7 +101,8 @@ def introduction(study: Study) -> str:
         third = (
             f"A run is said to train if its validation loss ends below {LEARNT_BELOW:.0%} of the data's "
             f"unigram entropy ({number(study.entropy)} nats per token, what knowing the frequency of each "
-            "token and no more would give), and to have diverged only if its loss stopped being a finite number."
+            "token and no more would give), and to have diverged only if its loss stopped being a finite "
+            "number."
         )
     return " ".join((first, second, third))
 
@@ -191,12 +192,13 @@ def omega(study: Study) -> tuple[str, str]:
     """Two sentences on the skip scales."""
     read = (
         "ω scales the skip of a sub-layer before its branch is added; a profiled scheme sets it by one "
-        "forward pass from the variances of the branches below, so that no branch outweighs what lies below it."
+        "forward pass from the variances of the branches below, so that no branch outweighs what lies "
+        "below it."
     )
     parts, constant = [], {}
     for scheme in study.schemes:
         profile = study.run(scheme).profile
-        ends = {stack: np.asarray(profile.omega(stack)) for stack in profile.stacks}
+        ends = {stack: profile.omega(stack) for stack in profile.stacks}
         if all(np.ptp(values) == 0 for values in ends.values()):
             key = listing(f"{number(float(values[0]))} in the {stack}" for stack, values in ends.items())
             if all(np.all(values == 1.0) for values in ends.values()):
@@ -215,13 +217,14 @@ def omega(study: Study) -> tuple[str, str]:
 def branch_variance(study: Study) -> tuple[str, str]:
     """Two sentences on Var(a)."""
     read = (
-        "Var[a] is the variance, over the tokens and features of one batch, of what a sub-layer's branch adds "
-        "to its skip before training."
+        "Var[a] is the variance, over the tokens and features of one batch, of what a sub-layer's branch "
+        "adds to its skip before training."
     )
     parts = []
     for scheme in study.schemes:
-        values = study.run(scheme).profile.to_dataframe()["var_branch"]
-        parts.append(f"{label(scheme)} {number(values.min())} to {number(values.max())}")
+        profile = study.run(scheme).profile
+        values = np.concatenate([profile.var_branch(stack) for stack in profile.stacks])
+        parts.append(f"{label(scheme)} {number(float(values.min()))} to {number(float(values.max()))}")
     return read, f"Over all sub-layers it ranges as follows: {'; '.join(parts)}."
 
 
@@ -234,11 +237,10 @@ def dependency(study: Study) -> tuple[str, str]:
     )
     parts = []
     for scheme in study.schemes:
-        table = study.run(scheme).profile.to_dataframe()
-        totals = table.groupby("stack", sort=False)["beta2"].sum()
-        parts.append(
-            f"{label(scheme)} {listing(f'{number(total)} ({stack})' for stack, total in totals.items())}"
-        )
+        profile = study.run(scheme).profile
+        totals = {stack: float(profile.beta2(stack).sum()) for stack in profile.stacks}
+        words = listing(f"{number(total)} ({stack})" for stack, total in totals.items())
+        parts.append(f"{label(scheme)} {words}")
     return (
         read,
         f"The totals, predicted from the profile, not measured by changing weights: {'; '.join(parts)}.",

@@ -6,7 +6,6 @@ import io
 import os
 import re
 from collections.abc import Callable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from admin_py.study_results import SchemeSummary, Study
 
 REPORT_FILE = "report.html"
+TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
 MAX_SAMPLE_LENGTH = 600  # characters of a sample that are shown
@@ -66,21 +66,20 @@ def render(study: Study) -> str:
     """
     if not study.runs:
         raise ValueError("study: has no run to report on")
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("admin_py", "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    css = resources.files("admin_py").joinpath("templates/report.css").read_text("utf-8")
     shown = _samples(study)
     first = study.settings["encoder_layers"] > 0
     return environment.get_template("report.html.j2").render(
-        css=Markup(css),
+        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         title=findings.title(study),
         data_name=study.data["name"],
         introduction=findings.introduction(study),
@@ -145,7 +144,7 @@ def _swatch(scheme: str) -> Any:
 
 def _figures(study: Study) -> list[dict[str, Any]]:
     """Headings, pictures and sentences, in the order of the report."""
-    profiles = [(run.scheme, run.profile) for run in study.runs]
+    profiles = [run.profile for run in study.runs]
     histories = [(run.scheme, run.history) for run in study.runs]
     norms = [run.gradients for run in study.runs]
     names = findings.listing(map(findings.label, study.schemes))

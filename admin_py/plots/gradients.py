@@ -35,7 +35,7 @@ def plot_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     """
     ax = new_axes() if ax is None else ax
     style = scheme_style(gradients.scheme)
-    one = gradient_series(gradients, gradients.scheme)
+    one = gradient_series(gradients)
     shown = np.concatenate([values[values > 0] for values in one.values.values()] or [np.ones(1)])
     floor = 10.0 ** np.floor(np.log10(shown.min(initial=1.0)) - 1e-9)
     draw_bars(ax, one, color=style.color, baseline=floor)
@@ -70,7 +70,7 @@ def plot_gradient_lines(gradients: Sequence[GradientNorms], ax: Axes | None = No
     if not gradients:
         raise ValueError("gradients: expected at least one, got none")
     ax = new_axes() if ax is None else ax
-    series = [gradient_series(one, one.scheme) for one in gradients]
+    series = [gradient_series(one) for one in gradients]
     draw_lines(ax, series)
     log_axis(ax)
     ax.set_ylabel(LABEL)

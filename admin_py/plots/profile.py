@@ -10,8 +10,9 @@ from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis
 from admin_py.plots.tables import profile_series
 
 if TYPE_CHECKING:
-    from admin_py.profiling import VarianceProfile
     from matplotlib.axes import Axes
+
+    from admin_py.profiling import VarianceProfile
 
 QUANTITIES = {
     "omega": ("Skip scale", r"$\omega_i$"),
@@ -22,7 +23,7 @@ QUANTITIES = {
 
 
 @context()
-def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: str = "admin") -> Axes:
+def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One profile: omega as a line, marked by kind of sub-layer, over bars of Var(a).
 
     Both are pure numbers, so they share the axis.
@@ -33,15 +34,16 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
     scheme : str, optional
-        Whose colour to use.
+        Whose colour and name to use instead of the profile's own.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
     ax = new_axes() if ax is None else ax
-    omega = profile_series(profile, "omega", scheme)
-    draw_bars(ax, profile_series(profile, "var_branch", scheme), color=MUTED, baseline=0.0)
+    omega = profile_series(profile, "omega")
+    omega = omega if scheme is None else omega._replace(scheme=scheme)
+    draw_bars(ax, profile_series(profile, "var_branch"), color=MUTED, baseline=0.0)
     draw_lines(ax, [omega])
     ax.set_ylim(bottom=0.0)
     ax.set_ylabel(r"$\omega_i$ (line), $\mathrm{Var}[a_i]$ (bars)")
@@ -52,13 +54,13 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
 
 @context()
 def plot_quantity(
-    profiles: Sequence[tuple[str, VarianceProfile]], ax: Axes | None = None, *, quantity: str = "omega"
+    profiles: Sequence[VarianceProfile], ax: Axes | None = None, *, quantity: str = "omega"
 ) -> Axes:
     """One quantity of several profiles, a line for each, coloured by scheme.
 
     Parameters
     ----------
-    profiles : sequence of (scheme, VarianceProfile)
+    profiles : sequence of VarianceProfile
         Several of one scheme are several seeds.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
@@ -78,7 +80,7 @@ def plot_quantity(
     if not profiles:
         raise ValueError("profiles: expected at least one, got none")
     ax = new_axes() if ax is None else ax
-    series = [profile_series(profile, quantity, scheme) for scheme, profile in profiles]
+    series = [profile_series(profile, quantity) for profile in profiles]
     draw_lines(ax, series, by_kind=quantity != "omega")
     if quantity == "omega":
         ax.set_ylim(bottom=0.0)

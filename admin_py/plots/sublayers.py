@@ -189,7 +189,7 @@ def log_axis(ax: Axes) -> None:
 
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    short = high / low < 30.0
+    short = high < 30.0 * low
     ax.yaxis.set_major_formatter(FuncFormatter(_plain))
     ax.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if short else tuple(range(2, 10))))
     ax.yaxis.set_minor_formatter(FuncFormatter(_plain) if short else NullFormatter())

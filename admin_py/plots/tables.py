@@ -10,9 +10,9 @@ from admin_py.plots.sublayers import Series
 
 if TYPE_CHECKING:
     from admin_py.history import History
-    from admin_py.profiling import VarianceProfile
 
     from admin_py.analysis.gradients import GradientNorms
+    from admin_py.profiling import VarianceProfile
 
 
 class Curve(NamedTuple):
@@ -32,16 +32,13 @@ def validation_curve(history: History) -> Curve:
     return Curve(np.asarray(history.valid["step"]), np.asarray(history.valid["nll"], float))
 
 
-def profile_series(profile: VarianceProfile, column: str, scheme: str) -> Series:
-    """One column of a profile's table, such as ``"omega"`` or ``"beta2"``."""
-    table = profile.to_dataframe()
-    groups = {str(stack): rows for stack, rows in table.groupby("stack", sort=False)}
-    values = {stack: rows[column].to_numpy(float) for stack, rows in groups.items()}
-    kinds = {stack: list(rows["kind"]) for stack, rows in groups.items()}
-    return Series(scheme, values, kinds)
+def profile_series(profile: VarianceProfile, column: str) -> Series:
+    """One column of a profile: ``"omega"``, ``"var_branch"``, ``"var_input"`` or ``"beta2"``."""
+    values = {stack: getattr(profile, column)(stack) for stack in profile.stacks}
+    return Series(profile.scheme, values, {stack: profile.kinds(stack) for stack in profile.stacks})
 
 
-def gradient_series(gradients: GradientNorms, scheme: str) -> Series:
+def gradient_series(gradients: GradientNorms) -> Series:
     """|dL/dx_i| of the sub-layers' outputs, relative to the largest of the network."""
     values = {stack: gradients.relative(stack)[1:] for stack in gradients.outputs}
-    return Series(scheme, values, {stack: gradients.kinds(stack) for stack in gradients.outputs})
+    return Series(gradients.scheme, values, {stack: gradients.kinds(stack) for stack in gradients.outputs})
