@@ -254,12 +254,8 @@ class Dataset:
         from admin_py.batch import Batch
 
         for indices in plan:
-            source = split.source.take(indices)
-            if split.target is None:
-                yield Batch((source.tokens, source.offsets))
-            else:
-                target = split.target.take(indices)
-                yield Batch((source.tokens, source.offsets), (target.tokens, target.offsets))
+            target = None if split.target is None else split.target.take(indices)
+            yield Batch(split.source.take(indices), target)
 
     def plan(
         self, *, max_tokens: int = 4096, seed: int = 0, split: str = "train", shuffle: bool = True

@@ -124,13 +124,14 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"tokenizer: {os.fspath(path)!r} is not a JSON file ({error})") from error
     if isinstance(values, dict) and "model" in values and "format" not in values:
         return _from_dict("subwords", values, path)
-    if not isinstance(values, dict) or values.get("format") != _FORMAT or values.get("kind") not in _kinds:
+    kind = values.get("kind") if isinstance(values, dict) and values.get("format") == _FORMAT else None
+    if not isinstance(kind, str) or kind not in _kinds:
         raise ValueError(f"tokenizer: {os.fspath(path)!r} holds no tokenizer that is known here")
-    return _from_dict(values["kind"], values, path)
+    return _from_dict(kind, values, path)
 
 
 def _from_dict(kind: str, values: dict[str, Any], path: str | os.PathLike[str]) -> Tokenizer:
