@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.checks import check_bool
 from admin_py.data.checks import checked_integer
 
 # Lengths of one bucket differ by at most a quarter.
@@ -59,6 +60,7 @@ def plan_batches(
     [array([0, 1]), array([2, 3])]
     """
     max_tokens = checked_integer("max_tokens", max_tokens, minimum=1)
+    shuffle = check_bool("shuffle", shuffle)
     bits = random_bits(seed)
     longest = lengths.max(axis=1)
     if longest.size and longest.max() > max_tokens:

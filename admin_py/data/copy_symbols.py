@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from admin_py.checks import check_bool
 from admin_py.data.batching import random_bits
 from admin_py.data.checks import checked_integer
 from admin_py.data.dataset import Dataset
@@ -56,6 +57,7 @@ def copy_task(
     max_length = checked_integer("max_length", max_length, minimum=min_length)
     train = checked_integer("train", train, minimum=1)
     valid = checked_integer("valid", valid, minimum=0)
+    reverse = check_bool("reverse", reverse)
     wanted = train + valid
     # Twice as many, so that drawing until all are different ends soon.
     possible = sum(symbols**length for length in range(min_length, max_length + 1))

@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 import tokenizers
 
+from admin_py.checks import check_bool
 from admin_py.data.batching import random_bits, random_order
 from admin_py.data.checks import checked_integer
 from admin_py.data.dataset import Dataset, Split
@@ -87,13 +88,14 @@ def parallel_text(
     >>> folder.cleanup()
     """
     max_length = checked_integer("max_length", max_length, minimum=1)
+    pretokenized = check_bool("pretokenized", pretokenized)
     if max_lines is not None:
         max_lines = checked_integer("max_lines", max_lines, minimum=1)
     if tokenizer is not None and vocab_size is not None:
         raise ValueError("vocab_size and tokenizer exclude each other: a tokenizer has its own vocabulary")
     ready = None if tokenizer is None else as_tokenizer(tokenizer)
     if pretokenized and ready is not None and not isinstance(ready, WordTokenizer):
-        raise ValueError(f"pretokenized text needs a WordTokenizer, not a {type(ready).__name__}")
+        raise ValueError(f"pretokenized text needs a WordTokenizer, got a {type(ready).__name__}")
 
     lines = {"train": read_pairs(source, target, max_lines=max_lines)}
     if isinstance(valid, (tuple, list)):
