@@ -1,0 +1,132 @@
+# Everything a fresh checkout needs: Python >= 3.10 with venv, make and a C compiler.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+START := $(shell date +%s)
+SECONDS_SO_FAR = $$(($$(date +%s) - $(START))) s
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+MAKE_CORE = $(MAKE) --no-print-directory -j$(JOBS) -C csrc PYTHON=$(BIN)/python
+
+# Pictures without a screen.
+export MPLBACKEND := Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python valgrind coverage \
+	wheel wheel-check bench build clean
+
+help:
+	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
+	@echo "make test         the C tests and the Python tests, with everything they need"
+	@echo "make lint         ruff, mypy, clang-format, and the compiler with warnings as errors"
+	@echo "make format       let ruff and clang-format write"
+	@echo "make sanitize     C tests and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make valgrind     C tests under valgrind"
+	@echo "make coverage     lines of the core that its C tests run"
+	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
+	@echo "make bench        the training step beside PyTorch"
+	@echo "make clean        remove what was built (not $(VENV))"
+	@echo "PYTHON=$(PYTHON) makes the environment $(VENV); PYTEST_ARGS are handed to pytest"
+
+# ---- environment and installation ----
+
+# What each stamp stands for was installed after the files it depends on changed.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.build-requirements: pyproject.toml tools/requirements.py | $(BIN)/python
+	$(BIN)/python tools/requirements.py build > $@.txt
+	$(PIP) install --quiet --requirement $@.txt
+	@touch $@
+
+$(BIN)/.installed: pyproject.toml setup.py admin_py/_version.py $(BIN)/.build-requirements
+	$(PIP) install --quiet --no-build-isolation --editable .
+	@touch $@
+
+# Extras of pyproject.toml, installed by name: test, lint, bench.
+$(BIN)/.extra-%: pyproject.toml tools/requirements.py | $(BIN)/python
+	$(BIN)/python tools/requirements.py $* > $@.txt
+	$(PIP) install --quiet --requirement $@.txt
+	@touch $@
+
+# Recompiles what changed.
+build: $(BIN)/.installed
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+
+# ---- what a user types ----
+
+demo: build
+	@echo "installed after $(SECONDS_SO_FAR)"
+	$(BIN)/admin-py study --out demo
+	@echo "make demo took $(SECONDS_SO_FAR); the report is $(abspath demo)/report.html"
+
+test: test-c test-python
+	@echo "make test took $(SECONDS_SO_FAR)"
+
+test-c: $(BIN)/.build-requirements
+	$(MAKE_CORE) test
+
+test-python: build $(BIN)/.extra-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# ---- what a developer types ----
+
+LINTED := admin_py tests benchmarks tools setup.py .ci
+lint: build $(BIN)/.extra-lint $(BIN)/.extra-test
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/mypy
+	$(MAKE_CORE) format-check FORMATTER=$(BIN)/clang-format
+	$(MAKE_CORE) all BUILD=build/werror WERROR=1
+	ADMIN_PY_WERROR=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/werror
+
+format: $(BIN)/.extra-lint
+	$(BIN)/ruff check --fix $(LINTED)
+	$(BIN)/ruff format $(LINTED)
+	$(MAKE_CORE) format FORMATTER=$(BIN)/clang-format
+
+sanitize: sanitize-c sanitize-python
+
+sanitize-c: $(BIN)/.build-requirements
+	$(MAKE_CORE) sanitize
+
+# The extension modules built for the sanitizers, used by the tests that work them hardest. Python itself and NumPy
+# are not built so, hence the preloading; what they hold until the end is no leak of ours, hence detect_leaks=0 (leaks
+# are the business of the C tests and of the tests that count references).
+SANITIZED := build/sanitized
+SANITIZED_TESTS ?= tests/core tests/proofs/test_core_layers.py tests/proofs/test_core_oracle.py
+SANITIZER_LIBRARIES = $$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so)
+sanitize-python: build $(BIN)/.extra-test
+	rm -rf $(SANITIZED)
+	ADMIN_PY_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-lib $(SANITIZED)
+	LD_PRELOAD=$(SANITIZER_LIBRARIES) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)) \
+	  $(BIN)/pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+
+valgrind: $(BIN)/.build-requirements
+	$(MAKE_CORE) valgrind
+
+coverage: $(BIN)/.build-requirements
+	$(MAKE_CORE) coverage
+
+wheel: $(BIN)/python
+	rm -rf dist
+	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+
+# The new environment has the wheel and what it requires at run time, no more, and no build tool.
+wheel-check: wheel
+	rm -rf build/wheel-check
+	$(PYTHON) -m venv build/wheel-check/venv
+	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
+	mkdir build/wheel-check/elsewhere
+	cd build/wheel-check/elsewhere && ../venv/bin/python $(abspath tools/check_installed.py)
+
+bench: build $(BIN)/.extra-bench
+	$(BIN)/python -m benchmarks.training_step
+
+clean:
+	$(MAKE_CORE) clean
+	rm -rf build dist *.egg-info admin_py/_libs admin_py/*.so demo study
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

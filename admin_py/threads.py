@@ -1,0 +1,70 @@
+"""How many threads the core uses. The numbers it computes do not depend on it."""
+
+from __future__ import annotations
+
+from admin_py import _core, _core64
+from admin_py.checks import check_bool, check_integer
+
+MAX_THREADS = 1024
+"""More the core refuses."""
+
+
+def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
+    """Set how many threads the core uses, in both precisions.
+
+    At first it is the number of processors that the process may use, or what the environment variable
+    ``ADMIN_PY_NUM_THREADS`` says.
+
+    Parameters
+    ----------
+    n : int
+        At least 1, at most the number of processors that the process may use.
+    oversubscribe : bool, default False
+        Allow more threads than processors. They are slower, and compute the same bits.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer or `oversubscribe` not a bool.
+    ValueError
+        If `n` is out of range.
+
+    See Also
+    --------
+    get_num_threads
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> before = ap.get_num_threads()
+    >>> ap.set_num_threads(1)
+    >>> ap.get_num_threads()
+    1
+    >>> ap.set_num_threads(before)
+    """
+    n = check_integer("n", n, 1, MAX_THREADS)
+    processors = _core.num_procs()
+    if n > processors and not check_bool("oversubscribe", oversubscribe):
+        raise ValueError(
+            f"n must be at most the number of processors, {processors}, got {n}; "
+            "oversubscribe=True allows more, which is slower and computes the same"
+        )
+    for core in (_core, _core64):
+        core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Number of threads that the core uses.
+
+    Returns
+    -------
+    int
+        As `set_num_threads` set it.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> ap.get_num_threads() >= 1
+    True
+    """
+    return _core.get_num_threads()

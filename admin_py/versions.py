@@ -1,0 +1,91 @@
+"""What is installed and what the core runs on: for bug reports, and beside results."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+from typing import TextIO
+
+from admin_py import _core, _core64
+from admin_py._version import __version__
+
+PACKAGES = ("numpy", "tokenizers", "safetensors", "matplotlib", "pandas", "jinja2", "tqdm", "torch")
+"""Distributions whose versions are told; the last is optional."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of admin-py, Python and the packages it stands on.
+
+    Returns
+    -------
+    dict
+        Name -> version, ``"not installed"`` for what is not there.
+
+    Examples
+    --------
+    >>> import admin_py
+    >>> from admin_py.versions import versions
+    >>> versions()["admin-py"] == admin_py.__version__
+    True
+    """
+    found = {"admin-py": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def system() -> dict[str, str | int]:
+    """What the core runs on.
+
+    Returns
+    -------
+    dict
+        ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"`` or ``"avx512"``
+        (``ADMIN_PY_KERNELS`` asks for less than the processor has); ``blas``, version and configuration of the
+        matrix products' library; ``processors`` that the process may use; ``threads`` that it uses; ``compiler``
+        of the core; ``precisions`` it was built for.
+
+    Examples
+    --------
+    >>> from admin_py.versions import system
+    >>> system()["precisions"]
+    'float32, float64'
+    """
+    info = _core.system_info()
+    return {
+        "platform": platform.platform(),
+        "kernels": info["kernels"],
+        "blas": info["blas"],
+        "processors": info["num_procs"],
+        "threads": info["threads"],
+        "compiler": info["compiler"],
+        "precisions": ", ".join(core.system_info()["dtype"] for core in (_core, _core64)),
+    }
+
+
+def show_versions(*, file: TextIO | None = None) -> None:
+    """Print versions, processor features in use, BLAS and threads.
+
+    Parameters
+    ----------
+    file : text file, optional
+        Where to, standard output by default.
+
+    See Also
+    --------
+    admin_py.versions.versions, admin_py.versions.system : the same as dictionaries.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> ap.show_versions()
+    admin-py ...
+    """
+    rows = [*versions().items(), *system().items()]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}", file=file or sys.stdout)
