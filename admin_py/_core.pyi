@@ -1,0 +1,192 @@
+"""The compute core in float32: models, optimisers, batches. `_core64` is the same in float64."""
+
+from typing import Any, Literal, NoReturn, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+class _Memory(TypedDict):
+    weights: int
+    gradients: int
+    activations: int
+
+class _Observations(TypedDict):
+    var_input: NDArray[np.float64]
+    var_branch: NDArray[np.float64]
+    grad_norm: NDArray[np.float64]
+
+class _Profile(TypedDict):
+    omega: NDArray[np.float64]
+    var_input: NDArray[np.float64]
+    var_branch: NDArray[np.float64]
+
+class _State(TypedDict):
+    step: int
+    m: NDArray[Any] | None
+    v: NDArray[Any] | None
+
+class _SystemInfo(TypedDict):
+    kernels: str
+    blas: str
+    dtype: str
+    num_procs: int
+    threads: int
+    compiler: str
+
+@disjoint_base
+class Batch:
+    def __new__(
+        cls,
+        source_tokens: NDArray[np.int32],
+        source_offsets: NDArray[np.int64],
+        target_tokens: NDArray[np.int32] | None = None,
+        target_offsets: NDArray[np.int64] | None = None,
+    ) -> Batch: ...
+    def __reduce__(self) -> NoReturn: ...
+    @property
+    def source_tokens(self) -> NDArray[np.int32]: ...
+    @property
+    def source_offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def target_tokens(self) -> NDArray[np.int32] | None: ...
+    @property
+    def target_offsets(self) -> NDArray[np.int64] | None: ...
+    @property
+    def num_sequences(self) -> int: ...
+
+@disjoint_base
+class Model:
+    seed: int
+    def __reduce__(self) -> NoReturn: ...
+    @property
+    def parameters(self) -> dict[str, NDArray[Any]]: ...
+    @property
+    def gradients(self) -> dict[str, NDArray[Any]]: ...
+    @property
+    def weights(self) -> NDArray[Any]: ...
+    @property
+    def gradient_buffer(self) -> NDArray[Any]: ...
+    @property
+    def trained(self) -> tuple[str, ...]: ...
+    @property
+    def trained_length(self) -> int: ...
+    @property
+    def num_parameters(self) -> int: ...
+    @property
+    def memory(self) -> _Memory: ...
+    def init_weights(self, seed: int, /) -> None: ...
+    def find_nonfinite(self, which: Literal["weights", "gradients"], /) -> str | None: ...
+    def observations(self) -> dict[str, _Observations]: ...
+    def activation(
+        self, stack: Literal["encoder", "decoder"], index: int, site: Literal["output", "branch"]
+    ) -> NDArray[Any]: ...
+
+class Transformer(Model):
+    def __new__(cls, config: dict[str, Any], seed: int = 0) -> Transformer: ...
+    def forward(
+        self, batch: Batch, *, training: bool = False, step: int = 0, observe: bool = False
+    ) -> NDArray[Any]: ...
+    def loss(
+        self, batch: Batch, *, label_smoothing: float = 0.0, training: bool = False, step: int = 0
+    ) -> tuple[float, float, int]: ...
+    def backward(
+        self,
+        batch: Batch,
+        *,
+        label_smoothing: float = 0.0,
+        training: bool = True,
+        step: int = 0,
+        accumulate: bool = False,
+        scale: float = 1.0,
+        observe: bool = False,
+    ) -> tuple[float, float, int]: ...
+    def profile(
+        self,
+        batch: Batch,
+        *,
+        method: Literal["clinic", "paper"] = "clinic",
+        dropout: bool = True,
+        seed: int = 0,
+        apply: bool = True,
+    ) -> dict[str, _Profile]: ...
+
+@disjoint_base
+class EncoderLayer(Model):
+    def __new__(cls, config: dict[str, Any], seed: int = 0) -> EncoderLayer: ...
+    def forward(
+        self,
+        x: NDArray[Any],
+        lengths: NDArray[np.int64],
+        memory: NDArray[Any] | None = None,
+        memory_lengths: NDArray[np.int64] | None = None,
+        *,
+        training: bool = False,
+        step: int = 0,
+        observe: bool = False,
+    ) -> NDArray[Any]: ...
+    def backward(self, dy: NDArray[Any], *, accumulate: bool = False) -> Any: ...
+    def profile(
+        self,
+        x: NDArray[Any],
+        lengths: NDArray[np.int64],
+        memory: NDArray[Any] | None = None,
+        memory_lengths: NDArray[np.int64] | None = None,
+        *,
+        method: Literal["clinic", "paper"] = "clinic",
+        dropout: bool = True,
+        seed: int = 0,
+        apply: bool = True,
+    ) -> _Profile: ...
+
+@disjoint_base
+class DecoderLayer(Model):
+    def __new__(cls, config: dict[str, Any], seed: int = 0) -> DecoderLayer: ...
+    def forward(
+        self,
+        x: NDArray[Any],
+        lengths: NDArray[np.int64],
+        memory: NDArray[Any] | None = None,
+        memory_lengths: NDArray[np.int64] | None = None,
+        *,
+        training: bool = False,
+        step: int = 0,
+        observe: bool = False,
+    ) -> NDArray[Any]: ...
+    def backward(self, dy: NDArray[Any], *, accumulate: bool = False) -> Any: ...
+    def profile(
+        self,
+        x: NDArray[Any],
+        lengths: NDArray[np.int64],
+        memory: NDArray[Any] | None = None,
+        memory_lengths: NDArray[np.int64] | None = None,
+        *,
+        method: Literal["clinic", "paper"] = "clinic",
+        dropout: bool = True,
+        seed: int = 0,
+        apply: bool = True,
+    ) -> _Profile: ...
+
+@disjoint_base
+class Optimizer:
+    def __new__(
+        cls,
+        kind: Literal["sgd", "adam", "adamw", "radam", "novograd"],
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> Optimizer: ...
+    def __reduce__(self) -> NoReturn: ...
+    @property
+    def state(self) -> _State: ...
+    def step(self, model: Model, lr: float, grad_scale: float = 1.0) -> float: ...
+    def load_state(self, state: dict[str, Any], /) -> None: ...
+
+def set_num_threads(n: int, /) -> None: ...
+def get_num_threads() -> int: ...
+def num_procs() -> int: ...
+def system_info() -> _SystemInfo: ...
+def norm2(array: NDArray[Any], /) -> float: ...

@@ -1,0 +1,13 @@
+"""The compute core in float64: as `_core`, from the same source."""
+
+from ._core import Batch as Batch
+from ._core import DecoderLayer as DecoderLayer
+from ._core import EncoderLayer as EncoderLayer
+from ._core import Model as Model
+from ._core import Optimizer as Optimizer
+from ._core import Transformer as Transformer
+from ._core import get_num_threads as get_num_threads
+from ._core import norm2 as norm2
+from ._core import num_procs as num_procs
+from ._core import set_num_threads as set_num_threads
+from ._core import system_info as system_info

@@ -1,0 +1,466 @@
+"""The Transformer: a model of the compute core with its configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py import _core, _core64, closed_form, model_files
+from admin_py.batch import Batch
+from admin_py.checks import check_bool, check_choice, check_integer
+from admin_py.config import TransformerConfig
+from admin_py.observation import Observation, places, select
+from admin_py.omega import check_omega, read_omega, write_omega
+from admin_py.profiling import VarianceProfile
+from admin_py.results import run_metadata
+from admin_py.state import check_state
+
+MODULES: dict[str, ModuleType] = {"float32": _core, "float64": _core64}
+"""The build of the core for each dtype."""
+
+METHODS = ("clinic", "paper", "admin_torch")
+MAX_SEED = 2**64 - 1
+
+
+class Loss(NamedTuple):
+    """Cross-entropy of a batch, in nats, means over the predicted tokens."""
+
+    loss: float
+    """With label smoothing."""
+    nll: float
+    """Without: the negative log-likelihood."""
+    num_tokens: int
+    """Predicted tokens."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nll)."""
+        return float(np.exp(self.nll))
+
+
+class Transformer:
+    """An encoder-decoder, a language model or an encoder, with the residual scheme of its configuration.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    seed : int
+        Of the first weights and of dropout, from 0 to 2^64 - 1.
+    dtype : {"float32", "float64"}
+        In which it computes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was given and what was expected.
+    MemoryError
+        If there is no memory for the weights.
+
+    Examples
+    --------
+    >>> config = TransformerConfig(
+    ...     vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> model = Transformer(config, seed=1)
+    >>> batch = Batch([[4, 5, 6], [7, 8]], [[1, 9, 10, 2], [1, 11, 2]])
+    >>> model.forward(batch).shape
+    (5, 20)
+    >>> model.backward(batch).num_tokens
+    5
+    >>> model.gradients["encoder.0.self_attn.q.weight"].shape
+    (8, 8)
+    """
+
+    def __init__(self, config: TransformerConfig, *, seed: int = 0, dtype: str = "float32") -> None:
+        if not isinstance(config, TransformerConfig):
+            raise TypeError(
+                f"config must be a TransformerConfig, got an object of type {type(config).__name__}"
+            )
+        self._config = config
+        self._dtype = check_choice("dtype", dtype, tuple(MODULES))
+        self._core = MODULES[self._dtype].Transformer(
+            config.to_core(), check_integer("seed", seed, 0, MAX_SEED)
+        )
+        self._parameters: Mapping[str, NDArray[Any]] = MappingProxyType(self._core.parameters)
+        self._gradients: Mapping[str, NDArray[Any]] | None = None
+
+    # What it is
+
+    @property
+    def config(self) -> TransformerConfig:
+        """Sizes and scheme."""
+        return self._config
+
+    @property
+    def dtype(self) -> str:
+        """ "float32" or "float64"."""
+        return self._dtype
+
+    @property
+    def seed(self) -> int:
+        """Of dropout; may be set."""
+        return self._core.seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._core.seed = check_integer("seed", value, 0, MAX_SEED)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained elements."""
+        return self._core.num_parameters
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes held by ``weights``, ``gradients`` and ``activations``."""
+        return self._core.memory
+
+    def __repr__(self) -> str:
+        config = self.config
+        layers = " + ".join(f"{stack} {config.stack_layers(stack)} layers" for stack in config.stacks)
+        return (
+            f"Transformer({layers}, d_model={config.d_model}, heads={config.heads}, d_ff={config.d_ff}, "
+            f"vocab_size={config.vocab_size}, scheme={config.scheme_name!r}, "
+            f"{self.num_parameters:,} parameters, {self.dtype}, {self.memory['weights'] / 1e6:.1f} MB)"
+        )
+
+    # Parameters
+
+    @property
+    def parameters(self) -> Mapping[str, NDArray[Any]]:
+        """Name -> array of the weights. Views: writing to them changes the model."""
+        return self._parameters
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the parameters that optimisers change."""
+        return self._core.trained
+
+    @property
+    def gradients(self) -> Mapping[str, NDArray[Any]]:
+        """Name -> array of the gradients of the last `backward`: views, allocated at the first use."""
+        if self._gradients is None:
+            self._gradients = MappingProxyType(self._core.gradients)
+        return self._gradients
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Name -> copy of every parameter, to be given to `load_state` later."""
+        return {name: value.copy() for name, value in self.parameters.items()}
+
+    def load_state(self, state: Mapping[str, Any], *, allow_nonfinite: bool = False) -> None:
+        """Take all parameters from a mapping.
+
+        Parameters
+        ----------
+        state : mapping
+            Name -> array of floating point numbers, exactly the model's names and shapes. Another precision
+            is rounded to the model's.
+        allow_nonfinite : bool
+            Whether numbers that are not finite may be loaded.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the parameter that is missing, unknown, of a wrong shape or type, or not finite; the model
+            is then as before.
+        """
+        checked = check_state(
+            state, self.parameters, allow_nonfinite=check_bool("allow_nonfinite", allow_nonfinite)
+        )
+        for name, value in checked.items():
+            self.parameters[name][...] = value
+
+    def copy(self, *, dtype: str | None = None) -> Transformer:
+        """A new model with the same weights and seed, computing in the same or another dtype."""
+        other = Transformer(self.config, seed=self.seed, dtype=self.dtype if dtype is None else dtype)
+        other.load_state(self.parameters, allow_nonfinite=True)
+        return other
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, configuration and seed as a safetensors file, whole or not at all.
+
+        The file is written aside, flushed to the disk and renamed.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an older one is as before.
+        """
+        model_files.write(path, self.parameters, self.config, self.seed)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, dtype: str | None = None, allow_nonfinite: bool = False
+    ) -> Transformer:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        dtype : {"float32", "float64"}, optional
+            In which the model shall compute; by default that of the file.
+        allow_nonfinite : bool
+            Whether weights that are not finite may be loaded.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is cut off, damaged, or not such a file.
+        """
+        saved = model_files.read(path)
+        model = cls(saved.config, seed=saved.seed, dtype=saved.dtype if dtype is None else dtype)
+        try:
+            model.load_state(saved.state, allow_nonfinite=allow_nonfinite)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)!r} does not hold a whole model: {error}") from None
+        return model
+
+    # Passes
+
+    def _batch(self, batch: Batch) -> Any:
+        if not isinstance(batch, Batch):
+            raise TypeError(f"batch must be a Batch, got an object of type {type(batch).__name__}")
+        return batch.core(self.dtype)
+
+    def _need_decoder(self) -> None:
+        if self.config.kind == "encoder":
+            raise ValueError(
+                "an encoder predicts no tokens, so it has no loss; forward gives its hidden states"
+            )
+
+    def forward(self, batch: Batch, *, training: bool = False, step: int = 0) -> NDArray[Any]:
+        """Logits [M_target, V] of every predicted token; of an encoder hidden states [M, D].
+
+        Parameters
+        ----------
+        batch : Batch
+        training : bool
+            Whether dropout is on.
+        step : int
+            Of dropout's random numbers: the same step drops the same elements.
+
+        Raises
+        ------
+        IndexError
+            If a token id is not in the vocabulary.
+        ValueError
+            If a sequence is too short or too long for the model, or there is no target where one is read.
+        """
+        return self._core.forward(self._batch(batch), training=training, step=step)
+
+    def loss(
+        self, batch: Batch, *, label_smoothing: float = 0.0, training: bool = False, step: int = 0
+    ) -> Loss:
+        """Cross-entropy of the predicted tokens, in nats, label-smoothed and plain.
+
+        Parameters
+        ----------
+        batch : Batch
+        label_smoothing : float
+            Probability mass spread evenly over the vocabulary, from 0 to 1.
+        training, step
+            As for `forward`.
+        """
+        self._need_decoder()
+        options = {"label_smoothing": label_smoothing, "training": training, "step": step}
+        return Loss(*self._core.loss(self._batch(batch), **options))
+
+    def backward(
+        self,
+        batch: Batch,
+        *,
+        label_smoothing: float = 0.0,
+        training: bool = True,
+        step: int = 0,
+        accumulate: bool = False,
+        scale: float = 1.0,
+        observe: bool = False,
+    ) -> Loss:
+        """Forward and backward pass: fills `gradients` with those of the mean loss.
+
+        Parameters
+        ----------
+        batch : Batch
+        label_smoothing, training, step
+            As for `loss`; dropout is on by default.
+        accumulate : bool
+            Add to the gradients instead of replacing them.
+        scale : float
+            Factor on the loss whose gradient is taken; the loss that is returned is without it.
+        observe : bool
+            Record the norms of the gradients between sub-layers and the variances, see `analysis.gradients`.
+
+        Returns
+        -------
+        Loss
+        """
+        self._need_decoder()
+        loss = self._core.backward(
+            self._batch(batch),
+            label_smoothing=label_smoothing,
+            training=training,
+            step=step,
+            accumulate=accumulate,
+            scale=scale,
+            observe=observe,
+        )
+        return Loss(*loss)
+
+    def observe(
+        self,
+        batch: Batch,
+        *,
+        activations: str | Sequence[str] = "*",
+        training: bool = False,
+        step: int = 0,
+    ) -> Observation:
+        """One forward pass with named activations and the variances of every sub-layer.
+
+        Parameters
+        ----------
+        batch : Batch
+        activations : str or list of str
+            Patterns of the names to keep, such as ``"decoder.*.branch"``; an empty list keeps none.
+        training, step
+            As for `forward`.
+
+        Returns
+        -------
+        Observation
+
+        Examples
+        --------
+        >>> config = TransformerConfig(
+        ...     vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2, d_ff=16
+        ... )
+        >>> seen = Transformer(config).observe(Batch([[4, 5, 6]]))
+        >>> list(seen)
+        ['encoder.input', 'encoder.0.self_attn.branch', 'encoder.0.self_attn.output',
+         'encoder.0.feed_forward.branch', 'encoder.0.feed_forward.output', 'output']
+        >>> seen["encoder.input"].shape
+        (3, 8)
+        """
+        where = places(self.config)
+        wanted = select([*where, "output"], activations)
+        output = self._core.forward(self._batch(batch), training=training, step=step, observe=True)
+        kept = {name: output if name == "output" else self._core.activation(*where[name]) for name in wanted}
+        seen = self._core.observations()
+        return Observation(
+            activations=kept,
+            var_input={stack: values["var_input"] for stack, values in seen.items()},
+            var_branch={stack: values["var_branch"] for stack, values in seen.items()},
+            names={stack: tuple(self.config.sublayer_names(stack)) for stack in seen},
+        )
+
+    # Profile and omega
+
+    def profile(
+        self,
+        batch: Batch | None = None,
+        *,
+        method: str = "clinic",
+        output_change: str = "log n",
+        dropout: bool = True,
+        seed: int = 0,
+        apply: bool = True,
+    ) -> VarianceProfile:
+        """Profile the variances of all sub-layers; set omega of those whose scheme profiles it (Admin).
+
+        Parameters
+        ----------
+        batch : Batch
+            What is read; only ``"admin_torch"`` does without (and then measures no variances).
+        method : {"clinic", "paper", "admin_torch"}
+            How omega follows. ``"clinic"``, the release's and the default: omega_i = acc, where acc is 1 at
+            first and then sqrt(Var(omega_i x_{i-1}) + Var(a_i)). ``"paper"``: omega_i = sqrt(1 + sum_{j<i}
+            Var(a_j)) at omega = 1. ``"admin_torch"``: a closed form of the depth, see
+            `schemes.admin_torch_omega`.
+        output_change : {"log n", "1", "n"}
+            Of ``"admin_torch"``: how the output change may grow with depth.
+        dropout : bool
+            Whether dropout is on, as in training.
+        seed : int
+            Of dropout.
+        apply : bool
+            Whether omega is set; if not, the model stays as it was.
+
+        Returns
+        -------
+        VarianceProfile
+
+        Examples
+        --------
+        >>> config = TransformerConfig(
+        ...     vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
+        ... )
+        >>> model = Transformer(config, seed=1)
+        >>> profile = model.profile(Batch([[4, 5, 6], [7, 8]], [[1, 9, 10, 2], [1, 11, 2]]))
+        >>> bool(np.allclose(model.omega["decoder"][:, 0], profile.omega("decoder")))
+        True
+        """
+        check_choice("method", method, METHODS)
+        dropout, apply = check_bool("dropout", dropout), check_bool("apply", apply)
+        seed = check_integer("seed", seed, 0, MAX_SEED)
+        if method == "admin_torch":
+            tables = closed_form.profile(self, batch, output_change, dropout=dropout, seed=seed, apply=apply)
+        elif batch is None:
+            raise ValueError(f'method={method!r} needs a batch, got none (only "admin_torch" does without)')
+        else:
+            tables = self._core.profile(
+                self._batch(batch), method=method, dropout=dropout, seed=seed, apply=apply
+            )
+        return VarianceProfile.from_arrays(
+            tables,
+            scheme=self.config.scheme_name,
+            method=method,
+            names={stack: tuple(self.config.sublayer_names(stack)) for stack in tables},
+            metadata=run_metadata(seed=self.seed, dtype=self.dtype, profile_seed=seed, dropout=dropout),
+        )
+
+    @property
+    def omega(self) -> dict[str, NDArray[Any]]:
+        """Stack -> copy of the skip scale of every sub-layer: [R], or [R, D] where any is a vector."""
+        return {stack: read_omega(self.config, stack, self.parameters) for stack in self.config.stacks}
+
+    def set_omega(self, omega: Mapping[str, Any] | VarianceProfile) -> None:
+        """Set the skip scales of one stack or both.
+
+        Parameters
+        ----------
+        omega : mapping or VarianceProfile
+            Stack -> [R], [R, 1] or [R, D].
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the sub-layer whose omega cannot be that: of a wrong shape, not finite, a vector where it
+            is a scalar, or other than 1 where its scheme has none; the model is then as before.
+        """
+        if isinstance(omega, VarianceProfile):
+            omega = {stack: omega.omega(stack) for stack in omega.stacks}
+        if not isinstance(omega, Mapping):
+            raise TypeError(f"omega must map stacks to arrays, got an object of type {type(omega).__name__}")
+        checked = {
+            stack: check_omega(self.config, stack, values, self.dtype) for stack, values in omega.items()
+        }
+        for stack, values in checked.items():
+            write_omega(self.config, stack, values, self.parameters)
+
+    def reparameterise(self) -> Transformer:
+        """A plain Post-LN model that computes the same function, with omega folded into other weights.
+
+        See Also
+        --------
+        admin_py.reparameterise.fold : how, and which models allow it.
+        """
+        from admin_py.reparameterise import fold
+
+        return fold(self)
