@@ -1,0 +1,297 @@
+"""The history of a training: what every step did, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.results import Result, freeze
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+STEP_COLUMNS: Mapping[str, type] = {
+    "loss": np.float64,
+    "nll": np.float64,
+    "lr": np.float64,
+    "grad_norm": np.float64,
+    "update_norm": np.float64,
+    "tokens": np.int64,
+    "seconds": np.float64,
+}
+"""Arrays with an element for every step, and their types."""
+
+VALID_COLUMNS: Mapping[str, type] = {"step": np.int64, "nll": np.float64, "loss": np.float64}
+"""Arrays with an element for every validation."""
+
+
+class _Views:
+    """What a history offers beyond its arrays; the finished and the growing one have it in common."""
+
+    loss: NDArray[np.float64]
+    nll: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    valid: Mapping[str, NDArray[Any]]
+
+    @property
+    def num_steps(self) -> int:
+        """Steps that were tried; the one that diverged is among them."""
+        return len(self.loss)
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Numbers of the steps: 1, 2, ..., int64 [n]."""
+        return np.arange(1, self.num_steps + 1)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Predicted tokens a second of training, validation not counted; nan before the first step."""
+        spent = float(self.seconds.sum())
+        return float(self.tokens.sum()) / spent if spent > 0 else float("nan")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each step; ``valid_nll`` and ``valid_loss`` are nan where there was no validation."""
+        import pandas as pd
+
+        table = {"step": self.steps, **{name: getattr(self, name) for name in STEP_COLUMNS}}
+        at = self.valid["step"] - 1
+        for name in ("nll", "loss"):
+            column = np.full(self.num_steps, np.nan)
+            column[at] = self.valid[name]
+            table[f"valid_{name}"] = column
+        return pd.DataFrame(table)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw training and validation loss over the steps.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Drawn into; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from admin_py.plots.training import plot_history
+
+        return plot_history(self, ax=ax)  # type: ignore[arg-type]  # a growing one has the same arrays
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class History(_Views, Result):
+    """What `train` did, step by step. Element i of the arrays by step belongs to step i + 1.
+
+    Attributes
+    ----------
+    loss, nll : float64 [n]
+        Of the training batches with dropout on, nats per predicted token, with and without label smoothing.
+    lr : float64 [n]
+        Learning rate.
+    grad_norm : float64 [n]
+        Euclidean norm of the gradient, before it is clipped.
+    update_norm : float64 [n]
+        Euclidean norm of the change of the weights.
+    tokens : int64 [n]
+        Predicted tokens.
+    seconds : float64 [n]
+        Spent in the step; validation and checkpoints are not counted.
+    valid : mapping
+        ``"step"`` int64 [k], ``"nll"`` and ``"loss"`` float64 [k]: means over the whole validation split,
+        dropout off, after the steps named.
+    observations : mapping
+        ``"step"`` int64 [j], and for each stack of the model a mapping of ``"var_input"``, ``"var_branch"``
+        and ``"omega"`` (mean over its features), float64 [j, R], and ``"grad_norm"`` |dL/dx_i|, float64
+        [j, R + 1]. Only ``"step"`` if nothing was observed.
+    diverged_at : int or None
+        The step whose loss, gradient or update was not finite; the weights are those before it.
+    diverged_because : str or None
+        What was not finite, and the first tensor in which that shows.
+    interrupted : bool
+        Whether Ctrl-C ended it before the last step.
+    metadata : mapping
+        Seed, dtype, threads, versions, and how it was trained.
+
+    Examples
+    --------
+    >>> history = Recorder().freeze()
+    >>> history
+    History(0 steps)
+    >>> history.num_steps, history.diverged_at
+    (0, None)
+    """
+
+    kind: ClassVar[str] = "history"
+
+    loss: NDArray[np.float64]
+    nll: NDArray[np.float64]
+    lr: NDArray[np.float64]
+    grad_norm: NDArray[np.float64]
+    update_norm: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    valid: Mapping[str, NDArray[Any]]
+    observations: Mapping[str, Any]
+    diverged_at: int | None
+    diverged_because: str | None
+    interrupted: bool
+    metadata: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, dtype in STEP_COLUMNS.items():
+            _check_column(name, getattr(self, name), dtype, len(self.loss))
+        if not isinstance(self.valid, Mapping) or self.valid.keys() != VALID_COLUMNS.keys():
+            raise ValueError(f"valid must map {', '.join(VALID_COLUMNS)} to arrays, got {self.valid!r:.80}")
+        for name, dtype in VALID_COLUMNS.items():
+            _check_column(f"valid[{name!r}]", self.valid[name], dtype, len(self.valid["step"]))
+        at = self.valid["step"]
+        if at.size and not (at.min() >= 1 and at.max() <= self.num_steps):
+            raise ValueError(
+                f"valid['step'] must be from 1 to {self.num_steps}, got {at.min()} to {at.max()}"
+            )
+        if not isinstance(self.observations, Mapping) or "step" not in self.observations:
+            raise ValueError("observations must be a mapping with an array 'step'")
+
+    def _summary(self) -> str:
+        parts = [f"{self.num_steps:,} steps"]
+        if self.num_steps:
+            parts.append(f"nll {self.nll[-1]:.4g}")
+        if len(self.valid["nll"]):
+            parts.append(f"validation nll {self.valid['nll'][-1]:.4g} at step {self.valid['step'][-1]:,}")
+        if self.num_steps:
+            parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
+        if self.diverged_at is not None:
+            parts.append(f"diverged at step {self.diverged_at:,}: {self.diverged_because}")
+        if self.interrupted:
+            parts.append("interrupted")
+        return ", ".join(parts)
+
+
+def _check_column(name: str, values: Any, dtype: type, length: int) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype != dtype or values.shape != (length,):
+        shown = (
+            f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else f"{values!r:.60}"
+        )
+        raise ValueError(f"{name} must be an array {np.dtype(dtype)} [{length}], got {shown}")
+
+
+class Column:
+    """An array that grows at its end; its values are a read-only view.
+
+    Examples
+    --------
+    >>> column = Column(np.int64)
+    >>> column.append(3)
+    >>> column.values
+    array([3])
+    """
+
+    def __init__(self, dtype: Any, values: Any = ()) -> None:
+        self._buffer = np.array(values, dtype=dtype)
+        self._length = len(self._buffer)
+
+    def append(self, value: Any) -> None:
+        """Add one element: a number, or a row of the shape of those before."""
+        if self._length == len(self._buffer):
+            shape = (max(2 * self._length, 16), *np.shape(value))
+            grown = np.empty(shape, self._buffer.dtype)
+            grown[: self._length] = self._buffer if self._length else 0
+            self._buffer = grown
+        self._buffer[self._length] = value
+        self._length += 1
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """All elements so far."""
+        view = self._buffer[: self._length]
+        view.flags.writeable = False
+        return view
+
+
+class Recorder(_Views):
+    """A history that grows: what callbacks of a training are given, with the arrays of `History` so far.
+
+    Its arrays are views of what has been recorded when they are asked for; `freeze` makes a `History`.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any] | None = None) -> None:
+        """Empty, or with the contents that `arrays` of another one gave."""
+        given = arrays or {}
+        self._steps = {name: Column(dtype, given.get(name, ())) for name, dtype in STEP_COLUMNS.items()}
+        valid = given.get("valid", {})
+        self._valid = {name: Column(dtype, valid.get(name, ())) for name, dtype in VALID_COLUMNS.items()}
+        observed = dict(given.get("observations", {}))
+        self._observed_at = Column(np.int64, observed.pop("step", ()))
+        self._observed = {
+            stack: {name: Column(np.float64, values) for name, values in columns.items()}
+            for stack, columns in observed.items()
+        }
+        self.diverged_at: int | None = None
+        self.diverged_because: str | None = None
+        self.interrupted = False
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        steps = self.__dict__.get("_steps", {})
+        if name not in steps:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        values: NDArray[Any] = steps[name].values
+        return values
+
+    @property
+    def valid(self) -> Mapping[str, NDArray[Any]]:  # type: ignore[override]
+        """As of `History`."""
+        return {name: column.values for name, column in self._valid.items()}
+
+    @property
+    def observations(self) -> Mapping[str, Any]:
+        """As of `History`."""
+        stacks = {
+            stack: {name: column.values for name, column in columns.items()}
+            for stack, columns in self._observed.items()
+        }
+        return {"step": self._observed_at.values, **stacks}
+
+    def add_step(self, **values: float) -> None:
+        """Record one step: a number for each of `STEP_COLUMNS`."""
+        if values.keys() != STEP_COLUMNS.keys():
+            raise ValueError(f"values must be {', '.join(STEP_COLUMNS)}, got {', '.join(values)}")
+        for name, value in values.items():
+            self._steps[name].append(value)
+
+    def add_validation(self, *, nll: float, loss: float) -> None:
+        """Record a validation after the last step."""
+        for name, value in (("step", self.num_steps), ("nll", nll), ("loss", loss)):
+            self._valid[name].append(value)
+
+    def add_observation(self, step: int, stacks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record the statistics of a step's pass: stack -> name -> array over sub-layers."""
+        self._observed_at.append(step)
+        for stack, columns in stacks.items():
+            own = self._observed.setdefault(stack, {})
+            for name, values in columns.items():
+                own.setdefault(name, Column(np.float64)).append(values)
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything recorded, as nested mappings of arrays; a new `Recorder` goes on from them."""
+        steps = {name: column.values for name, column in self._steps.items()}
+        return {**steps, "valid": self.valid, "observations": self.observations}
+
+    def freeze(self, metadata: Mapping[str, Any] | None = None) -> History:
+        """The history so far, as it will not change any more."""
+        return History(
+            **freeze(self.arrays()),
+            diverged_at=self.diverged_at,
+            diverged_because=self.diverged_because,
+            interrupted=self.interrupted,
+            metadata=metadata or {},
+        )
+
+    def __repr__(self) -> str:
+        return f"Recorder({self.num_steps:,} steps)"
