@@ -70,12 +70,15 @@ def worst_difference(
 ) -> tuple[float, str]:
     """The worst deviation of a gradient from central differences of the loss, and where.
 
+    An element is measured against the largest of its tensor, but never against less than a thousandth of the
+    largest of the model.
+
     ``per_tensor`` elements of every tensor are tried, the one of the largest gradient among them. An element
     that misses the tolerance is tried again with smaller steps: a large step may carry some unit of relu
     across its kink, where the difference quotient is no derivative; a wrong gradient misses at any step.
     """
     rng = np.random.default_rng(seed)
-    floor = 1e-2 * largest({name: gradients[name] for name in names})
+    floor = 1e-3 * largest({name: gradients[name] for name in names})
     worst = (0.0, "")
     for name in names:
         x, g = params[name], np.asarray(gradients[name])

@@ -45,14 +45,14 @@ class Layer:
     def make(cls, kind: str, subs: dict[str, Any], dtype: str, seed: int, dropout: float = 0.0) -> Layer:
         print("seed", seed)
         is_encoder, cross = "encoder" in kind, kind == "decoder"
-        made = config(
-            subs, encoder=int(is_encoder), decoder=int(not is_encoder), vocab_size=0, d_model=15, d_ff=22
-        )
+        sizes: dict[str, Any] = {"vocab_size": 0, "d_model": 15, "d_ff": 22, "max_length": 80}
+        made = config(subs, encoder=int(is_encoder), decoder=int(not is_encoder), **sizes)
         stack = "encoder" if is_encoder else "decoder"
         if not is_encoder and cross:
-            made = config(subs, encoder=1, decoder=1, vocab_size=0, d_model=15, d_ff=22)
+            made = config(subs, encoder=1, decoder=1, **sizes)
             made["encoder"] = made["encoder"] | {"layers": 0, "sublayers": []}
         made[stack]["causal"] = kind != "encoder"
+        made[stack]["input_scale"] = "vector" if subs is FULL else "none"
         made[stack]["norm_final"] = "layer" if subs is PRE else "none"
         made = with_dropout(made, dropout) if dropout else made
         params = rounded(draw_parameters(made, seed), dtype)
@@ -75,9 +75,8 @@ class Layer:
 
     def oracle(self, dropout: NoDropout) -> Any:
         memory = None if self.memory is None else Memory(self.memory, offsets_of(MEMORY_LENGTHS))
-        return stack_forward(
-            self.config, self.stack, self.x, offsets_of(LENGTHS), memory, self.params, dropout
-        )
+        x = self.params.get(f"{self.stack}.input_scale", 1.0) * self.x
+        return stack_forward(self.config, self.stack, x, offsets_of(LENGTHS), memory, self.params, dropout)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -92,6 +91,10 @@ def test_layer_is_that_of_the_oracle(kind: str, subs: str, dropout: float, dtype
     dy = np.random.default_rng(22).standard_normal(layer.x.shape).astype(dtype)
     grads = Gradients(layer.params)
     dx, dmemory = stack_backward(layer.config, layer.stack, dy.astype(np.float64), run, layer.params, grads)
+    name = f"{layer.stack}.input_scale"
+    if name in layer.params:  # x_0 = input_scale x
+        grads.add(name, (dx * layer.x).sum(axis=0))
+        dx = dx * layer.params[name]
     got = layer.core.backward(dy)
     got_dx = got if layer.memory is None else got[0]
     assert got_dx.dtype == dtype

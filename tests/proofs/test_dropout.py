@@ -25,7 +25,7 @@ def draw_mask(
     p: float, *, seed: int = 1, step: int = 0, site: str = "feed_forward", dtype: str = "float32"
 ) -> np.ndarray:
     """Factors [M, D] as the core applies them: one branch of a layer puts out ones, all else zeros."""
-    made = config({}, decoder=0, vocab_size=0, d_model=D, heads=4, d_ff=D)
+    made = config({}, decoder=0, vocab_size=0, d_model=D, heads=4, d_ff=D, max_length=M)
     made["activation_dropout" if site == "activation" else "dropout"] = p
     layer = BUILDS[dtype].EncoderLayer(made, seed=seed)
     params = layer.parameters
@@ -159,7 +159,7 @@ def test_avalanche() -> None:
 
 def test_dropped_attention_is_unbiased() -> None:
     """Dropout of probabilities keeps the mean of attention's output and has the variance it must have."""
-    made = config({}, decoder=0, vocab_size=0, d_model=D, heads=4, d_ff=D)
+    made = config({}, decoder=0, vocab_size=0, d_model=D, heads=4, d_ff=D, max_length=M)
     made["attention_dropout"] = p = 0.3
     layer = BUILDS["float64"].EncoderLayer(made, seed=1)
     params = layer.parameters
