@@ -1,0 +1,55 @@
+"""admin-py: why deep Transformers are hard to train, measured.
+
+Transformer layers with Admin initialisation, variance profiling, and the experiments of "Understanding the
+Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXiv 2004.08249), on a C core.
+
+>>> import admin_py as ap
+>>> data = ap.data.number_words(train=200, valid=20)
+>>> config = ap.TransformerConfig(vocab_size=data.vocab_size, encoder_layers=2, decoder_layers=2, d_model=32,
+...                               heads=2, d_ff=64, scheme="admin")
+>>> model = ap.Transformer(config, seed=1)
+>>> profile = model.profile(next(data.batches(max_tokens=256, seed=1)))
+>>> float(profile.omega("encoder")[0])
+1.0
+"""
+
+from __future__ import annotations
+
+from admin_py import analysis, data, schedules, schemes
+from admin_py._version import __version__
+from admin_py.batch import Batch
+from admin_py.config import TransformerConfig
+from admin_py.layers import DecoderLayer, EncoderLayer
+from admin_py.model import Loss, Transformer
+from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam
+from admin_py.profiling import VarianceProfile
+from admin_py.schemes import Residual, Scale, Scheme, Site
+from admin_py.threads import get_num_threads, set_num_threads
+from admin_py.versions import show_versions
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Batch",
+    "DecoderLayer",
+    "EncoderLayer",
+    "Loss",
+    "NovoGrad",
+    "RAdam",
+    "Residual",
+    "Scale",
+    "Scheme",
+    "Site",
+    "Transformer",
+    "TransformerConfig",
+    "VarianceProfile",
+    "__version__",
+    "analysis",
+    "data",
+    "get_num_threads",
+    "schedules",
+    "schemes",
+    "set_num_threads",
+    "show_versions",
+]
