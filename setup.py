@@ -120,8 +120,8 @@ class Libraries:
             import scipy_openblas32 as openblas
         except ImportError:
             raise BuildError(
-                "scipy-openblas32 is missing. `pip install .` brings it; a build without isolation needs what "
-                "pyproject.toml lists as build-system.requires (`python tools/requirements.py build`)"
+                "scipy-openblas32 is missing. `pip install .` brings it; a build without isolation needs "
+                "build-system.requires of pyproject.toml installed (`python tools/requirements.py build`)"
             ) from None
         source = Path(openblas.get_lib_dir()) / f"lib{openblas.get_library()}.so"
         if not source.exists():

@@ -1,4 +1,4 @@
-"""Uses the installed package as a stranger would, from any folder; fails if it leans on the checkout or build tools.
+"""Uses the installed package as a stranger would, from any folder; it must not need checkout or build tools.
 
 `make wheel-check` runs it in an environment that holds the wheel and nothing that built it.
 """

@@ -1,6 +1,6 @@
-"""Prints what pyproject.toml lists under a table's key, one requirement a line: `build` or an extra's name.
+"""Prints what pyproject.toml requires, one requirement a line, for `build` or for an extra's name.
 
-`make` installs the build's requirements with it into an environment that is kept, where pip itself would make a
+`make` installs the build's requirements with it into an environment that is kept; pip itself would make a
 throw-away environment for every build.
 """
 
