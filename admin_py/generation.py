@@ -1,0 +1,228 @@
+"""Text from a model, token by token: greedy decoding and sampling by a plain loop.
+
+Every step reads the whole sequences so far again, so n tokens take n forward passes. The sequences of a batch
+grow together and leave it as they end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.batch import Batch
+from admin_py.checks import check_number
+from admin_py.data.checks import checked_integer
+from admin_py.data.sequences import Sequences
+from admin_py.model import Transformer
+
+BATCH_SIZE = 64
+"""Sequences that grow together: bounds the memory of the logits."""
+
+# (logits [B, V], numbers of the sequences [B]) -> next ids [B]
+_Choose = Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.int64]]
+
+
+def greedy(
+    model: Transformer,
+    sequences: Any,
+    *,
+    max_length: int,
+    bos: int = 1,
+    eos: int = 2,
+    batch_size: int = BATCH_SIZE,
+) -> list[NDArray[np.int32]]:
+    """The likeliest token after each other, until the end of the sequence.
+
+    Parameters
+    ----------
+    model : Transformer
+        An encoder-decoder, which translates, or a language model, which continues.
+    sequences : list of sequences of int, Sequences or Batch
+        The sources of an encoder-decoder, or a language model's prompts.
+    max_length : int
+        Generate at most so many tokens, `eos` included.
+    bos, eos : int
+        With what an encoder-decoder's target begins; after what nothing is generated.
+    batch_size : int
+        Sequences that are read at once.
+
+    Returns
+    -------
+    list of int32 arrays
+        For each sequence what the model was given to begin with (`bos`, or the prompt), what it generated,
+        and `eos` if it came. Equal logits go to the smaller id. A language model reads no more than the last
+        `model.config.max_length` tokens.
+
+    Raises
+    ------
+    ValueError
+        If the model is an encoder, an encoder-decoder cannot read so long a target, a sequence is empty or
+        too long, or the model's logits are not finite.
+    IndexError
+        If an id is not in the model's vocabulary.
+
+    Examples
+    --------
+    >>> from admin_py.config import TransformerConfig
+    >>> config = TransformerConfig(
+    ...     vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> model = Transformer(config, seed=1)
+    >>> [ids.size <= 1 + 5 for ids in greedy(model, [[4, 5, 2], [6, 2]], max_length=5)]
+    [True, True]
+    """
+
+    def likeliest(logits: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return logits.argmax(axis=1)
+
+    return _generate(model, sequences, likeliest, max_length, bos, eos, batch_size)
+
+
+def sample(
+    model: Transformer,
+    sequences: Any,
+    *,
+    max_length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    bos: int = 1,
+    eos: int = 2,
+    batch_size: int = BATCH_SIZE,
+) -> list[NDArray[np.int32]]:
+    """Tokens drawn from the model's distribution, until the end of the sequence.
+
+    Parameters
+    ----------
+    model, sequences, max_length, bos, eos, batch_size
+        As of `greedy`.
+    temperature : float
+        Logits are divided by it: below 1 likely tokens become likelier.
+    top_k : int, optional
+        Draw from the k likeliest tokens alone.
+    seed : int
+        Of the draw. Each sequence has random numbers of its own, whatever stands beside it.
+
+    Returns
+    -------
+    list of int32 arrays
+        As of `greedy`.
+
+    Raises
+    ------
+    ValueError, IndexError
+        As `greedy`, and if temperature is not above 0 or top_k not at least 1.
+    """
+    temperature = check_number("temperature", temperature)
+    if temperature <= 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    if top_k is not None:
+        top_k = checked_integer("top_k", top_k, minimum=1)
+    seed = checked_integer("seed", seed, minimum=0)
+    streams: dict[int, np.random.PCG64] = {}
+
+    def draw(logits: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        for number in numbers.tolist():
+            if number not in streams:
+                streams[number] = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(number,)))
+        # 53 random bits make a number in [0, 1).
+        uniform = np.array([(streams[n].random_raw() >> 11) * 2.0**-53 for n in numbers.tolist()])
+        return draw_from(logits, uniform, temperature=temperature, top_k=top_k)
+
+    return _generate(model, sequences, draw, max_length, bos, eos, batch_size)
+
+
+def draw_from(
+    logits: NDArray[Any], uniform: NDArray[np.float64], *, temperature: float = 1.0, top_k: int | None = None
+) -> NDArray[np.int64]:
+    """Ids [B] that lie at the quantiles uniform [B], in [0, 1), of softmax(logits [B, V] / temperature).
+
+    Examples
+    --------
+    >>> logits = np.log([[0.2, 0.5, 0.3]] * 4)
+    >>> draw_from(logits, np.array([0.0, 0.19, 0.21, 0.99]))
+    array([0, 0, 1, 2])
+    >>> draw_from(logits, np.array([0.0, 0.19, 0.21, 0.99]), top_k=1)
+    array([1, 1, 1, 1])
+    """
+    scaled = logits.astype(np.float64)
+    scaled = (scaled - scaled.max(axis=1, keepdims=True)) / temperature
+    if top_k is not None and top_k < scaled.shape[1]:
+        others = np.argsort(-scaled, axis=1, kind="stable")[:, top_k:]
+        np.put_along_axis(scaled, others, -np.inf, axis=1)
+    sums = np.exp(scaled).cumsum(axis=1)
+    # The first id whose cumulated probability lies above the quantile: never one of probability 0.
+    return (sums > (uniform * sums[:, -1])[:, None]).argmax(axis=1)
+
+
+def _generate(
+    model: Transformer,
+    sequences: Any,
+    choose: _Choose,
+    max_length: int,
+    bos: int,
+    eos: int,
+    batch_size: int,
+) -> list[NDArray[np.int32]]:
+    max_length = checked_integer("max_length", max_length, minimum=1)
+    batch_size = checked_integer("batch_size", batch_size, minimum=1)
+    size = model.config.vocab_size
+    for name, value in (("bos", bos), ("eos", eos)):
+        if checked_integer(name, value, minimum=0) >= size:
+            raise IndexError(f"{name} must be an id of the model's vocabulary of {size}, got {value}")
+    kind = model.config.kind
+    if kind == "encoder":
+        raise ValueError("model must be an encoder-decoder or a language model; an encoder generates nothing")
+    translates = kind != "language_model"
+    if translates and max_length > model.config.max_length:
+        raise ValueError(
+            f"max_length must be at most {model.config.max_length}, what the model can read, got {max_length}"
+        )
+    given = sequences.source if isinstance(sequences, Batch) else Batch(sequences).source
+    results: list[NDArray[np.int32]] = []
+    for start in range(0, len(given), batch_size):
+        numbers = np.arange(start, min(start + batch_size, len(given)))
+        sources = given.take(numbers)
+        begun = [[bos] for _ in numbers] if translates else [list(source) for source in sources]
+        grown = _grow(model, sources if translates else None, begun, numbers, choose, max_length, eos)
+        results += [np.array(ids, dtype=np.int32) for ids in grown]
+    return results
+
+
+def _grow(
+    model: Transformer,
+    sources: Sequences | None,
+    begun: list[list[int]],
+    numbers: NDArray[np.int64],
+    choose: _Choose,
+    max_length: int,
+    eos: int,
+) -> list[list[int]]:
+    """Lengthens every sequence in begun until it ends; sources is None for a language model."""
+    grown = [list(ids) for ids in begun]
+    growing = np.arange(len(grown))
+    for _ in range(max_length):
+        if growing.size == 0:
+            break
+        # The last token of a target is predicted, not read: any id will do there.
+        window = model.config.max_length
+        read = Sequences.from_lists([[*grown[b][-window:], eos] for b in growing])
+        batch = Batch(read) if sources is None else Batch(sources.take(growing), read)
+        logits = model.forward(batch)  # [M, V]: each sequence has one row less than tokens
+        last = np.cumsum(read.lengths - 1) - 1
+        ids = choose(_finite(logits[last]), numbers[growing])
+        for b, i in zip(growing, ids.tolist(), strict=True):
+            grown[b].append(i)
+        growing = growing[ids != eos]
+    return grown
+
+
+def _finite(logits: NDArray[Any]) -> NDArray[Any]:
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            "model gives logits that are not finite, so no token is the likeliest: it has diverged"
+        )
+    return logits
