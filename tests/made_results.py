@@ -1,0 +1,76 @@
+"""Results made up for tests of figures and reports: shaped like real ones, with numbers drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from admin_py.analysis.gradients import GradientNorms
+from admin_py.history import History, Recorder
+from admin_py.profiling import VarianceProfile
+
+KINDS = {
+    "encoder": ("self_attn", "feed_forward"),
+    "decoder": ("self_attn", "cross_attn", "feed_forward"),
+}
+
+
+def names(layers: int) -> dict[str, tuple[str, ...]]:
+    """Names of the sub-layers of an encoder-decoder."""
+    return {
+        stack: tuple(f"{stack}.{layer}.{kind}" for layer in range(layers) for kind in kinds)
+        for stack, kinds in KINDS.items()
+    }
+
+
+def columns(layers: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
+    """Positive numbers for each column of a profile, all different."""
+    random = np.random.default_rng(seed)
+    return {
+        stack: {
+            column: random.uniform(0.2, 3.0, len(rows)) for column in ("omega", "var_input", "var_branch")
+        }
+        for stack, rows in names(layers).items()
+    }
+
+
+def made_profile(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> VarianceProfile:
+    """A profile of an encoder-decoder."""
+    return VarianceProfile.from_arrays(columns(layers, seed), scheme=scheme, metadata={"seed": seed})
+
+
+def made_gradients(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> GradientNorms:
+    """Gradient norms of an encoder-decoder."""
+    random = np.random.default_rng(seed)
+    outputs: Mapping[str, np.ndarray] = {
+        stack: random.uniform(1e-3, 1.0, len(rows) + 1) for stack, rows in names(layers).items()
+    }
+    return GradientNorms(
+        scheme=scheme,
+        outputs=outputs,
+        sublayers=names(layers),
+        matrices={"embedding.weight": 0.5, "encoder.0.self_attn.q.weight": 0.25},
+        loss=4.0,
+        num_tokens=100,
+        metadata={"seed": seed},
+    )
+
+
+def made_history(
+    *, steps: int = 10, valid_every: int = 5, seed: int = 0, diverged_at: int | None = None
+) -> History:
+    """A history whose losses fall with noise; from `diverged_at` on there is none."""
+    random = np.random.default_rng(seed)
+    recorder = Recorder()
+    for step in range(1, (diverged_at or steps) + 1):
+        nll = 3.0 / step + random.uniform(0.1, 0.5) if step != diverged_at else float("nan")
+        recorder.add_step(
+            loss=nll + 0.5, nll=nll, lr=1e-3, grad_norm=1.0, update_norm=0.1, tokens=100, seconds=0.25
+        )
+        if step % valid_every == 0 and step != diverged_at:
+            nll = 2.5 / step + random.uniform(0.1, 0.5)
+            recorder.add_validation(nll=nll, loss=nll + 0.5)
+    recorder.diverged_at = diverged_at
+    recorder.diverged_because = None if diverged_at is None else "the loss is nan"
+    return recorder.freeze({"seed": seed})
