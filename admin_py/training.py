@@ -1,0 +1,284 @@
+"""Training: steps, validation, checkpoints, and what stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from admin_py import checkpoint as checkpoints
+from admin_py.checks import check_bool, check_integer, check_number
+from admin_py.data.dataset import Dataset
+from admin_py.divergence import find_nonfinite_weight
+from admin_py.history import History, Recorder
+from admin_py.model import Transformer
+from admin_py.optimizers import Optimizer
+from admin_py.training_loop import Loop
+
+MAX_COUNT = 2**31 - 1
+
+Callback = Callable[[int, Transformer, Recorder], Any]
+"""Called with the step, the model and the history so far."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: the arguments of `train`, checked."""
+
+    optimizer: Optimizer
+    schedule: Callable[[int], float] | None
+    steps: int
+    max_tokens: int
+    accumulate: int
+    clip_norm: float | None
+    label_smoothing: float
+    valid_every: int | None
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: int
+    observe_every: int
+    callbacks: tuple[Callback, ...]
+
+    def lr(self, step: int) -> float:
+        """Learning rate of a step, counted from 1."""
+        if self.schedule is None:
+            return self.optimizer.lr
+        return check_number(f"schedule({step})", self.schedule(step), low=0.0)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the numbers of a training, beside the model and the data, as plain JSON."""
+        optimizer = self.optimizer.to_dict()
+        schedule = None
+        if self.schedule is not None:
+            optimizer.pop("lr")
+            to_dict = getattr(self.schedule, "to_dict", None)
+            schedule = to_dict() if to_dict is not None else "a function"
+        numbers = {
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "max_tokens": self.max_tokens,
+            "accumulate": self.accumulate,
+            "clip_norm": self.clip_norm,
+            "label_smoothing": self.label_smoothing,
+        }
+        return json.loads(json.dumps(numbers))
+
+
+def train(
+    model: Transformer,
+    data: Dataset,
+    *,
+    optimizer: Optimizer,
+    schedule: Callable[[int], float] | None = None,
+    steps: int,
+    max_tokens: int = 4096,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+    label_smoothing: float = 0.1,
+    valid_every: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 100,
+    resume: bool = True,
+    observe_every: int = 0,
+    progress: bool = True,
+    callbacks: Iterable[Callback] = (),
+) -> History:
+    """Train a model on a dataset.
+
+    The order of the batches and dropout follow from ``model.seed``: epoch e takes
+    ``data.batches(seed=model.seed + e)``. Omega of a scheme that profiles it is set by `Transformer.profile`
+    before, not here.
+
+    Parameters
+    ----------
+    model : Transformer
+        Changed in place.
+    data : Dataset
+        Its split "train" is trained on, its split "valid" is for validation.
+    optimizer : Optimizer
+        Such as ``RAdam(lr=1e-3, betas=(0.9, 0.98))``; goes on from the state it has.
+    schedule : callable, optional
+        From the step, counted from 1, to the learning rate; by default ``optimizer.lr`` throughout. See
+        `admin_py.schedules`.
+    steps : int
+        Updates to make, those before a checkpoint counted.
+    max_tokens : int
+        Of a batch, on either side.
+    accumulate : int
+        Batches whose gradients make one update, weighted by their predicted tokens: the gradient is that of
+        the mean over all tokens of the batches.
+    clip_norm : float, optional
+        Gradients with a larger Euclidean norm are scaled down to it.
+    label_smoothing : float
+        Probability mass spread evenly over the vocabulary, from 0 to 1.
+    valid_every : int, optional
+        Steps between validations, each the mean over the whole split without dropout; the last step is
+        validated too. By default there are none.
+    checkpoint : path, optional
+        File from which the training goes on if it exists, and to which its state is written every
+        `checkpoint_every` steps and at the end. A training that is killed at any moment and started again
+        ends with the same bits as one that never stopped.
+    checkpoint_every : int
+        Steps between checkpoints.
+    resume : bool
+        False begins anew, whatever checkpoint there is, and replaces it.
+    observe_every : int
+        Record variances, omega and gradient norms of all sub-layers at the first step and every so many;
+        0 for never.
+    progress : bool
+        Show a bar on a terminal or in a notebook, plain lines elsewhere, on the standard error stream.
+    callbacks : iterable of callable
+        Each is called as ``callback(step, model, history)`` after every step and its validation; `history` is
+        a `Recorder`, the history so far. One that raises KeyboardInterrupt ends the training as Ctrl-C does.
+
+    Returns
+    -------
+    History
+        Also where the training diverges (``history.diverged_at``; the model keeps the last finite weights) or
+        is stopped by Ctrl-C (``history.interrupted``; between two steps, after a checkpoint if there is one).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was given and what was expected; also where the model cannot read the data,
+        has weights that are not finite, or the checkpoint is damaged or of another training. Model and
+        optimiser are then as before.
+    OSError
+        If the checkpoint cannot be read or written; an older one is as before.
+
+    Notes
+    -----
+    Steps whose loss, gradient or update is not finite change nothing: divergence is a result, with the step
+    and the first tensor that was not finite.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=64, valid=8)
+    >>> config = ap.TransformerConfig(
+    ...     vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> model = ap.Transformer(config, seed=1)
+    >>> history = ap.train(
+    ...     model, data, optimizer=ap.Adam(lr=1e-2), steps=6, max_tokens=128, valid_every=3, progress=False
+    ... )
+    >>> history.num_steps, history.valid["step"].tolist(), history.diverged_at
+    (6, [3, 6], None)
+    """
+    plan = Plan(
+        optimizer=_check_type("optimizer", optimizer, Optimizer),
+        schedule=_check_schedule(schedule),
+        steps=check_integer("steps", steps, 1, MAX_COUNT),
+        max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
+        accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
+        clip_norm=_check_clip_norm(clip_norm),
+        label_smoothing=_check_share("label_smoothing", label_smoothing),
+        valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
+        checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+        checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
+        observe_every=check_integer("observe_every", observe_every, 0, MAX_COUNT),
+        callbacks=_check_callbacks(callbacks),
+    )
+    resume, progress = check_bool("resume", resume), check_bool("progress", progress)
+    _check_model(_check_type("model", model, Transformer))
+    _check_data(_check_type("data", data, Dataset), model, plan)
+
+    loop = Loop(model, data, plan)
+    if not _restored(loop, plan, resume=resume):
+        _check_weights(model)
+    return loop.run(progress=progress)
+
+
+def _restored(loop: Loop, plan: Plan, *, resume: bool) -> bool:
+    """Go on from the checkpoint, if there is one."""
+    if plan.checkpoint is None:
+        return False
+    checkpoints.prepare(plan.checkpoint)
+    if not (resume and os.path.exists(plan.checkpoint)):
+        return False
+    loop.restore(checkpoints.load(plan.checkpoint))
+    return True
+
+
+def _check_type(name: str, value: Any, expected: type) -> Any:
+    if not isinstance(value, expected):
+        article = "an" if expected.__name__[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"{name} must be {article} {expected.__name__}, got an object of type {type(value).__name__}"
+        )
+    return value
+
+
+def _check_schedule(schedule: Any) -> Any:
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule must be callable or None, got {schedule!r}")
+    return schedule
+
+
+def _check_clip_norm(clip_norm: Any) -> float | None:
+    if clip_norm is None:
+        return None
+    number = check_number("clip_norm", clip_norm)
+    if number <= 0:
+        raise ValueError(f"clip_norm must be above 0 or None, got {number!r}")
+    return number
+
+
+def _check_share(name: str, value: Any) -> float:
+    number = check_number(name, value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{name} must be from 0 to 1, got {number!r}")
+    return number
+
+
+def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if callable(callbacks) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}")
+    given = tuple(callbacks)
+    for one in given:
+        if not callable(one):
+            raise TypeError(f"callbacks must be callable, got {one!r}")
+    return given
+
+
+def _check_model(model: Transformer) -> None:
+    if model.config.kind == "encoder":
+        raise ValueError("model must predict tokens to be trained here, got an encoder without a decoder")
+
+
+def _check_weights(model: Transformer) -> None:
+    name = find_nonfinite_weight(model)
+    if name is not None:
+        bad = model.parameters[name][~np.isfinite(model.parameters[name])][0]
+        raise ValueError(f"model must have finite weights to be trained, got {bad} in {name}")
+
+
+def _check_data(data: Dataset, model: Transformer, plan: Plan) -> None:
+    """That the model can read all splits which the plan uses."""
+    expected = "language_model" if model.config.kind == "language_model" else "translation"
+    if data.kind != expected:
+        raise ValueError(
+            f"data must be of kind {expected!r} for a model of kind {model.config.kind!r}, got {data.kind!r}"
+        )
+    if data.vocab_size > model.config.vocab_size:
+        raise ValueError(
+            f"data has {data.vocab_size} ids in its vocabulary, model only {model.config.vocab_size}"
+        )
+    limit = model.config.max_length
+    for name in ("train",) if plan.valid_every is None else ("train", "valid"):
+        lengths = data.split(name).lengths.max(axis=0)
+        read = max(int(lengths[-1]) - 1, *map(int, lengths[:-1]), 0)  # the last token is not read
+        if read > limit:
+            raise ValueError(
+                f"data has sequences of {read} tokens to read in its split {name!r}, but the model's "
+                f"max_length is {limit}"
+            )
+        longest = int(lengths.max())
+        if longest > plan.max_tokens:
+            raise ValueError(
+                f"max_tokens must be at least {longest}, the length of a sequence in the split {name!r}, got "
+                f"{plan.max_tokens}"
+            )

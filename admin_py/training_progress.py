@@ -1,0 +1,108 @@
+"""What is seen of a training while it runs: a bar on a terminal or in a notebook, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from admin_py.history import Recorder
+
+LINE_SECONDS = 10.0
+"""Between plain lines, validations apart."""
+
+SMOOTHING = 20
+"""Steps over which the loss and the speed that are shown are means."""
+
+
+def in_notebook() -> bool:
+    """Whether the code runs in a Jupyter kernel."""
+    shell = sys.modules.get("IPython")
+    active = shell.get_ipython() if shell is not None else None
+    return active is not None and hasattr(active, "kernel")
+
+
+class TrainingProgress:
+    """Shows the steps of one training, on the standard error stream.
+
+    Parameters
+    ----------
+    steps : int
+        In all.
+    done : int
+        Before this process began.
+    enabled : bool
+        False shows nothing.
+    """
+
+    def __init__(self, steps: int, *, done: int = 0, enabled: bool = True) -> None:
+        self._steps = steps
+        self._began_at, self._began = done, time.monotonic()
+        self._last_line = self._began
+        self._bar: Any = None
+        self._lines = enabled
+        if enabled and (sys.stderr.isatty() or in_notebook()):
+            self._bar, self._lines = _new_bar(steps, done), False
+
+    def stepped(self, history: Recorder) -> None:
+        """After a step."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(_numbers(history), refresh=False)
+            self._bar.update(1)
+        elif self._lines and time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._line(history, _numbers(history))
+
+    def validated(self, history: Recorder) -> None:
+        """After a validation."""
+        text = f"validation nll {history.valid['nll'][-1]:.4f}"
+        if self._bar is not None:
+            self._bar.set_description_str(f"training ({text})")
+        elif self._lines:
+            self._line(history, f"{_numbers(history)}, {text}")
+
+    def stopped(self, history: Recorder, why: str) -> None:
+        """When it ends before the last step."""
+        if self._bar is not None:
+            self._bar.write(f"step {history.num_steps:,}: {why}", file=sys.stderr)
+        elif self._lines:
+            print(f"step {history.num_steps:,}/{self._steps:,}: {why}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """At the end, however it came."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _line(self, history: Recorder, text: str) -> None:
+        self._last_line = time.monotonic()
+        left = self._remaining(history.num_steps)
+        print(f"step {history.num_steps:,}/{self._steps:,}: {text}{left}", file=sys.stderr, flush=True)
+
+    def _remaining(self, step: int) -> str:
+        """How long the rest takes at the speed so far, validations counted."""
+        done = step - self._began_at
+        if done <= 0 or step >= self._steps:
+            return ""
+        seconds = (self._steps - step) * (time.monotonic() - self._began) / done
+        minutes, seconds = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f", {hours}:{minutes:02d}:{seconds:02d} left"
+
+
+def _new_bar(steps: int, done: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a notebook has no widgets: the bar is then of text
+        from tqdm.auto import tqdm
+    return tqdm(total=steps, initial=done, desc="training", unit="step", dynamic_ncols=True)
+
+
+def _numbers(history: Recorder) -> str:
+    """Loss and speed of the last steps, learning rate and gradient norm of the last."""
+    recent = slice(-SMOOTHING, None)
+    seconds = float(history.seconds[recent].sum())
+    speed = float(history.tokens[recent].sum()) / seconds if seconds > 0 else 0.0
+    return (
+        f"nll {history.nll[recent].mean():.4f}, gradient norm {history.grad_norm[-1]:.3g}, "
+        f"lr {history.lr[-1]:.3g}, {speed:,.0f} tokens/s"
+    )
