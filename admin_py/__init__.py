@@ -19,12 +19,14 @@ from admin_py import analysis, data, schedules, schemes
 from admin_py._version import __version__
 from admin_py.batch import Batch
 from admin_py.config import TransformerConfig
+from admin_py.history import History
 from admin_py.layers import DecoderLayer, EncoderLayer
 from admin_py.model import Loss, Transformer
 from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam
 from admin_py.profiling import VarianceProfile
 from admin_py.schemes import Residual, Scale, Scheme, Site
 from admin_py.threads import get_num_threads, set_num_threads
+from admin_py.training import train
 from admin_py.versions import show_versions
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Batch",
     "DecoderLayer",
     "EncoderLayer",
+    "History",
     "Loss",
     "NovoGrad",
     "RAdam",
@@ -52,4 +55,5 @@ __all__ = [
     "schemes",
     "set_num_threads",
     "show_versions",
+    "train",
 ]
