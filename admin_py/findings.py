@@ -279,7 +279,7 @@ def samples(study: Study) -> str:
     for scheme in study.schemes:
         shown = study.run(scheme).samples
         right = sum(sample.output == sample.expected for sample in shown)
-        parts.append(f"{label(scheme)} {right} of {len(shown)}")
+        parts.append(f"{label(scheme)} {f'{right} of {len(shown)}' if shown else 'has none'}")
     return f"Exactly right: {'; '.join(parts)}."
 
 

@@ -241,9 +241,9 @@ def inline_svg(draw: Callable[[Figure], None], height: float, *, name: str, alt:
 
 def _samples(study: Study) -> list[dict[str, Any]]:
     """Per example: source, reference, and each scheme's output; of the first seed of each scheme."""
-    runs = [study.run(scheme) for scheme in study.schemes]
+    runs = [run for run in map(study.run, study.schemes) if run.samples]
     result = []
-    for index in range(min(SHOWN_SAMPLES, *(len(run.samples) for run in runs), SHOWN_SAMPLES)):
+    for index in range(min((len(run.samples) for run in runs), default=0)):
         first = runs[0].samples[index]
         outputs = [
             {
@@ -254,10 +254,9 @@ def _samples(study: Study) -> list[dict[str, Any]]:
             }
             for run in runs
         ]
-        result.append(
-            {"source": _shorten(first.source), "expected": _shorten(first.expected), "outputs": outputs}
-        )
-    return result
+        shown = {"source": _shorten(first.source), "expected": _shorten(first.expected), "outputs": outputs}
+        result.append(shown)
+    return result[:SHOWN_SAMPLES]
 
 
 def _shorten(text: str) -> str:

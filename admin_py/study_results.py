@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from admin_py.history import History
-from admin_py.profiling import VarianceProfile
 
 from admin_py.analysis.gradients import GradientNorms
+from admin_py.history import History
+from admin_py.profiling import VarianceProfile
 from admin_py.results import decode, dump_json, encode, freeze, read_json, same, write_aside
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class StudyRun:
     gradients : GradientNorms
         At initialisation, after profiling.
     samples : tuple of Sample
-        Greedy decodings of validation examples after training.
+        Greedy decodings of validation examples after training; none where it diverged or was stopped.
     num_parameters : int
         Trained ones.
     metadata : mapping
@@ -93,7 +93,7 @@ class StudyRun:
     @property
     def tokens_per_second(self) -> float:
         """Predicted tokens a second of training."""
-        return float(np.sum(self.history.tokens)) / self.seconds if self.seconds > 0 else float("nan")
+        return self.history.tokens_per_second
 
     def outcome(self, entropy: float | None) -> str:
         """In words: diverged, trains, does not train within this budget; finished where nothing can be said.

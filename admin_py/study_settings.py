@@ -1,0 +1,118 @@
+"""The settings of a study: checked, as plain values, and the configurations that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from admin_py import schedules
+from admin_py.checks import check_choice, check_integer, check_number, check_probability
+from admin_py.config import TransformerConfig
+from admin_py.optimizers import Adam
+
+if TYPE_CHECKING:
+    from admin_py.data import Dataset
+
+VALIDATIONS = 12
+"""Times a run is validated where nothing is said."""
+
+PROMPT = 32
+CONTINUATION = 64
+"""Tokens of a language model's sample: given, and to be continued."""
+
+MAX_COUNT = 2**31 - 1
+
+
+def default_optimizer(lr: float) -> Adam:
+    """Adam as the paper uses it."""
+    return Adam(lr=lr, betas=(0.9, 0.98), eps=1e-9)
+
+
+def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
+    """The checked settings, in the order in which a report lists them."""
+    steps = check_integer("steps", given["steps"], 1, MAX_COUNT)
+    valid_every = given["valid_every"]
+    if valid_every is None:
+        valid_every = max(1, steps // VALIDATIONS)
+    clip_norm = given["clip_norm"]
+    if clip_norm is not None and check_number("clip_norm", clip_norm) <= 0:
+        raise ValueError(f"clip_norm must be above 0 or None, got {clip_norm!r}")
+    if "valid" not in data.splits:
+        raise ValueError(f"data must have a split 'valid' for validation, {data.name} has only 'train'")
+    encoder_layers, decoder_layers = _layers(given["layers"], data.kind)
+    lr = check_number("lr", given["lr"])
+    schedule = schedules.inverse_sqrt(lr=lr, warmup=check_integer("warmup", given["warmup"], 0, MAX_COUNT))
+    return {
+        "seeds": _seeds(given["seeds"]),
+        "encoder_layers": encoder_layers,
+        "decoder_layers": decoder_layers,
+        "d_model": given["d_model"],
+        "d_ff": given["d_ff"],
+        "heads": given["heads"],
+        "dropout": check_probability("dropout", given["dropout"]),
+        "label_smoothing": check_probability("label_smoothing", given["label_smoothing"]),
+        "steps": steps,
+        "max_tokens": check_integer("max_tokens", given["max_tokens"], 1, MAX_COUNT),
+        "valid_every": check_integer("valid_every", valid_every, 1, MAX_COUNT),
+        "optimizer": given["optimizer"](lr=lr).to_dict(),
+        "lr": lr,
+        "schedule": schedule.to_dict(),
+        "clip_norm": clip_norm,
+        "samples": check_integer("samples", given["samples"], 0, 1000),
+        "dtype": check_choice("dtype", given["dtype"], ("float32", "float64")),
+    }
+
+
+def _layers(layers: Any, kind: str) -> tuple[int, int]:
+    """Layers of encoder and decoder."""
+    if kind == "language_model":
+        return 0, check_integer("layers", layers, 1, MAX_COUNT)
+    pair = layers if isinstance(layers, (tuple, list)) else (layers, layers)
+    if len(pair) != 2:
+        raise ValueError(f"layers must be one number or two, got {layers!r}")
+    encoder, decoder = (check_integer("layers", one, 1, MAX_COUNT) for one in pair)
+    return encoder, decoder
+
+
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    if isinstance(seeds, (str, bytes)) or not hasattr(seeds, "__iter__"):
+        raise TypeError(f"seeds must be a sequence of integers, got {seeds!r}")
+    checked = tuple(check_integer("seeds", seed, 0, 2**63 - 1) for seed in seeds)
+    if not checked or len(set(checked)) < len(checked):
+        raise ValueError(f"seeds must be at least one, all different, got {list(checked)}")
+    return checked
+
+
+def configurations(data: Dataset, settings: Mapping[str, Any], schemes: Any) -> dict[str, TransformerConfig]:
+    """Name of a scheme -> configuration of its models."""
+    if isinstance(schemes, (str, bytes)) or not hasattr(schemes, "__iter__"):
+        raise TypeError(f"schemes must be a sequence of names or schemes, got {schemes!r}")
+    configs: dict[str, TransformerConfig] = {}
+    for scheme in schemes:
+        config = TransformerConfig(
+            vocab_size=data.vocab_size,
+            max_length=max(data.longest, PROMPT + CONTINUATION),
+            scheme=scheme,
+            **{
+                name: settings[name]
+                for name in ("encoder_layers", "decoder_layers", "d_model", "d_ff", "heads", "dropout")
+            },
+        )
+        if config.scheme_name in configs:
+            raise ValueError(f"schemes must be all different, got {config.scheme_name!r} twice")
+        configs[config.scheme_name] = config
+    if not configs:
+        raise ValueError("schemes must name at least one scheme, got none")
+    return configs
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """What a study keeps of its data."""
+    return {
+        "name": data.name,
+        "kind": data.kind,
+        "vocab_size": data.vocab_size,
+        "unigram_entropy": data.unigram_entropy(),
+        "description": str(data.describe()),
+        "fingerprint": data.fingerprint,
+    }
