@@ -15,7 +15,7 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, schedules, schemes
+from admin_py import analysis, data, generation, plots, schedules, schemes
 from admin_py._version import __version__
 from admin_py.batch import Batch
 from admin_py.config import TransformerConfig
@@ -25,6 +25,8 @@ from admin_py.model import Loss, Transformer
 from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam
 from admin_py.profiling import VarianceProfile
 from admin_py.schemes import Residual, Scale, Scheme, Site
+from admin_py.study import study
+from admin_py.study_results import Study
 from admin_py.threads import get_num_threads, set_num_threads
 from admin_py.training import train
 from admin_py.versions import show_versions
@@ -44,16 +46,20 @@ __all__ = [
     "Scale",
     "Scheme",
     "Site",
+    "Study",
     "Transformer",
     "TransformerConfig",
     "VarianceProfile",
     "__version__",
     "analysis",
     "data",
+    "generation",
     "get_num_threads",
+    "plots",
     "schedules",
     "schemes",
     "set_num_threads",
     "show_versions",
+    "study",
     "train",
 ]

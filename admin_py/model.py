@@ -28,7 +28,13 @@ MAX_SEED = 2**64 - 1
 
 
 class Loss(NamedTuple):
-    """Cross-entropy of a batch, in nats, means over the predicted tokens."""
+    """Cross-entropy of a batch, in nats, means over the predicted tokens.
+
+    Examples
+    --------
+    >>> Loss(loss=1.5, nll=0.0, num_tokens=10).perplexity
+    1.0
+    """
 
     loss: float
     """With label smoothing."""

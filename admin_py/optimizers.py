@@ -247,6 +247,11 @@ class AdamW(_Adaptive):
     ----------
     lr, betas, eps, weight_decay
         As of `Adam`, the decay apart from the gradient.
+
+    Examples
+    --------
+    >>> AdamW(lr=3e-4, weight_decay=0.1)
+    AdamW(lr=0.0003, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1)
     """
 
     kind = "adamw"
@@ -272,6 +277,11 @@ class RAdam(_Adaptive):
     ----------
     lr, betas, eps, weight_decay
         As of `AdamW`.
+
+    Examples
+    --------
+    >>> RAdam(lr=7e-4, betas=(0.9, 0.98))
+    RAdam(lr=0.0007, betas=(0.9, 0.98), eps=1e-08, weight_decay=0.0)
     """
 
     kind = "radam"
@@ -296,6 +306,11 @@ class NovoGrad(_Adaptive):
         As of `Adam`, with the paper's betas.
     weight_decay : float
         Times the weight, added to the normalised gradient.
+
+    Examples
+    --------
+    >>> NovoGrad()
+    NovoGrad(lr=0.01, betas=(0.95, 0.98), eps=1e-08, weight_decay=0.0)
     """
 
     kind = "novograd"

@@ -213,6 +213,15 @@ class Study:
         Versions, threads, dtype.
     interrupted : bool
         Whether it was stopped before all its runs were whole.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=50, valid=10)
+    >>> result = ap.study(data, schemes=("pre_ln",), layers=1, d_model=8, d_ff=16, heads=2, steps=1,
+    ...                   progress=False)
+    >>> result.run("pre_ln").history.loss.shape
+    (1,)
     """
 
     settings: Mapping[str, Any]

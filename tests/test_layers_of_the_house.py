@@ -68,7 +68,8 @@ def test_includes_point_one_way(folder):
 
 
 def test_the_core_knows_nothing_of_python():
-    assert not [path for path in c_files(CORE) if re.search(r"\bPy[A-Z_]|Python\.h|numpy", path.read_text())]
+    python = re.compile(r"Python\.h|numpy/|\bPy[A-Z]\w*_\w+|\bPyObject\b|\bPy_\w+")
+    assert not [path for path in c_files(CORE) if python.search(path.read_text())]
 
 
 def test_only_one_file_knows_the_blas():
@@ -79,10 +80,10 @@ def test_only_one_file_knows_the_blas():
 def test_the_core_neither_prints_nor_exits():
     forbidden = re.compile(
         r"\b(exit|_exit|_Exit|quick_exit|abort|printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror|"
-        r"stdout|stderr|signal|raise|longjmp|rand|srand|random|time)\s*(?=[(;,)])"
+        r"signal|raise|longjmp|rand|srand|random|time)\s*\(|\b(stdout|stderr)\b"
     )
     found = [
-        f"{path.relative_to(ROOT)}: {match.group(1)}"
+        f"{path.relative_to(ROOT)}: {match.group()}"
         for path in c_files([*CORE, "python"])
         for match in forbidden.finditer(without_comments(path.read_text()))
     ]

@@ -23,6 +23,7 @@ class Lengths:
 
     @classmethod
     def of(cls, sequences: Sequences) -> Lengths:
+        """The lengths of these sequences, of which there is at least one."""
         lengths = sequences.lengths
         return cls(
             tokens=int(lengths.sum()),
