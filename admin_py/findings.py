@@ -14,6 +14,12 @@ import numpy as np
 from admin_py.plots.style import scheme_style
 from admin_py.study_results import DIVERGED, LEARNT_BELOW, STUCK, TRAINS, SchemeSummary, Study
 
+TASKS = {
+    "number_words": "numbers in words, English to German",
+    "copy_task": "copying sequences of symbols",
+}
+"""Name of a generated dataset -> what it is about."""
+
 VANISHING = 10.0
 """A gradient is called vanishing when it falls by more than this factor from a stack's top to its bottom."""
 
@@ -77,6 +83,12 @@ def depth(study: Study) -> str:
     return " and ".join(f"{count} {stack}" for count, stack in counts if count) + " layers"
 
 
+def task(study: Study) -> str:
+    """What the models learn, for people."""
+    name = str(study.data["name"])
+    return TASKS.get(name, name)
+
+
 def title(study: Study) -> str:
     """Heading of the report."""
     return f"{listing(map(label, study.schemes))} with {depth(study)}"
@@ -89,7 +101,7 @@ def introduction(study: Study) -> str:
     first = (
         f"This report compares {listing(map(label, study.schemes))} in Transformers of {depth(study)} "
         f"(width {settings['d_model']}, feed-forward {settings['d_ff']}, {settings['heads']} heads) on "
-        f"{study.data['name']}."
+        f"{task(study)}."
     )
     second = (
         "Everything but the residual scheme is the same for all: data, order of the batches, optimiser, "
@@ -195,7 +207,8 @@ def omega(study: Study) -> tuple[str, str]:
         "forward pass from the variances of the branches below, so that no branch outweighs what lies "
         "below it."
     )
-    parts, constant = [], {}
+    parts: list[str] = []
+    constant: dict[str, list[str]] = {}
     for scheme in study.schemes:
         profile = study.run(scheme).profile
         ends = {stack: profile.omega(stack) for stack in profile.stacks}

@@ -24,7 +24,9 @@ REPORT_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
-MAX_SAMPLE_LENGTH = 600  # characters of a sample that are shown
+MAX_TEXT = 400
+"""Characters of a text that are shown; of an output twice the reference's, at least MIN_TEXT."""
+MIN_TEXT = 120
 
 _THEME = {INK: "currentColor", MUTED: "var(--muted)", FAINT: "var(--grid)", PAPER: "none"}
 
@@ -81,7 +83,7 @@ def render(study: Study) -> str:
     return environment.get_template("report.html.j2").render(
         css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         title=findings.title(study),
-        data_name=study.data["name"],
+        data_name=findings.task(study),
         introduction=findings.introduction(study),
         interrupted=study.interrupted,
         rows=[_row(one) for one in study.summary()],
@@ -249,7 +251,7 @@ def _samples(study: Study) -> list[dict[str, Any]]:
             {
                 "scheme": run.scheme,
                 "label": findings.label(run.scheme),
-                "text": _shorten(run.samples[index].output),
+                "text": _shorten(run.samples[index].output, max(MIN_TEXT, 2 * len(first.expected))),
                 "right": run.samples[index].output == first.expected,
             }
             for run in runs
@@ -259,14 +261,14 @@ def _samples(study: Study) -> list[dict[str, Any]]:
     return result[:SHOWN_SAMPLES]
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_SAMPLE_LENGTH else text[:MAX_SAMPLE_LENGTH] + " ..."
+def _shorten(text: str, limit: int = MAX_TEXT) -> str:
+    return text if len(text) <= limit else text[:limit] + " ..."
 
 
 def _settings(study: Study) -> list[tuple[str, str]]:
     """Names and values, as rows."""
     rows = [(name.replace("_", " "), _plain(value)) for name, value in study.settings.items()]
-    data = [("data", study.data["name"]), ("vocabulary", f"{study.data['vocab_size']:,}")]
+    data = [("data", findings.task(study)), ("vocabulary", f"{study.data['vocab_size']:,}")]
     if study.entropy is not None:
         data.append(("unigram entropy", f"{study.entropy:.3f} nats"))
     versions = study.metadata.get("versions", {})

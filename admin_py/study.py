@@ -258,7 +258,7 @@ class _Runner:
         run = StudyRun.load(place)
         if not same(run.metadata["config"], decode(encode(config.to_dict()))):
             raise ValueError(
-                f"out: {str(place)!r} holds a run of another scheme that was also named {config.scheme_name!r}"
+                f"out: {str(place)!r} holds a run of another scheme that was named {config.scheme_name!r} too"
             )
         return run
 

@@ -39,7 +39,7 @@ def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
         raise ValueError(f"clip_norm must be above 0 or None, got {clip_norm!r}")
     if "valid" not in data.splits:
         raise ValueError(f"data must have a split 'valid' for validation, {data.name} has only 'train'")
-    encoder_layers, decoder_layers = _layers(given["layers"], data.kind)
+    encoder_layers, decoder_layers = layers_of(given["layers"], data.kind)
     lr = check_number("lr", given["lr"])
     schedule = schedules.inverse_sqrt(lr=lr, warmup=check_integer("warmup", given["warmup"], 0, MAX_COUNT))
     return {
@@ -63,8 +63,19 @@ def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
     }
 
 
-def _layers(layers: Any, kind: str) -> tuple[int, int]:
-    """Layers of encoder and decoder."""
+def layers_of(layers: Any, kind: str) -> tuple[int, int]:
+    """Layers of encoder and decoder, from one number or two and the kind of the data.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not numbers from 1, or two for a language model.
+
+    Examples
+    --------
+    >>> layers_of(18, "translation"), layers_of((18, 6), "translation"), layers_of(4, "language_model")
+    ((18, 18), (18, 6), (0, 4))
+    """
     if kind == "language_model":
         return 0, check_integer("layers", layers, 1, MAX_COUNT)
     pair = layers if isinstance(layers, (tuple, list)) else (layers, layers)

@@ -1,0 +1,263 @@
+"""What the commands do: options to data, models and calls of the package, results to files and lines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from admin_py import schemes
+from admin_py.config import TransformerConfig
+from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
+from admin_py.results import write_aside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.batch import Batch
+    from admin_py.data import Dataset
+    from admin_py.model import Transformer
+
+BETAS = (0.9, 0.98)
+EPS = 1e-9
+MOMENTUM = 0.9
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": lambda lr: Adam(lr, betas=BETAS, eps=EPS),
+    "adamw": lambda lr: AdamW(lr, betas=BETAS, eps=EPS),
+    "radam": lambda lr: RAdam(lr, betas=BETAS, eps=EPS),
+    "novograd": lambda lr: NovoGrad(lr, betas=BETAS),
+    "sgd": lambda lr: SGD(lr, momentum=MOMENTUM),
+}
+"""Name on the command line -> a fresh optimiser of a learning rate."""
+
+STOPPED = 130
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+def load_data(options: argparse.Namespace) -> Dataset:
+    """The dataset that the options name.
+
+    Raises
+    ------
+    UsageError
+        If they name none, or more than one.
+    ValueError, OSError
+        As the functions of `admin_py.data`.
+    """
+    from admin_py import data
+
+    pair = (options.source, options.target)
+    named = [options.task is not None, any(pair), options.text is not None]
+    if sum(named) > 1:
+        raise UsageError("give one of --task, --source with --target, and --text")
+    if any(pair) != all(pair):
+        raise UsageError("--source and --target go together")
+    valid = (options.valid_source, options.valid_target)
+    if any(valid) and not (all(valid) and all(pair)):
+        raise UsageError("--valid-source and --valid-target go together, with --source and --target")
+    if all(pair):
+        return data.parallel_text(
+            options.source,
+            options.target,
+            vocab_size=options.vocab_size,
+            valid=valid if all(valid) else None,
+            pretokenized=options.pretokenized,
+            max_lines=options.max_lines,
+        )
+    if options.text is not None:
+        return data.text(options.text, vocab_size=options.vocab_size, context=options.context)
+    return data.copy_task() if options.task == "copy" else data.number_words()
+
+
+def study(options: argparse.Namespace) -> int:
+    """``admin-py study``."""
+    from admin_py.study import study as run_study
+
+    _set_threads(options)
+    data = load_data(options)
+    found = run_study(
+        data,
+        schemes=options.schemes,
+        layers=options.layers,
+        d_model=options.d_model,
+        d_ff=options.d_ff,
+        heads=options.heads,
+        steps=options.steps,
+        seeds=options.seeds,
+        optimizer=OPTIMIZERS[options.optimizer],
+        lr=options.lr,
+        warmup=options.warmup,
+        dropout=options.dropout,
+        label_smoothing=options.label_smoothing,
+        max_tokens=options.max_tokens,
+        clip_norm=options.clip_norm,
+        valid_every=options.valid_every,
+        samples=options.samples,
+        dtype=options.dtype,
+        out=options.out,
+        progress=not options.quiet,
+    )
+    if found.runs:
+        write_aside(Path(options.out) / "results.csv", found.to_dataframe().to_csv(index=False))
+        print(_study_table(found))
+        print(f"report: {found.report(options.out)}")
+    if found.interrupted:
+        print(f"stopped; the same command goes on from {options.out}", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+def _study_table(found: Any) -> str:
+    table = found.to_dataframe()[["scheme", "seed", "train_nll", "valid_nll", "seconds", "outcome"]]
+    return str(table.to_string(index=False, float_format="{:.3f}".format))
+
+
+def profile(options: argparse.Namespace) -> int:
+    """``admin-py profile``."""
+    model, batch, _ = _fresh_model(options)
+    found = model.profile(batch, method=options.method, seed=options.seed)
+    folder = Path(options.out)
+    found.save(folder / "profile.json")
+    found.to_clinic(folder / "profile.txt")
+    write_aside(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
+    _draw(folder / "profile.png", found.plot)
+    print(found)
+    print(f"written to {folder}: profile.json, profile.csv, profile.txt (lines 'index omega'), profile.png")
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """``admin-py train``."""
+    from admin_py import schedules
+    from admin_py.training import train as run_train
+
+    folder = Path(options.out)
+    model, batch, data = _fresh_model(options)
+    model.profile(batch, seed=options.seed).save(folder / "profile.json")
+    valid_every = options.valid_every
+    if valid_every is None:
+        valid_every = max(1, options.steps // 12)
+    history = run_train(
+        model,
+        data,
+        optimizer=OPTIMIZERS[options.optimizer](lr=options.lr),
+        schedule=schedules.inverse_sqrt(lr=options.lr, warmup=options.warmup),
+        steps=options.steps,
+        max_tokens=options.max_tokens,
+        clip_norm=options.clip_norm,
+        label_smoothing=options.label_smoothing,
+        valid_every=valid_every,
+        checkpoint=folder / "checkpoint.safetensors",
+        checkpoint_every=options.checkpoint_every,
+        progress=not options.quiet,
+    )
+    history.save(folder / "history.json")
+    write_aside(folder / "history.csv", history.to_dataframe().to_csv(index=False))
+    model.save(folder / "model.safetensors")
+    _draw(folder / "history.png", history.plot)
+    print(history)
+    print(f"written to {folder}: model.safetensors, history.json, history.csv, history.png, profile.json")
+    if history.interrupted:
+        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+def analyse(options: argparse.Namespace) -> int:
+    """``admin-py analyse gradients``."""
+    from admin_py import analysis
+
+    if options.model is None:
+        model, batch, _ = _fresh_model(options)
+        model.profile(batch, seed=options.seed)
+    else:
+        model, batch = _saved_model(options)
+    found = analysis.gradients(model, batch)
+    folder = Path(options.out)
+    found.save(folder / "gradients.json")
+    write_aside(folder / "gradients.csv", found.to_dataframe().to_csv(index=False))
+    write_aside(folder / "gradients_matrices.csv", found.matrices_to_dataframe().to_csv(index=False))
+    _draw(folder / "gradients.png", found.plot)
+    print(found)
+    print(f"written to {folder}: gradients.json, gradients.csv, gradients_matrices.csv, gradients.png")
+    return 0
+
+
+def info(options: argparse.Namespace) -> int:
+    """``admin-py info``."""
+    from admin_py.versions import show_versions
+
+    if options.schemes:
+        for name in schemes.names():
+            scheme = schemes.get(name)
+            print(f"{name}\n    {scheme.summary}\n    {scheme.source}")
+        return 0
+    show_versions()
+    return 0
+
+
+def _set_threads(options: argparse.Namespace) -> None:
+    if options.threads is not None:
+        from admin_py.threads import set_num_threads
+
+        set_num_threads(options.threads)
+
+
+def _fresh_model(options: argparse.Namespace) -> tuple[Transformer, Batch, Dataset]:
+    """A model of the options, the batch that its training begins with, and the data."""
+    from admin_py.model import Transformer
+    from admin_py.study_settings import layers_of
+
+    _set_threads(options)
+    data = load_data(options)
+    encoder_layers, decoder_layers = layers_of(options.layers, data.kind)
+    config = TransformerConfig(
+        vocab_size=data.vocab_size,
+        encoder_layers=encoder_layers,
+        decoder_layers=decoder_layers,
+        d_model=options.d_model,
+        d_ff=options.d_ff,
+        heads=options.heads,
+        dropout=options.dropout,
+        max_length=data.longest,
+        scheme=options.scheme,
+    )
+    model = Transformer(config, seed=options.seed, dtype=options.dtype)
+    return model, next(data.batches(max_tokens=options.max_tokens, seed=options.seed)), data
+
+
+def _saved_model(options: argparse.Namespace) -> tuple[Transformer, Batch]:
+    """A model of a file, and a batch of the data that the options name, which must have its vocabulary."""
+    from admin_py.model import Transformer
+
+    _set_threads(options)
+    model = Transformer.load(options.model)
+    data = load_data(options)
+    if data.vocab_size != model.config.vocab_size:
+        raise ValueError(
+            f"--model: {options.model} has a vocabulary of {model.config.vocab_size} ids, the data "
+            f"{data.name} one of {data.vocab_size}"
+        )
+    return model, next(data.batches(max_tokens=options.max_tokens, seed=options.seed))
+
+
+def _draw(path: Path, plot: Callable[[Axes], Any]) -> None:
+    """Write a figure, by way of no screen."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    from admin_py.plots.style import WIDTH, context
+
+    with context():
+        figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+        plot(figure.subplots())
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png")
+    write_aside(path, stream.getvalue())
