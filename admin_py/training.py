@@ -37,7 +37,7 @@ class Plan:
     clip_norm: float | None
     label_smoothing: float
     valid_every: int | None
-    checkpoint: str | os.PathLike[str] | None
+    checkpoint: str | None
     checkpoint_every: int
     observe_every: int
     callbacks: tuple[Callback, ...]
@@ -177,7 +177,7 @@ def train(
         clip_norm=_check_clip_norm(clip_norm),
         label_smoothing=_check_share("label_smoothing", label_smoothing),
         valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
-        checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+        checkpoint=_check_path(checkpoint),
         checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
         observe_every=check_integer("observe_every", observe_every, 0, MAX_COUNT),
         callbacks=_check_callbacks(callbacks),
@@ -232,6 +232,12 @@ def _check_share(name: str, value: Any) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{name} must be from 0 to 1, got {number!r}")
     return number
+
+
+def _check_path(checkpoint: Any) -> str | None:
+    if checkpoint is not None and not isinstance(checkpoint, (str, os.PathLike)):
+        raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
+    return None if checkpoint is None else os.fsdecode(checkpoint)
 
 
 def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
