@@ -30,6 +30,6 @@ class Side:
     def step(self, i: int) -> float:
         batch = self.batches[i % len(self.batches)]
         loss = self.model.backward(batch, label_smoothing=self.sizes.label_smoothing, step=i)
-        norm = self.model.gradient_norm()
+        norm = ap._core.norm2(self.model._core.gradient_buffer)  # as admin_py.train does
         self.optimizer.step(self.model, grad_scale=min(1.0, 1.0 / norm))
         return loss.loss

@@ -37,7 +37,8 @@ static double present_omega(const adm_model *model, const adm_sublayer *sub)
 }
 
 /* Variances of sub-layer `index` from the sums its chunks left. */
-static void read_variances(const adm_model *model, int stack, int64_t index, double *var_input, double *var_branch)
+static void read_variances(const adm_model *model, int stack, int64_t index, double *var_input,
+                           double *var_branch)
 {
     const adm_workspace *ws = &model->ws;
     const int64_t r = model->stacks[stack].num_sublayers;
@@ -65,7 +66,8 @@ static void profile_stack(adm_model *model, int number, adm_profile_method metho
         read_variances(model, number, i, &profile->var_input[i], &profile->var_branch[i]);
         if (clinic) {
             profile->omega[i] = sub->config->profiled ? accumulated : omega;
-            accumulated = sqrt(profile->omega[i] * profile->omega[i] * profile->var_input[i] + profile->var_branch[i]);
+            accumulated =
+                sqrt(profile->omega[i] * profile->omega[i] * profile->var_input[i] + profile->var_branch[i]);
         } else {
             profile->omega[i] = sub->config->profiled ? sqrt(accumulated) : omega;
             accumulated += profile->var_branch[i];
@@ -84,7 +86,8 @@ static adm_real *save_omegas(const adm_model *model)
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++, place += d) {
             const adm_sublayer *sub = &model->stacks[s].sublayers[i];
             if (sub->omega >= 0)
-                memcpy(saved + place, model->weights + sub->omega, (size_t)omega_length(sub, d) * sizeof *saved);
+                memcpy(saved + place, model->weights + sub->omega,
+                       (size_t)omega_length(sub, d) * sizeof *saved);
         }
     return saved;
 }
@@ -97,7 +100,8 @@ static void restore_omegas(adm_model *model, const adm_real *saved)
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++, place += d) {
             const adm_sublayer *sub = &model->stacks[s].sublayers[i];
             if (sub->omega >= 0)
-                memcpy(model->weights + sub->omega, saved + place, (size_t)omega_length(sub, d) * sizeof *saved);
+                memcpy(model->weights + sub->omega, saved + place,
+                       (size_t)omega_length(sub, d) * sizeof *saved);
         }
 }
 
@@ -117,8 +121,9 @@ static void run_profile(adm_model *model, adm_profile_method method, bool apply,
                 set_omega(model, s, i, profiles[s]->omega[i]);
 }
 
-adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run, adm_profile_method method,
-                             bool apply, adm_profile *encoder, adm_profile *decoder, adm_error *error)
+adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
+                             adm_profile_method method, bool apply, adm_profile *encoder,
+                             adm_profile *decoder, adm_error *error)
 {
     adm_profile *profiles[2] = {encoder, decoder};
     adm_run observed = *run;
@@ -137,7 +142,8 @@ adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm
 }
 
 adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
-                                    adm_profile_method method, bool apply, adm_profile *profile, adm_error *error)
+                                    adm_profile_method method, bool apply, adm_profile *profile,
+                                    adm_error *error)
 {
     adm_profile *profiles[2] = {profile, profile};
     adm_run observed = *run;

@@ -76,12 +76,18 @@ static void fill(adm_real *out, int64_t size, double value)
 static double gain_of(const adm_gains *gains, adm_param_kind kind)
 {
     switch (kind) {
-    case ADM_PARAM_WEIGHT_Q: return gains->q;
-    case ADM_PARAM_WEIGHT_K: return gains->k;
-    case ADM_PARAM_WEIGHT_V: return gains->v;
-    case ADM_PARAM_WEIGHT_OUT: return gains->out;
-    case ADM_PARAM_WEIGHT_FC1: return gains->fc1;
-    default: return gains->fc2;
+    case ADM_PARAM_WEIGHT_Q:
+        return gains->q;
+    case ADM_PARAM_WEIGHT_K:
+        return gains->k;
+    case ADM_PARAM_WEIGHT_V:
+        return gains->v;
+    case ADM_PARAM_WEIGHT_OUT:
+        return gains->out;
+    case ADM_PARAM_WEIGHT_FC1:
+        return gains->fc1;
+    default:
+        return gains->fc2;
     }
 }
 
@@ -128,16 +134,30 @@ static void init_param(const adm_config *config, const adm_param *param, uint64_
     case ADM_PARAM_WEIGHT_V:
     case ADM_PARAM_WEIGHT_OUT:
     case ADM_PARAM_WEIGHT_FC1:
-    case ADM_PARAM_WEIGHT_FC2: plan_matrix(&d, &stack->sublayers[param->sublayer], param); break;
+    case ADM_PARAM_WEIGHT_FC2:
+        plan_matrix(&d, &stack->sublayers[param->sublayer], param);
+        break;
     case ADM_PARAM_EMBEDDING:
-    case ADM_PARAM_POSITIONS: plan_embedding(&d, config, param); break;
+    case ADM_PARAM_POSITIONS:
+        plan_embedding(&d, config, param);
+        break;
     case ADM_PARAM_BIAS:
-    case ADM_PARAM_NU: fill(out, param->size, 0.0); return;
+    case ADM_PARAM_NU:
+        fill(out, param->size, 0.0);
+        return;
     case ADM_PARAM_GAMMA:
-    case ADM_PARAM_INPUT_SCALE: fill(out, param->size, 1.0); return;
-    case ADM_PARAM_DYT_SCALE: fill(out, param->size, DYT_SCALE); return;
-    case ADM_PARAM_OMEGA: fill(out, param->size, stack->sublayers[param->sublayer].omega.value); return;
-    case ADM_PARAM_ALPHA: fill(out, param->size, stack->sublayers[param->sublayer].alpha.value); return;
+    case ADM_PARAM_INPUT_SCALE:
+        fill(out, param->size, 1.0);
+        return;
+    case ADM_PARAM_DYT_SCALE:
+        fill(out, param->size, DYT_SCALE);
+        return;
+    case ADM_PARAM_OMEGA:
+        fill(out, param->size, stack->sublayers[param->sublayer].omega.value);
+        return;
+    case ADM_PARAM_ALPHA:
+        fill(out, param->size, stack->sublayers[param->sublayer].alpha.value);
+        return;
     }
     d.key = adm_random_key(seed, 0, name_hash(param->name));
     adm_parallel_for(threads, (param->size + BLOCK - 1) / BLOCK, draw_block, &d);

@@ -54,15 +54,17 @@ typedef struct adm_kernels {
     void (*norm_forward)(const adm_norm_args *norm, const adm_real *x, adm_real *y, adm_real *mean,
                          adm_real *rstd, int64_t rows);
     /* dx = d norm(x) / dx . dy (dx may be dy); parameter gradients are added to */
-    void (*norm_backward)(const adm_norm_args *norm, const adm_real *dy, const adm_real *x, const adm_real *mean,
-                          const adm_real *rstd, adm_real *dx, const adm_norm_grads *grads, int64_t rows);
+    void (*norm_backward)(const adm_norm_args *norm, const adm_real *dy, const adm_real *x,
+                          const adm_real *mean, const adm_real *rstd, adm_real *dx,
+                          const adm_norm_grads *grads, int64_t rows);
 
     /* y = omega r + alpha b + kappa l; omega, alpha [n] or NULL for 1; l may be NULL; y may be b */
-    void (*residual_forward)(const adm_real *omega, const adm_real *r, const adm_real *alpha, const adm_real *b,
-                             adm_real kappa, const adm_real *l, adm_real *y, int64_t rows, int64_t n);
+    void (*residual_forward)(const adm_real *omega, const adm_real *r, const adm_real *alpha,
+                             const adm_real *b, adm_real kappa, const adm_real *l, adm_real *y, int64_t rows,
+                             int64_t n);
     /* y = omega x (+ add, may be NULL); omega [n] or NULL for 1 */
-    void (*scale_add)(const adm_real *omega, const adm_real *x, const adm_real *add, adm_real *y, int64_t rows,
-                      int64_t n);
+    void (*scale_add)(const adm_real *omega, const adm_real *x, const adm_real *add, adm_real *y,
+                      int64_t rows, int64_t n);
     /* x += factor y */
     void (*axpy)(adm_real factor, const adm_real *y, adm_real *x, int64_t count);
     /* out[c] += sum over rows of x[., c] y[., c] */
@@ -77,8 +79,8 @@ typedef struct adm_kernels {
                              bool causal, adm_real scale, const adm_real *lse, int64_t stride, int64_t row0,
                              int64_t row_stride, const adm_dropout *dropout);
     /* Dropout on probabilities: row i has the number row0 + i row_stride. */
-    void (*softmax_dropout)(adm_real *s, int64_t ld, int64_t rows, int64_t n, int64_t row0, int64_t row_stride,
-                            const adm_dropout *dropout);
+    void (*softmax_dropout)(adm_real *s, int64_t ld, int64_t rows, int64_t n, int64_t row0,
+                            int64_t row_stride, const adm_dropout *dropout);
 
     /* Label-smoothed cross-entropy of rows of logits [rows, n]; adds to *loss and *nll (double, row by row). With
        factor not 0 the logits become factor * d loss / d logits. */

@@ -9,9 +9,9 @@
 #define SMALL_PRODUCT (64 * 64 * 64) /* multiply-adds up to which small_gemm beats a BLAS call */
 
 /* C = op(A) op(B) + beta C by whichever is faster for the shape. */
-static void product(const adm_kernels *kernels, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                    const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
-                    int64_t ldc)
+static void product(const adm_kernels *kernels, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                    int64_t k, const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta,
+                    adm_real *c, int64_t ldc)
 {
     if (m * n * k <= SMALL_PRODUCT && n * k <= ADM_SMALL_GEMM_B)
         kernels->small_gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
@@ -33,8 +33,9 @@ static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t
 }
 
 /* scores = q k^T; p = softmax(scores / sqrt(K)); ctx = dropout(p) v */
-void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0, const adm_real *q,
-                           const adm_real *k, const adm_real *v, adm_real *ctx, adm_real *lse, adm_real *scores)
+void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
+                           const adm_real *q, const adm_real *k, const adm_real *v, adm_real *ctx,
+                           adm_real *lse, adm_real *scores)
 {
     const adm_kernels *kernels = attention->kernels;
     const int64_t heads = attention->heads, width = attention->width;
@@ -44,23 +45,25 @@ void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s,
         for (int64_t first = 0; first < t; first += ADM_QUERY_TILE) {
             const query_tile tile = tile_at(attention, first, t, s);
             const int64_t row = (row0 + first) * heads + h; /* the number of (row, head) for dropout */
-            product(kernels, false, true, tile.rows, tile.keys, width, q + first * q_stride + h * width, q_stride,
-                    k + h * width, kv_stride, 0, scores, tile.keys);
+            product(kernels, false, true, tile.rows, tile.keys, width, q + first * q_stride + h * width,
+                    q_stride, k + h * width, kv_stride, 0, scores, tile.keys);
             kernels->softmax_forward(scores, tile.keys, tile.rows, tile.keys,
                                      attention->causal ? first + 1 : tile.keys, attention->causal, scale,
                                      lse + first * heads + h, heads);
-            kernels->softmax_dropout(scores, tile.keys, tile.rows, tile.keys, row, heads, &attention->dropout);
-            product(kernels, false, false, tile.rows, width, tile.keys, scores, tile.keys, v + h * width, kv_stride,
-                    0, ctx + first * attention->ctx_stride + h * width, attention->ctx_stride);
+            kernels->softmax_dropout(scores, tile.keys, tile.rows, tile.keys, row, heads,
+                                     &attention->dropout);
+            product(kernels, false, false, tile.rows, width, tile.keys, scores, tile.keys, v + h * width,
+                    kv_stride, 0, ctx + first * attention->ctx_stride + h * width, attention->ctx_stride);
         }
     }
 }
 
 /* ctx = pd v, pd = dropout(p):  dv = pd^T dctx, dpd = dctx v^T, ds from the softmax, dq = ds k, dk = ds^T q.
    Tiles go from the last, which sees all keys, to the first: the last one writes dk and dv, the others add. */
-void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0, const adm_real *q,
-                            const adm_real *k, const adm_real *v, const adm_real *lse, const adm_real *dctx,
-                            adm_real *dq, adm_real *dk, adm_real *dv, adm_real *scores, adm_real *dscores)
+void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
+                            const adm_real *q, const adm_real *k, const adm_real *v, const adm_real *lse,
+                            const adm_real *dctx, adm_real *dq, adm_real *dk, adm_real *dv, adm_real *scores,
+                            adm_real *dscores)
 {
     const adm_kernels *kernels = attention->kernels;
     const int64_t heads = attention->heads, width = attention->width;
@@ -74,8 +77,8 @@ void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s
             const adm_real beta = first == last ? 0 : 1;
             const adm_real *qh = q + first * q_stride + h * width;
             const adm_real *dctx_h = dctx + first * attention->ctx_stride + h * width;
-            product(kernels, false, true, tile.rows, tile.keys, width, qh, q_stride, k + h * width, kv_stride, 0,
-                    scores, tile.keys);
+            product(kernels, false, true, tile.rows, tile.keys, width, qh, q_stride, k + h * width, kv_stride,
+                    0, scores, tile.keys);
             product(kernels, false, true, tile.rows, tile.keys, width, dctx_h, attention->ctx_stride,
                     v + h * width, kv_stride, 0, dscores, tile.keys);
             kernels->softmax_backward(scores, dscores, tile.keys, tile.rows, tile.keys,

@@ -21,8 +21,8 @@ void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
 }
 
 /* x = sqrt(D) embedding[token] + position */
-void adm_embedding_forward(const adm_real *embedding, const adm_real *positions, const int32_t *tokens, adm_real *x,
-                           int64_t t, int64_t d)
+void adm_embedding_forward(const adm_real *embedding, const adm_real *positions, const int32_t *tokens,
+                           adm_real *x, int64_t t, int64_t d)
 {
     const adm_real scale = (adm_real)sqrt((double)d);
     for (int64_t i = 0; i < t; i++) {
@@ -34,7 +34,8 @@ void adm_embedding_forward(const adm_real *embedding, const adm_real *positions,
 
 /* dembedding[token] += sqrt(D) dx, dposition += dx */
 void adm_embedding_backward(const adm_real *dx, const int32_t *tokens, const int64_t *offsets, int64_t count,
-                            int64_t d, int64_t first, int64_t last, adm_real *dembedding, adm_real *dpositions)
+                            int64_t d, int64_t first, int64_t last, adm_real *dembedding,
+                            adm_real *dpositions)
 {
     const adm_real scale = (adm_real)sqrt((double)d);
     for (int64_t b = 0; b < count; b++) {

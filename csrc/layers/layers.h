@@ -12,8 +12,9 @@ typedef struct adm_matrix {
     int64_t out, in;
 } adm_matrix;
 
-void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x, /* [rows, in] */
-                        adm_real *y,                                                             /* [rows, out] */
+void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear,
+                        const adm_real *x, /* [rows, in] */
+                        adm_real *y,       /* [rows, out] */
                         int64_t rows);
 /* dx = dy W (+ dx where accumulate) */
 void adm_linear_backward_input(const adm_matrix *linear, const adm_real *dy, /* [rows, out] */
@@ -43,11 +44,11 @@ void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s,
                            adm_real *ctx,                        /* [T, D] */
                            adm_real *lse,                        /* [T, H] */
                            adm_real *scores);
-void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0, const adm_real *q,
-                            const adm_real *k, const adm_real *v, const adm_real *lse,
-                            const adm_real *dctx,             /* [T, D] */
-                            adm_real *dq,                     /* [T, q_stride] */
-                            adm_real *dk, adm_real *dv,       /* [S, kv_stride] */
+void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
+                            const adm_real *q, const adm_real *k, const adm_real *v, const adm_real *lse,
+                            const adm_real *dctx,       /* [T, D] */
+                            adm_real *dq,               /* [T, q_stride] */
+                            adm_real *dk, adm_real *dv, /* [S, kv_stride] */
                             adm_real *scores, adm_real *dscores);
 
 /* ---- embedding.c ---- */
@@ -62,9 +63,9 @@ void adm_embedding_forward(const adm_real *embedding, /* [V, D] */
                            adm_real *x,               /* [T, D] */
                            int64_t t, int64_t d);
 /* Columns [first, last) of dembedding [V, D] and, if not NULL, dpositions, += dx of packed sequences. */
-void adm_embedding_backward(const adm_real *dx,      /* [M, D] */
-                            const int32_t *tokens,   /* [M] */
-                            const int64_t *offsets,  /* [B + 1] */
+void adm_embedding_backward(const adm_real *dx,     /* [M, D] */
+                            const int32_t *tokens,  /* [M] */
+                            const int64_t *offsets, /* [B + 1] */
                             int64_t count, int64_t d, int64_t first, int64_t last, adm_real *dembedding,
                             adm_real *dpositions);
 

@@ -43,8 +43,8 @@ static key_side keys_of(adm_model *model, const adm_sublayer *sub, adm_real *dpr
     const adm_stack_acts *stack = &model->ws.stacks[sub->stack];
     const adm_sublayer_acts *acts = &stack->sublayers[sub->index];
     if (sub->kind == ADM_BRANCH_SELF_ATTENTION)
-        return (key_side){stack->offsets, acts->proj + d, acts->proj + 2 * d, dproj == NULL ? NULL : dproj + d,
-                          dproj == NULL ? NULL : dproj + 2 * d};
+        return (key_side){stack->offsets, acts->proj + d, acts->proj + 2 * d,
+                          dproj == NULL ? NULL : dproj + d, dproj == NULL ? NULL : dproj + 2 * d};
     return (key_side){model->ws.memory_offsets, acts->kv, acts->kv + d, dkv, dkv == NULL ? NULL : dkv + d};
 }
 
@@ -61,8 +61,8 @@ static void attention_forward(adm_model *model, const adm_sublayer *sub, int64_t
         const int64_t row = stack->offsets[b], key = keys.offsets[b];
         adm_attention_forward(&attention, stack->offsets[b + 1] - row, keys.offsets[b + 1] - key, row,
                               acts->proj + row * attention.q_stride, keys.k + key * attention.kv_stride,
-                              keys.v + key * attention.kv_stride, acts->inner + row * d, acts->lse + row * heads,
-                              scores);
+                              keys.v + key * attention.kv_stride, acts->inner + row * d,
+                              acts->lse + row * heads, scores);
     }
 }
 
@@ -79,16 +79,18 @@ static void attention_backward(adm_model *model, const adm_sublayer *sub, adm_re
     for (int64_t b = ws->chunks[chunk]; b < ws->chunks[chunk + 1]; b++) {
         const int64_t row = stack->offsets[b], key = keys.offsets[b];
         const int64_t q = row * attention.q_stride, kv = key * attention.kv_stride;
-        adm_attention_backward(&attention, stack->offsets[b + 1] - row, keys.offsets[b + 1] - key, row, acts->proj + q,
-                               keys.k + kv, keys.v + kv, acts->lse + row * heads, ws->dinner + row * d, dproj + q,
-                               keys.dk + kv, keys.dv + kv, scores, scores + ws->score_size);
+        adm_attention_backward(&attention, stack->offsets[b + 1] - row, keys.offsets[b + 1] - key, row,
+                               acts->proj + q, keys.k + kv, keys.v + kv, acts->lse + row * heads,
+                               ws->dinner + row * d, dproj + q, keys.dk + kv, keys.dv + kv, scores,
+                               scores + ws->score_size);
     }
 }
 
 /* attention:    proj = h W_in^T + bias (, kv = memory W_kv^T + bias), inner = attention(proj, kv)
    feed-forward: inner = dropout(activation(h W_in^T + bias))
    both:         a = Ninner(inner) W_out^T */
-void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_real *h, int64_t chunk, int thread)
+void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_real *h, int64_t chunk,
+                        int thread)
 {
     adm_workspace *ws = &model->ws;
     const adm_kernels *kernels = model->kernels;
@@ -101,13 +103,12 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
     adm_real *proj = acts->proj + span.first * in.out;
     adm_real *inner = acts->inner + span.first * out.in;
     if (sub->kind == ADM_BRANCH_FEED_FORWARD) {
-        const adm_dropout dropout =
-            dropout_at(model, sub, model->config.activation_dropout, SITE_ACTIVATION);
+        const adm_dropout dropout = dropout_at(model, sub, model->config.activation_dropout, SITE_ACTIVATION);
         const adm_real *bias = in.bias;
         in.bias = NULL;
         adm_linear_forward(kernels, &in, h, proj, span.rows);
-        kernels->activation_forward(model->config.activation, proj, bias, inner, span.rows, in.out, span.first,
-                                    &dropout);
+        kernels->activation_forward(model->config.activation, proj, bias, inner, span.rows, in.out,
+                                    span.first, &dropout);
     } else {
         adm_linear_forward(kernels, &in, h, proj, span.rows);
         if (sub->kind == ADM_BRANCH_CROSS_ATTENTION) {
@@ -131,7 +132,8 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
 /* dinner = da W_out, through Ninner; then
    attention:    dproj, dkv from attention; dh = dproj W_in, dmemory += dkv W_kv
    feed-forward: dproj = dinner through dropout and activation; dh = dproj W_in */
-void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *partials, int64_t chunk, int thread)
+void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *partials, int64_t chunk,
+                         int thread)
 {
     adm_workspace *ws = &model->ws;
     const adm_kernels *kernels = model->kernels;
@@ -154,8 +156,7 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *pa
                                acts->inner_stats + stack->rows + span.first, dinner, &grads, span.rows);
     }
     if (feed_forward) {
-        const adm_dropout dropout =
-            dropout_at(model, sub, model->config.activation_dropout, SITE_ACTIVATION);
+        const adm_dropout dropout = dropout_at(model, sub, model->config.activation_dropout, SITE_ACTIVATION);
         kernels->activation_backward(model->config.activation, dproj, acts->proj + span.first * in.out, inner,
                                      span.rows, in.out, span.first, &dropout);
     } else {

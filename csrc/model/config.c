@@ -39,7 +39,8 @@ static adm_status check_probability(const char *name, double value, adm_error *e
     return ADM_OK;
 }
 
-static adm_status check_finite(const char *stack, int64_t index, const char *name, double value, adm_error *error)
+static adm_status check_finite(const char *stack, int64_t index, const char *name, double value,
+                               adm_error *error)
 {
     if (!isfinite(value))
         return adm_fail(error, ADM_ERROR_VALUE, "%s.sublayers[%lld].%s must be finite, got %g", stack,
@@ -66,16 +67,19 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
     if (status != ADM_OK)
         return status;
     if (sublayer->omega.shared)
-        return adm_fail(error, ADM_ERROR_VALUE, "%s.sublayers[%lld].omega.shared must be false: only alpha is shared",
-                        stack, (long long)index);
-    if (sublayer->profiled && sublayer->omega.kind == ADM_SCALE_NONE)
         return adm_fail(error, ADM_ERROR_VALUE,
-                        "%s.sublayers[%lld] is profiled, so its omega.kind must be scalar or vector, got none", stack,
+                        "%s.sublayers[%lld].omega.shared must be false: only alpha is shared", stack,
                         (long long)index);
+    if (sublayer->profiled && sublayer->omega.kind == ADM_SCALE_NONE)
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "%s.sublayers[%lld] is profiled, so its omega.kind must be scalar or vector, got none", stack,
+            (long long)index);
     if (sublayer->init == ADM_INIT_LOOKS_LINEAR && config->d_ff % 2 != 0)
-        return adm_fail(error, ADM_ERROR_VALUE,
-                        "d_ff must be even for the looks-linear initialisation of %s.sublayers[%lld], got %lld",
-                        stack, (long long)index, (long long)config->d_ff);
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "d_ff must be even for the looks-linear initialisation of %s.sublayers[%lld], got %lld", stack,
+            (long long)index, (long long)config->d_ff);
     return ADM_OK;
 }
 
@@ -95,11 +99,13 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
             return status;
         const adm_scale *alpha = &stack->sublayers[i].alpha;
         const adm_scale *first = &stack->sublayers[i - i % per_layer].alpha;
-        if (alpha->kind != ADM_SCALE_NONE && alpha->shared && first->kind != ADM_SCALE_NONE && first->shared &&
+        if (alpha->kind != ADM_SCALE_NONE && alpha->shared && first->kind != ADM_SCALE_NONE &&
+            first->shared &&
             (alpha->kind != first->kind || alpha->trained != first->trained || alpha->value != first->value))
-            return adm_fail(error, ADM_ERROR_VALUE,
-                            "%s.sublayers[%lld].alpha is shared in its layer and must equal the layer's first", name,
-                            (long long)i);
+            return adm_fail(
+                error, ADM_ERROR_VALUE,
+                "%s.sublayers[%lld].alpha is shared in its layer and must equal the layer's first", name,
+                (long long)i);
     }
     return ADM_OK;
 }
@@ -109,11 +115,11 @@ static adm_status check_total(const adm_config *config, adm_error *error)
 {
     const double d = (double)config->d_model, f = (double)config->d_ff;
     const double layers = (double)config->encoder.layers + (double)config->decoder.layers;
-    const double total =
-        layers * (8.0 * d * d + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d + 2.0 * d * config->max_length;
+    const double total = layers * (8.0 * d * d + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d +
+                         2.0 * d * config->max_length;
     if (total > 1e12)
-        return adm_fail(error, ADM_ERROR_VALUE, "the model would have about %.3g parameters; the limit is 1e12",
-                        total);
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "the model would have about %.3g parameters; the limit is 1e12", total);
     return ADM_OK;
 }
 
@@ -139,11 +145,13 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
     if (config->encoder.layers == 0 && config->decoder.layers == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "encoder and decoder cannot both have 0 layers");
     if (config->encoder.cross)
-        return adm_fail(error, ADM_ERROR_VALUE, "an encoder has no cross-attention: encoder.cross must be false");
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "an encoder has no cross-attention: encoder.cross must be false");
     if (config->vocab_size == 0 && config->encoder.layers > 0 && config->decoder.layers > 0)
         return adm_fail(error, ADM_ERROR_VALUE, "without a vocabulary there is one stack only, got both");
     if (config->vocab_size > 0 && config->decoder.layers > 0 &&
         config->decoder.cross != (config->encoder.layers > 0))
-        return adm_fail(error, ADM_ERROR_VALUE, "decoder.cross must be true exactly when there is an encoder");
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "decoder.cross must be true exactly when there is an encoder");
     return check_total(config, error);
 }

@@ -58,7 +58,8 @@ adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error
         goto out;
     model->weights = adm_alloc(buffer_bytes(model));
     if (model->weights == NULL)
-        status = adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of parameters", buffer_bytes(model));
+        status =
+            adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of parameters", buffer_bytes(model));
 out:
     if (status != ADM_OK) {
         adm_model_free(model);
@@ -155,19 +156,21 @@ static adm_status check_sequences(const adm_model *model, const char *name, cons
     for (int64_t b = 0; b < sequences->count; b++) {
         const int64_t first = sequences->offsets[b], length = sequences->offsets[b + 1] - first;
         if (length < least)
-            return adm_fail(error, ADM_ERROR_VALUE, "%s: sequence %lld has %lld tokens, at least %lld are needed%s",
-                            name, (long long)b, (long long)length, (long long)least,
+            return adm_fail(error, ADM_ERROR_VALUE,
+                            "%s: sequence %lld has %lld tokens, at least %lld are needed%s", name,
+                            (long long)b, (long long)length, (long long)least,
                             least == 2 ? " (the first is only read, the last only predicted)" : "");
         if (length > longest)
             return adm_fail(error, ADM_ERROR_VALUE,
-                            "%s: sequence %lld has %lld tokens, longer than max_length=%lld allows (%lld)", name,
-                            (long long)b, (long long)length, (long long)model->config.max_length,
+                            "%s: sequence %lld has %lld tokens, longer than max_length=%lld allows (%lld)",
+                            name, (long long)b, (long long)length, (long long)model->config.max_length,
                             (long long)longest);
         for (int64_t i = first; i < first + length; i++)
             if (sequences->tokens[i] < 0 || sequences->tokens[i] >= v)
-                return adm_fail(error, ADM_ERROR_INDEX,
-                                "%s: token id %d of sequence %lld at position %lld is outside the vocabulary [0, %lld)",
-                                name, (int)sequences->tokens[i], (long long)b, (long long)(i - first), (long long)v);
+                return adm_fail(
+                    error, ADM_ERROR_INDEX,
+                    "%s: token id %d of sequence %lld at position %lld is outside the vocabulary [0, %lld)",
+                    name, (int)sequences->tokens[i], (long long)b, (long long)(i - first), (long long)v);
     }
     return ADM_OK;
 }
@@ -176,7 +179,8 @@ adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch,
 {
     const bool encoder = model->config.encoder.layers > 0, decoder = model->config.decoder.layers > 0;
     if (model->config.vocab_size == 0)
-        return adm_fail(error, ADM_ERROR_STATE, "a model without a vocabulary reads hidden states, not tokens");
+        return adm_fail(error, ADM_ERROR_STATE,
+                        "a model without a vocabulary reads hidden states, not tokens");
     if (batch->source.count < 1)
         return adm_fail(error, ADM_ERROR_VALUE, "the batch is empty: at least one sequence is needed");
     if (encoder && decoder && batch->target.count != batch->source.count)
@@ -216,7 +220,8 @@ adm_status adm_model_activation(const adm_model *model, int stack, int64_t index
 {
     const int64_t r = model->stacks[stack].num_sublayers, first = site == ADM_SITE_OUTPUT ? 0 : 1;
     if (!model->activations_kept)
-        return adm_fail(error, ADM_ERROR_STATE, "activations are kept by an observed pass only, and until the next pass");
+        return adm_fail(error, ADM_ERROR_STATE,
+                        "activations are kept by an observed pass only, and until the next pass");
     if (r == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "the model has no such stack");
     if (index < first || index > r)

@@ -75,36 +75,36 @@ typedef enum adm_keep {
 } adm_keep;
 
 typedef struct adm_sublayer_acts {
-    const adm_real *omega, *alpha;       /* [D] or NULL for 1 */
+    const adm_real *omega, *alpha;         /* [D] or NULL for 1 */
     adm_real *omega_filled, *alpha_filled; /* [D] scalars spread out, or NULL */
-    adm_real *normed;                    /* [M, D] Npre(x), or NULL where it is x */
-    adm_real *h;                         /* [M, D] s normed, or NULL where it is normed */
-    adm_real *proj;                      /* [M, 3D] q k v; [M, D] q; [M, F] before gelu */
-    adm_real *kv;                        /* [M_memory, 2D] */
-    adm_real *lse;                       /* [M, H] */
-    adm_real *inner;                     /* [M, D] context; [M, F] after the activation */
-    adm_real *inner_normed;              /* same, or NULL */
-    adm_real *a;                         /* [M, D] */
-    adm_real *b;                         /* [M, D] Nbranch(a), or NULL */
-    adm_real *y;                         /* [M, D] before Npost, or NULL where it is x */
-    adm_real *x;                         /* [M, D] output */
+    adm_real *normed;                      /* [M, D] Npre(x), or NULL where it is x */
+    adm_real *h;                           /* [M, D] s normed, or NULL where it is normed */
+    adm_real *proj;                        /* [M, 3D] q k v; [M, D] q; [M, F] before gelu */
+    adm_real *kv;                          /* [M_memory, 2D] */
+    adm_real *lse;                         /* [M, H] */
+    adm_real *inner;                       /* [M, D] context; [M, F] after the activation */
+    adm_real *inner_normed;                /* same, or NULL */
+    adm_real *a;                           /* [M, D] */
+    adm_real *b;                           /* [M, D] Nbranch(a), or NULL */
+    adm_real *y;                           /* [M, D] before Npost, or NULL where it is x */
+    adm_real *x;                           /* [M, D] output */
     adm_real *pre_stats, *branch_stats, *post_stats, *inner_stats; /* [2, M] mean, rstd */
 } adm_sublayer_acts;
 
 typedef struct adm_stack_acts {
-    int64_t rows;       /* M */
-    int64_t max_length; /* of a sequence */
-    int64_t *offsets;   /* [B + 1] */
-    int32_t *tokens;    /* [M] */
+    int64_t rows;                 /* M */
+    int64_t max_length;           /* of a sequence */
+    int64_t *offsets;             /* [B + 1] */
+    int32_t *tokens;              /* [M] */
     adm_sublayer_acts *sublayers; /* [R], the model's */
-    adm_real *embedded; /* [M, D] before input_scale, or NULL where it is x0 */
-    adm_real *x0;       /* [M, D] */
-    adm_real *end;      /* [M, D] after the final norm */
+    adm_real *embedded;           /* [M, D] before input_scale, or NULL where it is x0 */
+    adm_real *x0;                 /* [M, D] */
+    adm_real *end;                /* [M, D] after the final norm */
     adm_real *end_stats;
-    adm_real *dx;       /* [M, D] gradient of the sub-layer at hand */
+    adm_real *dx;            /* [M, D] gradient of the sub-layer at hand */
     adm_real *edge_partials; /* [C, edge_slots.length] */
-    double *moments;    /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
-    double *grad_sums;  /* [C, R + 1] sum |dL/dx_i|^2 */
+    double *moments;         /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
+    double *grad_sums;       /* [C, R + 1] sum |dL/dx_i|^2 */
 } adm_stack_acts;
 
 typedef struct adm_workspace {
@@ -188,10 +188,10 @@ adm_status adm_model_need_positions(adm_model *model, int64_t positions, adm_err
 
 /* ---- workspace.c ---- */
 /* Makes the workspace fit a batch; copies the batch's tokens and offsets. */
-adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run, adm_keep keep,
-                                   bool backward, adm_error *error);
-adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run, adm_keep keep,
-                                    bool backward, adm_error *error);
+adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                   adm_keep keep, bool backward, adm_error *error);
+adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                    adm_keep keep, bool backward, adm_error *error);
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 
@@ -205,7 +205,8 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sublayer, adm_rea
 /* ---- sublayer.c: the one residual formula ---- */
 void adm_sublayer_forward(adm_model *model, int stack, int64_t index, int64_t chunk, int thread);
 void adm_sublayer_backward(adm_model *model, int stack, int64_t index, int64_t chunk, int thread);
-const adm_real *adm_sublayer_h(const adm_model *model, int stack, int64_t index); /* [M, D] what the branch read */
+const adm_real *adm_sublayer_h(const adm_model *model, int stack,
+                               int64_t index); /* [M, D] what the branch read */
 adm_norm_args adm_norm_resolve(const adm_model *model, const adm_norm *norm);
 adm_norm_grads adm_norm_partials(const adm_norm *norm, adm_real *partials);
 adm_matrix adm_linear_resolve(const adm_model *model, const adm_linear *linear);

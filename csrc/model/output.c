@@ -12,13 +12,14 @@ typedef struct output_block {
     adm_real *logits;    /* [rows, V] */
     int64_t first, rows; /* of the decoder's rows */
     bool backward;
-    adm_real factor;     /* on the loss whose gradient is taken, over the number of tokens; 0 without backward */
-    double *losses;      /* [tasks, 2] */
+    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens; 0 without backward */
+    double *losses;  /* [tasks, 2] */
 } output_block;
 
 static adm_matrix output_matrix(const adm_model *model)
 {
-    return (adm_matrix){model->weights + model->output, NULL, model->config.vocab_size, model->config.d_model};
+    return (adm_matrix){model->weights + model->output, NULL, model->config.vocab_size,
+                        model->config.d_model};
 }
 
 static adm_span task_span(const output_block *block, int64_t task)

@@ -61,8 +61,8 @@ typedef struct extent {
 } extent;
 
 /* Adds the parameter `prefix` + name; returns its number. */
-static int64_t add(builder *b, int64_t *offset, const char *name, adm_param_kind kind, extent shape, bool trained,
-                   bool joined)
+static int64_t add(builder *b, int64_t *offset, const char *name, adm_param_kind kind, extent shape,
+                   bool trained, bool joined)
 {
     if (b->failed || !reserve(b))
         return -1;
@@ -93,7 +93,8 @@ static int64_t add_slot(builder *b, adm_slots *slots, int64_t param, int64_t len
     return slot->partial;
 }
 
-static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *name, adm_norm_kind kind, int64_t n)
+static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *name, adm_norm_kind kind,
+                     int64_t n)
 {
     *norm = (adm_norm){kind, n, -1, -1, -1, -1, -1, -1};
     if (kind == ADM_NORM_NONE)
@@ -127,7 +128,8 @@ static void add_linear(builder *b, adm_linear *linear, adm_slots *slots, int cou
     int64_t first = -1;
     for (int i = 0; i < count; i++) {
         snprintf(full, sizeof full, "%s.bias", names[i]);
-        const int64_t param = add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (extent){out, 0}, true, i > 0);
+        const int64_t param =
+            add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (extent){out, 0}, true, i > 0);
         first = i == 0 ? param : first;
     }
     linear->partial_bias = add_slot(b, slots, first, count * out, false);
@@ -158,8 +160,8 @@ static void add_branch(builder *b, adm_sublayer *sub, int64_t d, int64_t f)
 }
 
 /* omega, or alpha that is not shared. Returns the parameter's number, -1: none. */
-static int64_t add_scale(builder *b, int64_t *offset, const adm_scale *scale, const char *name, adm_param_kind kind,
-                         int64_t d)
+static int64_t add_scale(builder *b, int64_t *offset, const adm_scale *scale, const char *name,
+                         adm_param_kind kind, int64_t d)
 {
     *offset = -1;
     if (scale->kind == ADM_SCALE_NONE)
@@ -175,7 +177,8 @@ static int64_t add_scale_slot(builder *b, adm_sublayer *sub, const adm_scale *sc
     return add_slot(b, &sub->slots, param, d, scale->kind == ADM_SCALE_SCALAR);
 }
 
-static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, int64_t i, int64_t *shared_alpha)
+static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, int64_t i,
+                         int64_t *shared_alpha)
 {
     static const char *const kinds[] = {"self_attn", "cross_attn", "feed_forward"};
     const adm_config *config = &b->model->config;
@@ -247,7 +250,8 @@ static void add_embeddings(builder *b)
 {
     adm_model *model = b->model;
     const adm_config *config = &model->config;
-    const extent table = {config->vocab_size, config->d_model}, places = {config->max_length, config->d_model};
+    const extent table = {config->vocab_size, config->d_model},
+                 places = {config->max_length, config->d_model};
     const adm_share share = config->share_embeddings;
     const bool both = config->encoder.layers > 0 && config->decoder.layers > 0;
     int64_t *source = &model->stacks[ADM_ENCODER].embedding, *target = &model->stacks[ADM_DECODER].embedding;
@@ -258,7 +262,8 @@ static void add_embeddings(builder *b)
         b->stack = ADM_ENCODER;
         add(b, source, "encoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         b->stack = ADM_DECODER;
-        const int64_t own = add(b, target, "decoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
+        const int64_t own =
+            add(b, target, "decoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         b->stack = -1;
         if (share == ADM_SHARE_DECODER)
             refer(b, &model->output, own);
@@ -273,13 +278,13 @@ static void add_embeddings(builder *b)
     if (config->positions == ADM_POSITIONS_LEARNED) {
         if (config->encoder.layers > 0) {
             b->stack = ADM_ENCODER;
-            add(b, &model->stacks[ADM_ENCODER].positions, "encoder.positions.weight", ADM_PARAM_POSITIONS, places, true,
-                false);
+            add(b, &model->stacks[ADM_ENCODER].positions, "encoder.positions.weight", ADM_PARAM_POSITIONS,
+                places, true, false);
         }
         if (config->decoder.layers > 0) {
             b->stack = ADM_DECODER;
-            add(b, &model->stacks[ADM_DECODER].positions, "decoder.positions.weight", ADM_PARAM_POSITIONS, places, true,
-                false);
+            add(b, &model->stacks[ADM_DECODER].positions, "decoder.positions.weight", ADM_PARAM_POSITIONS,
+                places, true, false);
         }
     }
 }

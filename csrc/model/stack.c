@@ -28,7 +28,8 @@ static void embed_chunk(adm_model *model, int number, int64_t chunk)
     adm_real *x = acts->embedded + span.first * d;
     if (stack->embedding >= 0) {
         const adm_dropout dropout = embedding_dropout(model, number);
-        const adm_real *positions = stack->positions >= 0 ? model->weights + stack->positions : model->sinusoids;
+        const adm_real *positions =
+            stack->positions >= 0 ? model->weights + stack->positions : model->sinusoids;
         for (int64_t b = model->ws.chunks[chunk]; b < model->ws.chunks[chunk + 1]; b++) {
             const int64_t row = acts->offsets[b];
             adm_embedding_forward(model->weights + stack->embedding, positions, acts->tokens + row,
@@ -58,7 +59,8 @@ static void embed_chunk_backward(adm_model *model, int number, int64_t chunk)
     const adm_span span = adm_chunk_span(&model->ws, acts->offsets, chunk);
     adm_real *dx = acts->dx + span.first * d;
     if (stack->input_scale >= 0) {
-        adm_real *partial = acts->edge_partials + chunk * stack->edge_slots.length + stack->partial_input_scale;
+        adm_real *partial =
+            acts->edge_partials + chunk * stack->edge_slots.length + stack->partial_input_scale;
         const adm_real *scale = model->weights + stack->input_scale;
         kernels->add_column_dots(dx, acts->embedded + span.first * d, partial, span.rows, d);
         if (stack->config->input_scale == ADM_SCALE_VECTOR)
@@ -100,8 +102,8 @@ static void finish_chunk_backward(adm_model *model, int number, int64_t chunk)
     const adm_norm_grads grads = adm_norm_partials(&stack->final, partials);
     adm_real *dx = acts->dx + span.first * d;
     model->kernels->norm_backward(&norm, dx, adm_stack_x(acts, stack->num_sublayers) + span.first * d,
-                                  acts->end_stats + span.first, acts->end_stats + acts->rows + span.first, dx, &grads,
-                                  span.rows);
+                                  acts->end_stats + span.first, acts->end_stats + acts->rows + span.first, dx,
+                                  &grads, span.rows);
 }
 
 /* ---- forward ---- */
@@ -238,8 +240,8 @@ static int sublayer_jobs(adm_model *model, const adm_sublayer *sub, weight_job j
     const int64_t parity = sub->index % 2;
     const adm_real *inner = acts->inner_normed != NULL ? acts->inner_normed : acts->inner;
     int count = 0;
-    jobs[count++] = job_make(model, &sub->in, adm_sublayer_h(model, sub->stack, sub->index), ws->dproj[parity],
-                             stack->rows);
+    jobs[count++] = job_make(model, &sub->in, adm_sublayer_h(model, sub->stack, sub->index),
+                             ws->dproj[parity], stack->rows);
     jobs[count++] = job_make(model, &sub->out, inner, ws->da[parity], stack->rows);
     if (sub->kind == ADM_BRANCH_CROSS_ATTENTION)
         jobs[count++] = job_make(model, &sub->kv, ws->memory, ws->dkv[parity], ws->memory_rows);

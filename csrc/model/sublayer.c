@@ -34,7 +34,8 @@ adm_norm_grads adm_norm_partials(const adm_norm *norm, adm_real *partials)
 
 adm_matrix adm_linear_resolve(const adm_model *model, const adm_linear *linear)
 {
-    return (adm_matrix){model->weights + linear->weight, model->weights + linear->bias, linear->out, linear->in};
+    return (adm_matrix){model->weights + linear->weight, model->weights + linear->bias, linear->out,
+                        linear->in};
 }
 
 /* Dropout on the output of a branch: place 0 of the sub-layer's sites (branch.c has the others). */
@@ -59,7 +60,8 @@ static const adm_real *residual_of(const adm_model *model, const adm_sublayer *s
 {
     const adm_stack_acts *stack = &model->ws.stacks[sub->stack];
     const adm_sublayer_acts *acts = &stack->sublayers[sub->index];
-    return sub->config->residual_normed && acts->normed != NULL ? acts->normed : adm_stack_x(stack, sub->index);
+    return sub->config->residual_normed && acts->normed != NULL ? acts->normed
+                                                                : adm_stack_x(stack, sub->index);
 }
 
 /* x_layer: input of the layer, or NULL where kappa is 0. */
@@ -104,7 +106,8 @@ static void output_forward(adm_model *model, const adm_sublayer *sub, adm_span s
     const adm_sublayer_acts *acts = &stack->sublayers[sub->index];
     const int64_t d = model->config.d_model, block = adm_row_block(d);
     const adm_dropout dropout = branch_dropout(model, sub);
-    const adm_norm_args branch = adm_norm_resolve(model, &sub->branch), post = adm_norm_resolve(model, &sub->post);
+    const adm_norm_args branch = adm_norm_resolve(model, &sub->branch),
+                        post = adm_norm_resolve(model, &sub->post);
     const adm_real *r = residual_of(model, sub), *layer = layer_input_of(model, sub);
     const adm_real *x = adm_stack_x(stack, sub->index), *bias = model->weights + sub->out.bias;
     for (int64_t i = span.first; i < span.first + span.rows; i += block) {
@@ -119,13 +122,14 @@ static void output_forward(adm_model *model, const adm_sublayer *sub, adm_span s
         }
         if (acts->b != NULL) {
             b = acts->b + i * d;
-            kernels->norm_forward(&branch, a, b, acts->branch_stats + i, acts->branch_stats + stack->rows + i, rows);
+            kernels->norm_forward(&branch, a, b, acts->branch_stats + i, acts->branch_stats + stack->rows + i,
+                                  rows);
         }
         kernels->residual_forward(acts->omega, r + i * d, acts->alpha, b, (adm_real)sub->config->kappa,
                                   rows_at(layer, i, d), y, rows, d);
         if (acts->y != NULL)
-            kernels->norm_forward(&post, y, acts->x + i * d, acts->post_stats + i, acts->post_stats + stack->rows + i,
-                                  rows);
+            kernels->norm_forward(&post, y, acts->x + i * d, acts->post_stats + i,
+                                  acts->post_stats + stack->rows + i, rows);
     }
 }
 
@@ -141,7 +145,8 @@ static void output_backward(adm_model *model, const adm_sublayer *sub, adm_real 
     const adm_sublayer_acts *acts = &stack->sublayers[sub->index];
     const int64_t d = model->config.d_model, block = adm_row_block(d);
     const adm_dropout dropout = branch_dropout(model, sub);
-    const adm_norm_args branch = adm_norm_resolve(model, &sub->branch), post = adm_norm_resolve(model, &sub->post);
+    const adm_norm_args branch = adm_norm_resolve(model, &sub->branch),
+                        post = adm_norm_resolve(model, &sub->post);
     const adm_norm_grads branch_grads = adm_norm_partials(&sub->branch, partials);
     const adm_norm_grads post_grads = adm_norm_partials(&sub->post, partials);
     const adm_real *r = residual_of(model, sub);
@@ -192,12 +197,12 @@ static void input_backward(adm_model *model, const adm_sublayer *sub, adm_real *
             kernels->axpy(less, dh, dh, rows * d);
         if (acts->normed != NULL && sub->config->residual_normed) {
             kernels->scale_add(acts->omega, dy, dh, dx, rows, d);
-            kernels->norm_backward(&pre, dx, x + i * d, acts->pre_stats + i, acts->pre_stats + stack->rows + i, dx,
-                                   &pre_grads, rows);
+            kernels->norm_backward(&pre, dx, x + i * d, acts->pre_stats + i,
+                                   acts->pre_stats + stack->rows + i, dx, &pre_grads, rows);
         } else {
             if (acts->normed != NULL)
-                kernels->norm_backward(&pre, dh, x + i * d, acts->pre_stats + i, acts->pre_stats + stack->rows + i,
-                                       dh, &pre_grads, rows);
+                kernels->norm_backward(&pre, dh, x + i * d, acts->pre_stats + i,
+                                       acts->pre_stats + stack->rows + i, dh, &pre_grads, rows);
             kernels->scale_add(acts->omega, dy, dh, dx, rows, d);
         }
         if (sub->first_in_layer && sub->layer_has_kappa)
@@ -216,8 +221,8 @@ void adm_sublayer_forward(adm_model *model, int stack, int64_t index, int64_t ch
         memset(moments, 0, 4 * sizeof *moments);
     }
     input_forward(model, sub, span);
-    adm_branch_forward(model, sub, adm_sublayer_h(model, stack, index) + span.first * model->config.d_model, chunk,
-                       thread);
+    adm_branch_forward(model, sub, adm_sublayer_h(model, stack, index) + span.first * model->config.d_model,
+                       chunk, thread);
     output_forward(model, sub, span, moments);
 }
 

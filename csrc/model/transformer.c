@@ -72,8 +72,8 @@ static void scatter_task(void *context, int64_t task, int thread)
 static void scatter_embedding(adm_model *model, int stack)
 {
     scatter own = {model, stack};
-    adm_parallel_for(model->ws.run.threads, (model->config.d_model + COLUMN_TILE - 1) / COLUMN_TILE, scatter_task,
-                     &own);
+    adm_parallel_for(model->ws.run.threads, (model->config.d_model + COLUMN_TILE - 1) / COLUMN_TILE,
+                     scatter_task, &own);
 }
 
 typedef struct zeroing {
@@ -131,7 +131,8 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
 static adm_status check_offsets(const char *name, const int64_t *offsets, int64_t count, adm_error *error)
 {
     if (offsets[0] != 0)
-        return adm_fail(error, ADM_ERROR_VALUE, "%s must begin with 0, got %lld", name, (long long)offsets[0]);
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must begin with 0, got %lld", name,
+                        (long long)offsets[0]);
     for (int64_t b = 0; b < count; b++)
         if (offsets[b + 1] <= offsets[b])
             return adm_fail(error, ADM_ERROR_VALUE, "%s: sequence %lld is empty", name, (long long)b);
@@ -160,8 +161,8 @@ static int only_stack(const adm_model *model)
     return has_stack(model, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER;
 }
 
-adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run, adm_real *out,
-                                    adm_error *error)
+adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                    adm_real *out, adm_error *error)
 {
     adm_status status = adm_check_hidden(model, input, error);
     if (status == ADM_OK)

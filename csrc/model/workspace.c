@@ -4,16 +4,16 @@
 
 #include <string.h>
 
-#define CHUNK_MIN_ROWS 96           /* a product of fewer rows does not pay its packing */
-#define CHUNK_MAX_ROWS 256          /* more leave the second-level cache */
-#define CHUNKS_WANTED 8             /* so that a few threads share a small batch evenly */
+#define CHUNK_MIN_ROWS 96               /* a product of fewer rows does not pay its packing */
+#define CHUNK_MAX_ROWS 256              /* more leave the second-level cache */
+#define CHUNKS_WANTED 8                 /* so that a few threads share a small batch evenly */
 #define LOGITS_BYTES ((int64_t)8 << 20) /* of logits held at once, about */
 #define LOGITS_MIN_ROWS 64
 
 /* What the plan depends on. */
 typedef struct batch_shape {
-    int64_t count;                   /* B */
-    int64_t rows[2], max_length[2];  /* of the stacks; 0 where one is absent */
+    int64_t count;                  /* B */
+    int64_t rows[2], max_length[2]; /* of the stacks; 0 where one is absent */
     int64_t memory_rows, memory_max_length;
     int64_t chunks;
     int threads;
@@ -21,9 +21,9 @@ typedef struct batch_shape {
     bool backward, hidden;
 } batch_shape;
 
-/* Buffers of one sub-layer. With ADM_KEEP_NOTHING `shared` is what all sub-layers of the stack use. */
-static void plan_sublayer(adm_model *model, adm_arena *arena, const batch_shape *shape, const adm_sublayer *sub,
-                          adm_sublayer_acts *acts)
+/* Buffers of one sub-layer; a, x and the scales are the caller's. */
+static void plan_sublayer(adm_model *model, adm_arena *arena, const batch_shape *shape,
+                          const adm_sublayer *sub, adm_sublayer_acts *acts)
 {
     const adm_config *config = &model->config;
     const int64_t d = config->d_model, f = config->d_ff, m = shape->rows[sub->stack];
@@ -45,7 +45,8 @@ static void plan_sublayer(adm_model *model, adm_arena *arena, const batch_shape 
         acts->proj = adm_arena_real(arena, m * (self ? 3 * d : d));
         acts->lse = adm_arena_real(arena, m * config->heads);
     }
-    acts->kv = sub->kind == ADM_BRANCH_CROSS_ATTENTION ? adm_arena_real(arena, shape->memory_rows * 2 * d) : NULL;
+    acts->kv =
+        sub->kind == ADM_BRANCH_CROSS_ATTENTION ? adm_arena_real(arena, shape->memory_rows * 2 * d) : NULL;
     acts->b = sub->branch.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
     acts->y = sub->post.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
     if (shape->keep == ADM_KEEP_BRANCHES || (shape->keep == ADM_KEEP_BACKWARD && branch_read))
@@ -208,7 +209,8 @@ static int64_t longest_of(const side_lengths *lengths, int64_t count)
 
 static int64_t total_of(const side_lengths *lengths, int64_t count)
 {
-    return lengths->offsets == NULL ? 0 : lengths->offsets[count] - lengths->offsets[0] - lengths->less * count;
+    return lengths->offsets == NULL ? 0
+                                    : lengths->offsets[count] - lengths->offsets[0] - lengths->less * count;
 }
 
 /* Cuts the batch into chunks of whole sequences by its shape alone; returns how many, and writes their first
@@ -275,7 +277,8 @@ void adm_workspace_fill_scales(adm_model *model, int stack, int64_t index)
 }
 
 /* offsets, tokens and (if not NULL) labels of one stack, from packed sequences. */
-static void copy_sequences(adm_stack_acts *acts, const adm_sequences *sequences, int64_t less, int32_t *labels)
+static void copy_sequences(adm_stack_acts *acts, const adm_sequences *sequences, int64_t less,
+                           int32_t *labels)
 {
     int64_t row = 0;
     for (int64_t b = 0; b < sequences->count; b++) {
@@ -290,8 +293,8 @@ static void copy_sequences(adm_stack_acts *acts, const adm_sequences *sequences,
     acts->offsets[sequences->count] = row;
 }
 
-adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run, adm_keep keep,
-                                   bool backward, adm_error *error)
+adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                   adm_keep keep, bool backward, adm_error *error)
 {
     adm_workspace *ws = &model->ws;
     const bool encoder = model->stacks[ADM_ENCODER].num_sublayers > 0;
@@ -305,7 +308,8 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
     const batch_shape shape = {
         .count = count,
         .rows = {total_of(&sides[0], count), total_of(&sides[1], count)},
-        .max_length = {longest_of(&sides[0], encoder ? count : 0), longest_of(&sides[1], decoder ? count : 0)},
+        .max_length = {longest_of(&sides[0], encoder ? count : 0),
+                       longest_of(&sides[1], decoder ? count : 0)},
         .memory_rows = encoder && decoder ? total_of(&sides[0], count) : 0,
         .memory_max_length = encoder && decoder ? longest_of(&sides[0], count) : 0,
         .chunks = cut_chunks(sides, count, NULL),
@@ -313,7 +317,8 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
         .keep = keep,
         .backward = backward,
     };
-    adm_status status = adm_model_need_positions(model, adm_max(shape.max_length[0], shape.max_length[1]), error);
+    adm_status status =
+        adm_model_need_positions(model, adm_max(shape.max_length[0], shape.max_length[1]), error);
     if (status == ADM_OK)
         status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
@@ -326,13 +331,14 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
     return ADM_OK;
 }
 
-adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run, adm_keep keep,
-                                    bool backward, adm_error *error)
+adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                    adm_keep keep, bool backward, adm_error *error)
 {
     adm_workspace *ws = &model->ws;
     const int stack = model->stacks[ADM_ENCODER].num_sublayers > 0 ? ADM_ENCODER : ADM_DECODER;
     const int64_t d = model->config.d_model, count = input->count;
-    const side_lengths own = {input->offsets, 0}, memory = {input->memory == NULL ? NULL : input->memory_offsets, 0};
+    const side_lengths own = {input->offsets, 0},
+                       memory = {input->memory == NULL ? NULL : input->memory_offsets, 0};
     const side_lengths sides[2] = {own, memory};
     batch_shape shape = {
         .count = count,

@@ -2,7 +2,8 @@
 #include "base/base.h"
 #include "optim/update.h"
 
-#define BLOCK_MIN 16384 /* elements: a block of weights, gradients and two moments stays in the second cache */
+#define BLOCK_MIN                                                                                            \
+    16384 /* elements: a block of weights, gradients and two moments stays in the second cache */
 #define BLOCKS_MAX 1024 /* so that the partial sums fit on the stack */
 
 typedef struct blocks {

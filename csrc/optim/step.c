@@ -9,19 +9,26 @@ int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *
 int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *params)
 {
     switch (config->kind) {
-    case ADM_OPTIM_SGD: return 0;
-    case ADM_OPTIM_NOVOGRAD: return params->count;
-    default: return params->trained_length;
+    case ADM_OPTIM_SGD:
+        return 0;
+    case ADM_OPTIM_NOVOGRAD:
+        return params->count;
+    default:
+        return params->trained_length;
     }
 }
 
 static double update_weights(const adm_update *update)
 {
     switch (update->config->kind) {
-    case ADM_OPTIM_SGD: return adm_sgd_update(update);
-    case ADM_OPTIM_RADAM: return adm_radam_update(update);
-    case ADM_OPTIM_NOVOGRAD: return adm_novograd_update(update);
-    default: return adm_adam_update(update);
+    case ADM_OPTIM_SGD:
+        return adm_sgd_update(update);
+    case ADM_OPTIM_RADAM:
+        return adm_radam_update(update);
+    case ADM_OPTIM_NOVOGRAD:
+        return adm_novograd_update(update);
+    default:
+        return adm_adam_update(update);
     }
 }
 

@@ -35,8 +35,8 @@ int pyadm_read_int64(PyObject *value, const char *name, int64_t low, int64_t hig
     const long long number = PyLong_AsLongLongAndOverflow(integer, &overflow);
     int status = -1;
     if (overflow != 0 || number < low || number > high)
-        PyErr_Format(PyExc_ValueError, "%s must be an integer from %lld to %lld, got %.100R", name, (long long)low,
-                     (long long)high, integer);
+        PyErr_Format(PyExc_ValueError, "%s must be an integer from %lld to %lld, got %.100R", name,
+                     (long long)low, (long long)high, integer);
     else if (!(number == -1 && PyErr_Occurred())) {
         *result = number;
         status = 0;
@@ -56,7 +56,8 @@ int pyadm_read_uint64(PyObject *value, const char *name, uint64_t *result)
         status = -1;
         if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
             PyErr_Clear();
-            PyErr_Format(PyExc_ValueError, "%s must be an integer from 0 to 2**64 - 1, got %.100R", name, integer);
+            PyErr_Format(PyExc_ValueError, "%s must be an integer from 0 to 2**64 - 1, got %.100R", name,
+                         integer);
         }
     } else
         *result = number;
@@ -77,8 +78,8 @@ int pyadm_read_bool(PyObject *value, const char *name, bool *result)
 
 int pyadm_read_real(PyObject *value, const char *name, double low, double high, double *result)
 {
-    if (is_bool(value) || PyArray_Check(value) || !(PyFloat_Check(value) || PyIndex_Check(value)
-                                                    || PyArray_IsScalar(value, Floating)))
+    if (is_bool(value) || PyArray_Check(value) ||
+        !(PyFloat_Check(value) || PyIndex_Check(value) || PyArray_IsScalar(value, Floating)))
         return wrong_type(value, name, "a real number");
     const double number = PyFloat_AsDouble(value);
     if (number == -1.0 && PyErr_Occurred()) {

@@ -35,8 +35,8 @@ static PyArrayObject *check_layout(PyArrayObject *array, const char *name)
 {
     if (PyArray_IS_C_CONTIGUOUS(array) && PyArray_ISALIGNED(array))
         return array;
-    PyErr_Format(PyExc_ValueError, "%s must be a C-contiguous array, got one that is not (see numpy.ascontiguousarray)",
-                 name);
+    PyErr_Format(PyExc_ValueError,
+                 "%s must be a C-contiguous array, got one that is not (see numpy.ascontiguousarray)", name);
     return NULL;
 }
 
@@ -75,7 +75,8 @@ PyArrayObject *pyadm_array_check_flat(PyObject *value, const char *name, int typ
     return array == NULL ? NULL : check_layout(array, name);
 }
 
-PyObject *pyadm_array_view(PyObject *owner, int type, int ndim, const int64_t *shape, void *data, bool writable)
+PyObject *pyadm_array_view(PyObject *owner, int type, int ndim, const int64_t *shape, void *data,
+                           bool writable)
 {
     npy_intp extents[2] = {0, 0};
     for (int i = 0; i < ndim; i++)

@@ -14,7 +14,8 @@ PyArrayObject *pyadm_array_check(PyObject *value, const char *name, int type, in
 PyArrayObject *pyadm_array_check_flat(PyObject *value, const char *name, int type);
 
 /* A view of data whose base is owner, which keeps the memory alive. */
-PyObject *pyadm_array_view(PyObject *owner, int type, int ndim, const int64_t *shape, void *data, bool writable);
+PyObject *pyadm_array_view(PyObject *owner, int type, int ndim, const int64_t *shape, void *data,
+                           bool writable);
 
 /* A new array, not initialised. */
 PyObject *pyadm_array_new(int type, int ndim, const int64_t *shape);

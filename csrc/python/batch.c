@@ -15,8 +15,9 @@ static void free_memory(PyObject *handle)
 static int check_offsets(const int64_t *offsets, int64_t length, int64_t count, const char *name)
 {
     if (length < 2) {
-        PyErr_Format(PyExc_ValueError, "%s must have one element more than there are sequences, at least 2, got %lld",
-                     name, (long long)length);
+        PyErr_Format(PyExc_ValueError,
+                     "%s must have one element more than there are sequences, at least 2, got %lld", name,
+                     (long long)length);
         return -1;
     }
     if (offsets[0] != 0) {
@@ -25,8 +26,9 @@ static int check_offsets(const int64_t *offsets, int64_t length, int64_t count, 
     }
     for (int64_t b = 1; b < length; b++)
         if (offsets[b] <= offsets[b - 1]) {
-            PyErr_Format(PyExc_ValueError, "%s must increase (no sequence may be empty), got %lld at %lld after %lld",
-                         name, (long long)offsets[b], (long long)b, (long long)offsets[b - 1]);
+            PyErr_Format(PyExc_ValueError,
+                         "%s must increase (no sequence may be empty), got %lld at %lld after %lld", name,
+                         (long long)offsets[b], (long long)b, (long long)offsets[b - 1]);
             return -1;
         }
     if (offsets[length - 1] != count) {
@@ -72,8 +74,8 @@ static int copy_sequences(pyadm_batch *self, const packed *source, const packed 
     const size_t target_offsets = has_target ? (size_t)PyArray_SIZE(target->offsets) : 0;
     const size_t source_tokens = (size_t)PyArray_SIZE(source->tokens);
     const size_t target_tokens = has_target ? (size_t)PyArray_SIZE(target->tokens) : 0;
-    int64_t *offsets = PyMem_Malloc((source_offsets + target_offsets) * sizeof(int64_t)
-                                    + (source_tokens + target_tokens) * sizeof(int32_t) + 1);
+    int64_t *offsets = PyMem_Malloc((source_offsets + target_offsets) * sizeof(int64_t) +
+                                    (source_tokens + target_tokens) * sizeof(int32_t) + 1);
     if (offsets == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -86,12 +88,12 @@ static int copy_sequences(pyadm_batch *self, const packed *source, const packed 
     int32_t *tokens = (int32_t *)(offsets + source_offsets + target_offsets);
     if (copy_side(source, "source_offsets", offsets, tokens, &self->sequences.source) < 0)
         return -1;
-    if (has_target
-        && copy_side(target, "target_offsets", offsets + source_offsets, tokens + source_tokens,
-                     &self->sequences.target) < 0)
+    if (has_target && copy_side(target, "target_offsets", offsets + source_offsets, tokens + source_tokens,
+                                &self->sequences.target) < 0)
         return -1;
     if (has_target && self->sequences.target.count != self->sequences.source.count) {
-        PyErr_Format(PyExc_ValueError, "the target must have as many sequences as the source, got %lld and %lld",
+        PyErr_Format(PyExc_ValueError,
+                     "the target must have as many sequences as the source, got %lld and %lld",
                      (long long)self->sequences.target.count, (long long)self->sequences.source.count);
         return -1;
     }
@@ -109,11 +111,12 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     if (read_packed(source_tokens, "source_tokens", source_offsets, "source_offsets", &source) < 0)
         return NULL;
     if ((target_tokens == Py_None) != (target_offsets == Py_None)) {
-        PyErr_SetString(PyExc_ValueError, "target_tokens and target_offsets must be given both or not at all, got one");
+        PyErr_SetString(PyExc_ValueError,
+                        "target_tokens and target_offsets must be given both or not at all, got one");
         return NULL;
     }
-    if (target_tokens != Py_None
-        && read_packed(target_tokens, "target_tokens", target_offsets, "target_offsets", &target) < 0)
+    if (target_tokens != Py_None &&
+        read_packed(target_tokens, "target_tokens", target_offsets, "target_offsets", &target) < 0)
         return NULL;
     pyadm_batch *self = (pyadm_batch *)type->tp_alloc(type, 0);
     if (self != NULL && copy_sequences(self, &source, &target) < 0)
@@ -143,8 +146,8 @@ const adm_batch *pyadm_batch_get(const pyadm_state *state, PyObject *value, cons
 {
     if (PyObject_TypeCheck(value, state->batch))
         return &((pyadm_batch *)value)->sequences;
-    PyErr_Format(PyExc_TypeError, "%s must be of type " ADM_MODULE_NAME ".Batch, got an object of type %s", name,
-                 Py_TYPE(value)->tp_name);
+    PyErr_Format(PyExc_TypeError, "%s must be of type " ADM_MODULE_NAME ".Batch, got an object of type %s",
+                 name, Py_TYPE(value)->tp_name);
     return NULL;
 }
 
@@ -165,8 +168,8 @@ static PyObject *batch_tokens(PyObject *self, void *which)
     const adm_sequences *sequences = side_of(self, which);
     if (sequences->count == 0)
         Py_RETURN_NONE;
-    return pyadm_array_view(((pyadm_batch *)self)->handle, NPY_INT32, 1, &sequences->offsets[sequences->count],
-                            (void *)sequences->tokens, false);
+    return pyadm_array_view(((pyadm_batch *)self)->handle, NPY_INT32, 1,
+                            &sequences->offsets[sequences->count], (void *)sequences->tokens, false);
 }
 
 static PyObject *batch_offsets(PyObject *self, void *which)
@@ -175,7 +178,8 @@ static PyObject *batch_offsets(PyObject *self, void *which)
     if (sequences->count == 0)
         Py_RETURN_NONE;
     const int64_t length = sequences->count + 1;
-    return pyadm_array_view(((pyadm_batch *)self)->handle, NPY_INT64, 1, &length, (void *)sequences->offsets, false);
+    return pyadm_array_view(((pyadm_batch *)self)->handle, NPY_INT64, 1, &length, (void *)sequences->offsets,
+                            false);
 }
 
 static PyObject *batch_num_sequences(PyObject *self, void *ignored)
@@ -189,7 +193,8 @@ static PyObject *batch_repr(PyObject *self)
     const adm_batch *batch = &((pyadm_batch *)self)->sequences;
     const long long source = batch->source.offsets[batch->source.count];
     if (batch->target.count == 0)
-        return PyUnicode_FromFormat("<Batch of %lld sequences, %lld tokens>", (long long)batch->source.count, source);
+        return PyUnicode_FromFormat("<Batch of %lld sequences, %lld tokens>", (long long)batch->source.count,
+                                    source);
     return PyUnicode_FromFormat("<Batch of %lld pairs of sequences, %lld + %lld tokens>",
                                 (long long)batch->source.count, source,
                                 (long long)batch->target.offsets[batch->target.count]);
@@ -216,28 +221,23 @@ static PyMemberDef batch_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-PyDoc_STRVAR(batch_doc,
-             "Batch(source_tokens, source_offsets, target_tokens=None, target_offsets=None)\n--\n\n"
-             "Packed sequences of token ids, copied and validated.\n\n"
-             "Parameters\n----------\n"
-             "source_tokens : ndarray of int32, shape [M]\n    Token ids, sequence after sequence.\n"
-             "source_offsets : ndarray of int64, shape [B + 1]\n"
-             "    Sequence b is ``source_tokens[source_offsets[b]:source_offsets[b + 1]]``; none is empty.\n"
-             "target_tokens, target_offsets : ndarrays, optional\n    The same for the target, as many sequences.\n\n"
-             "Raises\n------\n"
-             "TypeError\n    An argument is not an array of the right dtype.\n"
-             "ValueError\n    An array has a wrong shape or layout, or offsets do not cut the tokens into sequences.");
+PyDoc_STRVAR(
+    batch_doc,
+    "Batch(source_tokens, source_offsets, target_tokens=None, target_offsets=None)\n--\n\n"
+    "Packed sequences of token ids, copied and validated.\n\n"
+    "Parameters\n----------\n"
+    "source_tokens : ndarray of int32, shape [M]\n    Token ids, sequence after sequence.\n"
+    "source_offsets : ndarray of int64, shape [B + 1]\n"
+    "    Sequence b is ``source_tokens[source_offsets[b]:source_offsets[b + 1]]``; none is empty.\n"
+    "target_tokens, target_offsets : ndarrays, optional\n    The same for the target, as many sequences.\n\n"
+    "Raises\n------\n"
+    "TypeError\n    An argument is not an array of the right dtype.\n"
+    "ValueError\n    An array has a wrong shape or layout, or offsets do not cut the tokens into sequences.");
 
 static PyType_Slot batch_slots[] = {
-    {Py_tp_doc, (void *)batch_doc},
-    {Py_tp_new, batch_new},
-    {Py_tp_dealloc, batch_dealloc},
-    {Py_tp_traverse, batch_traverse},
-    {Py_tp_repr, batch_repr},
-    {Py_tp_methods, batch_methods},
-    {Py_tp_getset, batch_attributes},
-    {Py_tp_members, batch_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)batch_doc},   {Py_tp_new, batch_new},         {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_traverse, batch_traverse}, {Py_tp_repr, batch_repr},       {Py_tp_methods, batch_methods},
+    {Py_tp_getset, batch_attributes}, {Py_tp_members, batch_members}, {0, NULL},
 };
 
 PyType_Spec pyadm_batch_spec = {

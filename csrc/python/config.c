@@ -91,7 +91,8 @@ static int check_keys(PyObject *dict, const char *path, const field *fields)
 static int read_dict(PyObject *dict, const char *path, const field *fields, void *target)
 {
     if (!PyDict_Check(dict)) {
-        PyErr_Format(PyExc_TypeError, "%s must be a dict, got an object of type %s", path, Py_TYPE(dict)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s must be a dict, got an object of type %s", path,
+                     Py_TYPE(dict)->tp_name);
         return -1;
     }
     if (check_keys(dict, path, fields) < 0)
@@ -136,9 +137,12 @@ static int read_scale(PyObject *value, const char *path, const field *self, void
 }
 
 static const field GAINS_FIELDS[] = {
-    {"q", read_real, offsetof(adm_gains, q), NULL},     {"k", read_real, offsetof(adm_gains, k), NULL},
-    {"v", read_real, offsetof(adm_gains, v), NULL},     {"out", read_real, offsetof(adm_gains, out), NULL},
-    {"fc1", read_real, offsetof(adm_gains, fc1), NULL}, {"fc2", read_real, offsetof(adm_gains, fc2), NULL},
+    {"q", read_real, offsetof(adm_gains, q), NULL},
+    {"k", read_real, offsetof(adm_gains, k), NULL},
+    {"v", read_real, offsetof(adm_gains, v), NULL},
+    {"out", read_real, offsetof(adm_gains, out), NULL},
+    {"fc1", read_real, offsetof(adm_gains, fc1), NULL},
+    {"fc2", read_real, offsetof(adm_gains, fc2), NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -224,9 +228,10 @@ static int read_stack(PyObject *value, const char *path, const field *self, void
     stack_reading reading = {0};
     int status = read_dict(value, path, STACK_FIELDS, &reading);
     if (status == 0 && adm_stack_num_sublayers(&reading.stack) != reading.sublayers.count) {
-        PyErr_Format(PyExc_ValueError, "%s.sublayers must have %lld items (%lld layers of %lld), got %lld", path,
-                     (long long)adm_stack_num_sublayers(&reading.stack), (long long)reading.stack.layers,
-                     (long long)adm_stack_per_layer(&reading.stack), (long long)reading.sublayers.count);
+        PyErr_Format(PyExc_ValueError, "%s.sublayers must have %lld items (%lld layers of %lld), got %lld",
+                     path, (long long)adm_stack_num_sublayers(&reading.stack),
+                     (long long)reading.stack.layers, (long long)adm_stack_per_layer(&reading.stack),
+                     (long long)reading.sublayers.count);
         status = -1;
     }
     reading.stack.sublayers = reading.sublayers.items;

@@ -22,8 +22,7 @@ static PyObject *exception_of(adm_status status)
 PyObject *pyadm_raise(const adm_error *error)
 {
     /* A message that was cut may end inside a character. */
-    PyObject *message =
-        PyUnicode_DecodeUTF8(error->message, (Py_ssize_t)strlen(error->message), "replace");
+    PyObject *message = PyUnicode_DecodeUTF8(error->message, (Py_ssize_t)strlen(error->message), "replace");
     if (message != NULL) {
         PyErr_SetObject(exception_of(error->status), message);
         Py_DECREF(message);

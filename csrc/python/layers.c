@@ -18,17 +18,19 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     PyObject *dict, *seed_value = NULL;
     uint64_t seed = 0;
     adm_config config;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, encoder ? "O|O:EncoderLayer" : "O|O:DecoderLayer", names, &dict,
-                                     &seed_value)
-        || pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, encoder ? "O|O:EncoderLayer" : "O|O:DecoderLayer", names,
+                                     &dict, &seed_value) ||
+        pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
         return NULL;
     const adm_stack_config *own = encoder ? &config.encoder : &config.decoder;
     const adm_stack_config *other = encoder ? &config.decoder : &config.encoder;
     PyObject *self = NULL;
     if (config.vocab_size != 0)
-        PyErr_Format(PyExc_ValueError, "vocab_size of a layer must be 0, got %lld", (long long)config.vocab_size);
+        PyErr_Format(PyExc_ValueError, "vocab_size of a layer must be 0, got %lld",
+                     (long long)config.vocab_size);
     else if (own->layers != 1 || other->layers != 0)
-        PyErr_Format(PyExc_ValueError, "a layer must have 1 layer in its %s and 0 in the other stack, got %lld and %lld",
+        PyErr_Format(PyExc_ValueError,
+                     "a layer must have 1 layer in its %s and 0 in the other stack, got %lld and %lld",
                      encoder ? "encoder" : "decoder", (long long)own->layers, (long long)other->layers);
     else
         self = pyadm_model_new(type, &config, seed);
@@ -71,8 +73,8 @@ static int64_t *offsets_of(PyArrayObject *lengths, const char *name, int64_t row
     for (int64_t b = 0; b < count; b++) {
         const int64_t length = given[b];
         if (length < 1 || length > longest) {
-            PyErr_Format(PyExc_ValueError, "%s[%lld] must be from 1 to max_length=%lld, got %lld", name, (long long)b,
-                         (long long)longest, (long long)length);
+            PyErr_Format(PyExc_ValueError, "%s[%lld] must be from 1 to max_length=%lld, got %lld", name,
+                         (long long)b, (long long)longest, (long long)length);
             goto failed;
         }
         if (length > rows - offsets[b]) {
@@ -84,8 +86,8 @@ static int64_t *offsets_of(PyArrayObject *lengths, const char *name, int64_t row
     }
     if (offsets[count] == rows)
         return offsets;
-    PyErr_Format(PyExc_ValueError, "%s must add up to the number of rows, %lld, got %lld", name, (long long)rows,
-                 (long long)offsets[count]);
+    PyErr_Format(PyExc_ValueError, "%s must add up to the number of rows, %lld, got %lld", name,
+                 (long long)rows, (long long)offsets[count]);
 failed:
     PyMem_Free(offsets);
     return NULL;
@@ -93,7 +95,8 @@ failed:
 
 /* Hidden states and the offsets of their sequences; 0, or -1 with an exception. */
 static int read_states(const adm_config *config, PyObject *x, const char *x_name, PyObject *lengths,
-                       const char *lengths_name, int64_t count, const adm_real **data, int64_t *rows, int64_t **offsets)
+                       const char *lengths_name, int64_t count, const adm_real **data, int64_t *rows,
+                       int64_t **offsets)
 {
     const int64_t shape[] = {PYADM_ANY, config->d_model};
     PyArrayObject *states = pyadm_array_check(x, x_name, PYADM_REAL, 2, shape);
@@ -115,20 +118,23 @@ int pyadm_hidden_read(const adm_model *model, PyObject *x, PyObject *lengths, Py
     const bool cross = config->decoder.layers > 0 && config->decoder.cross;
     *hidden = (pyadm_hidden){0};
     if (cross && (memory == Py_None || memory_lengths == Py_None)) {
-        PyErr_SetString(PyExc_ValueError, "memory and memory_lengths must be given: the layer has cross-attention");
+        PyErr_SetString(PyExc_ValueError,
+                        "memory and memory_lengths must be given: the layer has cross-attention");
         return -1;
     }
     if (!cross && (memory != Py_None || memory_lengths != Py_None)) {
-        PyErr_SetString(PyExc_ValueError, "memory and memory_lengths must be None: the layer has no cross-attention");
+        PyErr_SetString(PyExc_ValueError,
+                        "memory and memory_lengths must be None: the layer has no cross-attention");
         return -1;
     }
     adm_hidden *input = &hidden->input;
-    if (read_states(config, x, "x", lengths, "lengths", PYADM_ANY, &input->x, &hidden->rows, &hidden->offsets) < 0)
+    if (read_states(config, x, "x", lengths, "lengths", PYADM_ANY, &input->x, &hidden->rows,
+                    &hidden->offsets) < 0)
         return -1;
     input->offsets = hidden->offsets;
     input->count = PyArray_DIM((PyArrayObject *)lengths, 0);
-    if (cross && read_states(config, memory, "memory", memory_lengths, "memory_lengths", input->count, &input->memory,
-                             &hidden->memory_rows, &hidden->memory_offsets) < 0) {
+    if (cross && read_states(config, memory, "memory", memory_lengths, "memory_lengths", input->count,
+                             &input->memory, &hidden->memory_rows, &hidden->memory_offsets) < 0) {
         pyadm_hidden_free(hidden);
         return -1;
     }
@@ -144,18 +150,19 @@ void pyadm_hidden_free(pyadm_hidden *hidden)
 
 /* ---- forward ---- */
 
-PyDoc_STRVAR(forward_doc,
-             "forward($self, x, lengths, memory=None, memory_lengths=None, *, training=False, step=0, observe=False)"
-             "\n--\n\n"
-             "Hidden states of the layer's end; keeps what `backward` reads.\n\n"
-             "Parameters\n----------\n"
-             "x : ndarray, [M, D]\n    Hidden states, sequence after sequence.\n"
-             "lengths : ndarray of int64, [B]\n    Lengths of the sequences, M in all.\n"
-             "memory, memory_lengths : ndarray, optional\n    The same of what cross-attention reads.\n"
-             "training : bool\n    Whether dropout is on.\n"
-             "step : int\n    Step that dropout's random numbers are drawn for.\n"
-             "observe : bool\n    Whether to keep statistics for `observations`.\n\n"
-             "Returns\n-------\nndarray, [M, D]");
+PyDoc_STRVAR(
+    forward_doc,
+    "forward($self, x, lengths, memory=None, memory_lengths=None, *, training=False, step=0, observe=False)"
+    "\n--\n\n"
+    "Hidden states of the layer's end; keeps what `backward` reads.\n\n"
+    "Parameters\n----------\n"
+    "x : ndarray, [M, D]\n    Hidden states, sequence after sequence.\n"
+    "lengths : ndarray of int64, [B]\n    Lengths of the sequences, M in all.\n"
+    "memory, memory_lengths : ndarray, optional\n    The same of what cross-attention reads.\n"
+    "training : bool\n    Whether dropout is on.\n"
+    "step : int\n    Step that dropout's random numbers are drawn for.\n"
+    "observe : bool\n    Whether to keep statistics for `observations`.\n\n"
+    "Returns\n-------\nndarray, [M, D]");
 
 static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywords)
 {
@@ -164,16 +171,16 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
     const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
     PyObject *x, *lengths, *memory = Py_None, *memory_lengths = Py_None, *training = NULL, *step = NULL;
     PyObject *observe = NULL;
-    if (state == NULL
-        || !PyArg_ParseTupleAndKeywords(args, keywords, "OO|OO$OOO:forward", names, &x, &lengths, &memory,
-                                        &memory_lengths, &training, &step, &observe))
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "OO|OO$OOO:forward", names, &x, &lengths, &memory,
+                                     &memory_lengths, &training, &step, &observe))
         return NULL;
     adm_run run = {.seed = self->base.seed, .threads = state->threads, .scale = 1.0};
     pyadm_hidden hidden;
-    if (pyadm_read_optional_bool(training, "training", &run.training) < 0
-        || pyadm_read_optional_uint64(step, "step", &run.step) < 0
-        || pyadm_read_optional_bool(observe, "observe", &run.observe) < 0
-        || pyadm_hidden_read(self->base.model, x, lengths, memory, memory_lengths, &hidden) < 0)
+    if (pyadm_read_optional_bool(training, "training", &run.training) < 0 ||
+        pyadm_read_optional_uint64(step, "step", &run.step) < 0 ||
+        pyadm_read_optional_bool(observe, "observe", &run.observe) < 0 ||
+        pyadm_hidden_read(self->base.model, x, lengths, memory, memory_lengths, &hidden) < 0)
         return NULL;
     const int64_t shape[] = {hidden.rows, adm_model_config(self->base.model)->d_model};
     PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
@@ -203,15 +210,16 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
 
 /* ---- backward ---- */
 
-PyDoc_STRVAR(backward_doc,
-             "backward($self, dy, *, accumulate=False)\n--\n\n"
-             "Gradients of the last forward pass: fills those of the parameters, returns those of the inputs.\n\n"
-             "Parameters\n----------\n"
-             "dy : ndarray, [M, D]\n    Gradient of the forward pass's result.\n"
-             "accumulate : bool\n    Add to the gradients of the parameters instead of replacing them.\n\n"
-             "Returns\n-------\n"
-             "ndarray, [M, D]; with cross-attention a pair: dx, dmemory\n\n"
-             "Raises\n------\nRuntimeError\n    There was no forward pass to go back through.");
+PyDoc_STRVAR(
+    backward_doc,
+    "backward($self, dy, *, accumulate=False)\n--\n\n"
+    "Gradients of the last forward pass: fills those of the parameters, returns those of the inputs.\n\n"
+    "Parameters\n----------\n"
+    "dy : ndarray, [M, D]\n    Gradient of the forward pass's result.\n"
+    "accumulate : bool\n    Add to the gradients of the parameters instead of replacing them.\n\n"
+    "Returns\n-------\n"
+    "ndarray, [M, D]; with cross-attention a pair: dx, dmemory\n\n"
+    "Raises\n------\nRuntimeError\n    There was no forward pass to go back through.");
 
 static PyObject *backward_result(const layer *self, PyObject *dx, PyObject *dmemory)
 {
@@ -225,19 +233,22 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
     const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
     PyObject *value, *accumulate = NULL, *result = NULL;
     bool adding = false;
-    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "O|$O:backward", names, &value, &accumulate)
-        || pyadm_read_optional_bool(accumulate, "accumulate", &adding) < 0 || pyadm_enter(&self->base.busy, object) < 0)
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O|$O:backward", names, &value, &accumulate) ||
+        pyadm_read_optional_bool(accumulate, "accumulate", &adding) < 0 ||
+        pyadm_enter(&self->base.busy, object) < 0)
         return NULL;
     const int64_t d = adm_model_config(self->base.model)->d_model;
     const int64_t shape[] = {self->rows, d}, memory_shape[] = {self->memory_rows, d};
     PyObject *dx = NULL, *dmemory = NULL;
     if (!self->ready) {
-        PyErr_SetString(PyExc_RuntimeError, "backward must come after a forward pass, got none to go back through");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "backward must come after a forward pass, got none to go back through");
         goto out;
     }
     const PyArrayObject *dy = pyadm_array_check(value, "dy", PYADM_REAL, 2, shape);
-    if (dy == NULL || (dx = pyadm_array_new(PYADM_REAL, 2, shape)) == NULL
-        || (dmemory = pyadm_array_new(PYADM_REAL, 2, memory_shape)) == NULL)
+    if (dy == NULL || (dx = pyadm_array_new(PYADM_REAL, 2, shape)) == NULL ||
+        (dmemory = pyadm_array_new(PYADM_REAL, 2, memory_shape)) == NULL)
         goto out;
     const adm_real *dy_data = PyArray_DATA((PyArrayObject *)dy);
     adm_real *dx_data = pyadm_array_data(dx);
@@ -247,8 +258,8 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
     run.accumulate = adding;
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_backward_hidden(self->base.model, dy_data, &run, dx_data, dmemory_data,
-                                                         &error))
+    PYADM_WITHOUT_GIL(
+        status = adm_model_backward_hidden(self->base.model, dy_data, &run, dx_data, dmemory_data, &error))
     result = status == ADM_OK ? backward_result(self, dx, dmemory) : pyadm_raise(&error);
 out:
     self->base.busy = false;
@@ -273,9 +284,10 @@ static PyMethodDef layer_methods[] = {
 
 PyDoc_STRVAR(encoder_layer_doc, "EncoderLayer(config, seed=0)\n--\n\n"
                                 "One encoder layer: self-attention and feed-forward.\n\n" LAYER_DOC);
-PyDoc_STRVAR(decoder_layer_doc, "DecoderLayer(config, seed=0)\n--\n\n"
-                                "One decoder layer: self-attention, cross-attention if it has one, feed-forward."
-                                "\n\n" LAYER_DOC);
+PyDoc_STRVAR(decoder_layer_doc,
+             "DecoderLayer(config, seed=0)\n--\n\n"
+             "One decoder layer: self-attention, cross-attention if it has one, feed-forward."
+             "\n\n" LAYER_DOC);
 
 static PyType_Slot encoder_layer_slots[] = {
     {Py_tp_doc, (void *)encoder_layer_doc},

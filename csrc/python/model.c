@@ -20,13 +20,10 @@ PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t
     adm_model *model = NULL;
     adm_error error;
     adm_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = adm_model_create(config, &model, &error);
+    Py_BEGIN_ALLOW_THREADS status = adm_model_create(config, &model, &error);
     if (status == ADM_OK)
         adm_model_init_weights(model, seed, threads);
-    Py_END_ALLOW_THREADS
-    if (status != ADM_OK)
-        return pyadm_raise(&error);
+    Py_END_ALLOW_THREADS if (status != ADM_OK) return pyadm_raise(&error);
     PyObject *handle = PyCapsule_New(model, HANDLE_NAME, free_model);
     if (handle == NULL) {
         adm_model_free(model);
@@ -47,7 +44,8 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *keyword
 {
     (void)args;
     (void)keywords;
-    PyErr_Format(PyExc_TypeError, "%s is made as a Transformer, an EncoderLayer or a DecoderLayer", type->tp_name);
+    PyErr_Format(PyExc_TypeError, "%s is made as a Transformer, an EncoderLayer or a DecoderLayer",
+                 type->tp_name);
     return NULL;
 }
 
@@ -101,7 +99,8 @@ static adm_real *need_gradients(pyadm_model *self)
 
 static PyObject *flat_view(pyadm_model *self, adm_real *values)
 {
-    return pyadm_array_view(self->handle, PYADM_REAL, 1, &adm_model_params(self->model)->length, values, true);
+    return pyadm_array_view(self->handle, PYADM_REAL, 1, &adm_model_params(self->model)->length, values,
+                            true);
 }
 
 static PyObject *model_parameters(PyObject *object, void *ignored)
@@ -229,7 +228,8 @@ static PyObject *model_find_nonfinite(PyObject *object, PyObject *value)
         return NULL;
     const adm_real *values = which == 0 ? adm_model_weights(self->model) : adm_model_gradients(self->model);
     if (values == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "there are no gradients yet: they come with the first backward pass");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "there are no gradients yet: they come with the first backward pass");
         return NULL;
     }
     if (pyadm_enter(&self->busy, object) < 0)
@@ -253,13 +253,14 @@ static PyMethodDef model_methods[] = {
 };
 
 static PyGetSetDef model_attributes[] = {
-    {"parameters", model_parameters, NULL, "All parameters by name, in the table's order: views that write through.",
-     NULL},
+    {"parameters", model_parameters, NULL,
+     "All parameters by name, in the table's order: views that write through.", NULL},
     {"gradients", model_gradients, NULL, "Gradients by name: views, allocated at first use.", NULL},
     {"weights", model_weights, NULL, "All parameters as one flat view [length], trained ones first.", NULL},
     {"gradient_buffer", model_gradient_buffer, NULL, "All gradients as one flat view [length].", NULL},
     {"trained", model_trained, NULL, "Names of the trained parameters.", NULL},
-    {"trained_length", model_trained_length, NULL, "Elements of the flat views that are trained, with gaps.", NULL},
+    {"trained_length", model_trained_length, NULL, "Elements of the flat views that are trained, with gaps.",
+     NULL},
     {"num_parameters", model_num_parameters, NULL, "Number of trained elements.", NULL},
     {"memory", model_memory, NULL, "Bytes held: a dict of weights, gradients and activations.", NULL},
     {"seed", model_get_seed, model_set_seed, "Seed of dropout, an integer from 0 to 2**64 - 1.", NULL},
@@ -274,15 +275,9 @@ static PyMemberDef model_members[] = {
 PyDoc_STRVAR(model_doc, "What Transformer, EncoderLayer and DecoderLayer have in common.");
 
 static PyType_Slot model_slots[] = {
-    {Py_tp_doc, (void *)model_doc},
-    {Py_tp_new, model_new},
-    {Py_tp_dealloc, model_dealloc},
-    {Py_tp_traverse, model_traverse},
-    {Py_tp_repr, model_repr},
-    {Py_tp_methods, model_methods},
-    {Py_tp_getset, model_attributes},
-    {Py_tp_members, model_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)model_doc},   {Py_tp_new, model_new},         {Py_tp_dealloc, model_dealloc},
+    {Py_tp_traverse, model_traverse}, {Py_tp_repr, model_repr},       {Py_tp_methods, model_methods},
+    {Py_tp_getset, model_attributes}, {Py_tp_members, model_members}, {0, NULL},
 };
 
 PyType_Spec pyadm_model_spec = {

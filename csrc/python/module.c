@@ -38,7 +38,8 @@ int pyadm_enter(bool *busy, PyObject *object)
 PyObject *pyadm_refuse_pickle(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    PyErr_Format(PyExc_TypeError, "cannot pickle or copy objects of type %s: keep their configuration and arrays",
+    PyErr_Format(PyExc_TypeError,
+                 "cannot pickle or copy objects of type %s: keep their configuration and arrays",
                  Py_TYPE(self)->tp_name);
     return NULL;
 }
@@ -56,9 +57,10 @@ static pyadm_state *state_of_module(PyObject *module)
     return PyModule_GetState(module);
 }
 
-PyDoc_STRVAR(set_num_threads_doc, "set_num_threads($module, n, /)\n--\n\n"
-                                  "Set how many threads core calls of this module use; results do not depend on it.\n\n"
-                                  "Parameters\n----------\nn : int\n    From 1 to 1024.");
+PyDoc_STRVAR(set_num_threads_doc,
+             "set_num_threads($module, n, /)\n--\n\n"
+             "Set how many threads core calls of this module use; results do not depend on it.\n\n"
+             "Parameters\n----------\nn : int\n    From 1 to 1024.");
 
 static PyObject *set_num_threads(PyObject *module, PyObject *value)
 {
@@ -88,20 +90,22 @@ static PyObject *num_procs(PyObject *module, PyObject *ignored)
     return PyLong_FromLong(adm_system_num_procs());
 }
 
-PyDoc_STRVAR(system_info_doc, "system_info($module, /)\n--\n\n"
-                              "What the core runs on: a dict of kernels, blas, dtype, num_procs, threads, compiler.");
+PyDoc_STRVAR(system_info_doc,
+             "system_info($module, /)\n--\n\n"
+             "What the core runs on: a dict of kernels, blas, dtype, num_procs, threads, compiler.");
 
 static PyObject *system_info(PyObject *module, PyObject *ignored)
 {
     (void)ignored;
-    return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas", adm_system_blas(),
-                         "dtype", ADM_DTYPE_NAME, "num_procs", adm_system_num_procs(), "threads",
-                         state_of_module(module)->threads, "compiler", COMPILER);
+    return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas",
+                         adm_system_blas(), "dtype", ADM_DTYPE_NAME, "num_procs", adm_system_num_procs(),
+                         "threads", state_of_module(module)->threads, "compiler", COMPILER);
 }
 
-PyDoc_STRVAR(norm2_doc, "norm2($module, array, /)\n--\n\n"
-                        "Euclidean norm of all elements, summed in double in an order that does not depend on threads."
-                        "\n\nParameters\n----------\narray : ndarray\n    Of the module's dtype, C-contiguous.");
+PyDoc_STRVAR(norm2_doc,
+             "norm2($module, array, /)\n--\n\n"
+             "Euclidean norm of all elements, summed in double in an order that does not depend on threads."
+             "\n\nParameters\n----------\narray : ndarray\n    Of the module's dtype, C-contiguous.");
 
 static PyObject *norm2(PyObject *module, PyObject *value)
 {
@@ -139,8 +143,10 @@ static int first_threads(void)
     const long threads = strtol(text, &end, 10);
     if (errno == 0 && *end == '\0' && threads >= 1 && threads <= procs)
         return (int)threads;
-    PyErr_Format(PyExc_ValueError, "ADMIN_PY_NUM_THREADS must be an integer from 1 to %d, the processors that this "
-                 "process may use, got \"%.100s\"", procs, text);
+    PyErr_Format(PyExc_ValueError,
+                 "ADMIN_PY_NUM_THREADS must be an integer from 1 to %d, the processors that this "
+                 "process may use, got \"%.100s\"",
+                 procs, text);
     return 0;
 }
 
@@ -157,12 +163,12 @@ static int module_exec(PyObject *module)
     import_array1(-1);
     adm_blas_setup();
     state->threads = first_threads();
-    if (state->threads == 0 || add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0
-        || add_type(module, &pyadm_model_spec, NULL, &state->model) < 0
-        || add_type(module, &pyadm_transformer_spec, state->model, &state->transformer) < 0
-        || add_type(module, &pyadm_encoder_layer_spec, state->model, &state->encoder_layer) < 0
-        || add_type(module, &pyadm_decoder_layer_spec, state->model, &state->decoder_layer) < 0
-        || add_type(module, &pyadm_optimizer_spec, NULL, &state->optimizer) < 0)
+    if (state->threads == 0 || add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0 ||
+        add_type(module, &pyadm_model_spec, NULL, &state->model) < 0 ||
+        add_type(module, &pyadm_transformer_spec, state->model, &state->transformer) < 0 ||
+        add_type(module, &pyadm_encoder_layer_spec, state->model, &state->encoder_layer) < 0 ||
+        add_type(module, &pyadm_decoder_layer_spec, state->model, &state->decoder_layer) < 0 ||
+        add_type(module, &pyadm_optimizer_spec, NULL, &state->optimizer) < 0)
         return -1;
     return 0;
 }
@@ -207,15 +213,9 @@ static PyModuleDef_Slot module_slots[] = {
 PyDoc_STRVAR(module_doc, "The compute core in " ADM_DTYPE_NAME ": models, optimisers, batches.");
 
 static struct PyModuleDef module_definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = ADM_MODULE_NAME,
-    .m_doc = module_doc,
-    .m_size = sizeof(pyadm_state),
-    .m_methods = module_functions,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
+    PyModuleDef_HEAD_INIT,         .m_name = ADM_MODULE_NAME,     .m_doc = module_doc,
+    .m_size = sizeof(pyadm_state), .m_methods = module_functions, .m_slots = module_slots,
+    .m_traverse = module_traverse, .m_clear = module_clear,       .m_free = module_free,
 };
 
 PyMODINIT_FUNC ADM_MODULE_INIT(void)

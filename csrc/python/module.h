@@ -35,8 +35,7 @@ pyadm_state *pyadm_state_of(PyTypeObject *type);
 /* ---- model.c: what Transformer, EncoderLayer and DecoderLayer have in common ---- */
 
 typedef struct pyadm_model {
-    PyObject_HEAD
-    PyObject *handle; /* capsule that owns the core's model; the base of every view */
+    PyObject_HEAD PyObject *handle; /* capsule that owns the core's model; the base of every view */
     adm_model *model;
     PyObject *weakrefs;
     uint64_t seed; /* of dropout */
@@ -50,8 +49,7 @@ PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t
 /* ---- batch.c ---- */
 
 typedef struct pyadm_batch {
-    PyObject_HEAD
-    PyObject *handle; /* capsule that owns the memory of sequences */
+    PyObject_HEAD PyObject *handle; /* capsule that owns the memory of sequences */
     PyObject *weakrefs;
     adm_batch sequences;
 } pyadm_batch;
@@ -95,8 +93,7 @@ int pyadm_enter(bool *busy, PyObject *object);
 
 /* `call` without the GIL. */
 #define PYADM_WITHOUT_GIL(call)                                                                              \
-    Py_BEGIN_ALLOW_THREADS                                                                                   \
-    call;                                                                                                    \
+    Py_BEGIN_ALLOW_THREADS call;                                                                             \
     Py_END_ALLOW_THREADS
 
 /* ---- shared by all types ---- */

@@ -31,13 +31,14 @@ static int read_options(PyObject *self, const profile_values *values, profile_op
 {
     const pyadm_state *state = pyadm_state_of(Py_TYPE(self));
     int method = ADM_PROFILE_CLINIC;
-    if (state == NULL || (values->method != NULL && pyadm_read_choice(values->method, "method", METHODS, &method) < 0))
+    if (state == NULL ||
+        (values->method != NULL && pyadm_read_choice(values->method, "method", METHODS, &method) < 0))
         return -1;
     *options = (profile_options){.method = (adm_profile_method)method, .apply = true};
     options->run = (adm_run){.training = true, .threads = state->threads, .scale = 1.0};
-    if (pyadm_read_optional_bool(values->dropout, "dropout", &options->run.training) < 0
-        || pyadm_read_optional_uint64(values->seed, "seed", &options->run.seed) < 0
-        || pyadm_read_optional_bool(values->apply, "apply", &options->apply) < 0)
+    if (pyadm_read_optional_bool(values->dropout, "dropout", &options->run.training) < 0 ||
+        pyadm_read_optional_uint64(values->seed, "seed", &options->run.seed) < 0 ||
+        pyadm_read_optional_bool(values->apply, "apply", &options->apply) < 0)
         return -1;
     return 0;
 }
@@ -81,8 +82,8 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
     profile_values values = {0};
     profile_options options;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOO:profile", names, &value, &values.method,
-                                     &values.dropout, &values.seed, &values.apply)
-        || read_options(object, &values, &options) < 0)
+                                     &values.dropout, &values.seed, &values.apply) ||
+        read_options(object, &values, &options) < 0)
         return NULL;
     const adm_batch *batch = pyadm_batch_get(pyadm_state_of(Py_TYPE(object)), value, "batch");
     if (batch == NULL)
@@ -100,8 +101,8 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
     }
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_profile(self->model, batch, &options.run, options.method, options.apply,
-                                                 &profiles[0], &profiles[1], &error))
+    PYADM_WITHOUT_GIL(status = adm_model_profile(self->model, batch, &options.run, options.method,
+                                                 options.apply, &profiles[0], &profiles[1], &error))
     self->busy = false;
     if (status == ADM_OK)
         return result;
@@ -110,7 +111,8 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
 }
 
 const char pyadm_layer_profile_doc[] =
-    "profile($self, x, lengths, memory=None, memory_lengths=None, *, method=\"clinic\", dropout=True, seed=0, "
+    "profile($self, x, lengths, memory=None, memory_lengths=None, *, method=\"clinic\", dropout=True, "
+    "seed=0, "
     "apply=True)\n--\n\n"
     "Variances of every sub-layer and the omega they call for, in one forward pass.\n\n"
     "Parameters\n----------\n"
@@ -124,14 +126,16 @@ const char pyadm_layer_profile_doc[] =
 
 PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"x", "lengths", "memory", "memory_lengths", "method", "dropout", "seed", "apply", NULL};
+    static char *names[] = {"x",    "lengths", "memory", "memory_lengths", "method", "dropout",
+                            "seed", "apply",   NULL};
     pyadm_model *self = (pyadm_model *)object;
     PyObject *x, *lengths, *memory = Py_None, *memory_lengths = Py_None;
     profile_values values = {0};
     profile_options options;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|OO$OOOO:profile", names, &x, &lengths, &memory,
-                                     &memory_lengths, &values.method, &values.dropout, &values.seed, &values.apply)
-        || read_options(object, &values, &options) < 0)
+                                     &memory_lengths, &values.method, &values.dropout, &values.seed,
+                                     &values.apply) ||
+        read_options(object, &values, &options) < 0)
         return NULL;
     pyadm_hidden hidden;
     if (pyadm_hidden_read(self->model, x, lengths, memory, memory_lengths, &hidden) < 0)
@@ -147,8 +151,8 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
     pyadm_layer_forget(object);
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_profile_hidden(self->model, &hidden.input, &options.run, options.method,
-                                                        options.apply, &profile, &error))
+    PYADM_WITHOUT_GIL(status = adm_model_profile_hidden(self->model, &hidden.input, &options.run,
+                                                        options.method, options.apply, &profile, &error))
     self->busy = false;
     pyadm_hidden_free(&hidden);
     if (status == ADM_OK)
@@ -159,13 +163,13 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
 
 /* ---- observations ---- */
 
-const char pyadm_model_observations_doc[] =
-    "observations($self, /)\n--\n\n"
-    "Statistics of the last observed pass.\n\n"
-    "Returns\n-------\n"
-    "dict\n    For each stack a dict of `var_input` [R], `var_branch` [R] and `grad_norm` [R + 1], float64; the\n"
-    "    gradient norms are 0 after a forward pass.\n\n"
-    "Raises\n------\nRuntimeError\n    No pass has been observed.";
+const char pyadm_model_observations_doc[] = "observations($self, /)\n--\n\n"
+                                            "Statistics of the last observed pass.\n\n"
+                                            "Returns\n-------\n"
+                                            "dict\n    For each stack a dict of `var_input` [R], "
+                                            "`var_branch` [R] and `grad_norm` [R + 1], float64; the\n"
+                                            "    gradient norms are 0 after a forward pass.\n\n"
+                                            "Raises\n------\nRuntimeError\n    No pass has been observed.";
 
 static PyObject *column(const double *values, int64_t length)
 {
@@ -179,9 +183,9 @@ static PyObject *observation_dict(const adm_observation *seen)
 {
     const int64_t r = seen->num_sublayers;
     PyObject *dict = PyDict_New();
-    if (dict != NULL && (pyadm_dict_put(dict, "var_input", column(seen->var_input, r)) < 0
-                         || pyadm_dict_put(dict, "var_branch", column(seen->var_branch, r)) < 0
-                         || pyadm_dict_put(dict, "grad_norm", column(seen->grad_norm, r + 1)) < 0))
+    if (dict != NULL && (pyadm_dict_put(dict, "var_input", column(seen->var_input, r)) < 0 ||
+                         pyadm_dict_put(dict, "var_branch", column(seen->var_branch, r)) < 0 ||
+                         pyadm_dict_put(dict, "grad_norm", column(seen->grad_norm, r + 1)) < 0))
         Py_CLEAR(dict);
     return dict;
 }
@@ -229,18 +233,20 @@ PyObject *pyadm_model_activation(PyObject *object, PyObject *args, PyObject *key
     PyObject *stack_value, *index_value, *site_value;
     int stack = 0, site = 0;
     int64_t index = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:activation", names, &stack_value, &index_value, &site_value)
-        || pyadm_read_choice(stack_value, "stack", STACKS, &stack) < 0
-        || pyadm_read_int64(index_value, "index", INT64_MIN, INT64_MAX, &index) < 0
-        || pyadm_read_choice(site_value, "site", sites, &site) < 0 || pyadm_enter(&self->busy, object) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:activation", names, &stack_value, &index_value,
+                                     &site_value) ||
+        pyadm_read_choice(stack_value, "stack", STACKS, &stack) < 0 ||
+        pyadm_read_int64(index_value, "index", INT64_MIN, INT64_MAX, &index) < 0 ||
+        pyadm_read_choice(site_value, "site", sites, &site) < 0 || pyadm_enter(&self->busy, object) < 0)
         return NULL;
-    const int64_t shape[] = {adm_model_activation_rows(self->model, stack), adm_model_config(self->model)->d_model};
+    const int64_t shape[] = {adm_model_activation_rows(self->model, stack),
+                             adm_model_config(self->model)->d_model};
     PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
     adm_error error;
     adm_status status = ADM_OK;
     if (out != NULL)
-        status = adm_model_activation(self->model, stack, index, (adm_activation_site)site, pyadm_array_data(out),
-                                      &error);
+        status = adm_model_activation(self->model, stack, index, (adm_activation_site)site,
+                                      pyadm_array_data(out), &error);
     self->busy = false;
     if (status == ADM_OK)
         return out;

@@ -19,8 +19,7 @@ typedef struct moments {
 } moments;
 
 typedef struct optimizer {
-    PyObject_HEAD
-    PyObject *handle; /* capsule of the moments; NULL before the first step */
+    PyObject_HEAD PyObject *handle; /* capsule of the moments; NULL before the first step */
     PyObject *weakrefs;
     adm_optim_config config;
     moments *moments; /* the capsule's, or NULL */
@@ -52,7 +51,8 @@ static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
     self->block = adm_alloc(self->bytes);
     if (self->block == NULL) {
         PyMem_Free(self);
-        PyErr_Format(PyExc_MemoryError, "no memory for %lld and %lld moments", (long long)size_m, (long long)size_v);
+        PyErr_Format(PyExc_MemoryError, "no memory for %lld and %lld moments", (long long)size_m,
+                     (long long)size_v);
         return NULL;
     }
     self->m = self->block;
@@ -91,13 +91,14 @@ static int read_eps(PyObject *value, double *eps)
 
 static int read_config(PyObject *const values[6], adm_optim_config *config)
 {
-    static const char *const kinds[] = {"sgd", "adam", "adamw", "radam", "novograd", NULL}; /* as adm_optim_kind */
+    static const char *const kinds[] = {"sgd",   "adam",     "adamw",
+                                        "radam", "novograd", NULL}; /* as adm_optim_kind */
     int kind = 0;
-    if (pyadm_read_choice(values[0], "kind", kinds, &kind) < 0
-        || read_beta(values[1], "beta1", &config->beta1) < 0 || read_beta(values[2], "beta2", &config->beta2) < 0
-        || read_eps(values[3], &config->eps) < 0
-        || pyadm_read_optional_real(values[4], "weight_decay", 0.0, DBL_MAX, &config->weight_decay) < 0
-        || pyadm_read_optional_bool(values[5], "nesterov", &config->nesterov) < 0)
+    if (pyadm_read_choice(values[0], "kind", kinds, &kind) < 0 ||
+        read_beta(values[1], "beta1", &config->beta1) < 0 ||
+        read_beta(values[2], "beta2", &config->beta2) < 0 || read_eps(values[3], &config->eps) < 0 ||
+        pyadm_read_optional_real(values[4], "weight_decay", 0.0, DBL_MAX, &config->weight_decay) < 0 ||
+        pyadm_read_optional_bool(values[5], "nesterov", &config->nesterov) < 0)
         return -1;
     config->kind = (adm_optim_kind)kind;
     if (config->nesterov && (config->kind != ADM_OPTIM_SGD || config->beta1 == 0.0)) {
@@ -112,9 +113,9 @@ static PyObject *optimizer_new(PyTypeObject *type, PyObject *args, PyObject *key
     static char *names[] = {"kind", "beta1", "beta2", "eps", "weight_decay", "nesterov", NULL};
     PyObject *values[6] = {NULL};
     adm_optim_config config = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOO:Optimizer", names, &values[0], &values[1], &values[2],
-                                     &values[3], &values[4], &values[5])
-        || read_config(values, &config) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOO:Optimizer", names, &values[0], &values[1],
+                                     &values[2], &values[3], &values[4], &values[5]) ||
+        read_config(values, &config) < 0)
         return NULL;
     optimizer *self = (optimizer *)type->tp_alloc(type, 0);
     if (self != NULL)
@@ -158,16 +159,19 @@ static PyObject *optimizer_repr(PyObject *object)
 /* Makes the moments that a model needs, or checks those that are there. */
 static int need_moments(optimizer *self, const adm_param_table *params)
 {
-    const int64_t size_m = adm_optim_size_m(&self->config, params), size_v = adm_optim_size_v(&self->config, params);
+    const int64_t size_m = adm_optim_size_m(&self->config, params),
+                  size_v = adm_optim_size_v(&self->config, params);
     if (self->handle == NULL) {
         self->handle = moments_new(size_m, size_v, &self->moments);
         return self->handle == NULL ? -1 : 0;
     }
     if (self->moments->size_m == size_m && self->moments->size_v == size_v)
         return 0;
-    PyErr_Format(PyExc_ValueError, "model must be the one that the optimizer's state belongs to, got one that needs "
-                 "%lld and %lld moments where the state has %lld and %lld", (long long)size_m, (long long)size_v,
-                 (long long)self->moments->size_m, (long long)self->moments->size_v);
+    PyErr_Format(PyExc_ValueError,
+                 "model must be the one that the optimizer's state belongs to, got one that needs "
+                 "%lld and %lld moments where the state has %lld and %lld",
+                 (long long)size_m, (long long)size_v, (long long)self->moments->size_m,
+                 (long long)self->moments->size_v);
     return -1;
 }
 
@@ -176,7 +180,8 @@ static PyObject *update(optimizer *self, pyadm_model *model, double lr, double g
 {
     const adm_real *gradients = adm_model_gradients(model->model);
     if (gradients == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "model must have gradients, got one without: call backward first");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "model must have gradients, got one without: call backward first");
         return NULL;
     }
     const adm_param_table *params = adm_model_params(model->model);
@@ -187,22 +192,22 @@ static PyObject *update(optimizer *self, pyadm_model *model, double lr, double g
                              .m = self->moments->size_m > 0 ? self->moments->m : NULL,
                              .v = self->moments->size_v > 0 ? self->moments->v : NULL};
     double norm = 0.0;
-    PYADM_WITHOUT_GIL(adm_optim_step(&self->config, params, weights, gradients, grad_scale, lr, &state, &norm, threads))
+    PYADM_WITHOUT_GIL(
+        adm_optim_step(&self->config, params, weights, gradients, grad_scale, lr, &state, &norm, threads))
     self->step = state.step;
     return PyFloat_FromDouble(norm);
 }
 
-PyDoc_STRVAR(step_doc,
-             "step($self, model, lr, grad_scale=1.0)\n--\n\n"
-             "One update of the trained parameters from the gradients.\n\n"
-             "Parameters\n----------\n"
-             "model : Transformer, EncoderLayer or DecoderLayer\n    Of the same module.\n"
-             "lr : float\n    Learning rate, at least 0.\n"
-             "grad_scale : float\n    Factor on the gradients, for clipping.\n\n"
-             "Returns\n-------\nfloat\n    Euclidean norm of the change of the weights.\n\n"
-             "Raises\n------\n"
-             "ValueError\n    The state belongs to a model of another size.\n"
-             "RuntimeError\n    The model has no gradients, or another thread is using it.");
+PyDoc_STRVAR(step_doc, "step($self, model, lr, grad_scale=1.0)\n--\n\n"
+                       "One update of the trained parameters from the gradients.\n\n"
+                       "Parameters\n----------\n"
+                       "model : Transformer, EncoderLayer or DecoderLayer\n    Of the same module.\n"
+                       "lr : float\n    Learning rate, at least 0.\n"
+                       "grad_scale : float\n    Factor on the gradients, for clipping.\n\n"
+                       "Returns\n-------\nfloat\n    Euclidean norm of the change of the weights.\n\n"
+                       "Raises\n------\n"
+                       "ValueError\n    The state belongs to a model of another size.\n"
+                       "RuntimeError\n    The model has no gradients, or another thread is using it.");
 
 static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keywords)
 {
@@ -211,14 +216,16 @@ static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keyw
     const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
     PyObject *value, *lr_value, *scale_value = NULL, *result = NULL;
     double lr = 0.0, scale = 1.0;
-    if (state == NULL
-        || !PyArg_ParseTupleAndKeywords(args, keywords, "OO|O:step", names, &value, &lr_value, &scale_value)
-        || pyadm_read_real(lr_value, "lr", 0.0, DBL_MAX, &lr) < 0
-        || pyadm_read_optional_real(scale_value, "grad_scale", -DBL_MAX, DBL_MAX, &scale) < 0)
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "OO|O:step", names, &value, &lr_value, &scale_value) ||
+        pyadm_read_real(lr_value, "lr", 0.0, DBL_MAX, &lr) < 0 ||
+        pyadm_read_optional_real(scale_value, "grad_scale", -DBL_MAX, DBL_MAX, &scale) < 0)
         return NULL;
     if (!PyObject_TypeCheck(value, state->model)) {
-        PyErr_Format(PyExc_TypeError, "model must be a Transformer or a layer of " ADM_MODULE_NAME ", got an object "
-                     "of type %s", Py_TYPE(value)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "model must be a Transformer or a layer of " ADM_MODULE_NAME ", got an object "
+                     "of type %s",
+                     Py_TYPE(value)->tp_name);
         return NULL;
     }
     pyadm_model *model = (pyadm_model *)value;
@@ -248,9 +255,9 @@ static PyObject *optimizer_state(PyObject *object, void *ignored)
     static const moments none = {0};
     const moments *held = self->moments == NULL ? &none : self->moments;
     PyObject *dict = PyDict_New();
-    if (dict != NULL && (pyadm_dict_put(dict, "step", PyLong_FromLongLong(self->step)) < 0
-                         || pyadm_dict_put(dict, "m", moment_view(self, held->m, held->size_m)) < 0
-                         || pyadm_dict_put(dict, "v", moment_view(self, held->v, held->size_v)) < 0))
+    if (dict != NULL && (pyadm_dict_put(dict, "step", PyLong_FromLongLong(self->step)) < 0 ||
+                         pyadm_dict_put(dict, "m", moment_view(self, held->m, held->size_m)) < 0 ||
+                         pyadm_dict_put(dict, "v", moment_view(self, held->v, held->size_v)) < 0))
         Py_CLEAR(dict);
     return dict;
 }
@@ -266,7 +273,8 @@ static int check_moment(PyObject *value, const char *name, bool needed, int64_t 
     if (value == Py_None) {
         if (!needed || step == 0)
             return 0;
-        PyErr_Format(PyExc_ValueError, "%s must be an array after %lld steps, got None", name, (long long)step);
+        PyErr_Format(PyExc_ValueError, "%s must be an array after %lld steps, got None", name,
+                     (long long)step);
         return -1;
     }
     if (!needed) {
@@ -286,13 +294,15 @@ static int read_state(const optimizer *self, PyObject *dict, given_state *given)
         PyErr_SetString(PyExc_ValueError, "state must have exactly the keys \"step\", \"m\" and \"v\"");
         return -1;
     }
-    if (pyadm_read_int64(step, "step", 0, MAX_STEP, &given->step) < 0) /* may run code: what is held is read after */
+    if (pyadm_read_int64(step, "step", 0, MAX_STEP, &given->step) <
+        0) /* may run code: what is held is read after */
         return -1;
     const adm_param_table one = {.count = 1, .length = 1, .trained_length = 1, .num_parameters = 1};
-    const bool needs_m = adm_optim_size_m(&self->config, &one) > 0, needs_v = adm_optim_size_v(&self->config, &one) > 0;
+    const bool needs_m = adm_optim_size_m(&self->config, &one) > 0,
+               needs_v = adm_optim_size_v(&self->config, &one) > 0;
     const moments *held = self->moments;
-    if (check_moment(given->m, "m", needs_m, given->step, held == NULL ? PYADM_ANY : held->size_m) < 0
-        || check_moment(given->v, "v", needs_v, given->step, held == NULL ? PYADM_ANY : held->size_v) < 0)
+    if (check_moment(given->m, "m", needs_m, given->step, held == NULL ? PYADM_ANY : held->size_m) < 0 ||
+        check_moment(given->v, "v", needs_v, given->step, held == NULL ? PYADM_ANY : held->size_v) < 0)
         return -1;
     if (needs_m && needs_v && (given->m == Py_None) != (given->v == Py_None)) {
         PyErr_SetString(PyExc_ValueError, "m and v must both be arrays or both be None");
@@ -306,7 +316,8 @@ static void copy_moment(adm_real *to, PyObject *from, int64_t size)
     if (from == Py_None)
         memset(to, 0, (size_t)size * sizeof *to);
     else
-        memmove(to, pyadm_array_data(from), (size_t)size * sizeof *to); /* may be a view of the state itself */
+        memmove(to, pyadm_array_data(from),
+                (size_t)size * sizeof *to); /* may be a view of the state itself */
 }
 
 static int64_t moment_size(PyObject *value)
@@ -342,7 +353,8 @@ static PyObject *optimizer_load_state(PyObject *object, PyObject *value)
 {
     optimizer *self = (optimizer *)object;
     if (!PyDict_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "state must be a dict, got an object of type %s", Py_TYPE(value)->tp_name);
+        PyErr_Format(PyExc_TypeError, "state must be a dict, got an object of type %s",
+                     Py_TYPE(value)->tp_name);
         return NULL;
     }
     PyObject *dict = PyDict_Copy(value); /* the caller's could change while it is read */
@@ -369,7 +381,9 @@ static PyMethodDef optimizer_methods[] = {
 
 static PyGetSetDef optimizer_attributes[] = {
     {"state", optimizer_state, NULL,
-     "\"step\", the updates made, and \"m\" and \"v\", views of the moments; None where there are none (yet).", NULL},
+     "\"step\", the updates made, and \"m\" and \"v\", views of the moments; None where there are none "
+     "(yet).",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

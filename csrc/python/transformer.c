@@ -13,8 +13,8 @@ static PyObject *transformer_new(PyTypeObject *type, PyObject *args, PyObject *k
     PyObject *dict, *seed_value = NULL;
     uint64_t seed = 0;
     adm_config config;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:Transformer", names, &dict, &seed_value)
-        || pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:Transformer", names, &dict, &seed_value) ||
+        pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
         return NULL;
     PyObject *self = NULL;
     if (config.vocab_size == 0)
@@ -41,12 +41,13 @@ static const adm_batch *read_pass(pyadm_model *self, const pass_values *values, 
     run->threads = state->threads;
     run->scale = 1.0;
     const adm_batch *batch = pyadm_batch_get(state, values->batch, "batch");
-    if (batch == NULL || pyadm_read_optional_bool(values->training, "training", &run->training) < 0
-        || pyadm_read_optional_uint64(values->step, "step", &run->step) < 0
-        || pyadm_read_optional_real(values->label_smoothing, "label_smoothing", 0.0, 1.0, &run->label_smoothing) < 0
-        || pyadm_read_optional_bool(values->accumulate, "accumulate", &run->accumulate) < 0
-        || pyadm_read_optional_real(values->scale, "scale", -DBL_MAX, DBL_MAX, &run->scale) < 0
-        || pyadm_read_optional_bool(values->observe, "observe", &run->observe) < 0)
+    if (batch == NULL || pyadm_read_optional_bool(values->training, "training", &run->training) < 0 ||
+        pyadm_read_optional_uint64(values->step, "step", &run->step) < 0 ||
+        pyadm_read_optional_real(values->label_smoothing, "label_smoothing", 0.0, 1.0,
+                                 &run->label_smoothing) < 0 ||
+        pyadm_read_optional_bool(values->accumulate, "accumulate", &run->accumulate) < 0 ||
+        pyadm_read_optional_real(values->scale, "scale", -DBL_MAX, DBL_MAX, &run->scale) < 0 ||
+        pyadm_read_optional_bool(values->observe, "observe", &run->observe) < 0)
         return NULL;
     adm_error error;
     if (adm_model_check_batch(self->model, batch, &error) == ADM_OK)
@@ -55,20 +56,21 @@ static const adm_batch *read_pass(pyadm_model *self, const pass_values *values, 
     return NULL;
 }
 
-PyDoc_STRVAR(forward_doc,
-             "forward($self, batch, *, training=False, step=0, observe=False)\n--\n\n"
-             "Logits of every position that is predicted.\n\n"
-             "Parameters\n----------\n"
-             "batch : Batch\n    What is read.\n"
-             "training : bool\n    Whether dropout is on.\n"
-             "step : int\n    Step that dropout's random numbers are drawn for.\n"
-             "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n\n"
-             "Returns\n-------\n"
-             "ndarray, [M, V]; of an encoder hidden states [M, D]\n\n"
-             "Raises\n------\n"
-             "IndexError\n    A token id is not in the vocabulary.\n"
-             "ValueError\n    A sequence is too short or too long, or the target that the model reads is missing.\n"
-             "RuntimeError\n    Another thread is using the model.");
+PyDoc_STRVAR(
+    forward_doc,
+    "forward($self, batch, *, training=False, step=0, observe=False)\n--\n\n"
+    "Logits of every position that is predicted.\n\n"
+    "Parameters\n----------\n"
+    "batch : Batch\n    What is read.\n"
+    "training : bool\n    Whether dropout is on.\n"
+    "step : int\n    Step that dropout's random numbers are drawn for.\n"
+    "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n\n"
+    "Returns\n-------\n"
+    "ndarray, [M, V]; of an encoder hidden states [M, D]\n\n"
+    "Raises\n------\n"
+    "IndexError\n    A token id is not in the vocabulary.\n"
+    "ValueError\n    A sequence is too short or too long, or the target that the model reads is missing.\n"
+    "RuntimeError\n    Another thread is using the model.");
 
 static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject *keywords)
 {
@@ -110,16 +112,17 @@ static PyObject *loss_tuple(const adm_loss *loss)
     return Py_BuildValue("(ddL)", loss->loss, loss->nll, (long long)loss->num_tokens);
 }
 
-PyDoc_STRVAR(loss_doc,
-             "loss($self, batch, *, label_smoothing=0.0, training=False, step=0)\n--\n\n"
-             "Cross-entropy, in nats, mean over the predicted tokens.\n\n"
-             "Parameters\n----------\n"
-             "batch : Batch\n    What is read and predicted.\n"
-             "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
-             "training : bool\n    Whether dropout is on.\n"
-             "step : int\n    Step that dropout's random numbers are drawn for.\n\n"
-             "Returns\n-------\n"
-             "(loss, nll, num_tokens) : tuple of float, float, int\n    Smoothed, not smoothed, predicted tokens.");
+PyDoc_STRVAR(
+    loss_doc,
+    "loss($self, batch, *, label_smoothing=0.0, training=False, step=0)\n--\n\n"
+    "Cross-entropy, in nats, mean over the predicted tokens.\n\n"
+    "Parameters\n----------\n"
+    "batch : Batch\n    What is read and predicted.\n"
+    "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
+    "training : bool\n    Whether dropout is on.\n"
+    "step : int\n    Step that dropout's random numbers are drawn for.\n\n"
+    "Returns\n-------\n"
+    "(loss, nll, num_tokens) : tuple of float, float, int\n    Smoothed, not smoothed, predicted tokens.");
 
 static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *keywords)
 {
@@ -127,8 +130,8 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};
     adm_run run = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOO:loss", names, &values.batch, &values.label_smoothing,
-                                     &values.training, &values.step))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOO:loss", names, &values.batch,
+                                     &values.label_smoothing, &values.training, &values.step))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
     if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
@@ -141,30 +144,32 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
     return status == ADM_OK ? loss_tuple(&loss) : pyadm_raise(&error);
 }
 
-PyDoc_STRVAR(backward_doc,
-             "backward($self, batch, *, label_smoothing=0.0, training=True, step=0, accumulate=False, scale=1.0, "
-             "observe=False)\n--\n\n"
-             "Forward and backward pass: fills the gradients of the loss.\n\n"
-             "Parameters\n----------\n"
-             "batch : Batch\n    What is read and predicted.\n"
-             "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
-             "training : bool\n    Whether dropout is on.\n"
-             "step : int\n    Step that dropout's random numbers are drawn for.\n"
-             "accumulate : bool\n    Add to the gradients instead of replacing them.\n"
-             "scale : float\n    Factor on the loss whose gradient is taken.\n"
-             "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n\n"
-             "Returns\n-------\n"
-             "(loss, nll, num_tokens) : tuple of float, float, int\n    As `loss`; not scaled.");
+PyDoc_STRVAR(
+    backward_doc,
+    "backward($self, batch, *, label_smoothing=0.0, training=True, step=0, accumulate=False, scale=1.0, "
+    "observe=False)\n--\n\n"
+    "Forward and backward pass: fills the gradients of the loss.\n\n"
+    "Parameters\n----------\n"
+    "batch : Batch\n    What is read and predicted.\n"
+    "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
+    "training : bool\n    Whether dropout is on.\n"
+    "step : int\n    Step that dropout's random numbers are drawn for.\n"
+    "accumulate : bool\n    Add to the gradients instead of replacing them.\n"
+    "scale : float\n    Factor on the loss whose gradient is taken.\n"
+    "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n\n"
+    "Returns\n-------\n"
+    "(loss, nll, num_tokens) : tuple of float, float, int\n    As `loss`; not scaled.");
 
 static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"batch", "label_smoothing", "training", "step", "accumulate", "scale", "observe", NULL};
+    static char *names[] = {"batch",      "label_smoothing", "training", "step",
+                            "accumulate", "scale",           "observe",  NULL};
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};
     adm_run run = {.training = true};
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOO:backward", names, &values.batch,
-                                     &values.label_smoothing, &values.training, &values.step, &values.accumulate,
-                                     &values.scale, &values.observe))
+                                     &values.label_smoothing, &values.training, &values.step,
+                                     &values.accumulate, &values.scale, &values.observe))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
     if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
@@ -188,15 +193,16 @@ static PyMethodDef transformer_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(transformer_doc,
-             "Transformer(config, seed=0)\n--\n\n"
-             "A Transformer of the core: encoder, decoder (language model) or both.\n\n"
-             "Parameters\n----------\n"
-             "config : dict\n    All fields of a configuration, as ``TransformerConfig.to_core()`` gives it.\n"
-             "seed : int\n    Of the first weights and of dropout, from 0 to 2**64 - 1.\n\n"
-             "Raises\n------\n"
-             "TypeError, ValueError\n    A field is missing, unknown, of a wrong type or out of range.\n"
-             "MemoryError\n    There is no memory for the weights.");
+PyDoc_STRVAR(
+    transformer_doc,
+    "Transformer(config, seed=0)\n--\n\n"
+    "A Transformer of the core: encoder, decoder (language model) or both.\n\n"
+    "Parameters\n----------\n"
+    "config : dict\n    All fields of a configuration, as ``TransformerConfig.to_core()`` gives it.\n"
+    "seed : int\n    Of the first weights and of dropout, from 0 to 2**64 - 1.\n\n"
+    "Raises\n------\n"
+    "TypeError, ValueError\n    A field is missing, unknown, of a wrong type or out of range.\n"
+    "MemoryError\n    There is no memory for the weights.");
 
 static PyType_Slot transformer_slots[] = {
     {Py_tp_doc, (void *)transformer_doc},

@@ -139,9 +139,10 @@ static void test_xavier_normal(void)
 /* Powers of two, so that the product is exact. */
 static void test_gains_multiply(void)
 {
-    static const char *const names[] = {"encoder.0.self_attn.q.weight",      "encoder.0.self_attn.k.weight",
-                                        "encoder.0.self_attn.v.weight",      "encoder.0.self_attn.out.weight",
-                                        "encoder.1.feed_forward.fc1.weight", "encoder.1.feed_forward.fc2.weight"};
+    static const char *const names[] = {
+        "encoder.0.self_attn.q.weight",      "encoder.0.self_attn.k.weight",
+        "encoder.0.self_attn.v.weight",      "encoder.0.self_attn.out.weight",
+        "encoder.1.feed_forward.fc1.weight", "encoder.1.feed_forward.fc2.weight"};
     const double gains[] = {2, 4, 0.5, 8, 0.25, 16};
     setup s;
     prepare(&s);
@@ -154,7 +155,8 @@ static void test_gains_multiply(void)
         for (int64_t i = 0; i < a.n; i++)
             assert(b.x[i] == a.x[i] * (adm_real)gains[k]);
     }
-    const values a = find(plain, "decoder.0.self_attn.v.weight"), b = find(scaled, "decoder.0.self_attn.v.weight");
+    const values a = find(plain, "decoder.0.self_attn.v.weight"),
+                 b = find(scaled, "decoder.0.self_attn.v.weight");
     assert(memcmp(a.x, b.x, (size_t)a.n * sizeof *a.x) == 0); /* the decoder's gains stayed 1 */
     adm_model_free(plain);
     adm_model_free(scaled);
@@ -188,8 +190,8 @@ static void test_constants(void)
     s.encoder[2].omega = (adm_scale){.kind = ADM_SCALE_VECTOR, .trained = true, .value = 1.5};
     s.encoder[3].omega = (adm_scale){.kind = ADM_SCALE_SCALAR, .value = 2.5};
     for (int i = 0; i < 3; i++)
-        s.decoder[i].alpha = (adm_scale){
-            .kind = ADM_SCALE_SCALAR, .trained = true, .shared = true, .value = 0.125};
+        s.decoder[i].alpha =
+            (adm_scale){.kind = ADM_SCALE_SCALAR, .trained = true, .shared = true, .value = 0.125};
     s.decoder[0].norm_pre = ADM_NORM_DYT;
     s.config.decoder.norm_final = ADM_NORM_RMS;
     s.config.encoder.input_scale = ADM_SCALE_VECTOR;

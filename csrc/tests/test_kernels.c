@@ -140,8 +140,9 @@ static void test_tables(void)
         const char *name;
         kernel_call call;
     } calls[] = {
-        {"dropout", call_dropout},     {"sums", call_sums},           {"activation", call_activation},
-        {"norm", call_norm},           {"residual", call_residual},   {"softmax", call_softmax},
+        {"dropout", call_dropout},       {"sums", call_sums},
+        {"activation", call_activation}, {"norm", call_norm},
+        {"residual", call_residual},     {"softmax", call_softmax},
         {"small_gemm", call_small_gemm}, {"cross_entropy", call_cross_entropy},
     };
     const char *tables[] = {"generic", "avx2", "avx512"};
@@ -192,7 +193,8 @@ static void test_dropout(void)
         neighbours += keep && i % n + 1 < n && x[i + 1] != 0;
         below += keep && i + n < rows * n && x[i + n] != 0;
     }
-    const double q = 1 - p, error = 5 * sqrt(q * (1 - q) / (rows * n)), pair_error = 5 * sqrt(q * q / (rows * n));
+    const double q = 1 - p, error = 5 * sqrt(q * (1 - q) / (rows * n)),
+                 pair_error = 5 * sqrt(q * q / (rows * n));
     assert(fabs(kept / (rows * n) - q) < error);
     assert(fabs(neighbours / (rows * (n - 1)) - q * q) < pair_error);
     assert(fabs(below / ((rows - 1) * n) - q * q) < pair_error);

@@ -93,7 +93,8 @@ static void test_gradients(void)
     int32_t source[200], target[200];
     adm_model *model = make_model();
     const adm_batch batch = make_batch(source, target);
-    const adm_run run = {.training = true, .seed = 3, .step = 7, .threads = 2, .label_smoothing = 0.1, .scale = 1.0};
+    const adm_run run = {
+        .training = true, .seed = 3, .step = 7, .threads = 2, .label_smoothing = 0.1, .scale = 1.0};
     adm_loss loss;
     adm_error error;
     assert(adm_model_backward(model, &batch, &run, &loss, &error) == ADM_OK);
@@ -130,7 +131,11 @@ static void test_threads(void)
     adm_model *models[3];
     const adm_batch batch = make_batch(source, target);
     for (int t = 0; t < 3; t++) {
-        const adm_run run = {.training = true, .seed = 3, .threads = t + 1, .label_smoothing = 0.1, .scale = 1.0,
+        const adm_run run = {.training = true,
+                             .seed = 3,
+                             .threads = t + 1,
+                             .label_smoothing = 0.1,
+                             .scale = 1.0,
                              .observe = true};
         adm_loss loss;
         adm_error error;

@@ -59,14 +59,14 @@ typedef struct adm_gains {
 
 typedef struct adm_sublayer_config {
     adm_norm_kind norm_pre, norm_branch, norm_post;
-    adm_norm_kind norm_inner;  /* inside the branch: before out, before fc2 */
-    bool residual_normed;      /* r = Npre(x) instead of x */
-    bool profiled;             /* omega is set by profiling */
-    double input_scale;        /* s */
+    adm_norm_kind norm_inner; /* inside the branch: before out, before fc2 */
+    bool residual_normed;     /* r = Npre(x) instead of x */
+    bool profiled;            /* omega is set by profiling */
+    double input_scale;       /* s */
     double kappa;
     adm_scale omega, alpha;
     adm_init_kind init;
-    bool qkv_fused_init;       /* q, k, v drawn as one [3D, D] matrix */
+    bool qkv_fused_init; /* q, k, v drawn as one [3D, D] matrix */
     adm_gains gains;
 } adm_sublayer_config;
 

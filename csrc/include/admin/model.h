@@ -62,10 +62,10 @@ typedef struct adm_batch {
 } adm_batch;
 
 typedef struct adm_run {
-    bool training;   /* dropout on */
-    uint64_t seed;   /* of dropout */
-    uint64_t step;   /* of dropout */
-    int threads;     /* >= 1 */
+    bool training; /* dropout on */
+    uint64_t seed; /* of dropout */
+    uint64_t step; /* of dropout */
+    int threads;   /* >= 1 */
     double label_smoothing;
     bool accumulate; /* add to the gradients instead of replacing them */
     double scale;    /* factor on the loss whose gradient is taken, 1 usually */
@@ -123,10 +123,10 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
 /* The stacks alone (vocab_size 0). Exactly one stack exists. The forward pass keeps what its backward pass
    reads, so x, memory and their offsets are copied. */
 typedef struct adm_hidden {
-    const adm_real *x;      /* [M, D] */
-    const int64_t *offsets; /* [B + 1] */
-    int64_t count;          /* B */
-    const adm_real *memory; /* [M_memory, D], decoder with cross-attention only */
+    const adm_real *x;             /* [M, D] */
+    const int64_t *offsets;        /* [B + 1] */
+    int64_t count;                 /* B */
+    const adm_real *memory;        /* [M_memory, D], decoder with cross-attention only */
     const int64_t *memory_offsets; /* [B + 1] */
 } adm_hidden;
 adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
@@ -145,8 +145,8 @@ typedef struct adm_profile {
     double *omega, *var_input, *var_branch; /* [R] each, the caller's */
 } adm_profile;
 adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
-                             adm_profile_method method, bool apply, adm_profile *encoder, adm_profile *decoder,
-                             adm_error *error);
+                             adm_profile_method method, bool apply, adm_profile *encoder,
+                             adm_profile *decoder, adm_error *error);
 adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
                                     adm_profile_method method, bool apply, adm_profile *profile,
                                     adm_error *error);

@@ -21,9 +21,9 @@ typedef struct adm_optim_config {
 } adm_optim_config;
 
 typedef struct adm_optim_state {
-    int64_t step;  /* updates made */
-    adm_real *m;   /* [trained_length]; SGD without momentum: NULL */
-    adm_real *v;   /* [trained_length]; SGD: NULL; NovoGrad: [count of parameters] */
+    int64_t step; /* updates made */
+    adm_real *m;  /* [trained_length]; SGD without momentum: NULL */
+    adm_real *v;  /* [trained_length]; SGD: NULL; NovoGrad: [count of parameters] */
 } adm_optim_state;
 
 /* How many elements m and v need for a model (0: none). */
