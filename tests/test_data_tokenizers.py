@@ -21,6 +21,7 @@ from admin_py.data import (
     SubwordTokenizer,
     WordTokenizer,
     load_tokenizer,
+    subwords,
 )
 from admin_py.data.reading import read_lines
 
@@ -59,7 +60,7 @@ def test_lines_are_encoded_independently(lines):
 
 def test_encoding_in_chunks_changes_nothing(monkeypatch):
     whole = SUBWORDS.encode_lines(TEXT)
-    monkeypatch.setattr("admin_py.data.subwords._CHUNK", 5)
+    monkeypatch.setattr(subwords, "_CHUNK", 5)
     chunked = SUBWORDS.encode_lines(TEXT)
     assert whole.tokens.tolist() == chunked.tokens.tolist()
     assert whole.offsets.tolist() == chunked.offsets.tolist()
