@@ -105,20 +105,24 @@ static void restore_omegas(adm_model *model, const adm_real *saved)
         }
 }
 
-static void run_profile(adm_model *model, adm_profile_method method, bool apply, const adm_real *saved,
-                        adm_profile *profiles[2])
+/* The pass itself, on a workspace that is laid out. */
+static adm_status run_profile(adm_model *model, adm_profile_method method, bool apply,
+                              adm_profile *profiles[2], adm_error *error)
 {
+    adm_real *saved = save_omegas(model);
+    if (saved == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
     for (int s = 0; s < 2; s++)
         if (model->stacks[s].num_sublayers > 0)
             profile_stack(model, s, method, profiles[s]);
-    if (!apply) {
+    if (!apply)
         restore_omegas(model, saved);
-        return;
-    }
-    for (int s = 0; s < 2; s++)
+    for (int s = 0; s < 2 && apply; s++)
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
             if (model->stacks[s].sublayers[i].config->profiled)
                 set_omega(model, s, i, profiles[s]->omega[i]);
+    free(saved);
+    return ADM_OK;
 }
 
 adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
@@ -131,14 +135,9 @@ adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm
     adm_status status = adm_model_check_batch(model, batch, error);
     if (status == ADM_OK)
         status = adm_workspace_for_batch(model, batch, &observed, ADM_KEEP_NOTHING, false, error);
-    if (status != ADM_OK)
-        return status;
-    adm_real *saved = save_omegas(model);
-    if (saved == NULL)
-        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
-    run_profile(model, method, apply, saved, profiles);
-    free(saved);
-    return ADM_OK;
+    if (status == ADM_OK)
+        status = run_profile(model, method, apply, profiles, error);
+    return status;
 }
 
 adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
@@ -151,12 +150,7 @@ adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, c
     adm_status status = adm_check_hidden(model, input, error);
     if (status == ADM_OK)
         status = adm_workspace_for_hidden(model, input, &observed, ADM_KEEP_NOTHING, false, error);
-    if (status != ADM_OK)
-        return status;
-    adm_real *saved = save_omegas(model);
-    if (saved == NULL)
-        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
-    run_profile(model, method, apply, saved, profiles);
-    free(saved);
-    return ADM_OK;
+    if (status == ADM_OK)
+        status = run_profile(model, method, apply, profiles, error);
+    return status;
 }
