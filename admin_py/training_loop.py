@@ -98,6 +98,8 @@ class Loop:
                 elif self._stopped(interrupt) and (history.num_steps < steps or not self._tail_done):
                     history.interrupted = True
                     shown.stopped(history, "interrupted")
+                else:
+                    shown.finished(history)
                 self._save()
         finally:
             shown.close()

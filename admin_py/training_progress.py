@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import warnings
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     from admin_py.history import Recorder
 
 LINE_SECONDS = 10.0
-"""Between plain lines, validations apart."""
+"""Between plain lines."""
+
+VALIDATION_SECONDS = 1.0
+"""Between plain lines where there was a validation; the first and the last are shown in any case."""
 
 SMOOTHING = 20
 """Steps over which the loss and the speed that are shown are means."""
@@ -41,6 +45,7 @@ class TrainingProgress:
         self._steps = steps
         self._began_at, self._began = done, time.monotonic()
         self._last_line = self._began
+        self._last_validation, self._last_step = -math.inf, done
         self._bar: Any = None
         self._lines = enabled
         if enabled and (sys.stderr.isatty() or in_notebook()):
@@ -58,9 +63,15 @@ class TrainingProgress:
         """After a validation."""
         text = f"validation nll {history.valid['nll'][-1]:.4f}"
         if self._bar is not None:
-            self._bar.set_description_str(f"training ({text})")
-        elif self._lines:
+            self._bar.set_description_str(f"training ({text})", refresh=False)
+        elif self._lines and (self._quiet_since_validation() or history.num_steps == self._steps):
+            self._last_validation = time.monotonic()
             self._line(history, f"{_numbers(history)}, {text}")
+
+    def finished(self, history: Recorder) -> None:
+        """After the last step."""
+        if self._lines and self._last_step < history.num_steps:
+            self._line(history, _numbers(history))
 
     def stopped(self, history: Recorder, why: str) -> None:
         """When it ends before the last step."""
@@ -74,8 +85,11 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.close()
 
+    def _quiet_since_validation(self) -> bool:
+        return time.monotonic() - self._last_validation >= VALIDATION_SECONDS
+
     def _line(self, history: Recorder, text: str) -> None:
-        self._last_line = time.monotonic()
+        self._last_line, self._last_step = time.monotonic(), history.num_steps
         left = self._remaining(history.num_steps)
         print(f"step {history.num_steps:,}/{self._steps:,}: {text}{left}", file=sys.stderr, flush=True)
 

@@ -215,6 +215,8 @@ def test_in_a_pipe_validations_and_the_end_are_plain_lines(capfd: pytest.Capture
     assert "validation nll" in lines[0]
     assert "left" in lines[0]
     assert "tokens/s" in lines[1]
+    train(make_model(), steps=3, valid_every=None, progress=True)
+    assert capfd.readouterr().err.startswith("step 3/3: nll ")
     train(make_model(), steps=4, valid_every=2, progress=False)
     assert capfd.readouterr() == ("", "")
 
