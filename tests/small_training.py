@@ -9,6 +9,9 @@ checkpoint's turn have come.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -51,6 +54,22 @@ def train(model: ap.Transformer, optimizer: Any = None, **more: Any) -> ap.Histo
     }
     optimizer = make_optimizer() if optimizer is None else optimizer
     return ap.train(model, DATA, optimizer=optimizer, **{**settings, **more})
+
+
+def first_batches(count: int) -> list[ap.Batch]:
+    """Those that `train` takes first."""
+    return list(islice(DATA.batches(max_tokens=90, seed=SEED), count))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small models are no faster with more."""
+    before = ap.get_num_threads()
+    ap.set_num_threads(1)
+    try:
+        yield
+    finally:
+        ap.set_num_threads(before)
 
 
 def assert_same_history(a: ap.History, b: ap.History) -> None:

@@ -24,6 +24,7 @@ from small_training import (
     assert_same_state,
     make_model,
     make_optimizer,
+    one_thread,
     train,
 )
 
@@ -52,11 +53,8 @@ def state(**change: Any) -> TrainingState:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Small models are no faster with more; the tests of threads set their own."""
-    before = ap.get_num_threads()
-    ap.set_num_threads(1)
-    yield
-    ap.set_num_threads(before)
+    with one_thread():
+        yield
 
 
 # Files
