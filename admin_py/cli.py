@@ -1,7 +1,7 @@
 """The command line: ``admin-py study | profile | train | analyse | info``.
 
-Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130 stopped
-by Ctrl-C with what was done kept.
+Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
+stopped by Ctrl-C with what was done kept.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ LEARNT_BELOW = 0.9
 
 STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
 
-TRAINS, STUCK, DIVERGED, FINISHED = "trains", "does not train within this budget", "diverged", "finished"
+TRAINS, STUCK, DIVERGED = "trains", "does not train within this budget", "diverged"
+FINISHED, STOPPED = "finished", "was stopped"
 
 
 class Sample(NamedTuple):
@@ -96,7 +97,7 @@ class StudyRun:
         return self.history.tokens_per_second
 
     def outcome(self, entropy: float | None) -> str:
-        """In words: diverged, trains, does not train within this budget; finished where nothing can be said.
+        """In words: diverged, trains, does not train within this budget; or finished, or was stopped.
 
         Parameters
         ----------
@@ -105,6 +106,8 @@ class StudyRun:
         """
         if self.history.diverged_at is not None:
             return DIVERGED
+        if self.history.interrupted:
+            return STOPPED
         if entropy is None or not np.isfinite(self.valid_nll):
             return FINISHED
         return TRAINS if self.valid_nll < LEARNT_BELOW * entropy else STUCK

@@ -39,6 +39,11 @@ def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
         raise ValueError(f"clip_norm must be above 0 or None, got {clip_norm!r}")
     if "valid" not in data.splits:
         raise ValueError(f"data must have a split 'valid' for validation, {data.name} has only 'train'")
+    max_tokens = check_integer("max_tokens", given["max_tokens"], 1, MAX_COUNT)
+    if max_tokens < data.longest:
+        raise ValueError(
+            f"max_tokens must be at least {data.longest}, the data's longest sequence, got {max_tokens}"
+        )
     encoder_layers, decoder_layers = layers_of(given["layers"], data.kind)
     lr = check_number("lr", given["lr"])
     schedule = schedules.inverse_sqrt(lr=lr, warmup=check_integer("warmup", given["warmup"], 0, MAX_COUNT))
@@ -52,7 +57,7 @@ def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
         "dropout": check_probability("dropout", given["dropout"]),
         "label_smoothing": check_probability("label_smoothing", given["label_smoothing"]),
         "steps": steps,
-        "max_tokens": check_integer("max_tokens", given["max_tokens"], 1, MAX_COUNT),
+        "max_tokens": max_tokens,
         "valid_every": check_integer("valid_every", valid_every, 1, MAX_COUNT),
         "optimizer": given["optimizer"](lr=lr).to_dict(),
         "lr": lr,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from admin_py.analysis.gradients import GradientNorms
 from admin_py.history import History, Recorder
 from admin_py.profiling import VarianceProfile
+from admin_py.study_results import Sample, Study, StudyRun
 
 KINDS = {
     "encoder": ("self_attn", "feed_forward"),
@@ -58,9 +59,14 @@ def made_gradients(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> 
 
 
 def made_history(
-    *, steps: int = 10, valid_every: int = 5, seed: int = 0, diverged_at: int | None = None
+    *,
+    steps: int = 10,
+    valid_every: int = 5,
+    seed: int = 0,
+    diverged_at: int | None = None,
+    last_valid: float | None = None,
 ) -> History:
-    """A history whose losses fall with noise; from `diverged_at` on there is none."""
+    """A history whose losses fall with noise; at `diverged_at` it ends with nan."""
     random = np.random.default_rng(seed)
     recorder = Recorder()
     for step in range(1, (diverged_at or steps) + 1):
@@ -70,7 +76,35 @@ def made_history(
         )
         if step % valid_every == 0 and step != diverged_at:
             nll = 2.5 / step + random.uniform(0.1, 0.5)
+            nll = last_valid if last_valid is not None and step == steps else nll
             recorder.add_validation(nll=nll, loss=nll + 0.5)
     recorder.diverged_at = diverged_at
     recorder.diverged_because = None if diverged_at is None else "the loss is nan"
     return recorder.freeze({"seed": seed})
+
+
+def made_study(
+    ends: Mapping[str, Sequence[float | None]], *, entropy: float | None = 2.8, layers: int = 2, **data: str
+) -> Study:
+    """A study of these schemes with these last validation losses, one a seed; None diverged."""
+    runs = []
+    for scheme, values in ends.items():
+        for seed, value in enumerate(values, start=1):
+            samples = tuple(Sample(f"source {n}", f"target {n}", f"output {n * seed}") for n in range(3))
+            history = made_history(seed=seed, last_valid=value, diverged_at=7 if value is None else None)
+            profile = made_profile(scheme, layers=layers, seed=seed)
+            norms = made_gradients(scheme, layers=layers, seed=seed)
+            runs.append(StudyRun(scheme, seed, history, profile, norms, samples, 1234, {"seed": seed}))
+    settings = {
+        "schemes": tuple(ends),
+        "seeds": tuple(range(1, 1 + max(map(len, ends.values())))),
+        "encoder_layers": layers,
+        "decoder_layers": layers,
+        "d_model": 8,
+        "d_ff": 16,
+        "heads": 2,
+        "steps": 10,
+    }
+    about = {"name": "made up", "kind": "translation", "vocab_size": 20, "unigram_entropy": entropy, **data}
+    metadata = {"threads": 1, "dtype": "float32", "versions": {"admin-py": "0"}}
+    return Study(settings, about, tuple(runs), metadata)
