@@ -200,10 +200,17 @@ class _Layer:
 
 
 def _lengths(name: str, lengths: Any) -> NDArray[np.int64]:
+    """Lengths as the core reads them; it checks their values."""
     array = np.asarray(lengths)
-    if array.dtype.kind not in "iu":
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have 1 dimension, got {array.ndim}")
+    if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {array.dtype}")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    too_large = np.flatnonzero(array > MAX_LENGTH)  # of unsigned integers, before they are taken as signed
+    if too_large.size:
+        first = too_large[0]
+        raise ValueError(f"{name}[{first}] must be from 1 to {MAX_LENGTH}, got {array[first]}")
+    return np.array(array, dtype=np.int64)
 
 
 class EncoderLayer(_Layer):
