@@ -139,7 +139,7 @@ def train(options: argparse.Namespace) -> int:
 
     folder = Path(options.out)
     model, batch, data = _fresh_model(options)
-    model.profile(batch, seed=options.seed).save(folder / "profile.json")
+    profile = model.profile(batch, seed=options.seed)
     valid_every = options.valid_every
     if valid_every is None:
         valid_every = max(1, options.steps // 12)
@@ -157,6 +157,7 @@ def train(options: argparse.Namespace) -> int:
         checkpoint_every=options.checkpoint_every,
         progress=not options.quiet,
     )
+    profile.save(folder / "profile.json")
     history.save(folder / "history.json")
     write_aside(folder / "history.csv", history.to_dataframe().to_csv(index=False))
     model.save(folder / "model.safetensors")

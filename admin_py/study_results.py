@@ -351,7 +351,8 @@ class Study:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{one.scheme} {np.mean(one.valid_nll):.3g}" for one in self.summary())
+        ends = {one.scheme: one.valid_nll[np.isfinite(one.valid_nll)] for one in self.summary()}
+        found = ", ".join(f"{name} {x.mean():.3g}" if len(x) else f"{name} none" for name, x in ends.items())
         return f"Study({self.data.get('name')}, {len(self.runs)} runs, validation nats per token: {found})"
 
     def _repr_html_(self) -> str:

@@ -123,9 +123,7 @@ def test_the_table_has_a_row_a_scheme_with_its_numbers(html: str, study: Study) 
     rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", html, flags=re.DOTALL)
     assert len(rows) == 3
     post, pre, admin = (flat(Page(row).text) for row in rows)
-    assert post.startswith(
-        "Post-LN does not train within this budget 2.67 (2.65 to 2.70)".replace("2.67 ", "2.67")
-    )
+    assert post.startswith("Post-LNdoes not train within this budget 2.67(2.65 to 2.70)")
     assert "trains" in pre
     assert "0.160(0.150 to 0.170)" in pre
     assert "step 7 (seed 2)" in admin
@@ -209,7 +207,7 @@ def test_the_introduction_is_three_sentences(study: Study) -> None:
     assert len(re.findall(r"[a-z0-9)]\.(?: |$)", findings.introduction(study))) == 3
 
 
-EVIL = '<script>alert("x")</script>&amp;{{ 7*7 }}'
+EVIL = '<b onclick="alert(1)">&amp;{{ 7*7 }}'
 
 
 def test_every_text_of_users_and_data_is_escaped() -> None:
@@ -218,9 +216,10 @@ def test_every_text_of_users_and_data_is_escaped() -> None:
     runs = tuple(replaced(run, samples=(sample,)) for run in study.runs)
     html = render(Study({**study.settings, "note": EVIL}, study.data, runs, {"machine": EVIL}))
     page = Page(html)
-    assert not page.all("script")
-    assert "49" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.DOTALL)
-    assert page.text.count('<script>alert("x")</script>&amp;{{ 7*7 }}') >= 6
+    assert not page.all("b")
+    assert "{{ 7*7 }}" in page.text
+    assert "&amp;49" not in html
+    assert page.text.count(EVIL) >= 6
     assert EVIL in (page.all("svg")[0]["aria-label"] or "")
 
 
@@ -283,12 +282,8 @@ def test_pictures_are_the_same_each_time(study: Study) -> None:
 
 
 def test_durations() -> None:
-    assert [duration(seconds) for seconds in (0.04, 59.94, 61, 3600)] == [
-        "0.0 s",
-        "59.9 s",
-        "1 min 1 s",
-        "1 h 0 min",
-    ]
+    shown = [duration(seconds) for seconds in (0.04, 59.94, 61, 3600)]
+    assert shown == ["0.0 s", "59.9 s", "1 min 1 s", "1 h 0 min"]
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -298,8 +293,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.mark.parametrize("width", [480, 1200])
 def test_a_browser_shows_it_without_overflow(study: Study, tmp_path: Path, width: int) -> None:
     path = write_report(study, tmp_path)
-    probe = "<script>document.title = [document.documentElement.scrollWidth, innerWidth].join(' ')</script></body>"
-    path.write_text(path.read_text("utf-8").replace("</body>", probe), encoding="utf-8")
+    probe = "<script>document.title = [document.documentElement.scrollWidth, innerWidth].join(' ')</script>"
+    path.write_text(path.read_text("utf-8").replace("</body>", f"{probe}</body>"), encoding="utf-8")
     command = [
         CHROMIUM,
         "--headless",
