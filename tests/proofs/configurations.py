@@ -195,7 +195,7 @@ def _model_cases() -> list[Case]:
 def _large_cases() -> list[Case]:
     """Sizes beyond one tile of attention, one chunk of tokens, one small product and one block of logits."""
     long = ((150, 64, 1, 65, 128, 129), (131, 2, 66, 64, 65, 140))
-    many = (tuple([9, 1, 14, 30, 5] * 40), tuple([8, 2, 11, 33, 4] * 40))
+    many = (tuple([9, 1, 14, 30, 5] * 16), tuple([8, 2, 11, 33, 4] * 16))
     wide: dict[str, Any] = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
     return [
         Case("long sequences", config(ADMIN, **wide), *long),

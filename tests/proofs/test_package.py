@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,6 @@ from proofs.core import rounded
 from proofs.deviation import deviation, worst_gradient
 
 SIZES: dict[str, Any] = {"vocab_size": 23, "d_model": 12, "heads": 3, "d_ff": 16, "dropout": 0.1}
-
-
-@pytest.fixture(autouse=True)
-def restore_threads() -> Iterator[None]:
-    before = ap.get_num_threads()
-    yield
-    ap.set_num_threads(before, oversubscribe=True)
 
 
 def packed(batch: Batch) -> ap.Batch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,6 @@ CHOSEN = [
         "pre, wide, gelu", config(PRE, encoder=2, decoder=2, stacks=FINAL, activation="gelu", **WIDE), *MANY
     ),
 ]
-
-
-@pytest.fixture(autouse=True)
-def restore_threads() -> Iterator[None]:
-    before = {module: module.get_num_threads() for module in BUILDS.values()}
-    yield
-    for module, threads in before.items():
-        module.set_num_threads(threads)
 
 
 def same(results: list[dict[str, np.ndarray]]) -> None:
