@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,27 @@ def test_nothing_grows_over_a_thousand_rounds(dtype: str, kind: str) -> None:
     # immortal objects and caches of the interpreter move by a few; a leak of one a round by a thousand
     assert max(np.subtract(after, before)) < 50, list(zip(before, after))
     assert growth < 3 * 2**20, growth  # a leak of the least object's memory is 8 KiB a round, 8 MiB
+
+
+@both
+@pytest.mark.parametrize("kind", TYPES)
+def test_not_a_byte_of_the_interpreters_memory_stays(dtype: str, kind: str) -> None:
+    """What tracemalloc sees: everything but the core's own buffers."""
+    make, arguments, shared = getattr(MODULES[dtype], kind), arguments_of(kind), make_shared(dtype)
+
+    def traced_after(rounds: int) -> int:
+        for _ in range(rounds):
+            use(make(*arguments), kind, dtype, shared)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = traced_after(20)
+        growth = traced_after(200) - before
+    finally:
+        tracemalloc.stop()
+    assert growth < 200 * 8, growth  # the least allocation is 8 bytes
 
 
 @both

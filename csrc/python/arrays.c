@@ -105,7 +105,10 @@ int pyadm_dict_put(PyObject *dict, const char *key, PyObject *value)
 {
     if (value == NULL)
         return -1;
-    const int status = PyDict_SetItemString(dict, key, value);
+    /* PyDict_SetItemString would intern the names of parameters, each time anew */
+    PyObject *name = PyUnicode_FromString(key);
+    const int status = name == NULL ? -1 : PyDict_SetItem(dict, name, value);
+    Py_XDECREF(name);
     Py_DECREF(value);
     return status;
 }
