@@ -280,6 +280,9 @@ def _settings(study: Study) -> list[tuple[str, str]]:
 
 def _plain(value: Any) -> str:
     """A setting as people read it."""
+    if isinstance(value, Mapping) and "kind" in value:
+        rest = {key: item for key, item in value.items() if key != "kind"}
+        return f"{value['kind']} ({_plain(rest)})"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):

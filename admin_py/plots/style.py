@@ -140,10 +140,15 @@ def context() -> Iterator[None]:
     >>> matplotlib.rcParams["font.size"] == before
     True
     """
-    import matplotlib
+    from matplotlib import rcParams
 
-    with matplotlib.rc_context(dict(_RC)):
+    # Not rc_context: it would also undo what pyplot sets up when a notebook draws its first figure.
+    before = {name: rcParams[name] for name in _RC}
+    try:
+        rcParams.update(_RC)
         yield
+    finally:
+        rcParams.update(before)
 
 
 def scheme_style(name: str) -> SchemeStyle:

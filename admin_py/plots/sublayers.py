@@ -87,7 +87,7 @@ def _draw_line(ax: Axes, scheme: str, x: np.ndarray, values: np.ndarray, first: 
         color=style.color,
         linestyle=style.dashes if first else "solid",
         linewidth=(1.2 if first else 0.6) + extra,
-        alpha=1.0 if first else 0.4,
+        alpha=1.0 if first else 0.3,
         label="_nolegend_",
         zorder=3.0 if first else 2.5,
     )
