@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="admin-py",
-        description="Deep Transformers on a CPU: how Post-LN, Pre-LN, Admin and other residual schemes train.",
+        description="Deep Transformers on a CPU: how Post-LN, Pre-LN, Admin and others train.",
     )
     parser.add_argument("--version", action="version", version=f"admin-py {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -54,8 +54,8 @@ def test_matrices_have_the_norms_of_the_models_gradients() -> None:
 def test_the_norm_is_that_of_the_change_of_the_loss() -> None:
     """dL/dx_0 of a language model without dropout, against finite differences of its embedding's rows.
 
-    With every token once, x_0 = sqrt(D) E[token] + position, so |dL/dx_0| = |dL/dE| / sqrt(D) if the output has
-    an embedding of its own.
+    With every token once, x_0 = sqrt(D) E[token] + position, so |dL/dx_0| = |dL/dE| / sqrt(D) if the output
+    has an embedding of its own.
     """
     config = ap.TransformerConfig(
         vocab_size=23,

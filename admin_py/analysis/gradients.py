@@ -12,9 +12,10 @@ from admin_py.results import Result, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
+
     from admin_py.batch import Batch
     from admin_py.model import Transformer
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,9 +9,8 @@ import numpy as np
 from admin_py.plots.sublayers import Series
 
 if TYPE_CHECKING:
-    from admin_py.history import History
-
     from admin_py.analysis.gradients import GradientNorms
+    from admin_py.history import History
     from admin_py.profiling import VarianceProfile
 
 

@@ -12,8 +12,9 @@ from admin_py.plots.sublayers import ABOVE
 from admin_py.plots.tables import Curve, training_curve, validation_curve
 
 if TYPE_CHECKING:
-    from admin_py.history import History
     from matplotlib.axes import Axes
+
+    from admin_py.history import History
 
 LABEL = "nll per token, nats"
 
@@ -28,13 +29,14 @@ def plot_history(history: History, ax: Axes | None = None, *, scheme: str | None
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
     scheme : str, optional
-        Whose colour and name to use.
+        Whose colour and name to use; by default that of the history's metadata.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
     ax = new_axes() if ax is None else ax
+    scheme = history.metadata.get("scheme") if scheme is None else scheme
     style = scheme_style(scheme) if scheme is not None else SchemeStyle("", INK, (0.0, ()))
     train, valid = training_curve(history), validation_curve(history)
     ax.plot(train.steps, train.nll, color=style.color, linewidth=0.7, alpha=0.55, label="training")
@@ -137,11 +139,11 @@ def plot_training(
     if entropy is not None:
         right.annotate(
             "unigram entropy",
-            (1.0, entropy),
-            (-2, 3),
+            (0.0, entropy),
+            (4, -3),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            ha="right",
+            va="top",
             color=MUTED,
             fontsize=8.5,
         )
