@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from admin_py.plots.style import scheme_style
-from admin_py.study_results import DIVERGED, LEARNT_BELOW, STUCK, TRAINS, SchemeSummary, Study
+from admin_py.study_results import DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS, SchemeSummary, Study
 
 TASKS = {
     "number_words": "numbers in words, English to German",
@@ -91,7 +91,9 @@ def task(study: Study) -> str:
 
 def title(study: Study) -> str:
     """Heading of the report."""
-    return f"{listing(map(label, study.schemes))} with {depth(study)}"
+    several = f"{len(study.schemes)} residual schemes"
+    names = listing(map(label, study.schemes)) if len(study.schemes) <= 4 else several
+    return f"{names} with {depth(study)}"
 
 
 def introduction(study: Study) -> str:
@@ -149,6 +151,12 @@ def ties(study: Study) -> str:
         if np.nanmin(a.valid_nll) <= np.nanmax(b.valid_nll)
         and np.nanmin(b.valid_nll) <= np.nanmax(a.valid_nll)
     ]
+    if len(pairs) > 3:
+        count = len(rows) * (len(rows) - 1) // 2
+        return (
+            f"The ranges of the final validation loss over seeds overlap for {len(pairs)} of the {count} "
+            "pairs of schemes: these are ties here."
+        )
     if not pairs:
         return "The ranges of the final validation loss over seeds do not overlap."
     return f"The ranges of the final validation loss over seeds overlap for {'; '.join(pairs)}: a tie here."
@@ -164,8 +172,7 @@ def curves(study: Study) -> tuple[str, str]:
     parts = []
     for word in dict.fromkeys(word for one in rows for word in one.outcomes if word != DIVERGED):
         those = [one for one in rows if word in one.outcomes]
-        ends = listing(spread(_of_outcome(one, word)) for one in those)
-        parts.append(_end_words(word, [label(one.scheme) for one in those], ends))
+        parts.append(_end_words(word, those))
     parts += [
         f"{label(one.scheme)} diverged at {divergence(one)}" for one in rows if DIVERGED in one.outcomes
     ]
@@ -179,13 +186,19 @@ def _of_outcome(one: SchemeSummary, word: str) -> np.ndarray:
     return one.valid_nll[[found == word for found in one.outcomes]]
 
 
-def _end_words(word: str, names: Sequence[str], ends: str) -> str:
-    one = len(names) == 1
+def _end_words(word: str, those: Sequence[SchemeSummary]) -> str:
+    """Which schemes ended so, and at which validation loss each."""
+    one = len(those) == 1
+    names = listing(label(scheme.scheme) for scheme in those)
     said = {
         TRAINS: "trains" if one else "train",
         STUCK: f"{'does' if one else 'do'} not train within this budget",
+        STOPPED: f"{'was' if one else 'were'} stopped",
     }
-    return f"{listing(names)} {said.get(word, word)}, validation ending at {ends}"
+    ends = [spread(_of_outcome(scheme, word)) for scheme in those]
+    if len(those) > 2:
+        ends = [f"{label(scheme.scheme)} {end}" for scheme, end in zip(those, ends, strict=True)]
+    return f"{names} {said.get(word, word)}, validation ending at {listing(ends)}"
 
 
 def _stuck_words(stuck: Sequence[SchemeSummary], entropy: float) -> str:

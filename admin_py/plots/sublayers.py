@@ -67,7 +67,8 @@ def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> 
     seen: set[str] = set()
     for index, one in enumerate(series):
         first = one.scheme not in seen
-        under = len({other.scheme for other in series[index + 1 :] if first and _same_values(one, other)})
+        over = {other.scheme for other in series[index + 1 :] if first and _same_values(one, other)}
+        under = min(len(over), MAX_UNDER)
         for stack, values in one.values.items():
             x, kinds = places[stack], np.asarray(one.kinds[stack])
             for kind in KINDS if by_kind else ("all",):
@@ -162,7 +163,13 @@ def legends(ax: Axes, series: Iterable[Series], *, kinds_at: str | None = "best"
                 label=legend_text(style.label),
             )
         )
-    ax.legend(handles=lines, **ABOVE)
+    scheme_legend(ax, lines)
+
+
+def scheme_legend(ax: Axes, handles: list[Any]) -> None:
+    """Legend beside the title if the labels fit there, else at the right of the axes."""
+    room = sum(len(handle.get_label()) + LEGEND_HANDLE for handle in handles) <= LEGEND_ROOM
+    ax.legend(handles=handles, **(ABOVE if room else ASIDE))
 
 
 def shade_legend(ax: Axes, one: Series, color: str) -> None:
@@ -181,6 +188,15 @@ ABOVE: Mapping[str, Any] = {
     "borderaxespad": 0.2,
 }
 """Of a legend at the right end of the title's line."""
+
+ASIDE: Mapping[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)}
+"""Of a legend at the right of the axes."""
+
+LEGEND_HANDLE, LEGEND_ROOM = 7, 46
+"""Letters that a handle takes, and that there are beside a title."""
+
+MAX_UNDER = 2
+"""Lines under a line that still make it wider."""
 
 
 def log_axis(ax: Axes) -> None:

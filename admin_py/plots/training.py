@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.plots.style import INK, MUTED, SchemeStyle, context, legend_text, new_axes, scheme_style
-from admin_py.plots.sublayers import ABOVE
+from admin_py.plots.sublayers import ABOVE, ASIDE
 from admin_py.plots.tables import Curve, training_curve, validation_curve
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from admin_py.history import History
 
 LABEL = "nll per token, nats"
+
+MAX_INSIDE = 4
+"""Entries of a legend that stands inside the axes."""
 
 
 @context()
@@ -105,7 +108,7 @@ def plot_curves(
     _frame(ax, curves)
     if entropy is not None:
         ax.axhline(entropy, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
-    ax.set_title("Training batches, dropout on" if split == "train" else "Validation, dropout off")
+    ax.set_title("Training, dropout on" if split == "train" else "Validation, dropout off")
     return ax
 
 
@@ -147,7 +150,8 @@ def plot_training(
             color=MUTED,
             fontsize=8.5,
         )
-    right.legend(loc="best")
+    handles, labels = right.get_legend_handles_labels()
+    right.legend(handles, labels, **({"loc": "best"} if len(handles) <= MAX_INSIDE else ASIDE))
     for ax in (left, right):
         ax.set_ylim(0.0, max(top, right.get_ylim()[1]))
         ax.set_xlim(left.get_xlim())
