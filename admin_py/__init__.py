@@ -15,21 +15,25 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, generation, plots, schedules, schemes
-from admin_py._version import __version__
-from admin_py.batch import Batch
-from admin_py.config import TransformerConfig
-from admin_py.history import History
-from admin_py.layers import DecoderLayer, EncoderLayer
-from admin_py.model import Loss, Transformer
-from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam
-from admin_py.profiling import VarianceProfile
-from admin_py.schemes import Residual, Scale, Scheme, Site
-from admin_py.study import study
-from admin_py.study_results import Study
-from admin_py.threads import get_num_threads, set_num_threads
-from admin_py.training import train
-from admin_py.versions import show_versions
+from admin_py._patience import load_core
+
+load_core()  # before anything else imports it
+
+from admin_py import analysis, data, generation, plots, schedules, schemes  # noqa: E402
+from admin_py._version import __version__  # noqa: E402
+from admin_py.batch import Batch  # noqa: E402
+from admin_py.config import TransformerConfig  # noqa: E402
+from admin_py.history import History  # noqa: E402
+from admin_py.layers import DecoderLayer, EncoderLayer  # noqa: E402
+from admin_py.model import Loss, Transformer  # noqa: E402
+from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam  # noqa: E402
+from admin_py.profiling import VarianceProfile  # noqa: E402
+from admin_py.schemes import Residual, Scale, Scheme, Site  # noqa: E402
+from admin_py.study import study  # noqa: E402
+from admin_py.study_results import Study  # noqa: E402
+from admin_py.threads import get_num_threads, set_num_threads  # noqa: E402
+from admin_py.training import train  # noqa: E402
+from admin_py.versions import show_versions  # noqa: E402
 
 __all__ = [
     "SGD",
