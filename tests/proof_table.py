@@ -39,7 +39,12 @@ def oracle_rows(case: Case, dtype: str) -> Iterator[Row]:
     yield "gradients, oracle", dtype, worst, f"{case.name}: {where}"
     for name, stack in run.model.stacks.items():
         norms = [np.linalg.norm(dx) for dx in stack.dx]
-        yield "norm of dL/dx_i, oracle", dtype, deviation(core.observations()[name]["grad_norm"], norms), case.name
+        yield (
+            "norm of dL/dx_i, oracle",
+            dtype,
+            deviation(core.observations()[name]["grad_norm"], norms),
+            case.name,
+        )
     for method in ("clinic", "paper"):
         masks = CoreDropout(9, 0, config["heads"])
         profiles, _ = profiling.profile(config, params, batch, method=method, dropout=masks)
