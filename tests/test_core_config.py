@@ -170,3 +170,25 @@ def test_a_configuration_that_changes_while_it_is_read_does_no_harm() -> None:
     config = changed(("d_model",), Size())
     with pytest.raises(ValueError, match="config lacks the field"):
         MODULES["float32"].Transformer(config)
+
+
+class Wordless:
+    """An object whose repr fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Wordless(), "an object of type Wordless of type Wordless"),
+        ([7] * 1000, r"\[(7, ){33}\.\.\. of type list"),
+        (10**5000, "an object of type int|10{99}"),
+    ],
+)
+def test_an_error_has_words_for_every_value(value: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^max_length must be an integer.*, got ({words})"):
+        MODULES["float32"].Transformer(changed(("max_length",), value))
+    with pytest.raises(ValueError, match="^config has an unknown field an object of type Wordless$"):
+        MODULES["float32"].Transformer({Wordless(): 1})

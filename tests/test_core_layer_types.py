@@ -236,7 +236,7 @@ def test_an_optimizer_changes_layers_too() -> None:
         ({"beta2": -0.1}, ValueError, r"beta2 must be in \[0, 1\), got -0.1"),
         ({"beta2": np.nan}, ValueError, "beta2 must be a finite number, got nan"),
         ({"eps": 0.0}, ValueError, "eps must be above 0, got 0.0"),
-        ({"weight_decay": -1}, ValueError, "weight_decay must be a number at least 0, got -1"),
+        ({"weight_decay": -1}, ValueError, "weight_decay must be a number of at least 0, got -1"),
         ({"weight_decay": True}, TypeError, "weight_decay must be a real number, got True of type bool"),
         ({"nesterov": True}, ValueError, 'nesterov must be False unless kind is "sgd" with beta1 above 0'),
         ({"kind": "sgd", "beta1": 0.0, "nesterov": True}, ValueError, "nesterov must be False unless"),
@@ -252,7 +252,7 @@ def test_an_optimizer_refuses_options(options: dict[str, Any], error: type[Excep
     ("arguments", "error", "words"),
     [
         ((None, 0.1), TypeError, r"model must be a Transformer or a layer of admin_py\._core, got an object"),
-        (("model", -0.1), ValueError, "lr must be a number at least 0, got -0.1"),
+        (("model", -0.1), ValueError, "lr must be a number of at least 0, got -0.1"),
         (("model", np.inf), ValueError, "lr must be a finite number, got inf"),
         (("model", "0.1"), TypeError, "lr must be a real number, got '0.1'"),
         (("model", 0.1, np.nan), ValueError, "grad_scale must be a finite number, got nan"),

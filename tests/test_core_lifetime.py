@@ -116,6 +116,7 @@ def test_nothing_grows_over_a_thousand_rounds(dtype: str, kind: str) -> None:
 
 @both
 @pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.usefixtures("one_thread")
 def test_not_a_byte_of_the_interpreters_memory_stays(dtype: str, kind: str) -> None:
     """What tracemalloc sees: everything but the core's own buffers."""
     make, arguments, shared = getattr(MODULES[dtype], kind), arguments_of(kind), make_shared(dtype)

@@ -4,11 +4,41 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_WORDS 100 /* characters of an object that a message shows */
+
+PyObject *pyadm_words_of(PyObject *value)
+{
+    PyObject *repr = PyObject_Repr(value);
+    if (repr == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+        repr = PyUnicode_FromFormat("an object of type %s", Py_TYPE(value)->tp_name);
+    }
+    if (repr == NULL || PyUnicode_GET_LENGTH(repr) <= MAX_WORDS)
+        return repr;
+    PyObject *start = PyUnicode_Substring(repr, 0, MAX_WORDS);
+    Py_DECREF(repr);
+    if (start != NULL)
+        Py_SETREF(start, PyUnicode_FromFormat("%U...", start));
+    return start;
+}
+
+int pyadm_refuse(PyObject *exception, const char *name, const char *expected, PyObject *value)
+{
+    PyObject *words = pyadm_words_of(value);
+    if (words == NULL)
+        return -1;
+    if (exception == PyExc_TypeError)
+        PyErr_Format(exception, "%s must be %s, got %U of type %s", name, expected, words,
+                     Py_TYPE(value)->tp_name);
+    else
+        PyErr_Format(exception, "%s must be %s, got %U", name, expected, words);
+    Py_DECREF(words);
+    return -1;
+}
+
 static int wrong_type(PyObject *value, const char *name, const char *expected)
 {
-    PyErr_Format(PyExc_TypeError, "%s must be %s, got %.100R of type %s", name, expected, value,
-                 Py_TYPE(value)->tp_name);
-    return -1;
+    return pyadm_refuse(PyExc_TypeError, name, expected, value);
 }
 
 static bool is_bool(PyObject *value)
@@ -34,10 +64,11 @@ int pyadm_read_int64(PyObject *value, const char *name, int64_t low, int64_t hig
     int overflow = 0;
     const long long number = PyLong_AsLongLongAndOverflow(integer, &overflow);
     int status = -1;
-    if (overflow != 0 || number < low || number > high)
-        PyErr_Format(PyExc_ValueError, "%s must be an integer from %lld to %lld, got %.100R", name,
-                     (long long)low, (long long)high, integer);
-    else if (!(number == -1 && PyErr_Occurred())) {
+    if (overflow != 0 || number < low || number > high) {
+        char expected[MAX_WORDS];
+        snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)low, (long long)high);
+        pyadm_refuse(PyExc_ValueError, name, expected, integer);
+    } else if (!(number == -1 && PyErr_Occurred())) {
         *result = number;
         status = 0;
     }
@@ -56,8 +87,7 @@ int pyadm_read_uint64(PyObject *value, const char *name, uint64_t *result)
         status = -1;
         if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
             PyErr_Clear();
-            PyErr_Format(PyExc_ValueError, "%s must be an integer from 0 to 2**64 - 1, got %.100R", name,
-                         integer);
+            pyadm_refuse(PyExc_ValueError, name, "an integer from 0 to 2**64 - 1", integer);
         }
     } else
         *result = number;
@@ -89,18 +119,15 @@ int pyadm_read_real(PyObject *value, const char *name, double low, double high, 
         PyErr_Format(PyExc_ValueError, "%s must be a finite number, got an integer too large for one", name);
         return -1;
     }
-    if (!isfinite(number)) {
-        PyErr_Format(PyExc_ValueError, "%s must be a finite number, got %.100R", name, value);
-        return -1;
-    }
+    if (!isfinite(number))
+        return pyadm_refuse(PyExc_ValueError, name, "a finite number", value);
     if (number < low || number > high) {
-        char message[128]; /* PyErr_Format knows no %g */
+        char expected[MAX_WORDS];
         if (high >= DBL_MAX)
-            snprintf(message, sizeof message, "at least %g", low);
+            snprintf(expected, sizeof expected, "a number of at least %g", low);
         else
-            snprintf(message, sizeof message, "from %g to %g", low, high);
-        PyErr_Format(PyExc_ValueError, "%s must be a number %s, got %.100R", name, message, value);
-        return -1;
+            snprintf(expected, sizeof expected, "a number from %g to %g", low, high);
+        return pyadm_refuse(PyExc_ValueError, name, expected, value);
     }
     *result = number;
     return 0;
@@ -128,10 +155,10 @@ int pyadm_read_choice(PyObject *value, const char *name, const char *const *choi
             return 0;
         }
     PyObject *list = list_of(choices);
-    if (list != NULL) {
-        PyErr_Format(PyExc_ValueError, "%s must be %U, got %.100R", name, list, value);
-        Py_DECREF(list);
-    }
+    const char *expected = list == NULL ? NULL : PyUnicode_AsUTF8(list);
+    if (expected != NULL)
+        pyadm_refuse(PyExc_ValueError, name, expected, value);
+    Py_XDECREF(list);
     return -1;
 }
 

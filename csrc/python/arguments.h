@@ -5,6 +5,11 @@
 
 #include "python/module.h"
 
+/* repr(value), cut where it is long, or its type where repr fails. A new reference. */
+PyObject *pyadm_words_of(PyObject *value);
+/* Sets "NAME must be EXPECTED, got VALUE"; returns -1. */
+int pyadm_refuse(PyObject *exception, const char *name, const char *expected, PyObject *value);
+
 /* An integer in [low, high]; bool is not one. */
 int pyadm_read_int64(PyObject *value, const char *name, int64_t low, int64_t high, int64_t *result);
 /* An integer in [0, 2^64). */

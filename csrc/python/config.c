@@ -80,8 +80,11 @@ static int check_keys(PyObject *dict, const char *path, const field *fields)
     PyObject *key = NULL;
     while (PyDict_Next(dict, &position, &key, NULL))
         if (!PyUnicode_Check(key) || find_field(fields, key) == NULL) {
-            Py_INCREF(key);
-            PyErr_Format(PyExc_ValueError, "%s has an unknown field %.100R", path, key);
+            Py_INCREF(key); /* its repr may run code that takes it out of the dict */
+            PyObject *words = pyadm_words_of(key);
+            if (words != NULL)
+                PyErr_Format(PyExc_ValueError, "%s has an unknown field %U", path, words);
+            Py_XDECREF(words);
             Py_DECREF(key);
             return -1;
         }

@@ -75,8 +75,7 @@ static int read_beta(PyObject *value, const char *name, double *beta)
         return -1;
     if (*beta >= 0.0 && *beta < 1.0)
         return 0;
-    PyErr_Format(PyExc_ValueError, "%s must be in [0, 1), got %R", name, value);
-    return -1;
+    return pyadm_refuse(PyExc_ValueError, name, "in [0, 1)", value);
 }
 
 static int read_eps(PyObject *value, double *eps)
@@ -85,8 +84,7 @@ static int read_eps(PyObject *value, double *eps)
         return -1;
     if (*eps > 0.0)
         return 0;
-    PyErr_Format(PyExc_ValueError, "eps must be above 0, got %R", value);
-    return -1;
+    return pyadm_refuse(PyExc_ValueError, "eps", "above 0", value);
 }
 
 static int read_config(PyObject *const values[6], adm_optim_config *config)
