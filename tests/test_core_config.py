@@ -186,9 +186,10 @@ class Wordless:
         ([7] * 1000, r"\[(7, ){33}\.\.\. of type list"),
         (10**5000, "an object of type int|10{99}"),
     ],
+    ids=["repr fails", "long list", "huge integer"],
 )
 def test_an_error_has_words_for_every_value(value: Any, words: str) -> None:
     with pytest.raises((TypeError, ValueError), match=f"^max_length must be an integer.*, got ({words})"):
         MODULES["float32"].Transformer(changed(("max_length",), value))
-    with pytest.raises(ValueError, match="^config has an unknown field an object of type Wordless$"):
+    with pytest.raises(ValueError, match=r"^config has an unknown field an object of type Wordless$"):
         MODULES["float32"].Transformer({Wordless(): 1})
