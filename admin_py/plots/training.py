@@ -142,11 +142,11 @@ def plot_training(
     if entropy is not None:
         right.annotate(
             "unigram entropy",
-            (0.0, entropy),
-            (4, -3),
+            (1.0, entropy),
+            (-2, 3),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            va="top",
+            ha="right",
             color=MUTED,
             fontsize=8.5,
         )
