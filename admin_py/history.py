@@ -236,6 +236,7 @@ class Recorder(_Views):
         self.diverged_at: int | None = None
         self.diverged_because: str | None = None
         self.interrupted = False
+        self.metadata: Mapping[str, Any] = {}  # known when it is frozen
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         steps = self.__dict__.get("_steps", {})
