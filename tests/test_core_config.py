@@ -73,7 +73,11 @@ def test_a_field_that_is_unknown_is_named(path: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
-@pytest.mark.parametrize("value", [None, b"1", [], {}, object(), np.ones(2), np.array(1.0), 1j], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [None, b"1", [], {}, object(), np.ones(2), np.array(1.0), 1j],
+    ids=lambda value: f"{type(value).__name__} {value!r}".split(" at ")[0],
+)
 def test_a_field_of_a_wrong_type_is_named(path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         MODULES["float32"].Transformer(changed(path, value))
