@@ -55,6 +55,7 @@ def test_it_runs_in_a_kernel_and_shows_pictures(path: Path, tmp_path: Path) -> N
 
     notebook = nbformat.read(path, as_version=4)
     environment = {**os.environ, "IPYTHONDIR": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "1"}
+    environment.pop("MPLBACKEND", None)  # a kernel has its own way to show pictures
     client = NotebookClient(
         notebook,
         timeout=120,
