@@ -51,6 +51,29 @@ static void read_variances(const adm_model *model, int stack, int64_t index, dou
     *var_branch = sums[3] / count - (sums[2] / count) * (sums[2] / count);
 }
 
+/* Var(omega (.) x) of sub-layer `index`, whose omega differs from feature to feature. */
+static double scaled_variance(const adm_model *model, int stack, int64_t index)
+{
+    const adm_stack_acts *acts = &model->ws.stacks[stack];
+    const adm_real *omega = model->weights + model->stacks[stack].sublayers[index].omega; /* [D] */
+    const adm_real *x = adm_stack_x(acts, index);                                         /* [M, D] */
+    const int64_t d = model->config.d_model, count = acts->rows * d;
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const double value = (double)omega[i % d] * (double)x[i];
+        sum += value;
+        squares += value * value;
+    }
+    return squares / (double)count - (sum / (double)count) * (sum / (double)count);
+}
+
+/* Var(omega_i (.) x_{i-1}) for what follows. */
+static double skip_variance(const adm_model *model, const adm_sublayer *sub, double omega, double var_input)
+{
+    const bool uniform = sub->config->profiled || sub->config->omega.kind != ADM_SCALE_VECTOR;
+    return uniform ? omega * omega * var_input : scaled_variance(model, sub->stack, sub->index);
+}
+
 static void profile_stack(adm_model *model, int number, adm_profile_method method, adm_profile *profile)
 {
     const adm_stack *stack = &model->stacks[number];
@@ -66,8 +89,8 @@ static void profile_stack(adm_model *model, int number, adm_profile_method metho
         read_variances(model, number, i, &profile->var_input[i], &profile->var_branch[i]);
         if (clinic) {
             profile->omega[i] = sub->config->profiled ? accumulated : omega;
-            accumulated =
-                sqrt(profile->omega[i] * profile->omega[i] * profile->var_input[i] + profile->var_branch[i]);
+            accumulated = sqrt(skip_variance(model, sub, profile->omega[i], profile->var_input[i]) +
+                               profile->var_branch[i]);
         } else {
             profile->omega[i] = sub->config->profiled ? sqrt(accumulated) : omega;
             accumulated += profile->var_branch[i];

@@ -178,6 +178,9 @@ def _model_cases() -> list[Case]:
         Case("post 3-2", config(POST, encoder=3, decoder=2)),
         Case("pre 2-3", config(PRE, encoder=2, decoder=3, stacks=FINAL)),
         Case("admin 3-3", config(ADMIN, encoder=3, decoder=3)),
+        Case(
+            "some omegas profiled", config([ADMIN, ADMIN | {"profiled": False}, ADMIN], encoder=3, decoder=2)
+        ),
         Case("admin language model", config(ADMIN, encoder=0, decoder=3)),
         Case("post encoder, pre decoder", config(POST, decoder_subs=PRE, encoder=2, decoder=2)),
         Case("one head", config(POST, heads=1, d_model=7, d_ff=5)),
