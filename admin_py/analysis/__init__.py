@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from admin_py.analysis.dependency import Dependency
 from admin_py.analysis.gradients import GradientNorms, gradients
+from admin_py.analysis.output_change import OutputChange
+from admin_py.analysis.theory import Fit, Fits
 
-__all__ = ["GradientNorms", "gradients"]
+__all__ = ["Dependency", "Fit", "Fits", "GradientNorms", "OutputChange", "gradients"]
