@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from admin_py.outcomes import DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS
 from admin_py.plots.style import scheme_style
-from admin_py.study_results import DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS, SchemeSummary, Study
+from admin_py.study_results import SchemeSummary, Study
 
 TASKS = {
     "number_words": "numbers in words, English to German",

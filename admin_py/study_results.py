@@ -13,19 +13,14 @@ import numpy as np
 
 from admin_py.analysis.gradients import GradientNorms
 from admin_py.history import History
+from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
 from admin_py.profiling import VarianceProfile
 from admin_py.results import decode, dump_json, encode, freeze, read_json, same, write_aside
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEARNT_BELOW = 0.9
-"""A run is said to train when its validation loss ends below this share of the data's unigram entropy."""
-
 STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
-
-TRAINS, STUCK, DIVERGED = "trains", "does not train within this budget", "diverged"
-FINISHED, STOPPED = "finished", "was stopped"
 
 
 class Sample(NamedTuple):
@@ -76,15 +71,12 @@ class StudyRun:
     @property
     def valid_nll(self) -> float:
         """Last validation loss, nats per token; nan where there is none."""
-        values = self.history.valid["nll"]
-        return float(values[-1]) if len(values) and self.history.diverged_at is None else float("nan")
+        return last_valid_nll(self.history)
 
     @property
     def train_nll(self) -> float:
         """Mean loss of the last twentieth of the training batches, without smoothing, dropout on."""
-        nll = np.asarray(self.history.nll)
-        tail = nll[-max(1, len(nll) // 20) :]
-        return float(tail.mean()) if len(tail) else float("nan")
+        return last_train_nll(self.history)
 
     @property
     def seconds(self) -> float:
@@ -104,13 +96,7 @@ class StudyRun:
         entropy : float or None
             Unigram entropy of the data, nats per token.
         """
-        if self.history.diverged_at is not None:
-            return DIVERGED
-        if self.history.interrupted:
-            return STOPPED
-        if entropy is None or not np.isfinite(self.valid_nll):
-            return FINISHED
-        return TRAINS if self.valid_nll < LEARNT_BELOW * entropy else STUCK
+        return outcome_of(self.history, entropy)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the run's files; ``run.json`` comes last and says that the run is whole.

@@ -16,9 +16,10 @@ import pytest
 from made_results import made_study
 
 import admin_py as ap
+from admin_py.outcomes import DIVERGED, FINISHED, STUCK, TRAINS
 from admin_py.schemes import Residual, Scale, Scheme
 from admin_py.study import decode_samples, study
-from admin_py.study_results import DIVERGED, FINISHED, RUN_FILE, STUCK, TRAINS, Study, StudyRun
+from admin_py.study_results import RUN_FILE, Study, StudyRun
 
 SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 4, "max_tokens": 128, "progress": False}
 
