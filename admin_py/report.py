@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py import findings, plots
-from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SOLID, WIDTH, context, scheme_style
+from admin_py import findings
+from admin_py.inline_svg import inline_svg
+from admin_py.plots.style import SOLID, scheme_style
+from admin_py.report_pictures import Picture, pictures
 from admin_py.results import write_aside
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from admin_py.study_results import SchemeSummary, Study
 
-REPORT_FILE = "report.html"
+REPORT_FILE, DATA_FOLDER = "report.html", "data"
 TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
@@ -28,46 +26,65 @@ MAX_TEXT = 400
 """Characters of a text that are shown; of an output twice the reference's, at least MIN_TEXT."""
 MIN_TEXT = 120
 
-_THEME = {INK: "currentColor", MUTED: "var(--muted)", FAINT: "var(--grid)", PAPER: "none"}
-
 
 def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
-    """Write a study's report.
+    """Write a study's report, and what each of its pictures shows as a table.
 
     Parameters
     ----------
     study : Study
         With at least one run.
     folder : path
-        Gets ``report.html``; made if it is not there.
+        Gets ``report.html`` and ``data/<picture>.csv``; made if it is not there.
 
     Returns
     -------
     Path
-        Of the file.
+        Of the page.
 
     Raises
     ------
     ValueError
         If the study has no run.
     OSError
-        If the file cannot be written.
+        If a file cannot be written.
     """
+    shown = _pictures(study)
     path = Path(folder) / REPORT_FILE
-    write_aside(path, render(study))
+    for one in shown:
+        write_aside(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
+    write_aside(path, _render(study, shown))
     return path
 
 
 def render(study: Study) -> str:
     """The report as HTML text; every text that comes from data or users is escaped.
 
+    Parameters
+    ----------
+    study : Study
+        With at least one run.
+
+    Returns
+    -------
+    str
+        Its links to ``data/<picture>.csv`` lead to what `write_report` writes beside it.
+
     Raises
     ------
     ValueError
         If the study has no run.
     """
+    return _render(study, _pictures(study))
+
+
+def _pictures(study: Study) -> list[Picture]:
     if not study.runs:
         raise ValueError("study: has no run to report on")
+    return pictures(study)
+
+
+def _render(study: Study, shown: Sequence[Picture]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -78,7 +95,7 @@ def render(study: Study) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = _samples(study)
+    samples = _samples(study)
     first = study.settings["encoder_layers"] > 0
     return environment.get_template("report.html.j2").render(
         css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
@@ -89,11 +106,11 @@ def render(study: Study) -> str:
         rows=[_row(one) for one in study.summary()],
         swatch=_swatch,
         ties=findings.ties(study),
-        figures=_figures(study),
-        samples=shown,
+        parts=_parts(shown, findings.listing(map(findings.label, study.schemes))),
+        samples=samples,
         samples_read=(
-            f"Greedy decoding (the likeliest token each time) of {len(shown)} held-out examples, not chosen "
-            "by their outputs, with the models trained from the first seed."
+            f"Greedy decoding (the likeliest token each time) of {len(samples)} held-out examples, not "
+            "chosen by their outputs, with the models trained from the first seed."
         ),
         samples_found=findings.samples(study),
         source_name="source" if first else "beginning",
@@ -144,101 +161,25 @@ def _swatch(scheme: str) -> Any:
     return Markup('<span class="swatch{}" style="border-color:{}"></span>').format(dashed, style.color)
 
 
-def _figures(study: Study) -> list[dict[str, Any]]:
-    """Headings, pictures and sentences, in the order of the report."""
-    profiles = [run.profile for run in study.runs]
-    histories = [(run.scheme, run.history) for run in study.runs]
-    norms = [run.gradients for run in study.runs]
-    names = findings.listing(map(findings.label, study.schemes))
-
-    def training(figure: Figure) -> None:
-        plots.plot_training(histories, figure.subplots(1, 2, sharey=True), entropy=study.entropy)
-
-    def single(draw: Callable[[Any], Any]) -> Callable[[Figure], None]:
-        return lambda figure: (draw(figure.subplots()), None)[1]
-
-    entries = (
-        ("losses", "Loss curves", 3.3, training, findings.curves),
-        (
-            "omega",
-            "Skip scale ω",
-            2.9,
-            single(lambda ax: plots.plot_quantity(profiles, ax)),
-            findings.omega,
-        ),
-        (
-            "variance",
-            "Branch variance Var[a]",
-            2.9,
-            single(lambda ax: plots.plot_quantity(profiles, ax, quantity="var_branch")),
-            findings.branch_variance,
-        ),
-        (
-            "dependency",
-            "Predicted dependency",
-            3.1,
-            single(lambda ax: plots.plot_dependency(profiles, ax)),
-            findings.dependency,
-        ),
-        (
-            "gradients",
-            "Gradient norms at initialisation",
-            3.1,
-            single(lambda ax: plots.plot_gradient_lines(norms, ax)),
-            findings.gradients,
-        ),
-    )
-    result = []
-    for name, heading, height, draw, words in entries:
-        read, found = words(study)
-        alt = f"{heading} of {names}. {found}"
-        svg = inline_svg(draw, height, name=name, alt=alt)
-        result.append({"id": name, "heading": heading, "svg": svg, "read": read, "found": found})
-    return result
-
-
-def inline_svg(draw: Callable[[Figure], None], height: float, *, name: str, alt: str) -> Any:
-    """A figure as SVG to stand inside HTML, in the colours of the page's theme.
-
-    Parameters
-    ----------
-    draw : callable
-        Draws into the `Figure` it is given.
-    height : float
-        Inches.
-    name : str
-        Goes before all ids, so that several figures can stand in one page.
-    alt : str
-        What the figure shows, for those who do not see it.
-
-    Returns
-    -------
-    markupsafe.Markup
-    """
-    from markupsafe import Markup, escape
-    from matplotlib.figure import Figure
-
-    with context():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        draw(figure)
-        stream = io.StringIO()
-        figure.savefig(
-            stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
-    svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
-    for color, themed in _THEME.items():
-        svg = svg.replace(color.lower(), themed)
-    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
-    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
-    head = Markup('<svg role="img" aria-label="{}" ').format(escape(alt))
-    return head + Markup(svg[len("<svg ") :])
+def _parts(shown: Sequence[Picture], names: str) -> list[dict[str, Any]]:
+    """The pictures as the template needs them, by part of the report."""
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for one in shown:
+        alt = f"{one.heading} of {names}. {one.found}"
+        figure = {
+            "id": one.name,
+            "heading": one.heading,
+            "svg": inline_svg(one.draw, one.height, name=one.name, alt=alt),
+            "read": one.read,
+            "found": one.found,
+            "paper": one.paper,
+            "data": f"{DATA_FOLDER}/{one.name}.csv",
+        }
+        parts.setdefault(one.part, []).append(figure)
+    return [
+        {"id": heading.lower().replace(" ", "-"), "heading": heading, "figures": figures}
+        for heading, figures in parts.items()
+    ]
 
 
 def _samples(study: Study) -> list[dict[str, Any]]:

@@ -14,15 +14,18 @@ import admin_py as ap
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
+MAX_CHARACTERS = 5_000_000
+
 
 class Page(HTMLParser):
-    """Counts elements, notes what is fetched from elsewhere, and checks that elements are closed in order."""
+    """Counts elements, notes what is fetched and linked, and checks that elements are closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.elements: dict[str, int] = {}
         self.fetched: list[str] = []
+        self.linked: list[str] = []
 
     def note(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.elements[tag] = self.elements.get(tag, 0) + 1
@@ -30,6 +33,8 @@ class Page(HTMLParser):
             loads = name in ("src", "srcset", "data") or (name == "href" and tag == "link")
             if loads and value and not value.startswith("data:"):
                 self.fetched.append(value)
+            if tag == "a" and name == "href" and value and not value.startswith("#"):
+                self.linked.append(value)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.note(tag, attrs)
@@ -57,6 +62,9 @@ def main(folder: Path, schemes: list[str]) -> None:
     assert not page.open, f"not closed: {page.open}"
     assert not page.fetched, f"fetched from elsewhere: {page.fetched}"
     assert not re.search(r"@import|url\(\s*['\"]?(?!data:|#)", text), "the style sheet fetches something"
+    missing = [link for link in page.linked if not (folder / link).is_file()]
+    assert not missing, f"linked and not there: {missing}"
+    assert len(text) < MAX_CHARACTERS, f"the report has {len(text)} characters"
     assert page.elements.get("svg", 0) + page.elements.get("img", 0) >= 4, page.elements
     assert page.elements.get("table", 0) >= 1
     print(
