@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from admin_py import schemes
 from admin_py.config import TransformerConfig
-from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
 from admin_py.results import write_aside
+from admin_py.study_settings import OPTIMIZERS, layers_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from admin_py.batch import Batch
     from admin_py.data import Dataset
     from admin_py.model import Transformer
-
-BETAS = (0.9, 0.98)
-EPS = 1e-9
-MOMENTUM = 0.9
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adam": lambda lr: Adam(lr, betas=BETAS, eps=EPS),
-    "adamw": lambda lr: AdamW(lr, betas=BETAS, eps=EPS),
-    "radam": lambda lr: RAdam(lr, betas=BETAS, eps=EPS),
-    "novograd": lambda lr: NovoGrad(lr, betas=BETAS),
-    "sgd": lambda lr: SGD(lr, momentum=MOMENTUM),
-}
-"""Name on the command line -> a fresh optimiser of a learning rate."""
 
 STOPPED = 130
 
@@ -213,7 +200,6 @@ def _set_threads(options: argparse.Namespace) -> None:
 def _fresh_model(options: argparse.Namespace) -> tuple[Transformer, Batch, Dataset]:
     """A model of the options, the batch that its training begins with, and the data."""
     from admin_py.model import Transformer
-    from admin_py.study_settings import layers_of
 
     _set_threads(options)
     data = load_data(options)

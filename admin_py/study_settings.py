@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from admin_py import schedules
 from admin_py.checks import check_choice, check_integer, check_number, check_probability
 from admin_py.config import TransformerConfig
-from admin_py.optimizers import Adam
+from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -23,13 +23,49 @@ CONTINUATION = 64
 MAX_COUNT = 2**31 - 1
 
 
-def default_optimizer(lr: float) -> Adam:
+BETAS = (0.9, 0.98)
+EPS = 1e-9
+MOMENTUM = 0.9
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": lambda lr: Adam(lr, betas=BETAS, eps=EPS),
+    "adamw": lambda lr: AdamW(lr, betas=BETAS, eps=EPS),
+    "radam": lambda lr: RAdam(lr, betas=BETAS, eps=EPS),
+    "novograd": lambda lr: NovoGrad(lr, betas=BETAS),
+    "sgd": lambda lr: SGD(lr, momentum=MOMENTUM),
+}
+"""Name on the command line and in grids -> a fresh optimiser of a learning rate."""
+
+
+def default_optimizer(lr: float) -> Optimizer:
     """Adam as the paper uses it."""
-    return Adam(lr=lr, betas=(0.9, 0.98), eps=1e-9)
+    return OPTIMIZERS["adam"](lr)
 
 
 def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
     """The checked settings, in the order in which a report lists them."""
+    checked = check_training(data, given)
+    encoder_layers, decoder_layers = layers_of(given["layers"], data.kind)
+    lr = check_number("lr", given["lr"])
+    schedule = schedules.inverse_sqrt(lr=lr, warmup=check_integer("warmup", given["warmup"], 0, MAX_COUNT))
+    return {
+        "seeds": _seeds(given["seeds"]),
+        "encoder_layers": encoder_layers,
+        "decoder_layers": decoder_layers,
+        **{name: given[name] for name in ("d_model", "d_ff", "heads")},
+        **{name: checked[name] for name in ("dropout", "label_smoothing", "steps", "max_tokens")},
+        "valid_every": checked["valid_every"],
+        "optimizer": given["optimizer"](lr=lr).to_dict(),
+        "lr": lr,
+        "schedule": schedule.to_dict(),
+        "clip_norm": checked["clip_norm"],
+        "samples": check_integer("samples", given["samples"], 0, 1000),
+        "dtype": checked["dtype"],
+    }
+
+
+def check_training(data: Dataset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What studies and grids train with alike, checked."""
     steps = check_integer("steps", given["steps"], 1, MAX_COUNT)
     valid_every = given["valid_every"]
     if valid_every is None:
@@ -44,26 +80,13 @@ def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
         raise ValueError(
             f"max_tokens must be at least {data.longest}, the data's longest sequence, got {max_tokens}"
         )
-    encoder_layers, decoder_layers = layers_of(given["layers"], data.kind)
-    lr = check_number("lr", given["lr"])
-    schedule = schedules.inverse_sqrt(lr=lr, warmup=check_integer("warmup", given["warmup"], 0, MAX_COUNT))
     return {
-        "seeds": _seeds(given["seeds"]),
-        "encoder_layers": encoder_layers,
-        "decoder_layers": decoder_layers,
-        "d_model": given["d_model"],
-        "d_ff": given["d_ff"],
-        "heads": given["heads"],
         "dropout": check_probability("dropout", given["dropout"]),
         "label_smoothing": check_probability("label_smoothing", given["label_smoothing"]),
         "steps": steps,
         "max_tokens": max_tokens,
         "valid_every": check_integer("valid_every", valid_every, 1, MAX_COUNT),
-        "optimizer": given["optimizer"](lr=lr).to_dict(),
-        "lr": lr,
-        "schedule": schedule.to_dict(),
         "clip_norm": clip_norm,
-        "samples": check_integer("samples", given["samples"], 0, 1000),
         "dtype": check_choice("dtype", given["dtype"], ("float32", "float64")),
     }
 
@@ -99,21 +122,24 @@ def _seeds(seeds: Any) -> tuple[int, ...]:
     return checked
 
 
+def configuration(data: Dataset, settings: Mapping[str, Any], scheme: Any) -> TransformerConfig:
+    """The configuration of one scheme's models."""
+    sizes = ("encoder_layers", "decoder_layers", "d_model", "d_ff", "heads", "dropout")
+    return TransformerConfig(
+        vocab_size=data.vocab_size,
+        max_length=max(data.longest, PROMPT + CONTINUATION),
+        scheme=scheme,
+        **{name: settings[name] for name in sizes},
+    )
+
+
 def configurations(data: Dataset, settings: Mapping[str, Any], schemes: Any) -> dict[str, TransformerConfig]:
     """Name of a scheme -> configuration of its models."""
     if isinstance(schemes, (str, bytes)) or not hasattr(schemes, "__iter__"):
         raise TypeError(f"schemes must be a sequence of names or schemes, got {schemes!r}")
     configs: dict[str, TransformerConfig] = {}
     for scheme in schemes:
-        config = TransformerConfig(
-            vocab_size=data.vocab_size,
-            max_length=max(data.longest, PROMPT + CONTINUATION),
-            scheme=scheme,
-            **{
-                name: settings[name]
-                for name in ("encoder_layers", "decoder_layers", "d_model", "d_ff", "heads", "dropout")
-            },
-        )
+        config = configuration(data, settings, scheme)
         if config.scheme_name in configs:
             raise ValueError(f"schemes must be all different, got {config.scheme_name!r} twice")
         configs[config.scheme_name] = config
