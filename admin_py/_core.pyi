@@ -4,7 +4,7 @@ from typing import Any, Literal, NoReturn, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
+from typing_extensions import NotRequired, disjoint_base
 
 class _Memory(TypedDict):
     weights: int
@@ -20,6 +20,19 @@ class _Profile(TypedDict):
     omega: NDArray[np.float64]
     var_input: NDArray[np.float64]
     var_branch: NDArray[np.float64]
+
+class _Dependency(TypedDict):
+    variances: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    num_tokens: int
+    last: NotRequired[NDArray[Any]]
+
+class _OutputChange(TypedDict):
+    change: NDArray[np.float64]
+    var_branch: NDArray[np.float64]
+    var_sum: NDArray[np.float64]
+    input_change: float
 
 class _State(TypedDict):
     step: int
@@ -110,6 +123,10 @@ class Transformer(Model):
         seed: int = 0,
         apply: bool = True,
     ) -> dict[str, _Profile]: ...
+    def dependency(
+        self, batch: Batch, *, max_memory: int = 134217728, components: bool = False
+    ) -> dict[str, _Dependency]: ...
+    def output_change(self, other: Transformer, batch: Batch) -> dict[str, _OutputChange]: ...
 
 @disjoint_base
 class EncoderLayer(Model):

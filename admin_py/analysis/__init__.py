@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from admin_py.analysis.dependency import Dependency
+from admin_py.analysis.dependency import Dependency, dependency
 from admin_py.analysis.gradients import GradientNorms, gradients
-from admin_py.analysis.output_change import OutputChange
+from admin_py.analysis.output_change import OutputChange, output_change
 from admin_py.analysis.theory import Fit, Fits
 
-__all__ = ["Dependency", "Fit", "Fits", "GradientNorms", "OutputChange", "gradients"]
+__all__ = [
+    "Dependency",
+    "Fit",
+    "Fits",
+    "GradientNorms",
+    "OutputChange",
+    "dependency",
+    "gradients",
+    "output_change",
+]

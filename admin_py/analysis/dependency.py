@@ -10,12 +10,20 @@ import numpy as np
 
 from admin_py.analysis.by_stack import StackResult
 from admin_py.analysis.theory import amplification
-from admin_py.checks import check_choice
+from admin_py.checks import check_choice, check_integer
+from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from admin_py.batch import Batch
+    from admin_py.config import TransformerConfig
+    from admin_py.model import Transformer
+
 SCALES = ("row", "std")
+
+MAX_MEMORY = 128 * 2**20
+"""Bytes of components that are held at once, about."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +100,7 @@ class Dependency(StackResult):
         return beta[rows, rows + 1] ** 2
 
     def amplification(self, stack: str) -> np.ndarray:
-        """sum_{j <= i} beta_jj^2 for i = 1..R, what the output change grows like by the theory, float64 [R]."""
+        """sum_{j <= i} beta_jj^2, i = 1..R: what the output change grows like by the theory, float64 [R]."""
         return amplification(self.own(stack))
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -121,3 +129,88 @@ class Dependency(StackResult):
             for stack, names in self.sublayers.items()
         ]
         return f"{self.scheme}: " + "; ".join(parts)
+
+
+def dependency(model: Transformer, batch: Batch, *, max_memory: int | None = None) -> Dependency:
+    """Where the sum of every sub-layer comes from: how much of it is left of which branch before.
+
+    One forward pass without dropout, in which every token's vector is followed as an exact sum of its parts:
+    the input x_0, every branch, and the biases nu of norms. The weights are left alone.
+
+    Parameters
+    ----------
+    model : Transformer
+        Before or after training.
+    batch : Batch
+    max_memory : int, optional
+        Bytes for components, 128 MiB by default: the batch is read in groups of whole sequences whose
+        components take about that much. One sequence is the least, R + 2 vectors a token.
+
+    Returns
+    -------
+    Dependency
+
+    Raises
+    ------
+    TypeError
+        If the batch is not a Batch or max_memory not an integer.
+    ValueError
+        If the model cannot read the batch, or its scheme sends the residual through a norm that is not
+        linear once its statistics are given (DyT): its output is no sum of parts.
+
+    Notes
+    -----
+    With b_i the branch as it is added (alpha and the branch norm included), c_ii = b_i, and for j < i
+
+        Post-LN  c_ij = omega_i gamma_{i-1} (c_{i-1,j} - mean c_{i-1,j}) / std_{i-1}
+        Pre-LN   c_ij = omega_i c_{i-1,j}
+
+    where std_{i-1} is the norm's, of each token, in this pass; RMSNorm does not centre; kappa adds the
+    components of the layer's input; a residual that is normed goes through that norm too. The paper (arXiv
+    2004.08249, section 4.1) leaves the centring out. At initialisation, where gamma and omega are the same
+    for all features, that makes no difference to the variances; after training only the centred components
+    add up to y_i exactly.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=2, decoder_layers=0, d_model=8, heads=2,
+    ...                               d_ff=16, scheme="post_ln")
+    >>> result = dependency(ap.Transformer(config, seed=1), ap.Batch([[3, 4, 5]]))
+    >>> result.beta("encoder").shape
+    (4, 5)
+    >>> bool(np.allclose((result.beta("encoder") ** 2).sum(axis=1), 1))
+    True
+    """
+    _need_linear(model.config)
+    budget = (
+        MAX_MEMORY
+        if max_memory is None
+        else check_integer("max_memory", max_memory, 1, np.iinfo(np.int64).max)
+    )
+    found = model._core.dependency(model._batch(batch), max_memory=budget)
+    return Dependency(
+        scheme=model.config.scheme_name,
+        variances={stack: table["variances"][:, :-1] for stack, table in found.items()},
+        bias={stack: table["variances"][:, -1] for stack, table in found.items()},
+        sums={stack: table["sums"] for stack, table in found.items()},
+        predicted={stack: table["predicted"] for stack, table in found.items()},
+        sublayers={stack: tuple(model.config.sublayer_names(stack)) for stack in found},
+        num_tokens={stack: table["num_tokens"] for stack, table in found.items()},
+        metadata=run_metadata(seed=model.seed, dtype=model.dtype),
+    )
+
+
+def _need_linear(config: TransformerConfig) -> None:
+    """Refuses a scheme with a DyT norm on the way of the residual."""
+    for stack in config.stacks:
+        for name, residual in zip(config.sublayer_names(stack), config.residuals(stack), strict=True):
+            on_the_way = {"norm_post": residual.norm_post}
+            if residual.residual_normed:
+                on_the_way["norm_pre"] = residual.norm_pre
+            for field, norm in on_the_way.items():
+                if norm == "dyt":
+                    raise ValueError(
+                        f"model: scheme {config.stack_scheme(stack).name!r} has no dependency: {name} sends "
+                        f"its residual through {field}={norm!r}, which is not linear: no sum of parts is left"
+                    )

@@ -32,6 +32,21 @@ typedef struct adm_norm_grads {
     adm_real *scale; /* [1] */
 } adm_norm_grads;
 
+/* A norm whose statistics are given is a linear map of rows: gamma (x - mean(x)) factor + nu. */
+typedef struct adm_row_map {
+    bool centre;           /* LayerNorm; RMSNorm leaves the mean */
+    adm_real factor;       /* rstd of the token */
+    const adm_real *gamma; /* [n]; NULL: no norm, the rest is not read */
+    const adm_real *nu;    /* [n] or NULL */
+} adm_row_map;
+
+/* A token's way through one sub-layer's residual: post(omega pre(x) + kappa layer). */
+typedef struct adm_component_step {
+    adm_row_map pre, post;
+    const adm_real *omega; /* [n] */
+    adm_real kappa;
+} adm_component_step;
+
 #define ADM_SMALL_GEMM_B 4096 /* elements of B that small_gemm can turn */
 
 typedef struct adm_kernels {
@@ -93,6 +108,17 @@ typedef struct adm_kernels {
     /* C [m, n] = op(A) op(B) + beta C for matrices too small for a BLAS call to pay: k n <= ADM_SMALL_GEMM_B */
     void (*small_gemm)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const adm_real *a,
                        int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c, int64_t ldc);
+
+    /* Rows are components of one token's vector: y = omega pre(x) + kappa layer, variances[i] += Var(row i of y),
+       x = post(y); layer [rows, n] may be NULL */
+    void (*components_forward)(const adm_component_step *step, const adm_real *layer, adm_real *x,
+                               double *variances, int64_t rows, int64_t n);
+    /* of the rows of omega x: sums[0] += variance, sums[1] += mean, sums[2] += mean^2 */
+    void (*add_row_variances)(const adm_real *omega, const adm_real *x, int64_t rows, int64_t n,
+                              double sums[3]);
+    /* *sum += |xhat - yhat|^2 of the standardised rows, (x - mean) / sqrt(var + eps) */
+    void (*add_row_changes)(const adm_real *x, const adm_real *y, adm_real eps, int64_t rows, int64_t n,
+                            double *sum);
 } adm_kernels;
 
 /* The best table for this processor, or the one that the environment variable ADMIN_PY_KERNELS names if the

@@ -95,7 +95,7 @@ PyObject *pyadm_array_view(PyObject *owner, int type, int ndim, const int64_t *s
 
 PyObject *pyadm_array_new(int type, int ndim, const int64_t *shape)
 {
-    npy_intp extents[2] = {0, 0};
+    npy_intp extents[3] = {0, 0, 0};
     for (int i = 0; i < ndim; i++)
         extents[i] = (npy_intp)shape[i];
     return PyArray_SimpleNew(ndim, extents, type);

@@ -17,7 +17,7 @@ PyArrayObject *pyadm_array_check_flat(PyObject *value, const char *name, int typ
 PyObject *pyadm_array_view(PyObject *owner, int type, int ndim, const int64_t *shape, void *data,
                            bool writable);
 
-/* A new array, not initialised. */
+/* A new array of at most three dimensions, not initialised. */
 PyObject *pyadm_array_new(int type, int ndim, const int64_t *shape);
 
 static inline void *pyadm_array_data(PyObject *array)

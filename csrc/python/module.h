@@ -69,6 +69,14 @@ extern const char pyadm_model_observations_doc[];
 extern const char pyadm_model_activation_doc[];
 extern const char pyadm_layer_profile_doc[];
 
+/* ---- analysis.c: where a residual stream comes from, how far it moves ---- */
+
+PyObject *pyadm_transformer_dependency(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *pyadm_transformer_output_change(PyObject *self, PyObject *args, PyObject *keywords);
+
+extern const char pyadm_transformer_dependency_doc[];
+extern const char pyadm_transformer_output_change_doc[];
+
 /* ---- layers.c ---- */
 
 /* Arguments of one pass through a layer, checked; offsets are the binding's and freed by pyadm_hidden_free. */

@@ -190,6 +190,9 @@ static PyMethodDef transformer_methods[] = {
     PYADM_KEYWORD_METHOD("loss", transformer_loss, loss_doc),
     PYADM_KEYWORD_METHOD("backward", transformer_backward, backward_doc),
     PYADM_KEYWORD_METHOD("profile", pyadm_transformer_profile, pyadm_transformer_profile_doc),
+    PYADM_KEYWORD_METHOD("dependency", pyadm_transformer_dependency, pyadm_transformer_dependency_doc),
+    PYADM_KEYWORD_METHOD("output_change", pyadm_transformer_output_change,
+                         pyadm_transformer_output_change_doc),
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,6 +2,7 @@
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
+#include "admin/analysis.h"
 #include "admin/config.h"
 #include "admin/model.h"
 #include "admin/optim.h"
