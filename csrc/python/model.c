@@ -248,6 +248,7 @@ static PyMethodDef model_methods[] = {
     {"find_nonfinite", model_find_nonfinite, METH_O, find_nonfinite_doc},
     {"observations", pyadm_model_observations, METH_NOARGS, pyadm_model_observations_doc},
     PYADM_KEYWORD_METHOD("activation", pyadm_model_activation, pyadm_model_activation_doc),
+    PYADM_KEYWORD_METHOD("norms", pyadm_model_norms, pyadm_model_norms_doc),
     PYADM_REDUCE_METHOD,
     {NULL, NULL, 0, NULL},
 };

@@ -62,11 +62,13 @@ const adm_batch *pyadm_batch_get(const pyadm_state *state, PyObject *value, cons
 PyObject *pyadm_transformer_profile(PyObject *self, PyObject *args, PyObject *keywords);
 PyObject *pyadm_model_observations(PyObject *self, PyObject *ignored);
 PyObject *pyadm_model_activation(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *pyadm_model_norms(PyObject *self, PyObject *args, PyObject *keywords);
 PyObject *pyadm_layer_profile(PyObject *self, PyObject *args, PyObject *keywords);
 
 extern const char pyadm_transformer_profile_doc[];
 extern const char pyadm_model_observations_doc[];
 extern const char pyadm_model_activation_doc[];
+extern const char pyadm_model_norms_doc[];
 extern const char pyadm_layer_profile_doc[];
 
 /* ---- analysis.c: where a residual stream comes from, how far it moves ---- */

@@ -161,6 +161,62 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
     return pyadm_raise(&error);
 }
 
+/* ---- norms ---- */
+
+const char pyadm_model_norms_doc[] =
+    "norms($self, which, before=None)\n--\n\n"
+    "Frobenius norm of every parameter, in the order of `parameters`.\n\n"
+    "Parameters\n----------\n"
+    "which : {\"weights\", \"gradients\"}\n    Whose norms.\n"
+    "before : ndarray, [length]\n    What is subtracted first: a copy of the flat view `weights`.\n\n"
+    "Returns\n-------\n"
+    "ndarray, float64\n    Of the length of `parameters`.\n\n"
+    "Raises\n------\n"
+    "RuntimeError\n    There are no gradients yet.";
+
+PyObject *pyadm_model_norms(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"which", "before", NULL};
+    static const char *const choices[] = {"weights", "gradients", NULL};
+    pyadm_model *self = (pyadm_model *)object;
+    const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
+    const adm_param_table *params = adm_model_params(self->model);
+    PyObject *which_value, *before_value = Py_None;
+    int which = 0;
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O|O:norms", names, &which_value, &before_value) ||
+        pyadm_read_choice(which_value, "which", choices, &which) < 0)
+        return NULL;
+    const adm_real *values = which == 0 ? adm_model_weights(self->model) : adm_model_gradients(self->model);
+    if (values == NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "there are no gradients yet: they come with the first backward pass");
+        return NULL;
+    }
+    const adm_real *before = NULL;
+    if (before_value != Py_None) {
+        PyArrayObject *array = pyadm_array_check(before_value, "before", PYADM_REAL, 1, &params->length);
+        if (array == NULL)
+            return NULL;
+        before = PyArray_DATA(array);
+    }
+    PyObject *norms = pyadm_array_new(NPY_FLOAT64, 1, &params->count);
+    if (norms == NULL || pyadm_enter(&self->busy, object) < 0) {
+        Py_XDECREF(norms);
+        return NULL;
+    }
+    const int threads = state->threads;
+    adm_error error;
+    adm_status status;
+    PYADM_WITHOUT_GIL(status =
+                          adm_model_norms(params, values, before, pyadm_array_data(norms), threads, &error))
+    self->busy = false;
+    if (status == ADM_OK)
+        return norms;
+    Py_DECREF(norms);
+    return pyadm_raise(&error);
+}
+
 /* ---- observations ---- */
 
 const char pyadm_model_observations_doc[] = "observations($self, /)\n--\n\n"

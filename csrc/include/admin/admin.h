@@ -5,6 +5,7 @@
 #include "admin/analysis.h"
 #include "admin/config.h"
 #include "admin/model.h"
+#include "admin/norms.h"
 #include "admin/optim.h"
 #include "admin/status.h"
 #include "admin/system.h"
