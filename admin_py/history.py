@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,6 +29,9 @@ STEP_COLUMNS: Mapping[str, type] = {
 VALID_COLUMNS: Mapping[str, type] = {"step": np.int64, "nll": np.float64, "loss": np.float64}
 """Arrays with an element for every validation."""
 
+MATRICES = "matrices"
+"""Beside the stacks in the observations: norms of weight matrices."""
+
 
 class _Views:
     """What a history offers beyond its arrays; the finished and the growing one have it in common."""
@@ -38,6 +41,7 @@ class _Views:
     tokens: NDArray[np.int64]
     seconds: NDArray[np.float64]
     valid: Mapping[str, NDArray[Any]]
+    observations: Mapping[str, Any]
 
     @property
     def num_steps(self) -> int:
@@ -107,8 +111,11 @@ class History(_Views, Result):
         dropout off, after the steps named.
     observations : mapping
         ``"step"`` int64 [j], and for each stack of the model a mapping of ``"var_input"``, ``"var_branch"``
-        and ``"omega"`` (mean over its features), float64 [j, R], and ``"grad_norm"`` |dL/dx_i|, float64
-        [j, R + 1]. Only ``"step"`` if nothing was observed.
+        and ``"omega"`` (mean over its features; ``"omega_spread"`` is the standard deviation), float64
+        [j, R], and ``"grad_norm"`` |dL/dx_i|, float64 [j, R + 1], of the step's last batch; and
+        ``"matrices"``: ``"names"`` of the P trained weight matrices, and float64 [j, P] the Frobenius norms
+        ``"grad_norm"`` |dL/dW| of the step's whole gradient before it is clipped, ``"norm"`` |W| before the
+        update and ``"update_norm"`` |W_{t+1} - W_t|. Only ``"step"`` if nothing was observed.
     diverged_at : int or None
         The step whose loss, gradient or update was not finite; the weights are those before it.
     diverged_because : str or None
@@ -221,8 +228,8 @@ class Recorder(_Views):
     Its arrays are views of what has been recorded when they are asked for; `freeze` makes a `History`.
     """
 
-    def __init__(self, arrays: Mapping[str, Any] | None = None) -> None:
-        """Empty, or with the contents that `arrays` of another one gave."""
+    def __init__(self, arrays: Mapping[str, Any] | None = None, *, matrices: Sequence[str] = ()) -> None:
+        """Empty, or with the contents that `arrays` of another one gave and the names of its matrices."""
         given = arrays or {}
         self._steps = {name: Column(dtype, given.get(name, ())) for name, dtype in STEP_COLUMNS.items()}
         valid = given.get("valid", {})
@@ -233,6 +240,7 @@ class Recorder(_Views):
             stack: {name: Column(np.float64, values) for name, values in columns.items()}
             for stack, columns in observed.items()
         }
+        self._matrices = tuple(matrices)
         self.diverged_at: int | None = None
         self.diverged_because: str | None = None
         self.interrupted = False
@@ -251,13 +259,19 @@ class Recorder(_Views):
         return {name: column.values for name, column in self._valid.items()}
 
     @property
-    def observations(self) -> Mapping[str, Any]:
+    def observations(self) -> Mapping[str, Any]:  # type: ignore[override]
         """As of `History`."""
-        stacks = {
-            stack: {name: column.values for name, column in columns.items()}
-            for stack, columns in self._observed.items()
+        observed = self._observed_arrays()
+        if MATRICES in observed:
+            observed[MATRICES] = {"names": self._matrices, **observed[MATRICES]}
+        return observed
+
+    def _observed_arrays(self) -> dict[str, Any]:
+        columns = {
+            place: {name: column.values for name, column in columns.items()}
+            for place, columns in self._observed.items()
         }
-        return {"step": self._observed_at.values, **stacks}
+        return {"step": self._observed_at.values, **columns}
 
     def add_step(self, **values: float) -> None:
         """Record one step: a number for each of `STEP_COLUMNS`."""
@@ -271,23 +285,35 @@ class Recorder(_Views):
         for name, value in (("step", self.num_steps), ("nll", nll), ("loss", loss)):
             self._valid[name].append(value)
 
-    def add_observation(self, step: int, stacks: Mapping[str, Mapping[str, Any]]) -> None:
-        """Record the statistics of a step's pass: stack -> name -> array over sub-layers."""
+    def add_observation(
+        self, step: int, places: Mapping[str, Mapping[str, Any]], *, matrices: Sequence[str] = ()
+    ) -> None:
+        """Record what was observed at a step.
+
+        Parameters
+        ----------
+        step : int
+        places : mapping
+            Stack -> name -> array over sub-layers, and ``"matrices"`` -> name -> array over matrices.
+        matrices : sequence of str
+            Names of the matrices.
+        """
         self._observed_at.append(step)
-        for stack, columns in stacks.items():
-            own = self._observed.setdefault(stack, {})
+        self._matrices = tuple(matrices)
+        for place, columns in places.items():
+            own = self._observed.setdefault(place, {})
             for name, values in columns.items():
                 own.setdefault(name, Column(np.float64)).append(values)
 
     def arrays(self) -> dict[str, Any]:
-        """Everything recorded, as nested mappings of arrays; a new `Recorder` goes on from them."""
+        """Everything recorded, as nested mappings of arrays alone; a new `Recorder` goes on from them."""
         steps = {name: column.values for name, column in self._steps.items()}
-        return {**steps, "valid": self.valid, "observations": self.observations}
+        return {**steps, "valid": self.valid, "observations": self._observed_arrays()}
 
     def freeze(self, metadata: Mapping[str, Any] | None = None) -> History:
         """The history so far, as it will not change any more."""
         return History(
-            **freeze(self.arrays()),
+            **freeze({**self.arrays(), "observations": self.observations}),
             diverged_at=self.diverged_at,
             diverged_because=self.diverged_because,
             interrupted=self.interrupted,

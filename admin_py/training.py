@@ -16,6 +16,7 @@ from admin_py.data.dataset import Dataset
 from admin_py.divergence import find_nonfinite_weight
 from admin_py.history import History, Recorder
 from admin_py.model import Transformer
+from admin_py.observing import ObserveAt, read_observe
 from admin_py.optimizers import Optimizer
 from admin_py.training_loop import Loop
 
@@ -39,7 +40,7 @@ class Plan:
     valid_every: int | None
     checkpoint: str | None
     checkpoint_every: int
-    observe_every: int
+    observe: ObserveAt
     callbacks: tuple[Callback, ...]
 
     def lr(self, step: int) -> float:
@@ -63,6 +64,7 @@ class Plan:
             "accumulate": self.accumulate,
             "clip_norm": self.clip_norm,
             "label_smoothing": self.label_smoothing,
+            "observe": self.observe.describe(),
         }
         return json.loads(json.dumps(numbers))
 
@@ -82,6 +84,7 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 100,
     resume: bool = True,
+    observe: int | str | Iterable[int] = 0,
     observe_every: int = 0,
     progress: bool = True,
     callbacks: Iterable[Callback] = (),
@@ -125,9 +128,13 @@ def train(
         Steps between checkpoints.
     resume : bool
         False begins anew, whatever checkpoint there is, and replaces it.
+    observe : int, "log" or iterable of int
+        When to record variances, omega and gradient norms of all sub-layers, and for every weight matrix the
+        norms of gradient, weights and update (``history.observations``, `analysis.updates`): at the first
+        step and every so many; at steps with equal ratios, ten from one power of ten to the next, and the
+        last (``"log"``); or at the steps given. 0 is never. A step that diverges is not recorded.
     observe_every : int
-        Record variances, omega and gradient norms of all sub-layers at the first step and every so many;
-        0 for never.
+        The same as a number for `observe`; only one of them may be given.
     progress : bool
         Show a bar on a terminal or in a notebook, plain lines elsewhere, on the standard error stream.
     callbacks : iterable of callable
@@ -179,7 +186,7 @@ def train(
         valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
         checkpoint=_check_path(checkpoint),
         checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
-        observe_every=check_integer("observe_every", observe_every, 0, MAX_COUNT),
+        observe=read_observe(observe, observe_every),
         callbacks=_check_callbacks(callbacks),
     )
     resume, progress = check_bool("resume", resume), check_bool("progress", progress)

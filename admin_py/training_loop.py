@@ -16,6 +16,7 @@ from admin_py.divergence import explain_gradient, explain_loss, explain_update
 from admin_py.history import History, Recorder
 from admin_py.interrupts import DeferredInterrupt
 from admin_py.model import MODULES
+from admin_py.observing import StepObserver
 from admin_py.results import run_metadata
 from admin_py.state import check_state
 from admin_py.training_progress import TrainingProgress
@@ -75,6 +76,7 @@ class Loop:
         self._tail_done = True  # validation, callbacks and checkpoint of the last step
         self._saved_at: int | None = None
         self._limit = float(np.sqrt(np.finfo(model.dtype).max))
+        self._observer = StepObserver(model)
 
     def _new_feed(self, *, epoch: int, batch: int) -> Feed:
         seed = self.model.seed
@@ -115,10 +117,17 @@ class Loop:
         batches = [next(self._feed) for _ in range(self.plan.accumulate)]
         row = {"lr": self.plan.lr(step), "loss": 0.0, "nll": 0.0, "grad_norm": np.nan, "update_norm": 0.0}
         row["tokens"] = sum(map(num_predicted, batches))
+        observe = self.plan.observe.due(step, last=self.plan.steps)
         why = None
         try:
-            self._find_gradient(step, batches, row)
+            self._find_gradient(step, batches, row, observe=observe)
+            if observe:
+                self._observer.before_update()
             self._update(row)
+            if observe:
+                self.history.add_observation(
+                    step, self._observer.after_update(), matrices=self._observer.names
+                )
         except Diverged as found:
             why = str(found)
         self.history.add_step(**row, seconds=time.perf_counter() - begin)
@@ -126,10 +135,11 @@ class Loop:
         if why is not None:
             self.history.diverged_at, self.history.diverged_because = step, why
 
-    def _find_gradient(self, step: int, batches: list[Batch], row: dict[str, float]) -> None:
-        """Gradient of the mean loss over all tokens of the batches."""
+    def _find_gradient(
+        self, step: int, batches: list[Batch], row: dict[str, float], *, observe: bool
+    ) -> None:
+        """Gradient of the mean loss over all tokens of the batches; the last pass is observed if asked."""
         model, plan = self.model, self.plan
-        observe = plan.observe_every > 0 and (step == 1 or step % plan.observe_every == 0)
         losses = np.zeros(2)
         for i, batch in enumerate(batches):
             share = num_predicted(batch) / row["tokens"]
@@ -148,25 +158,11 @@ class Loop:
             if not np.isfinite(losses).all():
                 raise Diverged(explain_loss(model, batch, found.loss, step=number))
             if observe and last:
-                self._observe(step, share)
+                self._observer.after_pass(share)
         core = model._core
         row["grad_norm"] = MODULES[model.dtype].norm2(core.gradient_buffer[: core.trained_length])
         if not np.isfinite(row["grad_norm"]):
             raise Diverged(explain_gradient(model, row["grad_norm"]))
-
-    def _observe(self, step: int, share: float) -> None:
-        """Record the statistics of the pass; gradient norms as if its batch were alone."""
-        omega = self.model.omega
-        stacks = {
-            stack: {
-                "var_input": values["var_input"],
-                "var_branch": values["var_branch"],
-                "grad_norm": values["grad_norm"] / share,
-                "omega": omega[stack].reshape(len(omega[stack]), -1).mean(axis=1, dtype=np.float64),
-            }
-            for stack, values in self.model._core.observations().items()
-        }
-        self.history.add_observation(step, stacks)
 
     def _update(self, row: dict[str, float]) -> None:
         """Change the weights; if that leaves the range of the numbers, put them back."""
@@ -289,7 +285,7 @@ class Loop:
                 f"{self.plan.steps}"
             )
         try:
-            history = Recorder(state.history)
+            history = Recorder(state.history, matrices=self._observer.names)
             history.diverged_at = state.progress["diverged_at"]
             history.diverged_because = state.progress["diverged_because"]
             if history.freeze().num_steps != state.progress["step"]:

@@ -217,6 +217,23 @@ def test_a_training_in_two_parts_has_the_bits_of_one(
     assert optimizer.state["step"] == 14
 
 
+@pytest.mark.parametrize("stop", [2, 5, 9])
+@pytest.mark.parametrize("observe", ["log", [2, 3, 9]], ids=str)
+def test_observations_on_any_schedule_go_on_too(tmp_path: Path, observe: Any, stop: int) -> None:
+    def interrupt(step: int, model: Any, history: Any) -> None:
+        if step == stop:
+            raise KeyboardInterrupt
+
+    settings = {"steps": 10, "observe_every": 0, "observe": observe}
+    whole = train(make_model(), ap.Adam(0.01), **settings)
+    path = tmp_path / "run.ckpt"
+    train(make_model(), ap.Adam(0.01), checkpoint=path, callbacks=[interrupt], **settings)
+    history = train(make_model(), ap.Adam(0.01), checkpoint=path, **settings)
+    assert_same_history(history, whole)
+    assert history.observations["matrices"]["names"] == whole.observations["matrices"]["names"]
+    assert (history.observations["matrices"]["update_norm"] > 0).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "make",
@@ -301,6 +318,7 @@ DIFFERENT = {
     "accumulate is 2, not 1": {"accumulate": 1},
     "clip_norm is 1.0, not None": {"clip_norm": None},
     "label_smoothing is 0.1, not 0.0": {"label_smoothing": 0.0},
+    "observe is 3, not 4": {"observe_every": 4},
     "schedule.warmup is 4, not 5": {"schedule": ap.schedules.inverse_sqrt(0.01, 5)},
     "optimizer.kind is 'radam', not 'adam'": {"optimizer": ap.Adam(0.01, betas=(0.9, 0.98))},
 }
@@ -337,6 +355,7 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path, whole: tuple[Path
             steps=14,
             checkpoint=path,
             clip_norm=1.0,
+            observe=3,
             **settings,
         )
 

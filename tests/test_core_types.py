@@ -213,6 +213,37 @@ def test_a_profile_sets_omega_unless_it_shall_not(dtype: str) -> None:
 
 
 @both
+def test_norms_are_those_of_every_parameter(dtype: str) -> None:
+    model, batch = transformer(dtype), core_batch(MODULES[dtype])
+    with pytest.raises(RuntimeError, match="no gradients yet"):
+        model.norms("gradients")
+    model.backward(batch)
+    for which, views in (("weights", model.parameters), ("gradients", model.gradients)):
+        norms = model.norms(which)
+        assert norms.dtype == np.float64
+        # float64 sums in another order
+        expected = [np.linalg.norm(view.astype(np.float64)) for view in views.values()]
+        np.testing.assert_allclose(norms, expected, rtol=1e-13)
+    before = model.weights.copy()
+    assert not model.norms("weights", before).any()
+    model.parameters["encoder.0.feed_forward.fc1.weight"][0, 0] += 2.0
+    change = dict(zip(model.parameters, model.norms("weights", before=before), strict=True))
+    assert change.pop("encoder.0.feed_forward.fc1.weight") == pytest.approx(2.0, rel=1e-6)
+    assert not any(change.values())
+
+
+@both
+def test_norms_refuse_what_is_no_copy_of_the_weights(dtype: str) -> None:
+    model = transformer(dtype)
+    other = "float64" if dtype == "float32" else "float32"
+    with pytest.raises(ValueError, match="which must be"):
+        model.norms("updates")
+    for wrong in (model.weights[:-1].copy(), model.weights.astype(other), model.weights[::-1], [1.0]):
+        with pytest.raises((TypeError, ValueError), match="before must"):
+            model.norms("weights", wrong)
+
+
+@both
 def test_observations_and_activations_belong_to_observed_passes(dtype: str) -> None:
     model, batch = transformer(dtype), core_batch(MODULES[dtype])
     with pytest.raises(RuntimeError, match="no pass has been observed"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,3 +149,21 @@ def test_the_picture_shows_both_losses(grown: bool) -> None:
     np.testing.assert_array_equal(train.get_ydata(), recorder.nll)
     np.testing.assert_array_equal(valid.get_xdata(), [2, 4])
     pyplot.close("all")
+
+
+def test_norms_of_matrices_are_kept_with_their_names(tmp_path: Path) -> None:
+    recorder, names = recorded(), ("embedding.weight", "output.weight")
+    assert "matrices" not in recorder.observations
+    fresh = Recorder()
+    for step in (1, 2):
+        fresh.add_observation(step, {"matrices": {"norm": np.array([step, 0.5])}}, matrices=names)
+    history = fresh.freeze()
+    assert history.observations["matrices"]["names"] == names
+    assert history.observations["matrices"]["norm"].tolist() == [[1.0, 0.5], [2.0, 0.5]]
+    history.save(tmp_path / "history.json")
+    assert ap.History.load(tmp_path / "history.json") == history
+    assert "names" not in fresh.arrays()["observations"]["matrices"], "arrays alone, for a checkpoint"
+    again = Recorder(fresh.arrays(), matrices=names)
+    again.add_observation(3, {"matrices": {"norm": np.array([3, 0.5])}}, matrices=names)
+    assert again.observations["matrices"]["norm"].shape == (3, 2)
+    assert again.observations["matrices"]["names"] == names

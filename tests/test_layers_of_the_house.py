@@ -146,8 +146,8 @@ NEVER = [
     ("config", ("admin_py._core", "admin_py._core64", "admin_py.model", *DRAWING, *TOP)),
     ("data", ("admin_py.model", "admin_py.training", "admin_py.config", *DRAWING, *TOP)),
     ("model", ("admin_py.training", "admin_py.data.dataset", *TOP)),
-    ("analysis", ("admin_py.training", *TOP)),
-    ("training", TOP),
+    ("analysis", TOP),
+    ("training", ("admin_py.analysis", *TOP)),
 ]
 
 

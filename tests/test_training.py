@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_training import DATA, SEED, first_batches, make_model, make_optimizer, one_thread, train
+from small_training import (
+    DATA,
+    SEED,
+    assert_same_history,
+    first_batches,
+    make_model,
+    make_optimizer,
+    one_thread,
+    train,
+)
 
 import admin_py as ap
 from admin_py.training_loop import Feed, num_predicted
@@ -175,6 +184,46 @@ def test_observations_are_those_of_the_step_s_last_batch() -> None:
         assert seen["grad_norm"].shape == (3, len(omega[stack]) + 1)
 
 
+@pytest.mark.parametrize(
+    ("when", "steps"),
+    [
+        (4, [1, 4, 8, 12]),
+        ("log", [1, 2, 3, 4, 5, 6, 8, 10, 13]),
+        ([7, 2, 2, 30], [2, 7]),
+        (np.array([13]), [13]),
+        (range(3, 12, 4), [3, 7, 11]),
+        ((), []),
+    ],
+)
+def test_steps_are_observed_as_asked(when: Any, steps: list[int]) -> None:
+    history = train(make_model(), steps=13, observe_every=0, observe=when, valid_every=None, accumulate=1)
+    assert history.observations["step"].tolist() == steps
+    if steps:
+        assert all(
+            len(history.observations["matrices"][name]) == len(steps) for name in ("norm", "grad_norm")
+        )
+
+
+def test_both_ways_to_say_every_few_steps_are_one() -> None:
+    one = train(make_model(), steps=5, observe_every=2)
+    two = train(make_model(), steps=5, observe_every=0, observe=2)
+    assert_same_history(one, two)
+    assert one.metadata["training"] == two.metadata["training"]
+
+
+def test_a_step_that_diverges_leaves_no_row() -> None:
+    def poison(step: int, model: ap.Transformer, history: Any) -> None:
+        if step == 2:
+            model.parameters["encoder.0.feed_forward.fc1.weight"][...] = 3e38
+
+    history = train(make_model(), steps=4, observe_every=1, callbacks=[poison])
+    assert history.diverged_at == 3
+    assert history.observations["step"].tolist() == [1, 2]
+    rows = [len(values) for name, values in history.observations["matrices"].items() if name != "names"]
+    assert rows == [2, 2, 2]
+    assert len(history.observations["encoder"]["omega"]) == 2
+
+
 def test_callbacks_see_every_step_after_its_validation() -> None:
     seen: list[tuple[int, int, int, float]] = []
     model = make_model()
@@ -251,6 +300,13 @@ LANGUAGE_MODEL = {"encoder_layers": 0}
         ({"valid_every": 0}, ValueError, "valid_every must be"),
         ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be"),
         ({"observe_every": -1}, ValueError, "observe_every must be"),
+        ({"observe_every": 2, "observe": 2}, ValueError, "give one of them, such as observe=2"),
+        ({"observe_every": 0, "observe": -1}, ValueError, "observe must be an integer from 0"),
+        ({"observe_every": 0, "observe": 0.5}, TypeError, "observe must be an integer, got 0.5"),
+        ({"observe_every": 0, "observe": True}, TypeError, "observe must be an integer, got True"),
+        ({"observe_every": 0, "observe": "often"}, ValueError, "'log' or a list of steps, got 'often'"),
+        ({"observe_every": 0, "observe": [0]}, ValueError, "observe: a step must be an integer from 1"),
+        ({"observe_every": 0, "observe": [1.5]}, TypeError, "observe: a step must be an integer, got 1.5"),
         ({"checkpoint": 3}, TypeError, "checkpoint must be a path or None, got 3"),
         ({"resume": 1}, TypeError, "resume must be True or False"),
         ({"progress": None}, TypeError, "progress must be True or False"),

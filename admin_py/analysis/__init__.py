@@ -6,6 +6,7 @@ from admin_py.analysis.dependency import Dependency, dependency
 from admin_py.analysis.gradients import GradientNorms, gradients
 from admin_py.analysis.output_change import OutputChange, output_change
 from admin_py.analysis.theory import Fit, Fits
+from admin_py.analysis.updates import UpdateNorms, updates
 
 __all__ = [
     "Dependency",
@@ -13,7 +14,9 @@ __all__ = [
     "Fits",
     "GradientNorms",
     "OutputChange",
+    "UpdateNorms",
     "dependency",
     "gradients",
     "output_change",
+    "updates",
 ]

@@ -44,6 +44,7 @@ def passes(case: Case, dtype: str, threads: int) -> dict[str, np.ndarray]:
     got["backward"] = np.array(core.backward(packed, label_smoothing=0.1, step=4, observe=True))
     got["gradients"] = core.gradient_buffer.copy()
     got["norm"] = np.array(module.norm2(core.gradient_buffer))
+    got["norms"] = core.norms("gradients")
     for stack, observed in core.observations().items():
         got |= {f"{stack}.{key}": np.array(value) for key, value in observed.items()}
     for method in ("clinic", "paper"):
