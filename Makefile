@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python valgrind coverage \
-	wheel wheel-check bench build clean
+	wheel wheel-check bench build clean docs notebooks notebooks-check
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -27,6 +27,8 @@ help:
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
 	@echo "make bench        the training step beside PyTorch"
+	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
+	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
 	@echo "make clean        remove what was built (not $(VENV))"
 	@echo "PYTHON=$(PYTHON) makes the environment $(VENV); PYTEST_ARGS are handed to pytest"
 
@@ -45,7 +47,7 @@ $(BIN)/.installed: pyproject.toml setup.py admin_py/_version.py $(BIN)/.build-re
 	$(PIP) install --quiet --no-build-isolation --editable .
 	@touch $@
 
-# Extras of pyproject.toml, installed by name: test, lint, bench, notebook.
+# Extras of pyproject.toml, installed by name: test, lint, bench, notebook, docs.
 $(BIN)/.extra-%: pyproject.toml tools/requirements.py | $(BIN)/python
 	$(BIN)/python tools/requirements.py $* > $@.txt
 	$(PIP) install --quiet --requirement $@.txt
@@ -126,10 +128,27 @@ wheel-check: wheel
 	mkdir build/wheel-check/elsewhere
 	cd build/wheel-check/elsewhere && ../venv/bin/python $(abspath tools/check_installed.py)
 
+# All notebooks in kernels of an environment that has the wheel, from a folder that holds nothing else.
+notebooks-check: wheel-check
+	build/wheel-check/venv/bin/python tools/requirements.py notebook > build/wheel-check/notebook.txt
+	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --requirement build/wheel-check/notebook.txt
+	cp -r notebooks build/wheel-check/notebooks
+	cd build/wheel-check/notebooks && env -u MPLBACKEND -u PYTHONPATH ../venv/bin/python -m pytest -q \
+	  --rootdir . --nbmake --nbmake-timeout=300 --durations=0 -n $(JOBS) .
+
+notebooks: build $(BIN)/.extra-notebook
+	$(BIN)/python tools/execute_notebooks.py
+
+docs: build $(BIN)/.extra-docs
+	rm -rf docs/_build docs/api/generated
+	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs docs/_build/html
+	@echo "the documentation is $(abspath docs/_build/html)/index.html"
+
 bench: build $(BIN)/.extra-bench
 	$(BIN)/python -m benchmarks.training_step
 
 clean:
 	$(MAKE_CORE) clean
-	rm -rf build dist *.egg-info admin_py/_libs admin_py/*.so demo study
+	rm -rf build dist docs/_build docs/api/generated *.egg-info admin_py/_libs admin_py/*.so demo study
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
