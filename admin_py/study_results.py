@@ -11,150 +11,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from admin_py.analysis.gradients import GradientNorms
-from admin_py.history import History
-from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
-from admin_py.profiling import VarianceProfile
-from admin_py.results import decode, dump_json, encode, freeze, read_json, same, write_aside
+from admin_py.results import dump_json, encode, freeze, same, write_aside
+from admin_py.study_run import RUN_FILE, Sample, StudyRun, read_kind, run_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
+STUDY_FILE, RUNS_FOLDER = "study.json", "runs"
 
-
-class Sample(NamedTuple):
-    """One greedy decoding of a validation example: three lines of text."""
-
-    source: str
-    expected: str
-    output: str
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class StudyRun:
-    """One scheme trained from one seed.
-
-    Attributes
-    ----------
-    scheme : str
-        Its name; a hybrid is ``"encoder's/decoder's"``.
-    seed : int
-    history : History
-        Of the training.
-    profile : VarianceProfile
-        At initialisation.
-    gradients : GradientNorms
-        At initialisation, after profiling.
-    samples : tuple of Sample
-        Greedy decodings of validation examples after training; none where it diverged or was stopped.
-    num_parameters : int
-        Trained ones.
-    metadata : mapping
-        Versions, threads, dtype.
-    """
-
-    scheme: str
-    seed: int
-    history: History
-    profile: VarianceProfile
-    gradients: GradientNorms
-    samples: tuple[Sample, ...]
-    num_parameters: int
-    metadata: Mapping[str, Any]
-
-    @property
-    def folder(self) -> str:
-        """Name of its folder, of letters that every file system takes."""
-        return run_folder(self.scheme, self.seed)
-
-    @property
-    def valid_nll(self) -> float:
-        """Last validation loss, nats per token; nan where there is none."""
-        return last_valid_nll(self.history)
-
-    @property
-    def train_nll(self) -> float:
-        """Mean loss of the last twentieth of the training batches, without smoothing, dropout on."""
-        return last_train_nll(self.history)
-
-    @property
-    def seconds(self) -> float:
-        """Spent in training steps."""
-        return float(np.sum(self.history.seconds))
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Predicted tokens a second of training."""
-        return self.history.tokens_per_second
-
-    def outcome(self, entropy: float | None) -> str:
-        """In words: diverged, trains, does not train within this budget; or finished, or was stopped.
-
-        Parameters
-        ----------
-        entropy : float or None
-            Unigram entropy of the data, nats per token.
-        """
-        return outcome_of(self.history, entropy)
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the run's files; ``run.json`` comes last and says that the run is whole.
-
-        Raises
-        ------
-        OSError
-            If a file cannot be written.
-        """
-        base = Path(folder)
-        self.history.save(base / "history.json")
-        self.profile.save(base / "profile.json")
-        self.gradients.save(base / "gradients.json")
-        fields = {
-            "scheme": self.scheme,
-            "seed": self.seed,
-            "num_parameters": self.num_parameters,
-            "samples": [sample._asdict() for sample in self.samples],
-            "metadata": self.metadata,
-        }
-        write_aside(base / RUN_FILE, dump_json({"kind": "study run", **encode(fields)}))
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> StudyRun:
-        """Read what `save` wrote; equal to what was saved.
-
-        Raises
-        ------
-        OSError
-            If a file is missing.
-        ValueError
-            If a file is not what it should be.
-        """
-        base = Path(folder)
-        fields = _read(
-            base / RUN_FILE, "study run", ("scheme", "seed", "num_parameters", "samples", "metadata")
-        )
-        return cls(
-            scheme=fields["scheme"],
-            seed=fields["seed"],
-            history=History.load(base / "history.json"),
-            profile=VarianceProfile.load(base / "profile.json"),
-            gradients=GradientNorms.load(base / "gradients.json"),
-            samples=tuple(Sample(**sample) for sample in fields["samples"]),
-            num_parameters=fields["num_parameters"],
-            metadata=freeze(fields["metadata"]),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, StudyRun):
-            return NotImplemented
-        names = ("scheme", "seed", "history", "profile", "gradients", "samples", "num_parameters", "metadata")
-        return all(same(getattr(self, name), getattr(other, name)) for name in names)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"StudyRun({self.scheme!r}, seed {self.seed}, validation {self.valid_nll:.3g} nats)"
+__all__ = [
+    "RUNS_FOLDER",
+    "RUN_FILE",
+    "STUDY_FILE",
+    "Sample",
+    "SchemeSummary",
+    "Study",
+    "StudyRun",
+    "load_header",
+    "run_folder",
+    "save_header",
+]
 
 
 class SchemeSummary(NamedTuple):
@@ -347,17 +223,6 @@ class Study:
         return f"<p><strong>Study</strong> {escape(str(self.data.get('name')))}</p>{table}"
 
 
-def run_folder(scheme: str, seed: int) -> str:
-    """Name of a run's folder; a hybrid's slash becomes ``~``, which no scheme's name has.
-
-    Examples
-    --------
-    >>> run_folder("post_ln/pre_ln", 2)
-    'post_ln~pre_ln-seed2'
-    """
-    return f"{scheme.replace('/', '~')}-seed{seed}"
-
-
 def save_header(
     folder: str | os.PathLike[str],
     settings: Mapping[str, Any],
@@ -379,19 +244,7 @@ def load_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If it is not that of a study.
     """
-    return _read(Path(folder) / STUDY_FILE, "study", ("settings", "data", "metadata"))
-
-
-def _read(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, Any]:
-    def parse(data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict) or data.get("kind") != kind:
-            raise ValueError(f"expected a {kind}")
-        missing = [name for name in names if name not in data]
-        if missing:
-            raise ValueError(f"no {missing[0]}")
-        return {name: decode(data[name]) for name in names}
-
-    return read_json(path, parse)
+    return read_kind(Path(folder) / STUDY_FILE, "study", ("settings", "data", "metadata"))
 
 
 def _summarise(runs: tuple[StudyRun, ...], entropy: float | None) -> SchemeSummary:

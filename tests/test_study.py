@@ -128,6 +128,18 @@ def test_what_is_loaded_equals_what_was_saved(small: Study, tmp_path: Path) -> N
     assert loaded.run("admin", 2) != small.run("admin", 1)
 
 
+def test_a_run_of_an_earlier_version_loads_and_says_what_it_is_without(small: Study, tmp_path: Path) -> None:
+    small.save(tmp_path)
+    path = tmp_path / "runs" / "admin-seed2" / RUN_FILE
+    kept = json.loads(path.read_text("utf-8"))
+    del kept["without"]
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    run = Study.load(tmp_path).run("admin", 2)
+    assert run.history == small.run("admin", 2).history
+    assert run.dependency_before is None
+    assert "made before" in run.without["dependency_before"]
+
+
 def test_a_folder_holds_the_same_study(small: Study, data, tmp_path: Path) -> None:
     kept = study(data, schemes=("post_ln", "admin"), seeds=(1, 2), out=tmp_path, **SMALL)
     assert same_numbers(kept, small)

@@ -1,0 +1,234 @@
+"""One run of a study: what was found of a scheme trained from one seed, with its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from admin_py.analysis.dependency import Dependency
+from admin_py.analysis.gradients import GradientNorms
+from admin_py.analysis.output_change import OutputChange
+from admin_py.history import History
+from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
+from admin_py.profiling import VarianceProfile
+from admin_py.results import Result, decode, dump_json, encode, freeze, read_json, same, write_aside
+
+RUN_FILE = "run.json"
+
+ANALYSES: Mapping[str, type[Result]] = {
+    "dependency_before": Dependency,
+    "dependency_after": Dependency,
+    "output_change": OutputChange,
+}
+"""Result that a run may be without -> its class; its file is ``<name>.json``."""
+
+NOT_COMPUTED = "it was not computed"
+OLD = "the run was made before the package took it down"
+
+
+class Sample(NamedTuple):
+    """One greedy decoding of a validation example: three lines of text."""
+
+    source: str
+    expected: str
+    output: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StudyRun:
+    """One scheme trained from one seed.
+
+    Attributes
+    ----------
+    scheme : str
+        Its name; a hybrid is ``"encoder's/decoder's"``.
+    seed : int
+    history : History
+        Of the training.
+    profile : VarianceProfile
+        At initialisation.
+    gradients : GradientNorms
+        At initialisation, after profiling.
+    samples : tuple of Sample
+        Greedy decodings of validation examples after training; none where it diverged or was stopped.
+    num_parameters : int
+        Trained ones.
+    metadata : mapping
+        Versions, threads, dtype.
+    dependency_before, dependency_after : Dependency or None
+        After profiling, and after training.
+    output_change : OutputChange or None
+        Of random changes of the weights, after profiling.
+    without : mapping of str to str
+        Name of a result that is None to why it is.
+    """
+
+    scheme: str
+    seed: int
+    history: History
+    profile: VarianceProfile
+    gradients: GradientNorms
+    samples: tuple[Sample, ...]
+    num_parameters: int
+    metadata: Mapping[str, Any]
+    dependency_before: Dependency | None = None
+    dependency_after: Dependency | None = None
+    output_change: OutputChange | None = None
+    without: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder, of letters that every file system takes."""
+        return run_folder(self.scheme, self.seed)
+
+    @property
+    def valid_nll(self) -> float:
+        """Last validation loss, nats per token; nan where there is none."""
+        return last_valid_nll(self.history)
+
+    @property
+    def train_nll(self) -> float:
+        """Mean loss of the last twentieth of the training batches, without smoothing, dropout on."""
+        return last_train_nll(self.history)
+
+    @property
+    def seconds(self) -> float:
+        """Spent in training steps."""
+        return float(np.sum(self.history.seconds))
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Predicted tokens a second of training."""
+        return self.history.tokens_per_second
+
+    def outcome(self, entropy: float | None) -> str:
+        """In words: diverged, trains, does not train within this budget; or finished, or was stopped.
+
+        Parameters
+        ----------
+        entropy : float or None
+            Unigram entropy of the data, nats per token.
+        """
+        return outcome_of(self.history, entropy)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the run's files; ``run.json`` comes last and says that the run is whole.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+        """
+        base = Path(folder)
+        self.history.save(base / "history.json")
+        self.profile.save(base / "profile.json")
+        self.gradients.save(base / "gradients.json")
+        for name in ANALYSES:
+            result = getattr(self, name)
+            if result is not None:
+                result.save(base / f"{name}.json")
+        kept = {
+            "scheme": self.scheme,
+            "seed": self.seed,
+            "num_parameters": self.num_parameters,
+            "samples": [sample._asdict() for sample in self.samples],
+            "metadata": self.metadata,
+            "without": self.without,
+        }
+        write_aside(base / RUN_FILE, dump_json({"kind": "study run", **encode(kept)}))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> StudyRun:
+        """Read what `save` wrote; equal to what was saved.
+
+        A run of an earlier version, which took down less, is without what it lacks.
+
+        Raises
+        ------
+        OSError
+            If a file is missing.
+        ValueError
+            If a file is not what it should be.
+        """
+        base = Path(folder)
+        found = read_kind(
+            base / RUN_FILE,
+            "study run",
+            ("scheme", "seed", "num_parameters", "samples", "metadata"),
+            optional=("without",),
+        )
+        return cls(
+            scheme=found["scheme"],
+            seed=found["seed"],
+            history=History.load(base / "history.json"),
+            profile=VarianceProfile.load(base / "profile.json"),
+            gradients=GradientNorms.load(base / "gradients.json"),
+            samples=tuple(Sample(**sample) for sample in found["samples"]),
+            num_parameters=found["num_parameters"],
+            metadata=freeze(found["metadata"]),
+            **_load_analyses(base, found.get("without")),
+        )
+
+    def __post_init__(self) -> None:
+        lacking = [name for name in ANALYSES if getattr(self, name) is None]
+        reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
+        object.__setattr__(self, "without", freeze(reasons))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StudyRun):
+            return NotImplemented
+        return all(same(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"StudyRun({self.scheme!r}, seed {self.seed}, validation {self.valid_nll:.3g} nats)"
+
+
+def run_folder(scheme: str, seed: int) -> str:
+    """Name of a run's folder; a hybrid's slash becomes ``~``, which no scheme's name has.
+
+    Examples
+    --------
+    >>> run_folder("post_ln/pre_ln", 2)
+    'post_ln~pre_ln-seed2'
+    """
+    return f"{scheme.replace('/', '~')}-seed{seed}"
+
+
+def _load_analyses(base: Path, without: Mapping[str, str] | None) -> dict[str, Any]:
+    """The results that a run may be without, and why it is without those that it is."""
+    if without is None:  # of an earlier version
+        without = {name: OLD for name in ANALYSES if not (base / f"{name}.json").exists()}
+    found = {name: kind.load(base / f"{name}.json") for name, kind in ANALYSES.items() if name not in without}
+    return {**found, "without": freeze(without)}
+
+
+def read_kind(
+    path: Path, kind: str, names: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The fields of a file of this kind; those that are optional only where they are there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is of another kind or a field is missing.
+    """
+
+    def parse(data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict) or data.get("kind") != kind:
+            raise ValueError(f"expected a {kind}")
+        missing = [name for name in names if name not in data]
+        if missing:
+            raise ValueError(f"no {missing[0]}")
+        wanted = [*names, *(name for name in optional if name in data)]
+        return {name: decode(data[name]) for name in wanted}
+
+    return read_json(path, parse)
