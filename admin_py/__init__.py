@@ -23,6 +23,8 @@ from admin_py import analysis, data, generation, plots, schedules, schemes  # no
 from admin_py._version import __version__  # noqa: E402
 from admin_py.batch import Batch  # noqa: E402
 from admin_py.config import TransformerConfig  # noqa: E402
+from admin_py.diagnose import diagnose  # noqa: E402
+from admin_py.diagnose_results import Diagnosis  # noqa: E402
 from admin_py.history import History  # noqa: E402
 from admin_py.layers import DecoderLayer, EncoderLayer  # noqa: E402
 from admin_py.model import Loss, Transformer  # noqa: E402
@@ -41,6 +43,7 @@ __all__ = [
     "AdamW",
     "Batch",
     "DecoderLayer",
+    "Diagnosis",
     "EncoderLayer",
     "History",
     "Loss",
@@ -57,6 +60,7 @@ __all__ = [
     "__version__",
     "analysis",
     "data",
+    "diagnose",
     "generation",
     "get_num_threads",
     "plots",

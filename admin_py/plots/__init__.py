@@ -6,6 +6,7 @@ Nothing is computed here but places on the paper; the numbers are those of the r
 from __future__ import annotations
 
 from admin_py.plots.dependency import plot_dependency
+from admin_py.plots.diagnosis import plot_diagnosis
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
 from admin_py.plots.profile import plot_profile, plot_quantity
 from admin_py.plots.style import context, scheme_style
@@ -15,6 +16,7 @@ __all__ = [
     "context",
     "plot_curves",
     "plot_dependency",
+    "plot_diagnosis",
     "plot_gradient_lines",
     "plot_gradients",
     "plot_history",
