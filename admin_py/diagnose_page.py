@@ -72,7 +72,7 @@ def _tables(diagnosis: Diagnosis) -> Iterator[tuple[Row, list[Row]]]:
                     number(found.top_over_bottom),
                 )
             )
-        yield ("Gradient |dL/dx_i|", "smallest", "largest", "top/bottom"), rows
+        yield ("|dL/dx_i|", "smallest", "largest", "top/bottom"), rows
 
 
 def _amplification_row(diagnosis: Diagnosis, stack: str) -> Row:
