@@ -6,8 +6,11 @@ Nothing is computed here but places on the paper; the numbers are those of the r
 from __future__ import annotations
 
 from admin_py.plots.dependency import plot_dependency
+from admin_py.plots.dependency_heatmap import plot_dependency_heatmap, plot_dependency_pair
 from admin_py.plots.diagnosis import plot_diagnosis
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
+from admin_py.plots.output_change import plot_output_change
+from admin_py.plots.own_dependency import plot_own_dependency
 from admin_py.plots.profile import plot_profile, plot_quantity
 from admin_py.plots.style import context, scheme_style
 from admin_py.plots.training import plot_curves, plot_history, plot_training
@@ -16,10 +19,14 @@ __all__ = [
     "context",
     "plot_curves",
     "plot_dependency",
+    "plot_dependency_heatmap",
+    "plot_dependency_pair",
     "plot_diagnosis",
     "plot_gradient_lines",
     "plot_gradients",
     "plot_history",
+    "plot_output_change",
+    "plot_own_dependency",
     "plot_profile",
     "plot_quantity",
     "plot_training",

@@ -53,7 +53,7 @@ SCHEMES: Mapping[str, SchemeStyle] = {
     "layer_scale": SchemeStyle("LayerScale", BLUE, DOTTED),
     "layernorm_scaling": SchemeStyle("LayerNorm scaling", BLUE, SHORT),
     "deep_scale_lm": SchemeStyle("DeepScaleLM", BLUE, DASH_DOT),
-    "admin": SchemeStyle("Admin", GREEN, SOLID),
+    "admin": SchemeStyle("Admin", GREEN, DASH_DOT),
     "admin_torch": SchemeStyle("admin-torch", SKY, SOLID),
     "admin_torch_trained": SchemeStyle("admin-torch (trained)", SKY, LONG),
     "admin_torch_1": SchemeStyle("admin-torch 1", SKY, DOTTED),
@@ -86,6 +86,9 @@ MUTED = "#5B6470"
 
 WIDTH = 7.2
 """Of a figure, inches."""
+
+SEQUENTIAL = "magma_r"
+"""Colour map of heatmaps: light for nothing, dark for much, even steps to the eye, in grey print too."""
 
 _RC: Mapping[str, Any] = {
     "figure.facecolor": PAPER,
@@ -191,7 +194,9 @@ def legend_text(label: str) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def new_axes(rows: int = 1, columns: int = 1, *, height: float = 3.2, **options: Any) -> Any:
+def new_axes(
+    rows: int = 1, columns: int = 1, *, height: float = 3.2, width: float = WIDTH, **options: Any
+) -> Any:
     """Axes of a new figure that pyplot manages, so that notebooks show it.
 
     Parameters
@@ -200,6 +205,8 @@ def new_axes(rows: int = 1, columns: int = 1, *, height: float = 3.2, **options:
         Of axes.
     height : float
         Of one row, inches.
+    width : float
+        Of the figure, inches.
     **options
         To ``matplotlib.pyplot.subplots``.
 
@@ -210,5 +217,4 @@ def new_axes(rows: int = 1, columns: int = 1, *, height: float = 3.2, **options:
     """
     import matplotlib.pyplot as plt
 
-    size = (WIDTH, rows * height)
-    return plt.subplots(rows, columns, figsize=size, layout="constrained", **options)[1]
+    return plt.subplots(rows, columns, figsize=(width, rows * height), layout="constrained", **options)[1]

@@ -11,6 +11,7 @@ from admin_py.plots.style import FAINT, KINDS, MUTED, legend_text, scheme_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
 class Series(NamedTuple):
@@ -48,6 +49,11 @@ def positions(sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
     return result
 
 
+def places_of(series: Sequence[Series]) -> dict[str, np.ndarray]:
+    """Abscissae by stack for figures of several series: those of the deepest."""
+    return positions(_sizes(series))
+
+
 def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> None:
     """Lines over depth in the schemes' colours, with markers by kind of sub-layer.
 
@@ -63,7 +69,7 @@ def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> 
         One line for each kind of sub-layer, for numbers that go by kind, instead of one through all.
     """
     series = list(series)
-    places = positions(_sizes(series))
+    places = places_of(series)
     seen: set[str] = set()
     for index, one in enumerate(series):
         first = one.scheme not in seen
@@ -112,7 +118,7 @@ def draw_bars(ax: Axes, one: Series, *, color: str, baseline: float) -> None:
     baseline : float
         Where bars stand; on a log axis above 0.
     """
-    places = positions(_sizes([one]))
+    places = places_of([one])
     for stack, x in places.items():
         values, kinds = np.asarray(one.values[stack]), np.asarray(one.kinds[stack])
         for kind in KINDS:
@@ -136,8 +142,10 @@ SHADES: Mapping[str, float] = {"self_attn": 1.0, "cross_attn": 0.62, "feed_forwa
 """Kind of sub-layer -> opacity of its bars."""
 
 
-def legends(ax: Axes, series: Iterable[Series], *, kinds_at: str | None = "best") -> None:
-    """Schemes above the axes, at the right end of the title's line; kinds of sub-layer inside."""
+def legends(
+    ax: Axes, series: Iterable[Series], *, kinds_at: str | None = "best", more: Sequence[Line2D] = ()
+) -> None:
+    """Schemes above the axes, at the right end of the title's line; kinds of sub-layer, and more, inside."""
     from matplotlib.lines import Line2D
 
     series = list(series)
@@ -146,6 +154,7 @@ def legends(ax: Axes, series: Iterable[Series], *, kinds_at: str | None = "best"
             Line2D([], [], color=MUTED, linestyle="none", marker=marker, label=label)
             for label, marker in (KINDS[kind] for kind in _kinds(series))
         ]
+        handles.extend(more)
         inner = ax.legend(
             handles=handles, handletextpad=0.1, labelcolor=MUTED, loc=kinds_at, labelspacing=0.25
         )
@@ -195,6 +204,9 @@ ASIDE: Mapping[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)}
 LEGEND_HANDLE, LEGEND_ROOM = 7, 46
 """Letters that a handle takes, and that there are beside a title."""
 
+SHORT = 80.0
+"""Largest over smallest of a log axis below which numbers stand between the powers of ten."""
+
 MAX_UNDER = 2
 """Lines under a line that still make it wider."""
 
@@ -205,7 +217,7 @@ def log_axis(ax: Axes) -> None:
 
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    short = high < 30.0 * low
+    short = high < SHORT * low
     ax.yaxis.set_major_formatter(FuncFormatter(_plain))
     ax.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if short else tuple(range(2, 10))))
     ax.yaxis.set_minor_formatter(FuncFormatter(_plain) if short else NullFormatter())
@@ -246,7 +258,7 @@ def _frame(ax: Axes, places: Mapping[str, np.ndarray]) -> None:
     """Ticks counted within each stack, a hairline between the stacks, their names below."""
     ticks, labels = [], []
     for x in places.values():
-        for number in _tick_numbers(len(x)):
+        for number in tick_numbers(len(x)):
             ticks.append(x[number - 1])
             labels.append(str(number))
     ax.set_xticks(ticks, labels)
@@ -270,7 +282,7 @@ def _frame(ax: Axes, places: Mapping[str, np.ndarray]) -> None:
         )
 
 
-def _tick_numbers(count: int) -> list[int]:
+def tick_numbers(count: int) -> list[int]:
     """Sub-layers that get a label: the first, the last, and round ones between with room to spare."""
     step = next((s for s in (1, 2, 3, 6, 12, 20, 50, 100, 200, 500) if count / s <= 6), 1000)
     inner = [n for n in range(step, count, step) if n > 1 and count - n >= 0.6 * step]

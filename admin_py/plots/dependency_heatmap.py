@@ -1,0 +1,156 @@
+"""Which sub-layer's output depends on which branch: heatmaps, one or two on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from admin_py.plots.arguments import pick_stack, scheme_title
+from admin_py.plots.legends import color_bar
+from admin_py.plots.style import MUTED, SEQUENTIAL, context, new_axes
+from admin_py.plots.sublayers import tick_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+    from admin_py.analysis.dependency import Dependency
+
+LABELS = {
+    "row": r"$\beta_{ij}$, squares of a row add up to 1",
+    "std": r"$\beta_{ij}$, in standard deviations of $y_i$",
+}
+"""Scale -> label of the colour bar."""
+
+
+@context()
+def plot_dependency_heatmap(
+    dependency: Dependency,
+    ax: Axes | None = None,
+    *,
+    stack: str | None = None,
+    scale: str = "row",
+    largest: float | None = None,
+) -> Axes:
+    """beta_ij as a heatmap: a row for each output x_1..x_R, a column for the input and each branch a_1..a_R.
+
+    Parameters
+    ----------
+    dependency : Dependency
+    ax : matplotlib.axes.Axes, optional
+        To draw into, with a colour bar beside it; a new figure otherwise.
+    stack : {"encoder", "decoder"}, optional
+        By default the first that the model has.
+    scale : {"row", "std"}
+        See `Dependency.beta`.
+    largest : float, optional
+        Upper end of the colour scale, which begins at 0; by default the largest beta. Give the same to
+        heatmaps that are compared.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the model has no such stack or there is no such scale.
+
+    Notes
+    -----
+    The paper's figure of dependencies (arXiv 2004.08249, section 4.1): Post-LN near the diagonal, Pre-LN
+    spread over the columns.
+    """
+    ax = new_axes(width=5.2, height=4.4) if ax is None else ax
+    image = _draw(ax, dependency, stack, scale, largest)
+    color_bar(ax, image, LABELS[scale])
+    return ax
+
+
+@context()
+def plot_dependency_pair(
+    before: Dependency,
+    after: Dependency,
+    axes: Sequence[Axes] | None = None,
+    *,
+    stack: str | None = None,
+    scale: str = "row",
+    titles: tuple[str, str] | None = None,
+) -> np.ndarray:
+    """Two heatmaps side by side on one colour scale: before and after training, or two schemes.
+
+    Parameters
+    ----------
+    before, after : Dependency
+    axes : sequence of two matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    stack, scale
+        As for `plot_dependency_heatmap`.
+    titles : tuple of two str, optional
+        By default the names of the schemes, with "before" and "after training" where they are the same.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [2].
+
+    Raises
+    ------
+    ValueError
+        If the models have no such stack, there is no such scale, or there are not two axes.
+    """
+    axes = new_axes(1, 2, height=3.3) if axes is None else axes
+    if len(axes) != 2:
+        raise ValueError(f"axes: expected two, got {len(axes)}")
+    pair = (before, after)
+    tops = [_finite(one.beta(pick_stack(one.stacks, stack), scale=scale)).max(initial=0.0) for one in pair]
+    images = [_draw(ax, one, stack, scale, max(tops)) for ax, one in zip(axes, pair, strict=True)]
+    if titles is not None:
+        for ax, title in zip(axes, titles, strict=True):
+            ax.set_title(title)
+    elif before.scheme == after.scheme:
+        for ax, when in zip(axes, ("before training", "after training"), strict=True):
+            ax.set_title(f"{ax.get_title(loc='left')}, {when}")
+    axes[1].set_ylabel("")
+    color_bar(axes[1], images[1], LABELS[scale])
+    return np.array(list(axes), dtype=object)
+
+
+def _draw(
+    ax: Axes, dependency: Dependency, stack: str | None, scale: str, largest: float | None
+) -> AxesImage:
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    stack = pick_stack(dependency.stacks, stack)
+    beta = dependency.beta(stack, scale=scale)
+    rows = len(beta)
+    upper = ~np.tri(rows, rows + 1, 1, dtype=bool)
+    lost = ~(np.isfinite(beta) | upper)
+    top = _finite(beta).max(initial=0.0) if largest is None else largest
+    place = (-0.5, rows + 0.5, rows + 0.5, 0.5)
+    image = ax.imshow(
+        np.ma.masked_array(beta, upper | lost),
+        cmap=colormaps[SEQUENTIAL],
+        vmin=0.0,
+        vmax=top if top > 0 else 1.0,
+        extent=place,
+        interpolation="nearest",
+    )
+    if lost.any():
+        ax.imshow(np.ma.masked_array(lost, ~lost), cmap=ListedColormap([MUTED]), extent=place)
+        ax.annotate("grey: not finite", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
+    ticks = tick_numbers(rows)
+    ax.set_xticks([0, *(ticks if rows < 7 else ticks[1:])])
+    ax.set_yticks(ticks)
+    ax.grid(False)
+    ax.set_xlabel(r"column $j$: branch $a_j$ (0: the stack's input)")
+    ax.set_ylabel(r"row $i$: output of sub-layer $i$")
+    ax.set_title(scheme_title(dependency.scheme, dependency.stacks, stack))
+    return image
+
+
+def _finite(values: np.ndarray) -> Any:
+    return values[np.isfinite(values)]

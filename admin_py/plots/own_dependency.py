@@ -1,0 +1,80 @@
+"""How much each sub-layer's output depends on its own branch: measured, and as the variances predict it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from admin_py.plots.arguments import several
+from admin_py.plots.style import MUTED, context, new_axes, scheme_style
+from admin_py.plots.sublayers import Series, draw_lines, legends, log_axis, places_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.analysis.dependency import Dependency
+
+MANY = 120
+"""Sub-layers of a figure from which on a prediction is a line and no longer a ring round each point."""
+
+
+@context()
+def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axes | None = None) -> Axes:
+    """beta_ii^2 by sub-layer on a log axis: measured (lines) and predicted from the variances (rings).
+
+    Parameters
+    ----------
+    dependencies : Dependency or sequence of Dependency
+        Several of one scheme are several seeds, or before and after training.
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    from matplotlib.lines import Line2D
+
+    found = several("dependencies", dependencies)
+    ax = new_axes() if ax is None else ax
+    measured = [_series(one, "own") for one in found]
+    predicted = [_series(one, "predicted") for one in found]
+    draw_lines(ax, measured, by_kind=True)
+    places = places_of(measured)
+    many = max(x[-1] for x in places.values()) > MANY
+    looks: dict[str, Any] = {"linestyle": "none", "marker": "o", "fillstyle": "none"}
+    if many:
+        looks = {"linewidth": 0.7, "linestyle": (0.0, (1.0, 1.0))}
+    for one in predicted:
+        for stack, values in one.values.items():
+            ax.plot(
+                places[stack],
+                values,
+                color=scheme_style(one.scheme).color,
+                markersize=6.0,
+                markeredgewidth=0.7,
+                label="_nolegend_",
+                zorder=3.5,
+                **looks,
+            )
+    log_axis(ax)
+    ax.set_ylabel(r"$\beta_{ii}^2$")
+    ax.set_title("Dependency on the own branch")
+    ring = Line2D([], [], color=MUTED, markersize=6.0, markeredgewidth=0.7, label="predicted", **looks)
+    legends(ax, measured, kinds_at="lower left", more=[ring])
+    return ax
+
+
+def _series(dependency: Dependency, which: str) -> Series:
+    values = {
+        stack: np.asarray(dependency.own(stack) if which == "own" else dependency.predicted[stack])
+        for stack in dependency.stacks
+    }
+    return Series(dependency.scheme, values, {stack: dependency.kinds(stack) for stack in values})

@@ -1,0 +1,134 @@
+"""Figures of dependency and output change: they hold the results' numbers, on one scale where compared."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import matplotlib
+import numpy as np
+import pytest
+from made_results import names
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from admin_py import plots
+from admin_py.analysis import Dependency, OutputChange
+from admin_py.plots.style import scheme_style
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    matplotlib.use("Agg", force=True)
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def made_dependency(
+    scheme: str = "admin", *, layers: int = 2, seed: int = 0, worst: float = 1.0
+) -> Dependency:
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+    variances = {
+        stack: np.tril(
+            np.full((len(row), len(row) + 1), np.inf)
+            if lost
+            else random.uniform(0.1, 1.0, (len(row), len(row) + 1)),
+            1,
+        )
+        for stack, row in rows.items()
+    }
+    return Dependency(
+        scheme=scheme,
+        variances=variances,
+        bias={stack: np.zeros(len(row)) for stack, row in rows.items()},
+        sums={stack: value.sum(axis=1) for stack, value in variances.items()},
+        predicted={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        sublayers=rows,
+        num_tokens=dict.fromkeys(rows, 10),
+        metadata={"seed": seed},
+    )
+
+
+def made_output_change(scheme: str = "admin", *, repeats: int = 3, seed: int = 0) -> OutputChange:
+    random = np.random.default_rng(seed)
+    rows = names(2)
+    return OutputChange(
+        scheme=scheme,
+        perturbation="random",
+        size=1e-4,
+        change={stack: random.uniform(0.5, 2.0, (repeats, len(row))) for stack, row in rows.items()},
+        input_change={stack: random.uniform(0.1, 0.2, repeats) for stack in rows},
+        own={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        sublayers=rows,
+        metadata={"seed": seed},
+    )
+
+
+def png(ax: Axes) -> bytes:
+    stream = io.BytesIO()
+    ax.figure.savefig(stream, format="png", dpi=40)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("scale", ["row", "std"])
+def test_the_heatmap_is_beta_below_the_diagonal_and_blank_above(scale: str) -> None:
+    one, ax = made_dependency(), Figure().subplots()
+    assert plots.plot_dependency_heatmap(one, ax, stack="decoder", scale=scale) is ax
+    shown = ax.images[0].get_array()
+    lower = np.tri(6, 7, 1, dtype=bool)
+    np.testing.assert_array_equal(~np.ma.getmaskarray(shown), lower)
+    np.testing.assert_array_equal(np.asarray(shown)[lower], one.beta("decoder", scale=scale)[lower])
+    assert ax.get_title(loc="left") or ax.get_title() == "Admin, decoder"
+    assert len(png(ax)) > 0
+
+
+def test_a_pair_has_one_scale_and_says_which_is_which() -> None:
+    left, right = plots.plot_dependency_pair(made_dependency(seed=1), made_dependency(seed=2))
+    assert left.images[0].get_clim() == right.images[0].get_clim()
+    titles = [ax.get_title(loc="left") for ax in (left, right)]
+    assert titles == ["Admin, encoder, before training", "Admin, encoder, after training"]
+    with pytest.raises(ValueError, match="axes: expected two, got 1"):
+        plots.plot_dependency_pair(made_dependency(), made_dependency(), [left])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_cells_that_are_not_finite_are_grey_and_named() -> None:
+    ax = plots.plot_dependency_heatmap(made_dependency(lost=True))
+    assert "grey: not finite" in [text.get_text() for text in ax.texts]
+    assert len(png(ax)) > 0
+
+
+def test_measured_and_predicted_dependency_are_both_drawn() -> None:
+    one = made_dependency("post_ln")
+    ax = plots.plot_own_dependency(one)
+    shown = {float(y) for line in ax.lines for y in line.get_ydata()}
+    for stack in one.stacks:
+        assert set(one.own(stack)) <= shown
+        assert set(one.predicted[stack]) <= shown
+    assert len(png(ax)) > 0
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_output_change_has_mean_theory_and_the_better_fit(log: bool) -> None:
+    found = [made_output_change(scheme, seed=seed) for seed, scheme in enumerate(("post_ln", "pre_ln"))]
+    ax = plots.plot_output_change(found, Figure().subplots(), stack="decoder", log=log)
+    curves = [list(line.get_ydata()) for line in ax.lines]
+    for one in found:
+        assert list(one.mean("decoder")) in curves
+        assert list(one.theory("decoder")) in curves
+        colors = {line.get_color() for line in ax.lines}
+        assert scheme_style(one.scheme).color in colors
+    assert len(ax.collections) == 2
+    assert ax.get_yscale() == ("log" if log else "linear")
+    assert len(png(ax)) > 0
+
+
+def test_what_cannot_be_drawn_is_one_clear_error() -> None:
+    for draw in (plots.plot_own_dependency, plots.plot_output_change):
+        with pytest.raises(ValueError, match="expected at least one, got none"):
+            draw([])
+    with pytest.raises(ValueError, match="stack must be one of 'encoder', 'decoder', got 'middle'"):
+        plots.plot_dependency_heatmap(made_dependency(), stack="middle")
