@@ -27,19 +27,16 @@ def close_figures() -> Iterator[None]:
 
 
 def made_dependency(
-    scheme: str = "admin", *, layers: int = 2, seed: int = 0, worst: float = 1.0
+    scheme: str = "admin", *, layers: int = 2, seed: int = 0, lost: bool = False
 ) -> Dependency:
     random = np.random.default_rng(seed)
     rows = names(layers)
     variances = {
-        stack: np.tril(
-            np.full((len(row), len(row) + 1), np.inf)
-            if lost
-            else random.uniform(0.1, 1.0, (len(row), len(row) + 1)),
-            1,
-        )
-        for stack, row in rows.items()
+        stack: np.tril(random.uniform(0.1, 1.0, (len(row), len(row) + 1)), 1) for stack, row in rows.items()
     }
+    if lost:
+        for value in variances.values():
+            value[-1, 0] = np.inf
     return Dependency(
         scheme=scheme,
         variances=variances,
