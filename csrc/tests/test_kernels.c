@@ -134,6 +134,25 @@ static void call_small_gemm(const adm_kernels *k, arrays *x, int64_t n)
     k->small_gemm(true, false, inner, columns, m, x->a, inner, x->b, columns, 0, x->c, columns);
 }
 
+/* A LayerNorm residual, a normed residual with biases and kappa, and one with neither norm. */
+static void call_components(const adm_kernels *k, arrays *x, int64_t n)
+{
+    const adm_row_map layer = {true, (adm_real)0.7, x->vector[0], NULL};
+    const adm_row_map biased = {true, (adm_real)1.3, x->vector[1], x->vector[2]};
+    const adm_row_map rms = {false, (adm_real)0.9, x->vector[2], NULL};
+    const adm_component_step steps[] = {{{0}, layer, x->vector[3], 0},
+                                        {rms, biased, x->vector[3], (adm_real)0.5},
+                                        {{0}, {0}, x->vector[3], 0}};
+    double variances[ROWS] = {0};
+    for (int i = 0; i < 3; i++)
+        k->components_forward(&steps[i], i == 1 ? x->b : NULL, x->a, variances, ROWS, n);
+    for (int i = 0; i < ROWS; i++)
+        x->sums[0] += variances[i];
+    k->add_row_variances(x->vector[0], x->b, ROWS, n, &x->sums[1]);
+    if (n > 1) /* the standardised sign of a rounding error is anybody's */
+        k->add_row_changes(x->b, x->c, (adm_real)1e-5, ROWS, n, &x->sums[0]);
+}
+
 static void test_tables(void)
 {
     const struct {
@@ -144,6 +163,7 @@ static void test_tables(void)
         {"activation", call_activation}, {"norm", call_norm},
         {"residual", call_residual},     {"softmax", call_softmax},
         {"small_gemm", call_small_gemm}, {"cross_entropy", call_cross_entropy},
+        {"components", call_components},
     };
     const char *tables[] = {"generic", "avx2", "avx512"};
     const int64_t sizes[] = {1, 2, 15, 16, 31, 32, 33, 64, 100, 257, MAX_N};
@@ -200,9 +220,49 @@ static void test_dropout(void)
     assert(fabs(below / ((rows - 1) * n) - q * q) < pair_error);
 }
 
+/* The kernels of the analyses against their formulas in double. */
+static void test_components(void)
+{
+    enum { n = 37 };
+    const adm_kernels *kernels = adm_kernels_select();
+    static arrays x;
+    double y[n], mean = 0, variance = 0, post = 0, got = 0, sums[3] = {0, 0, 0};
+    fill(&x, 3);
+    memcpy(x.c, x.a, sizeof x.c);
+    const adm_row_map pre = {true, (adm_real)0.5, x.vector[0], x.vector[1]};
+    const adm_row_map out = {true, (adm_real)2, x.vector[2], NULL};
+    const adm_component_step step = {pre, out, x.vector[3], (adm_real)0.25};
+    kernels->components_forward(&step, x.b, x.a, &got, 1, n);
+    for (int c = 0; c < n; c++)
+        post += (double)x.c[c] / n;
+    for (int c = 0; c < n; c++) {
+        const double r = (double)x.vector[0][c] * ((double)x.c[c] - post) * 0.5 + (double)x.vector[1][c];
+        y[c] = (double)x.vector[3][c] * r + 0.25 * (double)x.b[c];
+        mean += y[c] / n;
+    }
+    for (int c = 0; c < n; c++)
+        variance += (y[c] - mean) * (y[c] - mean) / n;
+    assert(fabs(got - variance) <= TOLERANCE * variance);
+    for (int c = 0; c < n; c++) {
+        const double wanted = (double)x.vector[2][c] * (y[c] - mean) * 2;
+        assert(fabs((double)x.a[c] - wanted) <= TOLERANCE * (1 + fabs(wanted)));
+    }
+    /* far from 0 a variance keeps its digits: two passes, not the difference of two large sums */
+    for (int c = 0; c < n; c++) {
+        x.a[c] = 1000 + (adm_real)(c % 2);
+        x.vector[0][c] = 1;
+    }
+    kernels->add_row_variances(x.vector[0], x.a, 1, n, sums);
+    assert(fabs(sums[0] - 19.0 * 18.0 / (37.0 * 37.0)) < 100 * TOLERANCE);
+    double change = 0;
+    kernels->add_row_changes(x.b, x.b, (adm_real)1e-5, ROWS, n, &change);
+    assert(change == 0);
+}
+
 int main(void)
 {
     test_tables();
+    test_components();
     test_exponential();
     test_dropout();
     return 0;
