@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py import analysis, schedules
+from admin_py.analysis import Dependency, OutputChange
 from admin_py.checks import check_bool
 from admin_py.config import SchemeLike, TransformerConfig
 from admin_py.generation import greedy
@@ -47,6 +48,12 @@ GROWS = ("schemes", "seeds")
 
 CHECKPOINT = "checkpoint.safetensors"
 
+OBSERVED = "log"
+"""Steps of a run's training at which norms of matrices, omega and variances are taken down."""
+
+REPEATS = 3
+"""Of the weights' random change whose effect on the output is measured."""
+
 
 def study(
     data: Dataset | None = None,
@@ -73,9 +80,10 @@ def study(
 ) -> Study:
     """Train every scheme from every seed on the same data and keep what happens.
 
-    For each: the model is built and profiled (which sets omega where the scheme asks for it), gradient norms
-    at initialisation are taken, it is trained and validated, and translates, or continues, a few held-out
-    examples by greedy decoding.
+    For each: the model is built and profiled (which sets omega where the scheme asks for it); gradient norms,
+    dependency and output change at initialisation are taken; it is trained, observed (norms of gradients,
+    weights and updates by matrix, omega, variances) and validated; its dependency after training is taken;
+    and it translates, or continues, a few held-out examples by greedy decoding.
 
     Parameters
     ----------
@@ -218,6 +226,9 @@ class _Runner:
         batch: Batch = next(self.data.batches(max_tokens=settings["max_tokens"], seed=seed))
         profile = model.profile(batch, seed=seed)
         gradients = analysis.gradients(model, batch, label_smoothing=settings["label_smoothing"])
+        without: dict[str, str] = {}
+        before = _dependency(model, batch, "dependency_before", without)
+        output_change = _output_change(model, batch, without)
         place = (
             None if self.folder is None else self.folder / RUNS_FOLDER / run_folder(config.scheme_name, seed)
         )
@@ -232,9 +243,15 @@ class _Runner:
             label_smoothing=settings["label_smoothing"],
             valid_every=settings["valid_every"],
             checkpoint=None if place is None else place / CHECKPOINT,
+            observe=OBSERVED,
             progress=self.progress,
         )
         whole = not history.interrupted and history.diverged_at is None
+        after = None
+        if whole:
+            after = _dependency(model, batch, "dependency_after", without)
+        else:
+            without["dependency_after"] = "the training was stopped" if history.interrupted else "it diverged"
         run = StudyRun(
             scheme=config.scheme_name,
             seed=seed,
@@ -244,6 +261,10 @@ class _Runner:
             samples=decode_samples(model, self.data, settings["samples"]) if whole else (),
             num_parameters=model.num_parameters,
             metadata=run_metadata(seed=seed, dtype=model.dtype, config=config.to_dict()),
+            dependency_before=before,
+            dependency_after=after,
+            output_change=output_change,
+            without=without,
         )
         if place is not None and not history.interrupted:
             run.save(place)
@@ -271,6 +292,24 @@ class _Runner:
     def _say(self, text: str) -> None:
         if self.progress:
             print(text, file=sys.stderr, flush=True)
+
+
+def _dependency(model: Transformer, batch: Batch, name: str, without: dict[str, str]) -> Dependency | None:
+    """The dependency, or None and the reason noted: not every scheme's formula can be taken apart."""
+    try:
+        return analysis.dependency(model, batch)
+    except ValueError as error:
+        without[name] = str(error)
+        return None
+
+
+def _output_change(model: Transformer, batch: Batch, without: dict[str, str]) -> OutputChange | None:
+    """The output change under random moves of the weights, or None and the reason noted."""
+    try:
+        return analysis.output_change(model, batch, repeats=REPEATS)
+    except ValueError as error:
+        without["output_change"] = str(error)
+        return None
 
 
 def _last_words(run: StudyRun, entropy: float) -> str:

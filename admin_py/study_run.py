@@ -13,6 +13,7 @@ import numpy as np
 from admin_py.analysis.dependency import Dependency
 from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
+from admin_py.analysis.updates import UpdateNorms, updates
 from admin_py.history import History
 from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
 from admin_py.profiling import VarianceProfile
@@ -95,6 +96,14 @@ class StudyRun:
     def train_nll(self) -> float:
         """Mean loss of the last twentieth of the training batches, without smoothing, dropout on."""
         return last_train_nll(self.history)
+
+    @property
+    def updates(self) -> UpdateNorms | None:
+        """Norms of gradients, weights and updates by matrix over the training; None if none was observed."""
+        try:
+            return updates(self.history)
+        except ValueError:
+            return None
 
     @property
     def seconds(self) -> float:

@@ -20,6 +20,7 @@ from admin_py.outcomes import DIVERGED, FINISHED, STUCK, TRAINS
 from admin_py.schemes import Residual, Scale, Scheme
 from admin_py.study import decode_samples, study
 from admin_py.study_results import RUN_FILE, Study, StudyRun
+from admin_py.study_run import ANALYSES
 
 SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 4, "max_tokens": 128, "progress": False}
 
@@ -133,11 +134,36 @@ def test_a_run_of_an_earlier_version_loads_and_says_what_it_is_without(small: St
     path = tmp_path / "runs" / "admin-seed2" / RUN_FILE
     kept = json.loads(path.read_text("utf-8"))
     del kept["without"]
+    for name in ANALYSES:
+        (path.parent / f"{name}.json").unlink()
     path.write_text(json.dumps(kept), encoding="utf-8")
     run = Study.load(tmp_path).run("admin", 2)
     assert run.history == small.run("admin", 2).history
     assert run.dependency_before is None
     assert "made before" in run.without["dependency_before"]
+
+
+def test_every_run_has_the_analyses(small: Study) -> None:
+    """Before and after training, on the batch that training begins with; none is left out in silence."""
+    for run in small.runs:
+        before, after = run.dependency_before, run.dependency_after
+        assert not run.without
+        assert before is not None
+        assert after is not None
+        assert before.scheme == run.scheme
+        assert not np.array_equal(before.variances["encoder"], after.variances["encoder"])
+        assert run.output_change is not None
+        assert run.output_change.perturbation == "random"
+        assert run.updates is not None
+        assert run.updates.steps[-1] == run.history.num_steps
+
+
+def test_a_scheme_that_cannot_be_taken_apart_says_why(data) -> None:
+    scheme = Scheme("tanh after the sum", lambda site: Residual(norm_post="dyt"), source="a test")
+    run = study(data, schemes=(scheme,), **SMALL).runs[0]
+    assert run.dependency_before is None
+    assert "linear" in run.without["dependency_before"]
+    assert run.output_change is not None
 
 
 def test_a_folder_holds_the_same_study(small: Study, data, tmp_path: Path) -> None:
