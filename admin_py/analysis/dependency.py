@@ -15,6 +15,7 @@ from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from admin_py.batch import Batch
     from admin_py.config import TransformerConfig
@@ -122,6 +123,12 @@ class Dependency(StackResult):
                 )
             )
         return pd.concat(tables, ignore_index=True)
+
+    def plot(self, ax: Axes | None = None, *, stack: str | None = None, scale: str = "row") -> Axes:
+        """Heatmap of beta_ij, see `admin_py.plots.plot_dependency_heatmap`."""
+        from admin_py.plots import plot_dependency_heatmap
+
+        return plot_dependency_heatmap(self, ax, stack=stack, scale=scale)
 
     def _summary(self) -> str:
         parts = [

@@ -17,6 +17,7 @@ from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from admin_py.batch import Batch
     from admin_py.model import Transformer
@@ -113,6 +114,12 @@ class OutputChange(StackResult):
             for stack, names in self.sublayers.items()
         ]
         return pd.concat(tables, ignore_index=True)
+
+    def plot(self, ax: Axes | None = None, *, stack: str | None = None, log: bool = False) -> Axes:
+        """Change against depth with fit and theory, see `admin_py.plots.plot_output_change`."""
+        from admin_py.plots import plot_output_change
+
+        return plot_output_change(self, ax, stack=stack, log=log)
 
     def _summary(self) -> str:
         parts = [

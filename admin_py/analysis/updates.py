@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from admin_py.data.dataset import Dataset
     from admin_py.model import Transformer
@@ -188,6 +189,26 @@ class UpdateNorms(Result):
                 "relative": self.relative().reshape(-1),
             }
         )
+
+    def plot(
+        self, ax: Axes | None = None, *, quantity: str = "update_norm", stack: str | None = None
+    ) -> Axes:
+        """Lines by kind over the steps, see `admin_py.plots.plot_updates`."""
+        from admin_py.plots import plot_updates
+
+        return plot_updates(self, ax=ax, quantity=quantity, stack=stack)
+
+    def plot_histogram(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Histogram of relative updates, see `admin_py.plots.plot_update_histogram`."""
+        from admin_py.plots import plot_update_histogram
+
+        return plot_update_histogram(self, ax=ax, **options)
+
+    def plot_omega(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Omega of every sub-layer over the steps, see `admin_py.plots.plot_omega_drift`."""
+        from admin_py.plots import plot_omega_drift
+
+        return plot_omega_drift(self, ax=ax, **options)
 
     def _of_stack(self, stack: str | None) -> NDArray[np.bool_]:
         if stack is None:

@@ -9,11 +9,13 @@ from admin_py.plots.dependency import plot_dependency
 from admin_py.plots.dependency_heatmap import plot_dependency_heatmap, plot_dependency_pair
 from admin_py.plots.diagnosis import plot_diagnosis
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
+from admin_py.plots.omega_drift import plot_omega_drift
 from admin_py.plots.output_change import plot_output_change
 from admin_py.plots.own_dependency import plot_own_dependency
 from admin_py.plots.profile import plot_profile, plot_quantity
 from admin_py.plots.style import context, scheme_style
 from admin_py.plots.training import plot_curves, plot_history, plot_training
+from admin_py.plots.updates import plot_update_histogram, plot_updates
 
 __all__ = [
     "context",
@@ -25,10 +27,13 @@ __all__ = [
     "plot_gradient_lines",
     "plot_gradients",
     "plot_history",
+    "plot_omega_drift",
     "plot_output_change",
     "plot_own_dependency",
     "plot_profile",
     "plot_quantity",
     "plot_training",
+    "plot_update_histogram",
+    "plot_updates",
     "scheme_style",
 ]

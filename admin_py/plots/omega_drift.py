@@ -1,0 +1,88 @@
+"""Omega of every sub-layer while it is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from admin_py.plots.arguments import pick_stack, scheme_title
+from admin_py.plots.legends import color_bar
+from admin_py.plots.style import SEQUENTIAL, context, new_axes
+from admin_py.plots.sublayers import log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.analysis.updates import UpdateNorms
+
+LABELS = {
+    "omega": r"$\omega_i$, mean over features",
+    "var_branch": r"Var$[a_i]$",
+    "var_input": r"Var$[x_{i-1}]$",
+}
+
+
+@context()
+def plot_omega_drift(
+    updates: UpdateNorms,
+    ax: Axes | None = None,
+    *,
+    stack: str | None = None,
+    quantity: str = "omega",
+) -> Axes:
+    """A number of every sub-layer over the steps, coloured by depth: how far omega leaves its profile.
+
+    Parameters
+    ----------
+    updates : UpdateNorms
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    stack : {"encoder", "decoder"}, optional
+        By default the first.
+    quantity : {"omega", "var_branch", "var_input"}
+        The variances are drawn on a log axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no such stack or quantity, or nothing was observed.
+    """
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    if quantity not in LABELS:
+        raise ValueError(f"quantity must be one of {', '.join(map(repr, LABELS))}, got {quantity!r}")
+    if not updates.omega:
+        raise ValueError("updates: no stack was observed")
+    stack = pick_stack(updates.omega, stack)
+    values = np.asarray(getattr(updates, quantity)[stack])
+    ax = new_axes(height=3.2) if ax is None else ax
+    count = values.shape[1]
+    shades = colormaps[SEQUENTIAL]
+    scale = Normalize(1, max(count, 2))
+    for index in range(count):
+        ax.plot(
+            updates.steps,
+            values[:, index],
+            color=shades(0.15 + 0.8 * scale(index + 1)),
+            linewidth=0.9,
+            marker="o" if len(updates.steps) == 1 else "none",
+            markersize=3.0,
+        )
+    if quantity != "omega":
+        log_axis(ax)
+    ax.set_xlabel("step")
+    ax.set_ylabel(LABELS[quantity])
+    ax.set_title(scheme_title(updates.scheme, tuple(updates.omega), stack))
+    drawn = colormaps[SEQUENTIAL](np.linspace(0.15, 0.95, 256))
+    from matplotlib.colors import ListedColormap
+
+    image = ScalarMappable(scale, ListedColormap(drawn))
+    color_bar(ax, image, "sub-layer i")  # type: ignore[arg-type]  # a colour bar needs no more of an image
+    return ax

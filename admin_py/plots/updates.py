@@ -1,0 +1,165 @@
+"""What training does to the weight matrices: norms of updates over the steps, and their histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from admin_py.plots.arguments import several
+from admin_py.plots.legends import legend_below
+from admin_py.plots.style import context, legend_text, new_axes, scheme_style
+from admin_py.plots.sublayers import log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.analysis.updates import UpdateNorms
+
+PAPER_NAMES: Mapping[str, str] = {
+    "q": "Q",
+    "k": "K",
+    "v": "V",
+    "out": "O",
+    "fc1": "1",
+    "fc2": "2",
+    "embedding": "embedding",
+}
+"""Kind of matrix -> its name in the paper's figures."""
+
+_MARKS: Mapping[str, tuple[str, str]] = {
+    "q": ("#0072B2", "o"),
+    "k": ("#56B4E9", "s"),
+    "v": ("#009E73", "^"),
+    "out": ("#E69F00", "D"),
+    "fc1": ("#D55E00", "v"),
+    "fc2": ("#CC79A7", "P"),
+    "embedding": ("#5B6470", "x"),
+}
+"""Kind of matrix -> colour and marker, apart without colour too."""
+
+LABELS: Mapping[str, str] = {
+    "update_norm": r"$\|W_{t+1} - W_t\|$",
+    "relative": r"$\|W_{t+1} - W_t\| \,/\, \|W_t\|$",
+    "grad_norm": r"$\|\partial L/\partial W\|$",
+    "norm": r"$\|W\|$",
+}
+
+
+@context()
+def plot_updates(
+    updates: UpdateNorms,
+    ax: Axes | None = None,
+    *,
+    quantity: str = "update_norm",
+    stack: str | None = None,
+) -> Axes:
+    """A norm over the steps of a training, a line for each kind of matrix, on a log axis.
+
+    Parameters
+    ----------
+    updates : UpdateNorms
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    quantity : {"update_norm", "relative", "grad_norm", "norm"}
+        Root of its mean square over the matrices of each kind.
+    stack : {"encoder", "decoder", "shared"}, optional
+        Whose matrices; by default all.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no such quantity or stack.
+    """
+    kinds = updates.by_kind(quantity, stack=stack)
+    ax = new_axes(height=3.4) if ax is None else ax
+    for kind, values in kinds.items():
+        color, marker = _MARKS[kind]
+        shown = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+        ax.plot(
+            updates.steps,
+            shown,
+            color=color,
+            marker=marker,
+            markersize=3.5,
+            linewidth=1.0,
+            label=PAPER_NAMES[kind],
+        )
+    log_axis(ax)
+    if len(updates.steps) > 2 and updates.steps[-1] >= 20 * updates.steps[0]:
+        ax.set_xscale("log")
+    ax.set_xlabel("step")
+    ax.set_ylabel(LABELS[quantity])
+    name = legend_text(scheme_style(updates.scheme).label)
+    ax.set_title(name if stack is None else f"{name}, {stack}")
+    handles, _ = ax.get_legend_handles_labels()
+    legend_below(ax, handles, columns=7)
+    return ax
+
+
+@context()
+def plot_update_histogram(
+    updates: UpdateNorms | Iterable[UpdateNorms],
+    ax: Axes | None = None,
+    *,
+    quantity: str = "relative",
+    stack: str | None = None,
+    bins: int = 30,
+) -> Axes:
+    """Distribution of a norm over all matrices and observed steps, on a log axis, a line for each scheme.
+
+    Parameters
+    ----------
+    updates : UpdateNorms or sequence of UpdateNorms
+        Several of one scheme are several seeds.
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    quantity : {"relative", "update_norm", "grad_norm", "norm"}
+    stack : {"encoder", "decoder", "shared"}, optional
+        Whose matrices; by default all.
+    bins : int
+        Of each result.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, or no such quantity or stack.
+
+    Notes
+    -----
+    The ordinate is the share of matrices a decade, so that results with other bins compare.
+    """
+    found = several("updates", updates)
+    ax = new_axes(height=3.2) if ax is None else ax
+    named: set[str] = set()
+    for one in found:
+        edges, counts = one.histogram(quantity, bins=bins, stack=stack)
+        share = counts.sum(axis=0) / (max(counts.sum(), 1) * np.diff(np.log10(edges)))
+        style = scheme_style(one.scheme)
+        first = one.scheme not in named
+        ax.stairs(
+            share,
+            edges,
+            color=style.color,
+            linestyle=style.dashes if first else "solid",
+            linewidth=1.4 if first else 0.6,
+            label=legend_text(style.label) if first else "_nolegend_",
+        )
+        named.add(one.scheme)
+    ax.set_xscale("log")
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel(LABELS[quantity])
+    ax.set_ylabel("share of matrices a decade")
+    ax.set_title("All matrices and observed steps" if stack is None else f"Matrices of the {stack}")
+    handles, _ = ax.get_legend_handles_labels()
+    legend_below(ax, handles)
+    return ax
