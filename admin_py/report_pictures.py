@@ -2,58 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from admin_py import findings, plots
+from admin_py import report_analyses as analyses
+from admin_py.report_tables import BEFORE, TRAINING, Picture, by_run, single
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from admin_py.study_results import Study, StudyRun
-
-TRAINING, BEFORE, AFTER = "Training", "Before training", "After training"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture of the report.
-
-    Attributes
-    ----------
-    name : str
-        Its anchor in the page, and its file ``data/<name>.csv``.
-    part : str
-        Of the report.
-    heading : str
-    height : float
-        Inches.
-    draw : callable
-        Draws into the `Figure` it is given.
-    read, found : str
-        How to read it, and what is to be seen in it here, from the measured numbers.
-    paper : str
-        Its counterpart in the paper.
-    table : callable
-        Gives the numbers that are drawn.
-    """
-
-    name: str
-    part: str
-    heading: str
-    height: float
-    draw: Callable[[Figure], None]
-    read: str
-    found: str
-    paper: str
-    table: Callable[[], pd.DataFrame]
+    from admin_py.study_results import Study
 
 
 def pictures(study: Study) -> list[Picture]:
     """All pictures that the study's results allow, in the order of the report."""
-    return [*_training(study), *_initialisation(study)]
+    return [
+        *_training(study),
+        *analyses.updates(study),
+        *_initialisation(study),
+        *analyses.gradient_bars(study),
+        *analyses.dependency_before(study),
+        *analyses.output_change(study),
+        *analyses.dependency_after(study),
+    ]
 
 
 def _training(study: Study) -> Iterator[Picture]:
@@ -125,24 +98,3 @@ def _initialisation(study: Study) -> Iterator[Picture]:
         "vanishes towards the bottom, its encoder does not.",
         lambda: by_run(study.runs, lambda run: run.gradients.to_dataframe()),
     )
-
-
-def single(draw: Callable[[Any], Any]) -> Callable[[Figure], None]:
-    """A drawing on one pair of axes, as one on a figure."""
-
-    def on_figure(figure: Figure) -> None:
-        draw(figure.subplots())
-
-    return on_figure
-
-
-def by_run(runs: Iterable[StudyRun], table: Callable[[StudyRun], pd.DataFrame]) -> pd.DataFrame:
-    """The tables of all runs below each other, with the columns scheme and seed before the others."""
-    import pandas as pd
-
-    tables = []
-    for run in runs:
-        one = table(run)
-        columns = [name for name in one.columns if name not in ("scheme", "seed")]
-        tables.append(one[columns].assign(scheme=run.scheme, seed=run.seed)[["scheme", "seed", *columns]])
-    return pd.concat(tables, ignore_index=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from admin_py.analysis.dependency import Dependency, dependency
-from admin_py.analysis.gradients import GradientNorms, gradients
+from admin_py.analysis.gradients import GradientNorms, GradientSpread, gradients, over_seeds
 from admin_py.analysis.output_change import OutputChange, output_change
 from admin_py.analysis.theory import Fit, Fits
 from admin_py.analysis.updates import UpdateNorms, updates
@@ -13,10 +13,12 @@ __all__ = [
     "Fit",
     "Fits",
     "GradientNorms",
+    "GradientSpread",
     "OutputChange",
     "UpdateNorms",
     "dependency",
     "gradients",
     "output_change",
+    "over_seeds",
     "updates",
 ]

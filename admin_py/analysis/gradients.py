@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -184,4 +184,81 @@ def gradients(
         loss=loss.loss,
         num_tokens=loss.num_tokens,
         metadata=run_metadata(seed=model.seed, dtype=model.dtype, training=training, step=step),
+    )
+
+
+@dataclass(frozen=True)
+class GradientSpread:
+    """Relative gradient norms of one scheme over its seeds.
+
+    Attributes
+    ----------
+    scheme : str
+    seeds : int
+        Number of results.
+    middle, low, high : mapping of str to ndarray
+        Stack to the geometric mean, smallest and largest of |dL/dx_i| relative to the network's largest, i =
+        1..R: float64 [R].
+    kinds : mapping of str to tuple of str
+        Stack to the kind of each sub-layer.
+    """
+
+    scheme: str
+    seeds: int
+    middle: Mapping[str, np.ndarray]
+    low: Mapping[str, np.ndarray]
+    high: Mapping[str, np.ndarray]
+    kinds: Mapping[str, tuple[str, ...]]
+
+
+def over_seeds(results: Iterable[GradientNorms]) -> list[GradientSpread]:
+    """Gradient norms of several models, those of one scheme taken together as its seeds.
+
+    Parameters
+    ----------
+    results : iterable of GradientNorms
+        Those of one scheme have the same depth.
+
+    Returns
+    -------
+    list of GradientSpread
+        One a scheme, in the order in which schemes first come.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or two of one scheme differ in depth.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2,
+    ...                               d_ff=16, scheme="post_ln")
+    >>> batch = ap.Batch([[3, 4, 5]], [[1, 6, 7, 2]])
+    >>> found = over_seeds(gradients(ap.Transformer(config, seed=seed), batch) for seed in (1, 2))
+    >>> [(one.scheme, one.seeds, one.middle["decoder"].shape) for one in found]
+    [('post_ln', 2, (3,))]
+    """
+    groups: dict[str, list[GradientNorms]] = {}
+    for result in results:
+        groups.setdefault(result.scheme, []).append(result)
+    if not groups:
+        raise ValueError("results: expected at least one GradientNorms, got none")
+    return [_spread(scheme, group) for scheme, group in groups.items()]
+
+
+def _spread(scheme: str, group: list[GradientNorms]) -> GradientSpread:
+    sizes = {tuple((stack, len(norms)) for stack, norms in one.outputs.items()) for one in group}
+    if len(sizes) > 1:
+        raise ValueError(f"results: those of {scheme!r} differ in depth: {sorted(sizes)}")
+    tables = {stack: np.array([one.relative(stack)[1:] for one in group]) for stack in group[0].outputs}
+    with np.errstate(divide="ignore"):
+        middle = {stack: np.exp(np.mean(np.log(table), axis=0)) for stack, table in tables.items()}
+    return GradientSpread(
+        scheme=scheme,
+        seeds=len(group),
+        middle=middle,
+        low={stack: table.min(axis=0) for stack, table in tables.items()},
+        high={stack: table.max(axis=0) for stack, table in tables.items()},
+        kinds={stack: group[0].kinds(stack) for stack in tables},
     )

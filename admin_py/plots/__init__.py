@@ -6,8 +6,13 @@ Nothing is computed here but places on the paper; the numbers are those of the r
 from __future__ import annotations
 
 from admin_py.plots.dependency import plot_dependency
-from admin_py.plots.dependency_heatmap import plot_dependency_heatmap, plot_dependency_pair
+from admin_py.plots.dependency_heatmap import (
+    plot_dependency_heatmap,
+    plot_dependency_pair,
+    plot_dependency_panels,
+)
 from admin_py.plots.diagnosis import plot_diagnosis
+from admin_py.plots.gradient_bars import plot_gradient_bars
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
 from admin_py.plots.omega_drift import plot_omega_drift
 from admin_py.plots.output_change import plot_output_change
@@ -23,7 +28,9 @@ __all__ = [
     "plot_dependency",
     "plot_dependency_heatmap",
     "plot_dependency_pair",
+    "plot_dependency_panels",
     "plot_diagnosis",
+    "plot_gradient_bars",
     "plot_gradient_lines",
     "plot_gradients",
     "plot_history",

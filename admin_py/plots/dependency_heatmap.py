@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.plots.arguments import pick_stack, scheme_title
+from admin_py.plots.arguments import pick_stack, scheme_title, several
 from admin_py.plots.legends import color_bar
 from admin_py.plots.style import MUTED, SEQUENTIAL, context, new_axes
 from admin_py.plots.sublayers import tick_numbers
@@ -116,6 +116,51 @@ def plot_dependency_pair(
     axes[1].set_ylabel("")
     color_bar(axes[1], images[1], LABELS[scale])
     return np.array(list(axes), dtype=object)
+
+
+@context()
+def plot_dependency_panels(
+    dependencies: Dependency | Iterable[Dependency],
+    axes: Iterable[Axes] | None = None,
+    *,
+    stack: str | None = None,
+    scale: str = "row",
+) -> np.ndarray:
+    """Heatmaps of several schemes side by side on one colour scale.
+
+    Parameters
+    ----------
+    dependencies : Dependency or iterable of Dependency
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many, to draw into; a new figure otherwise.
+    stack, scale
+        As for `plot_dependency_heatmap`.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of dependencies].
+
+    Raises
+    ------
+    ValueError
+        If there is no dependency, a model has no such stack, there is no such scale, or too few axes.
+    """
+    found = several("dependencies", dependencies)
+    if axes is None:
+        panels = list(np.atleast_1d(new_axes(1, len(found), height=3.0)))
+    else:
+        panels = list(axes)
+    if len(panels) != len(found):
+        raise ValueError(f"axes: expected {len(found)}, got {len(panels)}")
+    tops = [_finite(one.beta(pick_stack(one.stacks, stack), scale=scale)).max(initial=0.0) for one in found]
+    images = [_draw(ax, one, stack, scale, max(tops)) for ax, one in zip(panels, found, strict=True)]
+    for ax in panels[1:]:
+        ax.set_ylabel("")
+    for ax in panels:
+        ax.set_xlabel("branch $j$")
+    color_bar(panels[-1], images[-1], r"$\beta_{ij}$")
+    return np.array(panels, dtype=object)
 
 
 def _draw(

@@ -1,0 +1,85 @@
+"""Gradient norms as the paper's bars: a panel a scheme, seeds as error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from admin_py.plots.arguments import several
+from admin_py.plots.gradients import LABEL
+from admin_py.plots.style import INK, context, legend_text, new_axes, scheme_style
+from admin_py.plots.sublayers import Series, draw_bars, log_axis, places_of, shade_legend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from admin_py.analysis.gradients import GradientSpread
+
+CEILING = 2.0
+"""Upper end of the ordinate; the largest norm is 1."""
+
+
+@context()
+def plot_gradient_bars(
+    gradients: GradientSpread | Iterable[GradientSpread], axes: Iterable[Axes] | None = None
+) -> np.ndarray:
+    """Relative |dL/dx_i| by sub-layer: log bars shaded by kind, a panel a scheme on one scale.
+
+    Parameters
+    ----------
+    gradients : GradientSpread or iterable of GradientSpread
+        What `admin_py.analysis.over_seeds` gives: bars are the geometric mean over seeds, error
+        bars the range.
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many as schemes, to draw into; a new figure otherwise.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of schemes].
+
+    Raises
+    ------
+    ValueError
+        If there is no result, or the number of axes is another.
+
+    Notes
+    -----
+    The paper's figure of relative gradient norms (arXiv 2004.08249, section 3): of 18-layer models before
+    training only the decoder of Post-LN vanishes towards its bottom.
+    """
+    found = several("gradients", gradients)
+    if axes is None:
+        panels = list(np.atleast_1d(new_axes(len(found), 1, height=2.1, sharex=True)))
+    else:
+        panels = list(axes)
+    if len(panels) != len(found):
+        raise ValueError(f"axes: expected one for each of {len(found)} schemes, got {len(panels)}")
+    low = min((_smallest(one) for one in found), default=1.0)
+    floor = 10.0 ** np.floor(np.log10(low) - 1e-9)
+    for ax, one in zip(panels, found, strict=True):
+        _draw(ax, one, floor)
+    return np.array(panels, dtype=object)
+
+
+def _smallest(one: GradientSpread) -> float:
+    values = np.concatenate(list(one.low.values()))
+    return float(values[np.isfinite(values) & (values > 0)].min(initial=1.0))
+
+
+def _draw(ax: Axes, one: GradientSpread, floor: float) -> None:
+    style = scheme_style(one.scheme)
+    series = Series(one.scheme, one.middle, one.kinds)
+    draw_bars(ax, series, color=style.color, baseline=floor)
+    if one.seeds > 1:
+        for stack, x in places_of([series]).items():
+            middle = one.middle[stack]
+            span = np.abs(np.array([middle - np.maximum(one.low[stack], floor), one.high[stack] - middle]))
+            ax.errorbar(x, middle, span, fmt="none", ecolor=INK, elinewidth=0.7, zorder=4.0)
+    ax.set_ylim(floor, CEILING)
+    log_axis(ax)
+    ax.set_ylabel(LABEL)
+    ax.set_title(legend_text(style.label) + (f", {one.seeds} seeds" if one.seeds > 1 else ""))
+    shade_legend(ax, series, style.color)

@@ -1,0 +1,76 @@
+"""The report of a study that ran: every analysis has its pictures, words and numbers, for all schemes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import admin_py as ap
+from admin_py import report_pictures
+from admin_py.schemes import Residual, Scheme
+from admin_py.study_results import Study
+
+SMALL = {"layers": 2, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 12, "max_tokens": 128, "progress": False}
+ALL = (
+    *("losses", "updates", "update-histogram", "omega-drift"),
+    *("omega", "variance", "dependency", "gradients", "gradient-bars"),
+    *("dependency-encoder-before", "dependency-decoder-before", "own-dependency"),
+    *("output-change-encoder", "output-change-decoder"),
+    *("dependency-encoder-after", "dependency-decoder-after"),
+)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    data = ap.data.copy_task(train=100, valid=10, symbols=6, max_length=6)
+    return ap.study(data, schemes=("post_ln", "admin"), seeds=(1, 2), lr=3e-2, **SMALL)
+
+
+def test_all_pictures_are_there_with_words_and_numbers(study: Study, tmp_path: Path) -> None:
+    study.report(tmp_path)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert tuple(re.findall(r'<h3 id="([^"]+)"', text)) == ALL
+    for picture in report_pictures.pictures(study):
+        assert picture.read.endswith(".")
+        assert picture.found.endswith(".")
+        assert "nan" not in picture.found
+        table = pd.read_csv(tmp_path / "data" / f"{picture.name}.csv")
+        assert list(table.columns[:2]) == ["scheme", "seed"]
+        assert set(table["scheme"]) == {"post_ln", "admin"}
+        assert len(table) > 0
+
+
+def test_the_words_hold_the_measured_numbers(study: Study) -> None:
+    shown = {picture.name: picture for picture in report_pictures.pictures(study)}
+    before = study.run("post_ln").dependency_before
+    assert before is not None
+    near = float((before.beta("encoder")[-1, 1:] ** 2).sum())
+    assert f"Post-LN {100 * near:.0f} %" in shown["dependency-encoder-before"].found
+    change = [run.output_change.mean("decoder")[-1] for run in study.of_scheme("admin")]
+    low, high = (f"{value:.1e}" for value in (min(change), max(change)))
+    assert f"({low} to {high})" in shown["output-change-decoder"].found
+    drift = study.run("admin").updates
+    assert drift is not None
+    largest = 100 * np.max(np.abs(drift.omega["encoder"] / drift.omega["encoder"][0] - 1))
+    assert f"{largest:.2g} % (encoder)" in shown["omega-drift"].found
+
+
+def test_odd_studies_have_reports_too(tmp_path: Path) -> None:
+    """One scheme that cannot be taken apart, on a language model that is trained for a step."""
+    book = tmp_path / "book.txt"
+    book.write_text("to be or not to be, that is the question\n" * 40, encoding="utf-8")
+    data = ap.data.text(book, level="char", context=16)
+    scheme = Scheme("bounded", lambda site: Residual(norm_post="dyt"), source="a test")
+    found = ap.study(data, schemes=(scheme, "pre_ln"), **{**SMALL, "steps": 1})
+    shown = {picture.name: picture for picture in report_pictures.pictures(found)}
+    assert "bounded has none (" in shown["dependency-decoder-before"].found
+    assert "dependency-encoder-before" not in shown
+    alone = ap.study(data, schemes=(scheme,), **{**SMALL, "steps": 1})
+    names = [picture.name for picture in report_pictures.pictures(alone)]
+    assert not [name for name in names if name.startswith("dependency-")]
+    found.report(tmp_path / "two")
+    alone.report(tmp_path / "one")
