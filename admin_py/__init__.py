@@ -25,6 +25,9 @@ from admin_py.batch import Batch  # noqa: E402
 from admin_py.config import TransformerConfig  # noqa: E402
 from admin_py.diagnose import diagnose  # noqa: E402
 from admin_py.diagnose_results import Diagnosis  # noqa: E402
+from admin_py.grid import grid  # noqa: E402
+from admin_py.grid_cell import GridCell  # noqa: E402
+from admin_py.grid_results import Grid  # noqa: E402
 from admin_py.history import History  # noqa: E402
 from admin_py.layers import DecoderLayer, EncoderLayer  # noqa: E402
 from admin_py.model import Loss, Transformer  # noqa: E402
@@ -45,6 +48,8 @@ __all__ = [
     "DecoderLayer",
     "Diagnosis",
     "EncoderLayer",
+    "Grid",
+    "GridCell",
     "History",
     "Loss",
     "NovoGrad",
@@ -63,6 +68,7 @@ __all__ = [
     "diagnose",
     "generation",
     "get_num_threads",
+    "grid",
     "plots",
     "schedules",
     "schemes",

@@ -1,4 +1,4 @@
-"""The command line: ``admin-py study | profile | train | analyse | info``.
+"""The command line: ``admin-py study | profile | train | analyse | grid | info``.
 
 Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
 stopped by Ctrl-C with what was done kept.
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from admin_py import commands
+from admin_py import commands, grid_command
 from admin_py._version import __version__
 
 OK, ERROR, USAGE, STOPPED = 0, 1, 2, 130
@@ -122,6 +122,12 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--model", metavar="FILE", help="a saved model instead of a fresh one")
     one.add_argument("--max-tokens", type=int, default=512, metavar="N", help="of the batch (default: 512)")
     _add_common(one, out="analysis")
+
+    one = _command(
+        subparsers, "grid", grid_command.run, "train a cross of settings, resumably", grid_command.EXAMPLES
+    )
+    _add_data(one)
+    grid_command.add_arguments(one)
 
     one = _command(subparsers, "info", commands.info, "versions, processor, BLAS, threads, schemes", "")
     one.add_argument("--schemes", action="store_true", help="list the schemes with formula and source")

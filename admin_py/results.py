@@ -250,6 +250,10 @@ class Result:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return _rebuild, (type(self), {name: thaw(getattr(self, name)) for name in names})
+
     def to_dict(self) -> dict[str, Any]:
         """The result as what JSON can hold, with its kind and the version of the layout."""
         return {"kind": self.kind, "format": FORMAT, **encode(self)}
@@ -357,3 +361,23 @@ def freeze(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return tuple(freeze(item) for item in value)
     return value
+
+
+def thaw(value: Any) -> Any:
+    """Plain dicts for the read-only mappings that `freeze` makes, which cannot be pickled.
+
+    Examples
+    --------
+    >>> thaw(freeze({"a": [1, {"b": 2}]}))
+    {'a': (1, {'b': 2})}
+    """
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(thaw(item) for item in value)
+    return value
+
+
+def _rebuild(cls: type[R], fields: dict[str, Any]) -> R:
+    """A result from its fields, in another process or as a copy."""
+    return cls(**fields)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import admin_py as ap
-from admin_py import cli
+from admin_py import cli, grid_command
 from admin_py.analysis import GradientNorms
 
 COMMAND = [sys.executable, "-m", "admin_py.cli"]
@@ -40,7 +40,7 @@ def text_pair(folder: Path, lines: int = 60) -> tuple[Path, Path]:
     return source, target
 
 
-@pytest.mark.parametrize("command", [[], ["study"], ["profile"], ["train"], ["analyse"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["study"], ["profile"], ["train"], ["analyse"], ["grid"], ["info"]])
 def test_help_says_what_there_is(command: list[str], capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
@@ -64,7 +64,8 @@ def test_version(capsys) -> None:
 def test_the_examples_of_the_help_are_understood() -> None:
     """Every command line shown in a help text parses."""
     parser = cli.build_parser()
-    shown = "\n".join((cli.STUDY_EXAMPLES, cli.PROFILE_EXAMPLES, cli.TRAIN_EXAMPLES, cli.ANALYSE_EXAMPLES))
+    texts = (cli.STUDY_EXAMPLES, cli.PROFILE_EXAMPLES, cli.TRAIN_EXAMPLES, cli.ANALYSE_EXAMPLES)
+    shown = "\n".join((*texts, grid_command.EXAMPLES))
     lines = re.findall(r"^  admin-py (.*)$", shown.replace("\\\n", " "), flags=re.MULTILINE)
     assert len(lines) >= 9
     for line in lines:

@@ -14,6 +14,7 @@ from admin_py.plots.dependency_heatmap import (
 from admin_py.plots.diagnosis import plot_diagnosis
 from admin_py.plots.gradient_bars import plot_gradient_bars
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
+from admin_py.plots.grid import plot_grid, plot_grid_panels
 from admin_py.plots.omega_drift import plot_omega_drift
 from admin_py.plots.output_change import plot_output_change
 from admin_py.plots.own_dependency import plot_own_dependency
@@ -33,6 +34,8 @@ __all__ = [
     "plot_gradient_bars",
     "plot_gradient_lines",
     "plot_gradients",
+    "plot_grid",
+    "plot_grid_panels",
     "plot_history",
     "plot_omega_drift",
     "plot_output_change",

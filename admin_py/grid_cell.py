@@ -1,0 +1,290 @@
+"""One cell of a grid: a training, and what came out of it."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from admin_py import schedules
+from admin_py.grid_axes import AXES, Job, cell_name, cell_title, show
+from admin_py.history import History
+from admin_py.model import Transformer
+from admin_py.outcomes import DIVERGED, last_train_nll, last_valid_nll, outcome_of
+from admin_py.results import Result, run_metadata
+from admin_py.training import train
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from admin_py.data import Dataset
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GridCell(Result):
+    """One training of a grid.
+
+    Attributes
+    ----------
+    scheme : str
+        Its name; a hybrid is ``"encoder's/decoder's"``.
+    layers : int or tuple of two int
+        Of each stack; (encoder's, decoder's) where they differ.
+    lr : float
+        Largest learning rate.
+    beta2 : float or None
+        Decay of the optimiser's second moment; None where it has none.
+    warmup : int
+        Steps.
+    optimizer : str
+        Its name.
+    seed : int
+    history : History
+        Of the training, step by step.
+    entropy : float
+        Unigram entropy of the data, nats per token, on which the outcome's words rest.
+    num_parameters : int
+        Trained ones.
+    setup : mapping
+        What decided the numbers beside data and seed: configuration, optimiser, schedule, training.
+    metadata : mapping
+        Seed, dtype, threads, versions.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=50, valid=10)
+    >>> found = ap.grid(data, scheme="admin", layers=1, d_model=8, d_ff=16, heads=2, steps=2, progress=False)
+    >>> found.cells[0].outcome, found.cells[0].diverged_at, found.cells[0].history.num_steps
+    ('does not train within this budget', None, 2)
+    """
+
+    kind: ClassVar[str] = "grid cell"
+
+    scheme: str
+    layers: int | tuple[int, int]
+    lr: float
+    beta2: float | None
+    warmup: int
+    optimizer: str
+    seed: int
+    history: History
+    entropy: float
+    num_parameters: int
+    setup: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Axis -> value."""
+        return {axis: getattr(self, axis) for axis in AXES}
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return cell_name(self.values)
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's scheme."""
+        return self.scheme.split("/")[0]
+
+    @property
+    def decoder(self) -> str:
+        """The decoder's scheme."""
+        return self.scheme.split("/")[-1]
+
+    @property
+    def train_nll(self) -> float:
+        """Mean loss of the last twentieth of the training batches, nats per token, dropout on."""
+        return last_train_nll(self.history)
+
+    @property
+    def valid_nll(self) -> float:
+        """Last validation loss, nats per token; nan where it diverged."""
+        return last_valid_nll(self.history)
+
+    @property
+    def best_valid_nll(self) -> float:
+        """Lowest validation loss on the way, also of one that diverged; nan where there is none."""
+        values = self.history.valid["nll"]
+        return float(np.min(values)) if len(values) else float("nan")
+
+    @property
+    def outcome(self) -> str:
+        """In words: trains, does not train within this budget, or diverged."""
+        return outcome_of(self.history, self.entropy)
+
+    @property
+    def diverged_at(self) -> int | None:
+        """The step whose numbers were not finite."""
+        return self.history.diverged_at
+
+    @property
+    def diverged_because(self) -> str | None:
+        """What was not finite."""
+        return self.history.diverged_because
+
+    @property
+    def seconds(self) -> float:
+        """Spent in training steps."""
+        return float(np.sum(self.history.seconds))
+
+    def row(self) -> dict[str, Any]:
+        """Its row of a grid's table."""
+        layers = self.layers if isinstance(self.layers, int) else show(self.layers)
+        names = ("train_nll", "valid_nll", "best_valid_nll", "outcome", "diverged_at", "diverged_because")
+        results = {name: getattr(self, name) for name in (*names, "seconds", "num_parameters")}
+        return {**self.values, "layers": layers, **results}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row: axes and results."""
+        import pandas as pd
+
+        return pd.DataFrame([self.row()])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw training and validation loss over the steps."""
+        from admin_py.plots.training import plot_history
+
+        return plot_history(self.history, ax, scheme=self.scheme)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cell as what JSON can hold."""
+        return {**super().to_dict(), "history": self.history.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> GridCell:
+        """Back from `to_dict`."""
+        if isinstance(data, Mapping) and "history" in data:
+            history = History.from_dict(data["history"])
+            cell = super().from_dict({**data, "history": None})
+            object.__setattr__(cell, "history", history)
+            return cell
+        return super().from_dict(data)
+
+    def same_numbers(self, other: GridCell) -> bool:
+        """Whether two cells agree bit for bit in all but the time they took and where they ran."""
+
+        def kept(cell: GridCell) -> dict[str, Any]:
+            data = cell.to_dict()
+            history = {k: v for k, v in data["history"].items() if k not in ("seconds", "metadata")}
+            return {**data, "history": history, "metadata": None}
+
+        return kept(self) == kept(other)
+
+    def last_words(self) -> str:
+        """How it ended, in a line."""
+        if self.outcome == DIVERGED:
+            return f"diverged at step {self.diverged_at}: {self.diverged_because}"
+        return f"{self.outcome}, validation nll {self.valid_nll:.3f}, {self.seconds:.0f} s"
+
+    def _summary(self) -> str:
+        return f"{cell_title(self.values)}: {self.last_words()}"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A dataset for other processes: each reads it once.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the dataset.
+    path : str or None
+        File that holds it, where the processes see the same files.
+    payload : bytes or None
+        The dataset itself, where they may not.
+    """
+
+    fingerprint: str
+    path: str | None = None
+    payload: bytes | None = None
+
+    def load(self) -> Dataset:
+        """The dataset, kept until another one is asked for."""
+        if self.fingerprint not in _LOADED:
+            payload = self.payload
+            if payload is None:
+                payload = Path(str(self.path)).read_bytes()
+            _LOADED.clear()
+            _LOADED[self.fingerprint] = pickle.loads(zlib.decompress(payload))
+        return _LOADED[self.fingerprint]
+
+
+_LOADED: dict[str, Any] = {}
+"""The dataset of this process's last cell."""
+
+
+def pack(data: Dataset) -> bytes:
+    """What a `DataFile` holds: ids without text, which training does not read."""
+    from admin_py.data.dataset import Dataset, Split
+
+    splits = {name: Split(data.split(name).source, data.split(name).target) for name in data.splits}
+    return zlib.compress(pickle.dumps(Dataset(data.name, data.kind, data.tokenizer, splits)), level=1)
+
+
+def run_cell(
+    job: Job,
+    data: Dataset | DataFile,
+    threads: int | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> GridCell:
+    """Train one cell from its beginning.
+
+    Parameters
+    ----------
+    job : Job
+    data : Dataset or DataFile
+    threads : int, optional
+        Of the core; as they are by default.
+    stop : callable, optional
+        Asked after every step; True ends the training as Ctrl-C does.
+
+    Returns
+    -------
+    GridCell
+        Its history says so if it was stopped.
+    """
+    if threads is not None:
+        from admin_py.threads import set_num_threads
+
+        set_num_threads(threads)
+    if isinstance(data, DataFile):
+        data = data.load()
+    training, seed = job.training, job.values["seed"]
+    model = Transformer(job.config, seed=seed, dtype=training["dtype"])
+    # The batch that training begins with, as in a study.
+    model.profile(next(data.batches(max_tokens=training["max_tokens"], seed=seed)), seed=seed)
+
+    def ask(*_: Any) -> None:
+        if stop is not None and stop():
+            raise KeyboardInterrupt
+
+    history = train(
+        model,
+        data,
+        optimizer=job.new_optimizer(),
+        schedule=schedules.from_dict(job.schedule),
+        steps=training["steps"],
+        max_tokens=training["max_tokens"],
+        clip_norm=training["clip_norm"],
+        label_smoothing=training["label_smoothing"],
+        valid_every=training["valid_every"],
+        progress=False,
+        callbacks=() if stop is None else (ask,),
+    )
+    return GridCell(
+        **job.values,
+        history=history,
+        entropy=job.entropy,
+        num_parameters=model.num_parameters,
+        setup=job.setup,
+        metadata=run_metadata(seed=seed, dtype=model.dtype),
+    )

@@ -1,0 +1,154 @@
+"""``admin-py grid``: its options, and what it writes."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from admin_py import _core, grid_presets
+from admin_py.grid_axes import AXES, SCHEDULES
+from admin_py.results import write_aside
+from admin_py.study_settings import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from admin_py.grid_results import Grid
+
+EXAMPLES = """\
+examples:
+  admin-py grid --preset hybrids --out hybrids
+      encoders and decoders of Post-LN and Pre-LN, crossed, 18-18 layers
+  admin-py grid --scheme post_ln admin --lr 0.001 0.002 --depth 6 12 --seed 1 2 --out depth
+      a cross of one's own: 2 schemes x 2 learning rates x 2 depths x 2 seeds
+  admin-py grid --preset lr_beta2 --steps 100 --workers 4
+      a preset with something changed, in four processes
+
+presets:
+"""
+EXAMPLES += "".join(f"  {name:<11} {grid_presets.get(name).summary}\n" for name in grid_presets.names())
+EXAMPLES += (
+    "\nA grid that was stopped, or killed, trains only what is missing when the same command is given again."
+)
+
+STOPPED = 130
+
+NUMBERS = ("d_model", "d_ff", "heads", "steps", "max_tokens", "dropout", "label_smoothing")
+OTHERS = ("clip_norm", "schedule", "valid_every", "dtype")
+"""Options that go to `grid` under their names, beside the axes."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """All options but those of the data. What is not given comes from the preset, or is as in a study."""
+    parser.add_argument("--preset", choices=grid_presets.names(), help="a grid of the paper's questions")
+    axes = parser.add_argument_group("axes (each takes several values)")
+
+    def axis(*names: str, kind: Any, metavar: str, text: str) -> None:
+        axes.add_argument(*names, nargs="+", type=kind, metavar=metavar, help=text)
+
+    axis("--scheme", kind=str, metavar="SCHEME", text="a hybrid is ENCODER/DECODER (post_ln pre_ln admin)")
+    axis("--layers", "--depth", kind=_layers, metavar="N[,M]", text="of encoder and decoder, or N,M (18)")
+    axis("--lr", kind=float, metavar="X", text="largest learning rate (0.001)")
+    axis("--beta2", kind=float, metavar="X", text="decay of the second moment (the optimiser's own: .98)")
+    axis("--warmup", kind=int, metavar="N", text="steps of linear warm-up (100)")
+    axes.add_argument("--optimizer", nargs="+", choices=tuple(OPTIMIZERS), help="sgd: momentum .9 (adam)")
+    axis("--seed", kind=int, metavar="N", text="of weights, dropout and batches (1)")
+
+    fixed = parser.add_argument_group("of all cells")
+    fixed.add_argument("--d-model", type=int, metavar="D", help="width (64)")
+    fixed.add_argument("--d-ff", type=int, metavar="F", help="feed-forward width (128)")
+    fixed.add_argument("--heads", type=int, metavar="H", help="of attention (4)")
+    fixed.add_argument("--dropout", type=float, metavar="P", help="(0.1)")
+    fixed.add_argument("--dtype", choices=("float32", "float64"), help="(float32)")
+    fixed.add_argument("--steps", type=int, metavar="N", help="of each training (300)")
+    fixed.add_argument("--schedule", choices=tuple(SCHEDULES), help="after the warm-up (inverse_sqrt)")
+    fixed.add_argument("--label-smoothing", type=float, metavar="X", help="(0.1)")
+    fixed.add_argument("--max-tokens", type=int, metavar="N", help="of a batch, on either side (512)")
+    fixed.add_argument("--clip-norm", type=float, metavar="X", help="largest norm of the gradient (none)")
+    fixed.add_argument("--valid-every", type=int, metavar="N", help="steps (a twelfth of all)")
+
+    parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes; 1 trains here, one cell after another (default: one a processor)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="of each process (default: 1)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+
+
+def _layers(text: str) -> int | tuple[int, int]:
+    from admin_py.cli import _layers as parse
+
+    return parse(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train what is missing, write the table and the figure."""
+    from admin_py.commands import load_data
+    from admin_py.grid import grid
+
+    given = {name: getattr(options, name) for name in (*AXES, *NUMBERS, *OTHERS)}
+    workers = _core.num_procs() if options.workers is None else options.workers
+    found = grid(
+        load_data(options),
+        preset=options.preset,
+        **given,
+        workers=None if workers == 1 else workers,
+        threads=options.threads,
+        out=options.out,
+        progress=not options.quiet,
+    )
+    folder = Path(options.out)
+    if found.cells:
+        _write(found, folder)
+    if found.interrupted:
+        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+def _write(found: Grid, folder: Path) -> None:
+    """Table and figure of a grid, and the table on the standard output stream."""
+    table = found.to_dataframe()
+    write_aside(folder / "grid.csv", table.to_csv(index=False))
+    names = [f"grid.{kind}" for kind in ("png", "svg")]
+    for name, picture in zip(names, _pictures(found), strict=True):
+        write_aside(folder / name, picture)
+    several = [axis for axis in AXES if table[axis].nunique(dropna=False) > 1] or ["scheme"]
+    shown = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
+    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    print(f"written to {folder}: grid.csv, grid.png, grid.svg, grid.json, cells/")
+
+
+def _pictures(found: Grid) -> tuple[bytes, bytes]:
+    """The figure as PNG and as SVG: panels of the scheme where two other axes vary, else one heatmap."""
+    import matplotlib.pyplot as plt
+
+    from admin_py.plots.style import context
+
+    with context(), plt.ioff():
+        first = draw(found)
+        figure = first.figure
+        streams = io.BytesIO(), io.BytesIO()
+        for kind, stream in zip(("png", "svg"), streams, strict=True):
+            metadata = {"Date": None} if kind == "svg" else None
+            figure.savefig(stream, format=kind, metadata=metadata)
+        plt.close(figure)
+    return streams[0].getvalue(), streams[1].getvalue()
+
+
+def draw(found: Grid) -> Any:
+    """The heatmap that shows most of a grid; returns its first axes.
+
+    More axes than a figure has are shown at their first value.
+    """
+    varying = found.varying
+    panels = "scheme" if "scheme" in varying and len(varying) > 2 else None
+    others = [axis for axis in varying if axis != panels]
+    for axis in others[2:]:
+        found = found.select(**{axis: [found.values(axis)[0]]})
+    return found.plot_panels(panels)[0] if panels else found.plot()

@@ -1,0 +1,197 @@
+"""Grids of trainings as heatmaps: the final loss over two axes, and what diverged or does not train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SCHEMES, context, legend_text, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+
+    from admin_py.grid_results import GridTable
+
+COLORS = "viridis_r"
+"""From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""
+
+DIVERGED, STUCK = "xxx", "///"
+"""Hatches: a seed diverged; a seed does not train within the budget."""
+
+DARK_BELOW = 0.5
+"""Relative luminance of a ground on which text is light."""
+
+ROW_HEIGHT, MARGIN = 0.52, 1.3
+"""Inches of a row of places, and of what is above and below them."""
+
+LABELS = {
+    "scheme": "scheme",
+    "encoder": "encoder's scheme",
+    "decoder": "decoder's scheme",
+    "layers": "layers of a stack",
+    "lr": "largest learning rate",
+    "beta2": r"$\beta_2$",
+    "warmup": "warm-up, steps",
+    "optimizer": "optimiser",
+    "seed": "seed",
+}
+
+
+@context()
+def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
+    """Heatmap of one table, each place with its number, beside a scale of colours.
+
+    Parameters
+    ----------
+    table : GridTable
+        Means over seeds. Places where a seed diverged are cross-hatched and have a cross, the first step at
+        which one did, and how many did of how many; places where all did have no colour. Places that do not
+        train within the budget are hatched one way.
+    ax : matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(height=MARGIN + ROW_HEIGHT * len(table.y_values)) if ax is None else ax
+    mesh = _draw(ax, table, _scale([table]))
+    ax.figure.colorbar(mesh, ax=ax, label=table.label)
+    _explain(ax, [table])
+    return ax
+
+
+@context()
+def plot_grid_panels(tables: Sequence[GridTable], axes: Any = None) -> np.ndarray:
+    """Heatmaps side by side in one scale of colours.
+
+    Parameters
+    ----------
+    tables : sequence of GridTable
+        Of the same axes and quantity.
+    axes : sequence of matplotlib.axes.Axes, optional
+        One a table; a new figure otherwise.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of tables].
+
+    Raises
+    ------
+    ValueError
+        If there is no table, or another number of axes.
+    """
+    if not tables:
+        raise ValueError("tables: expected at least one, got none")
+    if axes is None:
+        rows = max(len(table.y_values) for table in tables)
+        axes = new_axes(len(tables), 1, height=MARGIN + ROW_HEIGHT * rows)
+    axes = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    if len(axes) != len(tables):
+        raise ValueError(f"axes: expected {len(tables)}, one a table, got {len(axes)}")
+    scale = _scale(tables)
+    for ax, table in zip(axes, tables, strict=True):
+        mesh = _draw(ax, table, scale)
+        ax.set_title(_name(table.title))
+    axes[0].figure.colorbar(mesh, ax=list(axes), label=tables[0].label)
+    _explain(axes[-1], tables)
+    return axes
+
+
+def _scale(tables: Sequence[GridTable]) -> Normalize:
+    """Colours of all finite means of the tables."""
+    from matplotlib.colors import Normalize
+
+    means = np.concatenate([table.mean[np.isfinite(table.mean)] for table in tables])
+    if not len(means):
+        return Normalize(0.0, 1.0)
+    low, high = float(means.min()), float(means.max())
+    return Normalize(low, high if high > low else low + 1.0)
+
+
+def _draw(ax: Axes, table: GridTable, scale: Normalize) -> Any:
+    from matplotlib import colormaps
+
+    colors = colormaps[COLORS]
+    rows, columns = table.mean.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    ax.grid(False)
+    mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(table.mean), cmap=colors, norm=scale, zorder=1)
+    for row in range(rows):
+        for column in range(columns):
+            mean = table.mean[row, column]
+            ground = colors(scale(mean)) if np.isfinite(mean) else None
+            _draw_place(ax, table, row, column, ground)
+    ax.set_xlim(-0.5, columns - 0.5)
+    ax.set_ylim(rows - 0.5, -0.5)  # the first value on top, as in a table
+    ax.set_xticks(range(columns), [_name(value) for value in table.x_values])
+    ax.set_yticks(range(rows), [_name(value) for value in table.y_values])
+    ax.tick_params(length=0)
+    ax.set_xlabel(LABELS[table.x])
+    ax.set_ylabel(LABELS[table.y])
+    ax.set_title(legend_text(table.title))
+    return mesh
+
+
+def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) -> None:
+    """Hatch and text of one place."""
+    from matplotlib.patches import Rectangle
+
+    runs, diverged = int(table.runs[row, column]), int(table.diverged[row, column])
+    if runs == 0:
+        return
+    ink, face = INK, FAINT if diverged else PAPER
+    if ground is not None:
+        red, green, blue = ground[:3]
+        dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < DARK_BELOW
+        ink, face = PAPER if dark else INK, "none"
+    hatch = DIVERGED if diverged else STUCK if table.stuck[row, column] else None
+    box = Rectangle(
+        (column - 0.5, row - 0.5), 1.0, 1.0, facecolor=face, edgecolor=MUTED, hatch=hatch, zorder=2
+    )
+    box.set_linewidth(0.0)
+    ax.add_patch(box)
+    text = place_text(table, row, column)
+    back = None if hatch is None else {"facecolor": ground or face, "edgecolor": "none", "pad": 1.2}
+    ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=8.5, bbox=back, zorder=3)
+
+
+def place_text(table: GridTable, row: int, column: int) -> str:
+    """What stands in a place: the mean, or a cross and the step; and how many seeds diverged of how many."""
+    mean, runs, diverged = table.mean[row, column], table.runs[row, column], table.diverged[row, column]
+    lines = [f"{mean:.3g}"] if np.isfinite(mean) else []
+    if diverged:
+        of = f" ({diverged} of {runs})" if runs > 1 else ""
+        lines.append(f"× step {table.diverged_at[row, column]}{of}")
+    return "\n".join(lines)
+
+
+def _explain(ax: Axes, tables: Sequence[GridTable]) -> None:
+    """What the hatches mean, below, if there are any."""
+    from matplotlib.patches import Patch
+
+    entries = []
+    if any(table.diverged.any() for table in tables):
+        label = "× diverged: a number was not finite at the step shown"
+        entries.append(Patch(facecolor=FAINT, edgecolor=MUTED, hatch=DIVERGED, label=label))
+    if any((table.stuck > 0).any() for table in tables):
+        label = "does not train within this budget"
+        entries.append(Patch(facecolor=PAPER, edgecolor=MUTED, hatch=STUCK, label=label))
+    if entries:
+        ax.figure.legend(handles=entries, loc="outside lower center", ncols=1, frameon=False, fontsize=8.5)
+
+
+def _name(value: Any) -> str:
+    """A value of an axis, for people."""
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    if not isinstance(value, str):
+        return "none" if value is None else str(value)
+    parts = [SCHEMES[part].label if part in SCHEMES else part for part in value.split("/")]
+    return legend_text(" / ".join(parts))
