@@ -95,7 +95,10 @@ class Model:
     ) -> NDArray[np.float64]: ...
     def observations(self) -> dict[str, _Observations]: ...
     def activation(
-        self, stack: Literal["encoder", "decoder"], index: int, site: Literal["output", "branch"]
+        self,
+        stack: Literal["encoder", "decoder"],
+        index: int,
+        site: Literal["output", "branch", "normed", "sum", "end", "output_gradient", "branch_gradient"],
     ) -> NDArray[Any]: ...
 
 class Transformer(Model):
@@ -116,6 +119,7 @@ class Transformer(Model):
         accumulate: bool = False,
         scale: float = 1.0,
         observe: bool = False,
+        keep_gradients: bool = False,
     ) -> tuple[float, float, int]: ...
     def profile(
         self,

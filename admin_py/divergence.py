@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admin_py.observation import places
+from admin_py.activations import residual_places
 
 if TYPE_CHECKING:
     from admin_py.batch import Batch
@@ -30,7 +30,7 @@ def find_nonfinite_activation(model: Transformer, batch: Batch, *, step: int) ->
         None if all are finite.
     """
     output = model._core.forward(batch.core(model.dtype), training=True, step=step, observe=True)
-    for name, place in places(model.config).items():
+    for name, place in residual_places(model.config).items():
         if not np.isfinite(model._core.activation(*place)).all():
             return name
     return None if np.isfinite(output).all() else "output"

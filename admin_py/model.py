@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py import _core, _core64, closed_form, model_files
+from admin_py.activations import observe
 from admin_py.batch import Batch
 from admin_py.checks import check_bool, check_choice, check_integer
 from admin_py.config import TransformerConfig
-from admin_py.observation import Observation, places, select
+from admin_py.observation import Observation
 from admin_py.omega import check_omega, read_omega, write_omega
 from admin_py.profiling import VarianceProfile
 from admin_py.results import run_metadata
@@ -325,18 +326,23 @@ class Transformer:
         batch: Batch,
         *,
         activations: str | Sequence[str] = "*",
+        gradients: str | Sequence[str] = (),
         training: bool = False,
         step: int = 0,
+        label_smoothing: float = 0.0,
     ) -> Observation:
-        """One forward pass with named activations and the variances of every sub-layer.
+        """One pass with named activations, their gradients and the variances of every sub-layer.
 
         Parameters
         ----------
         batch : Batch
         activations : str or list of str
             Patterns of the names to keep, such as ``"decoder.*.branch"``; an empty list keeps none.
-        training, step
-            As for `forward`.
+        gradients : str or list of str
+            Patterns of the names whose gradients of the loss are kept: stacks' inputs, sub-layers' inputs,
+            branches and outputs, logits. `Transformer.gradients` stay as they are.
+        training, step, label_smoothing
+            As for `loss`.
 
         Returns
         -------
@@ -348,22 +354,20 @@ class Transformer:
         ...     vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2, d_ff=16
         ... )
         >>> seen = Transformer(config).observe(Batch([[4, 5, 6]]))
-        >>> list(seen)
-        ['encoder.input', 'encoder.0.self_attn.branch', 'encoder.0.self_attn.output',
-         'encoder.0.feed_forward.branch', 'encoder.0.feed_forward.output', 'output']
+        >>> list(seen)[:6]
+        ['encoder.input', 'encoder.0.self_attn.input', 'encoder.0.self_attn.normed',
+         'encoder.0.self_attn.probabilities', 'encoder.0.self_attn.branch', 'encoder.0.self_attn.sum']
         >>> seen["encoder.input"].shape
         (3, 8)
         """
-        where = places(self.config)
-        wanted = select([*where, "output"], activations)
-        output = self._core.forward(self._batch(batch), training=training, step=step, observe=True)
-        kept = {name: output if name == "output" else self._core.activation(*where[name]) for name in wanted}
-        seen = self._core.observations()
-        return Observation(
-            activations=kept,
-            var_input={stack: values["var_input"] for stack, values in seen.items()},
-            var_branch={stack: values["var_branch"] for stack, values in seen.items()},
-            names={stack: tuple(self.config.sublayer_names(stack)) for stack in seen},
+        return observe(
+            self,
+            batch,
+            activations=activations,
+            gradients=gradients,
+            training=training,
+            step=step,
+            label_smoothing=label_smoothing,
         )
 
     # Profile and omega

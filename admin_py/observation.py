@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from admin_py.config import TransformerConfig
+    from matplotlib.axes import Axes
 
 Place = tuple[str, int, str]
 """Stack, index and site of an activation, as the core names it."""
@@ -27,29 +27,33 @@ class Observation:
     Parameters
     ----------
     activations : mapping
-        Name -> array: ``encoder.input`` x_0 [M, D], ``encoder.0.self_attn.branch`` a_i and
-        ``encoder.0.self_attn.output`` x_i [M, D], and so on; ``output``, the logits [M_target, V] or an
-        encoder's hidden states [M, D].
+        Name -> array. Of a stack ``encoder.input`` x_0 and ``encoder.output``, after the final norm; of a
+        sub-layer such as ``encoder.0.self_attn`` its ``.input`` x_{i-1}, ``.normed`` what its branch reads,
+        ``.branch`` a_i, ``.sum`` y_i, ``.output`` x_i, all [M, D], and of attention ``.probabilities``,
+        before dropout: a tuple with [H, T_q, T_k] for each sequence; ``logits`` [M_target, V], or an
+        encoder's hidden states ``output`` [M, D].
+    gradients : mapping
+        Name -> gradient of the mean loss with respect to it, of the same shape.
     var_input, var_branch : mapping
         Stack -> Var(x_{i-1}), Var(a_i) over all tokens and features, float64 [R].
     names : mapping
         Stack -> names of its sub-layers.
     """
 
-    activations: Mapping[str, NDArray[Any]]
+    activations: Mapping[str, Any]
+    gradients: Mapping[str, NDArray[Any]]
     var_input: Mapping[str, NDArray[np.float64]]
     var_branch: Mapping[str, NDArray[np.float64]]
     names: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        for name in ("activations", "var_input", "var_branch", "names"):
+        for name in ("activations", "gradients", "var_input", "var_branch", "names"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
+    def __getitem__(self, name: str) -> Any:
         if name not in self.activations:
-            known = list(self.activations)
-            shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-            raise KeyError(f"no activation {name!r} was kept; there are {shown or 'none'}")
+            close = difflib.get_close_matches(str(name), self.activations, n=3) or list(self.activations)[:8]
+            raise KeyError(f"no activation {name!r} was kept; there are {', '.join(close) or 'none'}")
         return self.activations[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -59,9 +63,56 @@ class Observation:
         return len(self.activations)
 
     def __repr__(self) -> str:
-        size = sum(array.nbytes for array in self.activations.values())
+        arrays = [*self.activations.values(), *self.gradients.values()]
+        flat = [one for array in arrays for one in (array if isinstance(array, tuple) else (array,))]
+        size = sum(array.nbytes for array in flat)
         sublayers = ", ".join(f"{stack} {len(names)} sub-layers" for stack, names in self.names.items())
-        return f"Observation({sublayers}; {len(self)} activations, {size / 2**20:.1f} MiB)"
+        count = f"{len(self)} activations"
+        if self.gradients:
+            count += f", {len(self.gradients)} gradients"
+        return f"Observation({sublayers}; {count}, {size / 2**20:.1f} MiB)"
+
+    def plot_attention(
+        self,
+        sublayer: str,
+        *,
+        sequence: int = 0,
+        head: int | None = None,
+        ax: Axes | None = None,
+        tokens: Sequence[str] | tuple[Sequence[str], Sequence[str]] | None = None,
+    ) -> Axes:
+        """Map of the attention probabilities of one sub-layer, see `admin_py.plots.plot_attention`.
+
+        Parameters
+        ----------
+        sublayer : str
+            Such as ``"decoder.0.cross_attn"``, whose ``.probabilities`` were kept.
+        sequence : int
+            Of the batch.
+        head : int, optional
+            By default the mean over heads.
+        ax : matplotlib.axes.Axes, optional
+        tokens : sequence of str, or pair of these
+            Labels of queries and keys.
+
+        Raises
+        ------
+        KeyError
+            If the probabilities of the sub-layer were not kept.
+        IndexError
+            If there is no such sequence or head.
+        """
+        from admin_py.plots import plot_attention
+
+        kept = self[f"{sublayer}.probabilities"]
+        if not 0 <= sequence < len(kept):
+            raise IndexError(f"sequence must be from 0 to {len(kept) - 1}, got {sequence}")
+        maps = kept[sequence]
+        if head is not None and not 0 <= head < len(maps):
+            raise IndexError(f"head must be from 0 to {len(maps) - 1}, got {head}")
+        shown = maps.mean(axis=0) if head is None else maps[head]
+        which = "mean over heads" if head is None else f"head {head}"
+        return plot_attention(shown, ax, tokens=tokens, title=f"{sublayer}, {which}")
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row for each sub-layer: stack, index (from 1), name, var_input, var_branch."""
@@ -82,18 +133,7 @@ class Observation:
         return pd.concat(parts, ignore_index=True)
 
 
-def places(config: TransformerConfig) -> dict[str, Place]:
-    """Where the core keeps each activation of a model, in the order of the pass."""
-    found: dict[str, Place] = {}
-    for stack in config.stacks:
-        found[f"{stack}.input"] = (stack, 0, "output")
-        for index, name in enumerate(config.sublayer_names(stack), start=1):
-            found[f"{name}.branch"] = (stack, index, "branch")
-            found[f"{name}.output"] = (stack, index, "output")
-    return found
-
-
-def select(names: Sequence[str], patterns: str | Sequence[str]) -> list[str]:
+def select(names: Sequence[str], patterns: str | Sequence[str], argument: str = "activations") -> list[str]:
     """The names that match any of the patterns (``*`` and ``?`` as in a shell).
 
     Raises
@@ -109,9 +149,8 @@ def select(names: Sequence[str], patterns: str | Sequence[str]) -> list[str]:
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in wanted:
         if not isinstance(pattern, str):
-            raise TypeError(f"activations must be patterns of names, got {pattern!r}")
+            raise TypeError(f"{argument} must be patterns of names, got {pattern!r}")
         if not fnmatch.filter(names, pattern):
-            raise ValueError(
-                f"activations: no name matches {pattern!r}; names are such as {', '.join(names[:3])}"
-            )
+            close = ", ".join(difflib.get_close_matches(pattern, names, n=3)) or ", ".join(names[:3])
+            raise ValueError(f"{argument}: no name matches {pattern!r}; names are such as {close}")
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)]

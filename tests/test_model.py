@@ -366,9 +366,12 @@ def test_observe_gives_named_activations() -> None:
     model = small("float64")
     seen = model.observe(PAIRS)
     names = [name for stack in ("encoder", "decoder") for name in model.config.sublayer_names(stack)]
-    expected = {f"{name}.{site}" for name in names for site in ("branch", "output")}
-    assert set(seen) == expected | {"encoder.input", "decoder.input", "output"}
-    assert np.array_equal(seen["output"], model.forward(PAIRS))
+    sites = ("input", "normed", "branch", "sum", "output")
+    expected = {f"{name}.{site}" for name in names for site in sites}
+    expected |= {f"{name}.probabilities" for name in names if name.endswith("attn")}
+    ends = {f"{stack}.{end}" for stack in ("encoder", "decoder") for end in ("input", "output")}
+    assert set(seen) == expected | ends | {"logits"}
+    assert np.array_equal(seen["logits"], model.forward(PAIRS))
     assert seen["decoder.1.cross_attn.branch"].shape == (5, 8)
     for stack in ("encoder", "decoder"):
         outputs = [seen[f"{stack}.input"], *(seen[f"{name}.output"] for name in seen.names[stack])]
@@ -378,7 +381,7 @@ def test_observe_gives_named_activations() -> None:
     table = seen.to_dataframe()
     assert list(table["name"]) == names
     assert list(table["index"]) == [1, 2, 3, 4, 1, 2, 3, 4, 5, 6]
-    assert repr(seen).startswith("Observation(encoder 4 sub-layers, decoder 6 sub-layers; 23 activations, ")
+    assert repr(seen).startswith("Observation(encoder 4 sub-layers, decoder 6 sub-layers; 61 activations, ")
 
 
 def test_observe_keeps_what_is_asked_for() -> None:
@@ -390,9 +393,11 @@ def test_observe_keeps_what_is_asked_for() -> None:
     nothing = model.observe(PAIRS, activations=[])
     assert len(nothing) == 0
     assert nothing.var_input["encoder"].shape == (4,)
-    with pytest.raises(KeyError, match="no activation 'output' was kept; there are none"):
-        nothing["output"]
+    with pytest.raises(KeyError, match="no activation 'logits' was kept; there are none"):
+        nothing["logits"]
     with pytest.raises(ValueError, match=r"no name matches 'q\*'; names are such as encoder.input"):
-        model.observe(PAIRS, activations=["output", "q*"])
+        model.observe(PAIRS, activations=["logits", "q*"])
+    with pytest.raises(ValueError, match=r"names are such as encoder\.0\.self_attn\.branch"):
+        model.observe(PAIRS, activations="encoder.0.self_atn.branch")
     with pytest.raises(TypeError, match="activations must be patterns of names, got 3"):
         model.observe(PAIRS, activations=[3])  # type: ignore[list-item]

@@ -215,21 +215,48 @@ int64_t adm_model_activation_rows(const adm_model *model, int stack)
     return model->activations_kept ? model->ws.stacks[stack].rows : 0;
 }
 
+/* Where a site of the last pass lies, [M, D]. */
+static const adm_real *site_values(const adm_model *model, int stack, int64_t index, adm_activation_site site)
+{
+    const adm_stack_acts *acts = &model->ws.stacks[stack];
+    const adm_sublayer_acts *own = index > 0 ? &acts->sublayers[index - 1] : NULL;
+    switch (site) {
+    case ADM_SITE_BRANCH:
+        return own->a;
+    case ADM_SITE_NORMED:
+        return adm_sublayer_h(model, stack, index - 1);
+    case ADM_SITE_SUM:
+        return own->y != NULL ? own->y : own->x;
+    case ADM_SITE_END:
+        return acts->end;
+    case ADM_SITE_OUTPUT_GRADIENT:
+        return index == model->stacks[stack].num_sublayers ? acts->kept_dx : acts->sublayers[index].kept_dx;
+    case ADM_SITE_BRANCH_GRADIENT:
+        return own->kept_da;
+    default:
+        return adm_stack_x(acts, index);
+    }
+}
+
 adm_status adm_model_activation(const adm_model *model, int stack, int64_t index, adm_activation_site site,
                                 adm_real *out, adm_error *error)
 {
-    const int64_t r = model->stacks[stack].num_sublayers, first = site == ADM_SITE_OUTPUT ? 0 : 1;
+    const int64_t r = model->stacks[stack].num_sublayers;
+    const bool gradient = site == ADM_SITE_OUTPUT_GRADIENT || site == ADM_SITE_BRANCH_GRADIENT;
+    const int64_t first = site == ADM_SITE_OUTPUT || site == ADM_SITE_OUTPUT_GRADIENT ? 0 : 1;
     if (!model->activations_kept)
         return adm_fail(error, ADM_ERROR_STATE,
                         "activations are kept by an observed pass only, and until the next pass");
+    if (gradient && !model->gradients_kept)
+        return adm_fail(error, ADM_ERROR_STATE,
+                        "gradients of activations are kept by an observed backward pass that is asked to");
     if (r == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "the model has no such stack");
     if (index < first || index > r)
         return adm_fail(error, ADM_ERROR_INDEX, "index must be from %lld to %lld, got %lld", (long long)first,
                         (long long)r, (long long)index);
-    const adm_stack_acts *acts = &model->ws.stacks[stack];
-    const adm_real *from = site == ADM_SITE_OUTPUT ? adm_stack_x(acts, index) : acts->sublayers[index - 1].a;
-    memcpy(out, from, (size_t)(acts->rows * model->config.d_model) * sizeof *out);
+    memcpy(out, site_values(model, stack, index, site),
+           (size_t)(model->ws.stacks[stack].rows * model->config.d_model) * sizeof *out);
     return ADM_OK;
 }
 

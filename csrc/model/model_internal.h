@@ -88,6 +88,7 @@ typedef struct adm_sublayer_acts {
     adm_real *b;                           /* [M, D] Nbranch(a), or NULL */
     adm_real *y;                           /* [M, D] before Npost, or NULL where it is x */
     adm_real *x;                           /* [M, D] output */
+    adm_real *kept_dx, *kept_da;           /* [M, D] dL/dx_{i-1}, dL/da_i, or NULL */
     adm_real *pre_stats, *branch_stats, *post_stats, *inner_stats; /* [2, M] mean, rstd */
 } adm_sublayer_acts;
 
@@ -102,6 +103,7 @@ typedef struct adm_stack_acts {
     adm_real *end;                /* [M, D] after the final norm */
     adm_real *end_stats;
     adm_real *dx;            /* [M, D] gradient of the sub-layer at hand */
+    adm_real *kept_dx;       /* [M, D] dL/dx_R, or NULL */
     adm_real *edge_partials; /* [C, edge_slots.length] */
     double *moments;         /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
     double *grad_sums;       /* [C, R + 1] sum |dL/dx_i|^2 */
@@ -149,6 +151,7 @@ struct adm_model {
     int64_t num_sinusoids;
     adm_observed observed[2];
     bool activations_kept; /* adm_model_activation may be asked */
+    bool gradients_kept;   /* and for gradients */
     adm_workspace ws;
 };
 

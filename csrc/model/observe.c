@@ -27,6 +27,7 @@ void adm_observe_forward(adm_model *model)
 void adm_observe_backward(adm_model *model)
 {
     const adm_workspace *ws = &model->ws;
+    model->gradients_kept = ws->run.keep_gradients && !ws->hidden;
     for (int s = 0; s < 2; s++) {
         const int64_t r = model->stacks[s].num_sublayers;
         for (int64_t i = 0; i <= r && r > 0; i++) {

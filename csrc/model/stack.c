@@ -258,6 +258,13 @@ typedef struct backward_region {
     int num_jobs;
 } backward_region;
 
+/* Rows of a gradient to where they are kept, if they are. */
+static void keep_gradient(adm_real *kept, const adm_real *gradient, adm_span span, int64_t d)
+{
+    if (kept != NULL)
+        memcpy(kept + span.first * d, gradient + span.first * d, (size_t)(span.rows * d) * sizeof *kept);
+}
+
 static void backward_chunk(const backward_region *region, int64_t chunk, int thread)
 {
     adm_model *model = region->model;
@@ -268,6 +275,7 @@ static void backward_chunk(const backward_region *region, int64_t chunk, int thr
     double *sums = acts->grad_sums + chunk * (r + 1), unused = 0;
     if (region->below == r - 1) {
         finish_chunk_backward(model, region->stack, chunk);
+        keep_gradient(acts->kept_dx, acts->dx, span, d);
         if (model->ws.run.observe) {
             memset(sums, 0, (size_t)(r + 1) * sizeof *sums);
             model->kernels->add_moments(acts->dx + span.first * d, span.rows * d, &unused, &sums[r]);
@@ -276,6 +284,7 @@ static void backward_chunk(const backward_region *region, int64_t chunk, int thr
     adm_sublayer_backward(model, region->stack, region->below, chunk, thread);
     if (model->ws.run.observe)
         model->kernels->add_moments(acts->dx + span.first * d, span.rows * d, &unused, &sums[region->below]);
+    keep_gradient(acts->sublayers[region->below].kept_dx, acts->dx, span, d);
     if (region->below == 0)
         embed_chunk_backward(model, region->stack, chunk);
 }

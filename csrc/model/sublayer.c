@@ -170,6 +170,8 @@ static void output_backward(adm_model *model, const adm_sublayer *sub, adm_real 
         if (acts->b != NULL)
             kernels->norm_backward(&branch, da, acts->a + i * d, acts->branch_stats + i,
                                    acts->branch_stats + stack->rows + i, da, &branch_grads, rows);
+        if (acts->kept_da != NULL)
+            memcpy(acts->kept_da + i * d, da, (size_t)(rows * d) * sizeof *da);
         kernels->dropout(da, rows, d, i, &dropout);
         kernels->add_column_sums(da, partials + sub->out.partial_bias, rows, d);
     }

@@ -19,6 +19,7 @@ typedef struct batch_shape {
     int threads;
     adm_keep keep;
     bool backward, hidden;
+    bool keep_gradients; /* of activations */
 } batch_shape;
 
 /* Buffers of one sub-layer; a, x and the scales are the caller's. */
@@ -51,6 +52,8 @@ static void plan_sublayer(adm_model *model, adm_arena *arena, const batch_shape 
     acts->y = sub->post.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
     if (shape->keep == ADM_KEEP_BRANCHES || (shape->keep == ADM_KEEP_BACKWARD && branch_read))
         acts->a = adm_arena_real(arena, m * d);
+    acts->kept_dx = shape->keep_gradients ? adm_arena_real(arena, m * d) : NULL;
+    acts->kept_da = shape->keep_gradients ? adm_arena_real(arena, m * d) : NULL;
     for (int i = 0; i < 4; i++)
         *stats[i] = norms[i]->kind != ADM_NORM_NONE ? adm_arena_real(arena, 2 * m) : NULL;
 }
@@ -119,6 +122,7 @@ static void plan_stack(adm_model *model, adm_arena *arena, const batch_shape *sh
     acts->grad_sums = adm_arena_double(arena, shape->chunks * (stack->num_sublayers + 1));
     if (shape->backward) {
         acts->dx = adm_arena_real(arena, m * d);
+        acts->kept_dx = shape->keep_gradients ? adm_arena_real(arena, m * d) : NULL;
         acts->edge_partials = adm_arena_real(arena, shape->chunks * stack->edge_slots.length);
     }
 }
@@ -241,6 +245,7 @@ static adm_status lay_out(adm_model *model, const batch_shape *shape, const adm_
     adm_workspace *ws = &model->ws;
     adm_arena arena = {0};
     model->activations_kept = false;
+    model->gradients_kept = false;
     ws->hidden = false;
     plan(model, &arena, shape);
     adm_status status = adm_arena_reserve(&ws->arena, arena.used, error);
@@ -316,6 +321,7 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
         .threads = run->threads,
         .keep = keep,
         .backward = backward,
+        .keep_gradients = backward && run->observe && run->keep_gradients,
     };
     adm_status status =
         adm_model_need_positions(model, adm_max(shape.max_length[0], shape.max_length[1]), error);

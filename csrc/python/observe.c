@@ -274,7 +274,10 @@ const char pyadm_model_activation_doc[] =
     "Parameters\n----------\n"
     "stack : {\"encoder\", \"decoder\"}\n    Which stack.\n"
     "index : int\n    Sub-layer, from 1 to R; 0 is the stack's input.\n"
-    "site : {\"output\", \"branch\"}\n    Output of the sub-layer (x_i), or of its branch (a_i).\n\n"
+    "site : {\"output\", \"branch\", \"normed\", \"sum\", \"end\", \"output_gradient\", "
+    "\"branch_gradient\"}\n"
+    "    x_i, a_i, what the branch read, y_i, the end of the stack (index R), or the gradients of x_i and\n"
+    "    a_i, which a backward pass with keep_gradients keeps.\n\n"
     "Returns\n-------\nndarray, [M, D]\n    A copy.\n\n"
     "Raises\n------\n"
     "RuntimeError\n    The last pass was not observed.\n"
@@ -284,7 +287,9 @@ const char pyadm_model_activation_doc[] =
 PyObject *pyadm_model_activation(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"stack", "index", "site", NULL};
-    static const char *const sites[] = {"output", "branch", NULL}; /* in the order of adm_activation_site */
+    /* in the order of adm_activation_site */
+    static const char *const sites[] = {"output", "branch",          "normed",          "sum",
+                                        "end",    "output_gradient", "branch_gradient", NULL};
     pyadm_model *self = (pyadm_model *)object;
     PyObject *stack_value, *index_value, *site_value;
     int stack = 0, site = 0;

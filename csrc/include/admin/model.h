@@ -67,9 +67,10 @@ typedef struct adm_run {
     uint64_t step; /* of dropout */
     int threads;   /* >= 1 */
     double label_smoothing;
-    bool accumulate; /* add to the gradients instead of replacing them */
-    double scale;    /* factor on the loss whose gradient is taken, 1 usually */
-    bool observe;    /* fill the observations */
+    bool accumulate;     /* add to the gradients instead of replacing them */
+    double scale;        /* factor on the loss whose gradient is taken, 1 usually */
+    bool observe;        /* fill the observations */
+    bool keep_gradients; /* with observe: keep dL/dx_i and dL/da_i of every sub-layer */
 } adm_run;
 
 typedef struct adm_loss {
@@ -153,9 +154,16 @@ adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, c
 
 /* stack 0 encoder, 1 decoder. */
 adm_observation adm_model_observation(const adm_model *model, int stack);
-typedef enum adm_activation_site { ADM_SITE_OUTPUT = 0, ADM_SITE_BRANCH } adm_activation_site;
-/* Copy of x_index (site output, index 0..R) or a_index (site branch, index 1..R), [M, D], of the last
-   observed forward pass. */
+typedef enum adm_activation_site {
+    ADM_SITE_OUTPUT = 0,      /* x_index, index 0..R */
+    ADM_SITE_BRANCH,          /* a_index, index 1..R, as for those below */
+    ADM_SITE_NORMED,          /* h_index: what the branch read */
+    ADM_SITE_SUM,             /* y_index: before Npost */
+    ADM_SITE_END,             /* index R: after the final norm */
+    ADM_SITE_OUTPUT_GRADIENT, /* dL/dx_index, index 0..R; of a backward pass with keep_gradients */
+    ADM_SITE_BRANCH_GRADIENT  /* dL/da_index, index 1..R */
+} adm_activation_site;
+/* Copy of one activation or gradient, [M, D], of the last observed pass. */
 adm_status adm_model_activation(const adm_model *model, int stack, int64_t index, adm_activation_site site,
                                 adm_real *out, adm_error *error);
 int64_t adm_model_activation_rows(const adm_model *model, int stack);

@@ -1,0 +1,118 @@
+"""What `Transformer.observe` gives by name: probabilities, gradients, pictures."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import admin_py as ap
+
+PAIRS = ap.Batch([[4, 5, 6], [7, 8]], [[1, 9, 10, 2], [1, 11, 2]])
+
+
+def model(scheme: str = "admin", **options: object) -> ap.Transformer:
+    config = ap.TransformerConfig(
+        vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16, scheme=scheme,
+        **options,
+    )  # fmt: skip
+    made = ap.Transformer(config, seed=3, dtype="float64")
+    made.profile(PAIRS)
+    return made
+
+
+def test_probabilities_are_distributions_over_the_keys() -> None:
+    seen = model().observe(PAIRS, activations="*.probabilities")
+    assert len(seen) == 6
+    for name, maps in seen.activations.items():
+        for one, length in zip(maps, (3, 2), strict=True):  # of sources, and of targets as they are read
+            assert one.shape == (2, length, length)
+            np.testing.assert_allclose(one.sum(axis=-1), 1.0, atol=1e-14)
+            if name.startswith("decoder") and "self" in name:
+                assert not np.triu(one, 1).any()
+
+
+@pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin", "sandwich"])
+def test_probabilities_give_the_branch(scheme: str) -> None:
+    """Probabilities times values, through the output matrix, are the branch that the core computed."""
+    made = model(scheme, dropout=0.0)
+    seen, weights = made.observe(PAIRS), made.parameters
+    for name in ("encoder.1.self_attn", "decoder.1.self_attn", "decoder.0.cross_attn"):
+        read = seen[f"{name}.normed"]
+        source = seen["encoder.output"] if "cross" in name else read
+        values = source @ weights[f"{name}.v.weight"].T + weights[f"{name}.v.bias"]
+        rows, start, stop = [], 0, 0
+        for one in seen[f"{name}.probabilities"]:
+            stop = start + one.shape[2]
+            parts = values[start:stop].reshape(one.shape[2], 2, -1).transpose(1, 0, 2)
+            rows.append((one @ parts).transpose(1, 0, 2).reshape(one.shape[1], -1))
+            start = stop
+        found = np.concatenate(rows) @ weights[f"{name}.out.weight"].T + weights[f"{name}.out.bias"]
+        np.testing.assert_allclose(found, seen[f"{name}.branch"], rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_of_logits_and_stream_by_differences() -> None:
+    """Moving an embedding moves x_0: the loss changes by the gradient's product with the move."""
+    made = model(dropout=0.0, share_embeddings="none")
+    seen = made.observe(PAIRS, activations=[], gradients=["encoder.input", "logits"], label_smoothing=0.1)
+    rows = made.parameters["encoder.embedding.weight"]
+    step, scale = 1e-6, np.sqrt(8)
+    kept = rows[5].copy()
+    losses = []
+    for sign in (1, -1):
+        rows[5] = kept + sign * step
+        losses.append(made.loss(PAIRS, label_smoothing=0.1).loss)
+    rows[5] = kept
+    predicted = seen.gradients["encoder.input"][1].sum() * scale  # token 5 stands at place 1
+    assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(predicted, rel=1e-6)
+    np.testing.assert_allclose(seen.gradients["logits"].sum(axis=1), 0.0, atol=1e-15)
+
+
+def test_the_logits_gradient_is_that_of_the_output_matrix() -> None:
+    made = model(dropout=0.0, share_embeddings="none")
+    seen = made.observe(PAIRS, gradients="logits", label_smoothing=0.1)
+    made.backward(PAIRS, training=False, label_smoothing=0.1)
+    name = next(name for name in made.parameters if name.startswith("output"))
+    expected = seen.gradients["logits"].T @ seen["decoder.output"]
+    np.testing.assert_allclose(made.gradients[name], expected, rtol=1e-10, atol=1e-14)
+
+
+def test_the_users_gradients_stay() -> None:
+    made = model()
+    made.backward(PAIRS)
+    before = {name: value.copy() for name, value in made.gradients.items()}
+    seen = made.observe(PAIRS, gradients="*.branch")
+    assert len(seen.gradients) == 10
+    assert "10 gradients" in repr(seen)
+    for name, value in made.gradients.items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_attention_is_drawn() -> None:
+    matplotlib.use("Agg", force=True)
+    seen = model().observe(PAIRS, activations="*.probabilities")
+    ax = Figure().subplots()
+    tokens = (["a", "b", "c"], ["x", "y", "z"])
+    assert seen.plot_attention("decoder.0.cross_attn", head=1, ax=ax, tokens=tokens) is ax
+    np.testing.assert_array_equal(ax.images[0].get_array(), seen["decoder.0.cross_attn.probabilities"][0][1])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert ax.get_xlabel() == "key"
+    with pytest.raises(IndexError, match="head must be from 0 to 1, got 2"):
+        seen.plot_attention("decoder.0.cross_attn", head=2)
+    with pytest.raises(IndexError, match="sequence must be from 0 to 1, got 5"):
+        seen.plot_attention("decoder.0.cross_attn", sequence=5)
+    with pytest.raises(KeyError, match=r"decoder\.0\.cross_attn"):
+        seen.plot_attention("decoder.0.cross_atn")
+    with pytest.raises(ValueError, match="tokens: expected 3 of them, got 2"):
+        seen.plot_attention("decoder.0.cross_attn", ax=Figure().subplots(), tokens=["a", "b"])
+
+
+def test_an_encoder_has_no_gradients() -> None:
+    config = ap.TransformerConfig(
+        vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2, d_ff=16
+    )
+    with pytest.raises(ValueError, match="gradients: an encoder has no loss"):
+        ap.Transformer(config).observe(ap.Batch([[4, 5]]), gradients="*.branch")
+    with pytest.raises(ValueError, match="gradients: no name matches 'no_such'"):
+        model().observe(PAIRS, gradients="no_such")
