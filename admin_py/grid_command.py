@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from admin_py import _core, grid_presets
-from admin_py.grid_axes import AXES, SCHEDULES
+from admin_py.grid_axes import AXES, SCHEDULES, cell_title
 from admin_py.results import write_aside
 from admin_py.study_settings import OPTIMIZERS
 
@@ -144,11 +144,15 @@ def _pictures(found: Grid) -> tuple[bytes, bytes]:
 def draw(found: Grid) -> Any:
     """The heatmap that shows most of a grid; returns its first axes.
 
-    More axes than a figure has are shown at their first value.
+    More axes than a figure has are shown at their first value, and the figure says so.
     """
     varying = found.varying
     panels = "scheme" if "scheme" in varying and len(varying) > 2 else None
     others = [axis for axis in varying if axis != panels]
-    for axis in others[2:]:
-        found = found.select(**{axis: [found.values(axis)[0]]})
-    return found.plot_panels(panels)[0] if panels else found.plot()
+    first = {axis: found.values(axis)[0] for axis in others[2:]}
+    for axis, value in first.items():
+        found = found.select(**{axis: [value]})
+    ax = found.plot_panels(panels)[0] if panels else found.plot()
+    if first:
+        ax.figure.suptitle(f"only {cell_title(first)}; the others are in grid.csv", fontsize="medium")
+    return ax

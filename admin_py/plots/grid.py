@@ -121,6 +121,7 @@ def _draw(ax: Axes, table: GridTable, scale: Normalize) -> Any:
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     ax.grid(False)
     mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(table.mean), cmap=colors, norm=scale, zorder=1)
+    mesh.set(edgecolor=PAPER, linewidth=1.0)
     for row in range(rows):
         for column in range(columns):
             mean = table.mean[row, column]
@@ -150,10 +151,9 @@ def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) 
         dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < DARK_BELOW
         ink, face = PAPER if dark else INK, "none"
     hatch = DIVERGED if diverged else STUCK if table.stuck[row, column] else None
-    box = Rectangle(
-        (column - 0.5, row - 0.5), 1.0, 1.0, facecolor=face, edgecolor=MUTED, hatch=hatch, zorder=2
-    )
-    box.set_linewidth(0.0)
+    line = FAINT if ink == PAPER else MUTED
+    box = Rectangle((column - 0.5, row - 0.5), 1.0, 1.0, facecolor=face, edgecolor=line, hatch=hatch)
+    box.set(linewidth=0.0, zorder=2)
     ax.add_patch(box)
     text = place_text(table, row, column)
     back = None if hatch is None else {"facecolor": ground or face, "edgecolor": "none", "pad": 1.2}
@@ -165,8 +165,8 @@ def place_text(table: GridTable, row: int, column: int) -> str:
     mean, runs, diverged = table.mean[row, column], table.runs[row, column], table.diverged[row, column]
     lines = [f"{mean:.3g}"] if np.isfinite(mean) else []
     if diverged:
-        of = f" ({diverged} of {runs})" if runs > 1 else ""
-        lines.append(f"× step {table.diverged_at[row, column]}{of}")
+        of = f", {diverged} of {runs}" if runs > 1 else ""
+        lines.append(f"× {table.diverged_at[row, column]}{of}")
     return "\n".join(lines)
 
 
@@ -176,7 +176,7 @@ def _explain(ax: Axes, tables: Sequence[GridTable]) -> None:
 
     entries = []
     if any(table.diverged.any() for table in tables):
-        label = "× diverged: a number was not finite at the step shown"
+        label = "diverged: × the first step with a number that is not finite, and in how many of the seeds"
         entries.append(Patch(facecolor=FAINT, edgecolor=MUTED, hatch=DIVERGED, label=label))
     if any((table.stuck > 0).any() for table in tables):
         label = "does not train within this budget"
