@@ -30,6 +30,7 @@ from admin_py.grid_cell import GridCell  # noqa: E402
 from admin_py.grid_results import Grid  # noqa: E402
 from admin_py.history import History  # noqa: E402
 from admin_py.layers import DecoderLayer, EncoderLayer  # noqa: E402
+from admin_py.live import LivePlot  # noqa: E402
 from admin_py.model import Loss, Transformer  # noqa: E402
 from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam  # noqa: E402
 from admin_py.profiling import VarianceProfile  # noqa: E402
@@ -51,6 +52,7 @@ __all__ = [
     "Grid",
     "GridCell",
     "History",
+    "LivePlot",
     "Loss",
     "NovoGrad",
     "RAdam",

@@ -92,7 +92,7 @@ class Dependency(StackResult):
         variances = self.variances[stack]
         by_row = check_choice("scale", scale, SCALES) == "row"
         norm = (variances.sum(axis=1) if by_row else self.sums[stack])[:, np.newaxis]
-        return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm > 0))
+        return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm != 0))
 
     def own(self, stack: str) -> np.ndarray:
         """beta_ii^2: the share of each y_i that is its own branch's, rows scaled to 1, float64 [R]."""

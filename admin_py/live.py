@@ -1,0 +1,92 @@
+"""A picture of a training that renews itself in a notebook while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from admin_py.checks import check_integer
+from admin_py.training_progress import in_notebook
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from admin_py.history import Recorder
+    from admin_py.model import Transformer
+
+MAX_EVERY = 2**31 - 1
+
+
+class LivePlot:
+    """Callback of `train` that shows loss, updates and omega so far, in one output that is replaced.
+
+    Left the loss of training and validation; with ``observe=`` also the updates by kind of matrix and the
+    skip scale of the first stack. Outside a notebook nothing is shown; `figure` has the last picture anyway.
+
+    Parameters
+    ----------
+    every : int
+        Steps between pictures.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `every` is not a positive integer.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=64, valid=8)
+    >>> config = ap.TransformerConfig(
+    ...     vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> live = LivePlot(every=2)
+    >>> history = ap.train(ap.Transformer(config), data, optimizer=ap.Adam(lr=1e-3), steps=4, observe=1,
+    ...                    max_tokens=128, callbacks=[live], progress=False)
+    >>> len(live.figure.axes) >= 3
+    True
+    """
+
+    def __init__(self, every: int = 10) -> None:
+        self.every = check_integer("every", every, 1, MAX_EVERY)
+        self.figure: Figure | None = None
+        self._handle: Any = None
+
+    def __call__(self, step: int, model: Transformer, history: Recorder) -> None:
+        if step % self.every and history.diverged_at is None:
+            return
+        self.figure = draw(model, history)
+        if in_notebook():
+            self._show(self.figure)
+
+    def _show(self, figure: Figure) -> None:
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(figure, display_id=True)
+        else:
+            self._handle.update(figure)
+
+    def __repr__(self) -> str:
+        return f"LivePlot(every={self.every})"
+
+
+def draw(model: Transformer, history: Recorder) -> Figure:
+    """The picture of a training so far."""
+    from matplotlib.figure import Figure
+
+    from admin_py import plots
+    from admin_py.history import MATRICES
+
+    observed = MATRICES in history.observations
+    with plots.context():
+        figure = Figure(figsize=(10.0 if observed else 5.0, 3.2), layout="constrained")
+        axes = figure.subplots(1, 3 if observed else 1, squeeze=False)[0]
+        plots.plot_history(history, axes[0], scheme=model.config.scheme_name)  # type: ignore[arg-type]
+        if observed:
+            from admin_py.analysis import updates
+
+            found = replace(updates(history), scheme=model.config.scheme_name)
+            plots.plot_updates(found, axes[1], quantity="relative")
+            plots.plot_omega_drift(found, axes[2])
+    return figure

@@ -1,0 +1,73 @@
+"""The picture that renews itself: one output, replaced; nothing outside a notebook."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import admin_py as ap
+from admin_py import live as module
+
+
+@pytest.fixture
+def task() -> tuple[Any, ap.Transformer]:
+    data = ap.data.copy_task(train=64, valid=8)
+    config = ap.TransformerConfig(
+        vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    )
+    return data, ap.Transformer(config, seed=1)
+
+
+def train(task: tuple[Any, ap.Transformer], live: ap.LivePlot, **options: Any) -> ap.History:
+    data, model = task
+    return ap.train(
+        model, data, optimizer=ap.Adam(lr=1e-3), steps=6, max_tokens=128, callbacks=[live], progress=False,
+        valid_every=3, **options,
+    )  # fmt: skip
+
+
+def test_one_output_is_replaced(task: tuple[Any, ap.Transformer], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+
+    class Handle:
+        def update(self, figure: Any) -> None:
+            shown.append(("update", figure))
+
+    def display(figure: Any, *, display_id: bool) -> Handle:
+        assert display_id
+        shown.append(("display", figure))
+        return Handle()
+
+    fake = ModuleType("IPython.display")
+    fake.display = display  # type: ignore[attr-defined]
+    shell = ModuleType("IPython")
+    shell.version_info = (9, 0)  # type: ignore[attr-defined]  # Matplotlib asks for it
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    monkeypatch.setattr(module, "in_notebook", lambda: True)
+    live = ap.LivePlot(every=2)
+    train(task, live, observe=1)
+    assert [how for how, _ in shown] == ["display", "update", "update"]
+    assert shown[-1][1] is live.figure
+    labels = {ax.get_ylabel() for ax in live.figure.axes}
+    assert any("omega" in label for label in labels), labels
+    assert any("W_t" in label for label in labels), labels
+    assert {ax.get_title(loc="left") or ax.get_title() for ax in live.figure.axes} >= {"Admin"}
+
+
+def test_outside_a_notebook_the_last_picture_is_kept(task: tuple[Any, ap.Transformer], capsys) -> None:
+    live = ap.LivePlot(every=3)
+    history = train(task, live)
+    assert len(live.figure.axes) == 1
+    assert capsys.readouterr().out == ""
+    other = train((task[0], task[1].copy()), ap.LivePlot(every=1))
+    assert history.num_steps == other.num_steps == 6
+
+
+def test_every_is_checked() -> None:
+    with pytest.raises(ValueError, match="every"):
+        ap.LivePlot(every=0)
+    assert repr(ap.LivePlot(every=5)) == "LivePlot(every=5)"
