@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ SMALL: dict[str, Any] = {
     "max_tokens": 128,
     "progress": False,
 }
+EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "examples" / "grid_dask.py"
 DATA = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
 
 
@@ -77,14 +79,16 @@ def test_threads_of_this_process_are_set_for_the_grid_alone(here: Grid) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # its own, of its own dependencies
-def test_dask(here: Grid) -> None:
-    """The example of the documentation, with workers in this process."""
-    distributed = pytest.importorskip("dask.distributed")
-    cluster = distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-    )
-    with cluster, distributed.Client(cluster) as client:
-        assert same(here, ap.grid(DATA, executor=client.get_executor(), **SMALL))
+def test_the_example_with_dask(tmp_path: Path) -> None:
+    """With workers in this process; then the same grid here."""
+    pytest.importorskip("dask.distributed")
+    example = runpy.run_path(str(EXAMPLE))["main"]
+    found = example(str(tmp_path), steps=1, processes=False)
+    assert len(found.cells) == 9
+    data = ap.data.number_words(train=2000, valid=100)
+    one = ap.grid(data, scheme="admin", layers=2, steps=1, progress=False).cells[0]
+    assert found.select(scheme="admin", layers=2).cells[0].same_numbers(one)
+    assert Grid.load(tmp_path) == found
 
 
 def test_data_travel_without_their_text() -> None:
