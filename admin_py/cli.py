@@ -45,6 +45,8 @@ A run that was stopped, or killed, goes on where it was when the same command is
 ANALYSE_EXAMPLES = """\
 examples:
   admin-py analyse gradients --scheme post_ln --layers 18
+  admin-py analyse dependency --source train.en --target train.de --scheme admin
+  admin-py analyse all --layers 18 --out analyses
   admin-py analyse gradients --model run/model.safetensors --out after"""
 
 
@@ -115,7 +117,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     one = _command(subparsers, "analyse", commands.analyse, "analyse a model", ANALYSE_EXAMPLES)
     one.add_argument(
-        "analysis", choices=("gradients",), help="gradients: norm per sub-layer and per weight matrix"
+        "analysis",
+        choices=tuple(commands.ANALYSES),
+        help="; ".join(f"{name}: {text}" for name, text in commands.ANALYSES.items()),
     )
     _add_data(one)
     _add_single(one)

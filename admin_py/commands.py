@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from admin_py.results import write_aside
 from admin_py.study_settings import OPTIMIZERS, layers_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from admin_py.batch import Batch
     from admin_py.data import Dataset
     from admin_py.model import Transformer
@@ -157,24 +156,60 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-def analyse(options: argparse.Namespace) -> int:
-    """``admin-py analyse gradients``."""
-    from admin_py import analysis
+ANALYSES = {
+    "dependency": "what the output of every sub-layer is made of",
+    "output-change": "how far small random moves of the weights move it, at all depths",
+    "gradients": "norm per sub-layer and per weight matrix",
+    "diagnose": "a page: what to expect of the model before it is trained",
+    "all": "each of them",
+}
+"""Name on the command line -> what it finds."""
 
+
+def analyse(options: argparse.Namespace) -> int:
+    """``admin-py analyse``: the analyses of one model, each as JSON, table and picture."""
     if options.model is None:
         model, batch, _ = _fresh_model(options)
         model.profile(batch, seed=options.seed)
     else:
         model, batch = _saved_model(options)
-    found = analysis.gradients(model, batch)
-    folder = Path(options.out)
-    found.save(folder / "gradients.json")
-    write_aside(folder / "gradients.csv", found.to_dataframe().to_csv(index=False))
-    write_aside(folder / "gradients_matrices.csv", found.matrices_to_dataframe().to_csv(index=False))
-    _draw(folder / "gradients.png", found.plot)
-    print(found)
-    print(f"written to {folder}: gradients.json, gradients.csv, gradients_matrices.csv, gradients.png")
+    names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
+    for name in names:
+        files = _analyse(name, model, batch, Path(options.out))
+        print(f"written to {options.out}: {', '.join(files)}")
     return 0
+
+
+def _analyse(name: str, model: Transformer, batch: Batch, folder: Path) -> list[str]:
+    """One analysis, printed and written; names of its files."""
+    from admin_py import analysis
+    from admin_py.diagnose import diagnose
+
+    calls: dict[str, Callable[[Transformer, Batch], Any]] = {
+        "dependency": analysis.dependency,
+        "output-change": analysis.output_change,
+        "gradients": analysis.gradients,
+        "diagnose": diagnose,
+    }
+    found = calls[name](model, batch)
+    stem = name.replace("-", "_")
+    found.save(folder / f"{stem}.json")
+    tables = {stem: found.to_dataframe()}
+    if name == "gradients":
+        tables["gradients_matrices"] = found.matrices_to_dataframe()
+    for table, rows in tables.items():
+        write_aside(folder / f"{table}.csv", rows.to_csv(index=False))
+    pictures = {stem: found.plot}
+    if name in ("dependency", "output-change"):
+        pictures = {f"{stem}_{stack}": partial(found.plot, stack=stack) for stack in model.config.stacks}
+    for picture, draw in pictures.items():
+        _draw(
+            folder / f"{picture}.png",
+            draw,
+            panels=2 if name == "diagnose" and model.config.kind != "encoder" else 1,
+        )
+    print(found)
+    return [f"{stem}.json", *(f"{table}.csv" for table in tables), *(f"{one}.png" for one in pictures)]
 
 
 def info(options: argparse.Namespace) -> int:
@@ -234,8 +269,8 @@ def _saved_model(options: argparse.Namespace) -> tuple[Transformer, Batch]:
     return model, next(data.batches(max_tokens=options.max_tokens, seed=options.seed))
 
 
-def _draw(path: Path, plot: Callable[[Axes], Any]) -> None:
-    """Write a figure, by way of no screen."""
+def _draw(path: Path, plot: Callable[[Any], Any], panels: int = 1) -> None:
+    """Write a figure, by way of no screen; `plot` is given its Axes, or an array of several."""
     import io
 
     from matplotlib.figure import Figure
@@ -244,7 +279,7 @@ def _draw(path: Path, plot: Callable[[Axes], Any]) -> None:
 
     with context():
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-        plot(figure.subplots())
+        plot(figure.subplots(1, panels))
         stream = io.BytesIO()
         figure.savefig(stream, format="png")
     write_aside(path, stream.getvalue())

@@ -170,6 +170,18 @@ def test_train_saves_a_model_that_loads_and_goes_on(tmp_path: Path) -> None:
     )
 
 
+def test_analyse_writes_every_analysis(tmp_path: Path) -> None:
+    found = run("analyse", "all", *SMALL, "--task", "copy", "--out", tmp_path)
+    assert found.returncode == 0, found.stderr
+    for word in ("Dependency(", "OutputChange(", "GradientNorms(", "Limits"):
+        assert word in found.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    for stem in ("dependency", "output_change", "gradients", "diagnose"):
+        assert {f"{stem}.json", f"{stem}.csv"} <= names
+    pictures = {"dependency_encoder.png", "output_change_decoder.png", "gradients.png", "diagnose.png"}
+    assert pictures <= names
+
+
 def test_analyse_gradients_of_a_fresh_and_of_a_saved_model(tmp_path: Path) -> None:
     assert run("train", *TINY, "--out", tmp_path / "run").returncode == 0
     fresh = run("analyse", "gradients", *SMALL, "--task", "copy", "--out", tmp_path / "before")
