@@ -25,6 +25,18 @@ def names(layers: int) -> dict[str, tuple[str, ...]]:
     }
 
 
+def matrix_names(layers: int) -> tuple[str, ...]:
+    """Names of the weight matrices of an encoder-decoder that shares its embeddings."""
+    parts = {"feed_forward": ("fc1", "fc2")}
+    inner = (
+        f"{sublayer}.{part}.weight"
+        for rows in names(layers).values()
+        for sublayer in rows
+        for part in parts.get(sublayer.rsplit(".", 1)[-1], ("q", "k", "v", "out"))
+    )
+    return ("embedding.weight", *inner)
+
+
 def columns(layers: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
     """Positive numbers for each column of a profile, all different."""
     random = np.random.default_rng(seed)
@@ -51,7 +63,7 @@ def made_gradients(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> 
         scheme=scheme,
         outputs=outputs,
         sublayers=names(layers),
-        matrices={"embedding.weight": 0.5, "encoder.0.self_attn.q.weight": 0.25},
+        matrices={name: float(random.uniform(1e-3, 1.0)) for name in matrix_names(layers)},
         loss=4.0,
         num_tokens=100,
         metadata={"seed": seed},

@@ -129,6 +129,27 @@ def test_the_bars_of_one_models_gradients_end_at_its_numbers(ax: Axes) -> None:
     }
 
 
+def test_every_matrix_has_its_gradient_in_the_picture(ax: Axes) -> None:
+    one = made_gradients("post_ln", layers=3)
+    assert one.plot_matrices(ax) is ax
+    shown = sorted(y for line in ax.lines for y in line.get_ydata() if line.get_marker() != "None")
+    assert shown == pytest.approx(sorted(one.matrices.values()))
+    crossed = [line for line in ax.lines if line.get_fillstyle() == "none"]
+    wanted = [value for name, value in one.matrices.items() if "cross_attn" in name]
+    assert sorted(y for line in crossed for y in line.get_ydata()) == pytest.approx(sorted(wanted))
+    labels = [text.get_text().strip() for text in ax.get_legend().get_texts()]
+    assert set(labels) == {"Q", "K", "V", "O", "1", "2", "embedding", "of cross-attention"}
+
+
+def test_matrices_without_a_gradient_are_left_out_and_an_output_of_its_own_stands_last(ax: Axes) -> None:
+    norms = {"decoder.embedding.weight": 0.5, "decoder.0.feed_forward.fc1.weight": 0.0, "output.weight": 0.25}
+    one = made_gradients()
+    plots.plot_matrix_gradients(type(one)(**{**vars(one), "matrices": norms}), ax)
+    shown = {x: y for line in ax.lines for x, y in line.get_xydata() if np.isfinite(y)}
+    assert shown == {0.0: 0.5, 2.0: 0.25}
+    assert len(png(ax)) > 0
+
+
 def test_training_and_validation_stand_side_by_side_on_one_scale() -> None:
     histories = [(scheme, made_history(seed=seed)) for seed, scheme in enumerate(SCHEMES_SHOWN)]
     left, right = plots.plot_training(histories, entropy=2.5)

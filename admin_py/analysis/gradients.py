@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from admin_py.analysis.matrices import place_of
 from admin_py.results import Result, run_metadata
 
 if TYPE_CHECKING:
@@ -100,16 +101,31 @@ class GradientNorms(Result):
         return pd.concat(tables, ignore_index=True)
 
     def matrices_to_dataframe(self) -> pd.DataFrame:
-        """A row a weight matrix: name, grad_norm."""
+        """A row a weight matrix: name, stack, layer (from 0; -1 for embeddings), kind, grad_norm."""
         import pandas as pd
 
-        return pd.DataFrame({"name": list(self.matrices), "grad_norm": list(self.matrices.values())})
+        places = [place_of(name) for name in self.matrices]
+        return pd.DataFrame(
+            {
+                "name": list(self.matrices),
+                "stack": [place.stack for place in places],
+                "layer": [place.layer for place in places],
+                "kind": [place.kind for place in places],
+                "grad_norm": list(self.matrices.values()),
+            }
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Log bars by sub-layer, see `admin_py.plots.plot_gradients`."""
         from admin_py.plots import plot_gradients
 
         return plot_gradients(self, ax=ax)
+
+    def plot_matrices(self, ax: Axes | None = None) -> Axes:
+        """|dL/dW| of every weight matrix, see `admin_py.plots.plot_matrix_gradients`."""
+        from admin_py.plots import plot_matrix_gradients
+
+        return plot_matrix_gradients(self, ax=ax)
 
     def _check(self, stack: str) -> None:
         if stack not in self.outputs:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.analysis.matrices import KINDS, place_of
 from admin_py.checks import check_choice, check_integer
 from admin_py.history import MATRICES, History, Recorder
 from admin_py.results import Result
@@ -23,15 +24,7 @@ if TYPE_CHECKING:
     from admin_py.model import Transformer
     from admin_py.optimizers import Optimizer
 
-KINDS = ("q", "k", "v", "out", "fc1", "fc2", "embedding")
-"""Of weight matrices; in the paper Q, K, V, O, 1, 2. Learned positions count as embeddings."""
-
 QUANTITIES = ("update_norm", "relative", "grad_norm", "norm")
-
-SHARED = "shared"
-"""Stack of a matrix that belongs to no single one: an embedding that encoder and decoder share."""
-
-NO_LAYER = -1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -332,14 +325,14 @@ def _of_history(history: History | Recorder) -> UpdateNorms:
     matrices = observed[MATRICES]
     names = tuple(matrices["names"])
     stacks = {stack: values for stack, values in observed.items() if stack not in ("step", MATRICES)}
-    places = [_place(name) for name in names]
+    places = [place_of(name) for name in names]
     return UpdateNorms(
         scheme=str(history.metadata.get("scheme", "")),
         steps=observed["step"],
         names=names,
-        kinds=tuple(kind for kind, _, _ in places),
-        stacks=tuple(stack for _, stack, _ in places),
-        layers=tuple(layer for _, _, layer in places),
+        kinds=tuple(place.kind for place in places),
+        stacks=tuple(place.stack for place in places),
+        layers=tuple(place.layer for place in places),
         grad_norm=matrices["grad_norm"],
         norm=matrices["norm"],
         update_norm=matrices["update_norm"],
@@ -350,21 +343,6 @@ def _of_history(history: History | Recorder) -> UpdateNorms:
             for column in ("omega", "var_input", "var_branch", "omega_spread")
         },
     )
-
-
-def _place(name: str) -> tuple[str, str, int]:
-    """Kind, stack and layer of a matrix, from a name such as ``decoder.2.cross_attn.q.weight``.
-
-    Examples
-    --------
-    >>> _place("decoder.2.cross_attn.q.weight"), _place("embedding.weight"), _place("output.weight")
-    (('q', 'decoder', 2), ('embedding', 'shared', -1), ('embedding', 'decoder', -1))
-    """
-    parts = name.split(".")
-    if len(parts) > 3:
-        return parts[-2], parts[0], int(parts[1])
-    stack = {"embedding": SHARED, "output": "decoder"}.get(parts[0], parts[0])
-    return "embedding", stack, NO_LAYER
 
 
 def _sublayers(names: Iterable[str], stack: str) -> tuple[str, ...]:

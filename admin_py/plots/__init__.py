@@ -16,6 +16,7 @@ from admin_py.plots.diagnosis import plot_diagnosis
 from admin_py.plots.gradient_bars import plot_gradient_bars
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
 from admin_py.plots.grid import plot_grid, plot_grid_panels
+from admin_py.plots.matrix_gradients import plot_matrix_gradients
 from admin_py.plots.omega_drift import plot_omega_drift
 from admin_py.plots.output_change import plot_output_change
 from admin_py.plots.own_dependency import plot_own_dependency
@@ -39,6 +40,7 @@ __all__ = [
     "plot_grid",
     "plot_grid_panels",
     "plot_history",
+    "plot_matrix_gradients",
     "plot_omega_drift",
     "plot_output_change",
     "plot_own_dependency",

@@ -83,7 +83,7 @@ def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> 
             if first:
                 _mark_kinds(ax, x, values, kinds, one.scheme, 3.0 * under)
         seen.add(one.scheme)
-    _frame(ax, places)
+    frame_stacks(ax, places)
 
 
 def _draw_line(ax: Axes, scheme: str, x: np.ndarray, values: np.ndarray, first: bool, extra: float) -> None:
@@ -135,7 +135,7 @@ def draw_bars(ax: Axes, one: Series, *, color: str, baseline: float) -> None:
                     linewidth=0.0,
                     zorder=3.0,
                 )
-    _frame(ax, places)
+    frame_stacks(ax, places)
 
 
 SHADES: Mapping[str, float] = {"self_attn": 1.0, "cross_attn": 0.62, "feed_forward": 0.34}
@@ -254,8 +254,21 @@ def _mark_kinds(
             )
 
 
-def _frame(ax: Axes, places: Mapping[str, np.ndarray]) -> None:
-    """Ticks counted within each stack, a hairline between the stacks, their names below."""
+def frame_stacks(
+    ax: Axes, places: Mapping[str, np.ndarray], unit: str = "sub-layer", *, margin: float = 0.8
+) -> None:
+    """Ticks counted within each stack, a hairline between the stacks, their names below.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    places : mapping of str to ndarray
+        Stack to the abscissae of what is counted.
+    unit : str
+        What is counted.
+    margin : float
+        Room at both ends, beside a fiftieth of the whole.
+    """
     ticks, labels = [], []
     for x in places.values():
         for number in tick_numbers(len(x)):
@@ -264,14 +277,14 @@ def _frame(ax: Axes, places: Mapping[str, np.ndarray]) -> None:
     ax.set_xticks(ticks, labels)
     stacks = list(places)
     first, last = places[stacks[0]][0], places[stacks[-1]][-1]
-    margin = 0.02 * (last - first) + 0.8
+    margin += 0.02 * (last - first)
     ax.set_xlim(first - margin, last + margin)
     if len(stacks) == 2:
         middle = (places[stacks[0]][-1] + places[stacks[1]][0]) / 2
         ax.axvline(middle, color=FAINT, linewidth=1.0, zorder=1.0)
     for stack, x in places.items():
         ax.annotate(
-            f"{stack} sub-layer",
+            f"{stack} {unit}",
             (float(x.mean()), 0.0),
             (0.0, -20.0),
             xycoords=("data", "axes fraction"),

@@ -28,7 +28,7 @@ PAPER_NAMES: Mapping[str, str] = {
 }
 """Kind of matrix -> its name in the paper's figures."""
 
-_MARKS: Mapping[str, tuple[str, str]] = {
+MARKS: Mapping[str, tuple[str, str]] = {
     "q": ("#0072B2", "o"),
     "k": ("#56B4E9", "s"),
     "v": ("#009E73", "^"),
@@ -79,7 +79,7 @@ def plot_updates(
     kinds = updates.by_kind(quantity, stack=stack)
     ax = new_axes(height=3.4) if ax is None else ax
     for kind, values in kinds.items():
-        color, marker = _MARKS[kind]
+        color, marker = MARKS[kind]
         shown = np.where(np.isfinite(values) & (values > 0), values, np.nan)
         ax.plot(
             updates.steps,
