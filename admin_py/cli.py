@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from admin_py import commands, grid_command
+from admin_py import analyse_command, commands, grid_command
 from admin_py._version import __version__
 
 OK, ERROR, USAGE, STOPPED = 0, 1, 2, 130
@@ -41,13 +41,6 @@ examples:
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
 
 A run that was stopped, or killed, goes on where it was when the same command is given again."""
-
-ANALYSE_EXAMPLES = """\
-examples:
-  admin-py analyse gradients --scheme post_ln --layers 18
-  admin-py analyse dependency --source train.en --target train.de --scheme admin
-  admin-py analyse all --layers 18 --out analyses
-  admin-py analyse gradients --model run/model.safetensors --out after"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -115,16 +108,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_common(one, out="run")
 
-    one = _command(subparsers, "analyse", commands.analyse, "analyse a model", ANALYSE_EXAMPLES)
-    one.add_argument(
-        "analysis",
-        choices=tuple(commands.ANALYSES),
-        help="; ".join(f"{name}: {text}" for name, text in commands.ANALYSES.items()),
+    one = _command(
+        subparsers, "analyse", analyse_command.run, "analyse models, side by side", analyse_command.EXAMPLES
     )
     _add_data(one)
-    _add_single(one)
-    one.add_argument("--model", metavar="FILE", help="a saved model instead of a fresh one")
-    one.add_argument("--max-tokens", type=int, default=512, metavar="N", help="of the batch (default: 512)")
+    analyse_command.add_arguments(one)
+    _add_model(one)
     _add_common(one, out="analysis")
 
     one = _command(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ def study(options: argparse.Namespace) -> int:
     """``admin-py study``."""
     from admin_py.study import study as run_study
 
-    _set_threads(options)
+    set_threads(options)
     data = load_data(options)
     found = run_study(
         data,
@@ -156,62 +155,6 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-ANALYSES = {
-    "dependency": "what the output of every sub-layer is made of",
-    "output-change": "how far small random moves of the weights move it, at all depths",
-    "gradients": "norm per sub-layer and per weight matrix",
-    "diagnose": "a page: what to expect of the model before it is trained",
-    "all": "each of them",
-}
-"""Name on the command line -> what it finds."""
-
-
-def analyse(options: argparse.Namespace) -> int:
-    """``admin-py analyse``: the analyses of one model, each as JSON, table and picture."""
-    if options.model is None:
-        model, batch, _ = _fresh_model(options)
-        model.profile(batch, seed=options.seed)
-    else:
-        model, batch = _saved_model(options)
-    names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
-    for name in names:
-        files = _analyse(name, model, batch, Path(options.out))
-        print(f"written to {options.out}: {', '.join(files)}")
-    return 0
-
-
-def _analyse(name: str, model: Transformer, batch: Batch, folder: Path) -> list[str]:
-    """One analysis, printed and written; names of its files."""
-    from admin_py import analysis
-    from admin_py.diagnose import diagnose
-
-    calls: dict[str, Callable[[Transformer, Batch], Any]] = {
-        "dependency": analysis.dependency,
-        "output-change": analysis.output_change,
-        "gradients": analysis.gradients,
-        "diagnose": diagnose,
-    }
-    found = calls[name](model, batch)
-    stem = name.replace("-", "_")
-    found.save(folder / f"{stem}.json")
-    tables = {stem: found.to_dataframe()}
-    if name == "gradients":
-        tables["gradients_matrices"] = found.matrices_to_dataframe()
-    for table, rows in tables.items():
-        write_aside(folder / f"{table}.csv", rows.to_csv(index=False))
-    pictures = {stem: found.plot}
-    if name in ("dependency", "output-change"):
-        pictures = {f"{stem}_{stack}": partial(found.plot, stack=stack) for stack in model.config.stacks}
-    for picture, draw in pictures.items():
-        _draw(
-            folder / f"{picture}.png",
-            draw,
-            panels=2 if name == "diagnose" and model.config.kind != "encoder" else 1,
-        )
-    print(found)
-    return [f"{stem}.json", *(f"{table}.csv" for table in tables), *(f"{one}.png" for one in pictures)]
-
-
 def info(options: argparse.Namespace) -> int:
     """``admin-py info``."""
     from admin_py.versions import show_versions
@@ -225,7 +168,8 @@ def info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _set_threads(options: argparse.Namespace) -> None:
+def set_threads(options: argparse.Namespace) -> None:
+    """The number of threads that the options give, if they do."""
     if options.threads is not None:
         from admin_py.threads import set_num_threads
 
@@ -234,10 +178,17 @@ def _set_threads(options: argparse.Namespace) -> None:
 
 def _fresh_model(options: argparse.Namespace) -> tuple[Transformer, Batch, Dataset]:
     """A model of the options, the batch that its training begins with, and the data."""
+    set_threads(options)
+    data = load_data(options)
+    return *fresh_model(options, data, options.scheme, options.seed), data
+
+
+def fresh_model(
+    options: argparse.Namespace, data: Dataset, scheme: str, seed: int
+) -> tuple[Transformer, Batch]:
+    """A model of a scheme with the sizes of the options, and the batch that its training begins with."""
     from admin_py.model import Transformer
 
-    _set_threads(options)
-    data = load_data(options)
     encoder_layers, decoder_layers = layers_of(options.layers, data.kind)
     config = TransformerConfig(
         vocab_size=data.vocab_size,
@@ -248,17 +199,16 @@ def _fresh_model(options: argparse.Namespace) -> tuple[Transformer, Batch, Datas
         heads=options.heads,
         dropout=options.dropout,
         max_length=data.longest,
-        scheme=options.scheme,
+        scheme=scheme,
     )
-    model = Transformer(config, seed=options.seed, dtype=options.dtype)
-    return model, next(data.batches(max_tokens=options.max_tokens, seed=options.seed)), data
+    model = Transformer(config, seed=seed, dtype=options.dtype)
+    return model, next(data.batches(max_tokens=options.max_tokens, seed=seed))
 
 
-def _saved_model(options: argparse.Namespace) -> tuple[Transformer, Batch]:
+def saved_model(options: argparse.Namespace, seed: int) -> tuple[Transformer, Batch, Dataset]:
     """A model of a file, and a batch of the data that the options name, which must have its vocabulary."""
     from admin_py.model import Transformer
 
-    _set_threads(options)
     model = Transformer.load(options.model)
     data = load_data(options)
     if data.vocab_size != model.config.vocab_size:
@@ -266,11 +216,11 @@ def _saved_model(options: argparse.Namespace) -> tuple[Transformer, Batch]:
             f"--model: {options.model} has a vocabulary of {model.config.vocab_size} ids, the data "
             f"{data.name} one of {data.vocab_size}"
         )
-    return model, next(data.batches(max_tokens=options.max_tokens, seed=options.seed))
+    return model, next(data.batches(max_tokens=options.max_tokens, seed=seed)), data
 
 
-def _draw(path: Path, plot: Callable[[Any], Any], panels: int = 1) -> None:
-    """Write a figure, by way of no screen; `plot` is given its Axes, or an array of several."""
+def _draw(path: Path, plot: Callable[[Any], Any]) -> None:
+    """Write a figure, by way of no screen; `plot` is given its Axes."""
     import io
 
     from matplotlib.figure import Figure
@@ -279,7 +229,7 @@ def _draw(path: Path, plot: Callable[[Any], Any], panels: int = 1) -> None:
 
     with context():
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-        plot(figure.subplots(1, panels))
+        plot(figure.subplots())
         stream = io.BytesIO()
         figure.savefig(stream, format="png")
     write_aside(path, stream.getvalue())

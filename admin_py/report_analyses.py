@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from admin_py import findings_analyses as words
 from admin_py import plots
 from admin_py.analysis import Dependency, OutputChange, UpdateNorms, over_seeds
+from admin_py.plots.panels import panels
 from admin_py.report_tables import AFTER, BEFORE, TRAINING, Picture, by_run, single
 from admin_py.results import Result
 
@@ -79,15 +80,12 @@ def gradient_bars(study: Study) -> Iterator[Picture]:
     """Gradient norms as the paper's bars, a panel a scheme."""
     shown = over_seeds(run.gradients for run in study.runs)
 
-    def draw(figure: Figure) -> None:
-        plots.plot_gradient_bars(shown, figure.subplots(len(shown), 1, squeeze=False)[:, 0])
-
     yield Picture(
         "gradient-bars",
         BEFORE,
         "Gradient norms, scheme by scheme",
         0.6 + 1.9 * len(shown),
-        draw,
+        lambda figure: plots.plot_gradient_bars(shown, panels(figure, len(shown))),
         *words.gradient_bars(study),
         "The figure of relative gradient norms of 18-layer models, by kind of sub-layer.",
         lambda: by_run(study.runs, lambda run: run.gradients.to_dataframe()),
@@ -104,20 +102,12 @@ def updates(study: Study) -> Iterator[Picture]:
     def table() -> Any:
         return by_run(runs, lambda run: table_of(run.updates))
 
-    def steps(figure: Figure) -> None:
-        axes = figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
-        for ax, one in zip(axes, shown, strict=True):
-            plots.plot_updates(one, ax, quantity="relative")
-        for ax in axes[:-1]:
-            ax.get_legend().remove()
-            ax.set_xlabel("")
-
     yield Picture(
         "updates",
         TRAINING,
         "Relative updates by kind of matrix",
         0.9 + 1.9 * len(shown),
-        steps,
+        lambda figure: plots.plot_update_panels(shown, panels(figure, len(shown))),
         *words.updates(shown),
         "The paper compares gradients and updates of the attention matrices: with Adam the updates of "
         "Post-LN are of one size although its gradients are not, so vanishing gradients do not stop it.",
@@ -136,21 +126,13 @@ def updates(study: Study) -> Iterator[Picture]:
     )
     drifting = [one for one in shown if words.drifts(one)]
     if drifting:
-        stacks = [(one, stack) for one in drifting for stack in one.omega]
-
-        def drift(figure: Figure) -> None:
-            axes = figure.subplots(-(-len(stacks) // 2), min(2, len(stacks)), squeeze=False).ravel()
-            for ax, (one, stack) in zip(axes, stacks, strict=False):
-                plots.plot_omega_drift(one, ax, stack=stack)
-            for ax in axes[len(stacks) :]:
-                ax.set_axis_off()
-
+        count = sum(len(one.omega) for one in drifting)
         yield Picture(
             "omega-drift",
             TRAINING,
             "ω while it is trained",
-            2.9 * -(-len(stacks) // 2),
-            drift,
+            2.9 * -(-count // 2),
+            lambda figure: plots.plot_omega_panels(drifting, panels(figure, count, 2)),
             *words.omega_drift(drifting),
             "The paper sets ω once and lets it be trained; it does not show where it goes.",
             lambda: by_run(runs, _omega_table),
@@ -179,12 +161,16 @@ def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture
         return
     rows = -(-len(shown) // PANELS)
     for stack in shown[0].variances:
+
+        def draw(figure: Figure, stack: str = stack) -> None:
+            plots.plot_dependency_panels(shown, panels(figure, len(shown), PANELS), stack=stack)
+
         yield Picture(
             f"dependency-{stack}-{when}",
             part,
             f"Layer dependency, {stack}, {when} training",
             0.3 + ROW * rows,
-            _panels(shown, stack, rows),
+            draw,
             *words.heatmap(shown, stack, when, _missing(study, name)),
             "The figure of layer dependencies: outputs of Post-LN depend mostly on the branches just below "
             "them, those of Pre-LN on all branches, before and after training.",
@@ -193,16 +179,6 @@ def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture
                 lambda run: table_of(getattr(run, name)),
             ),
         )
-
-
-def _panels(shown: list[Any], stack: str, rows: int) -> Callable[[Figure], None]:
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots(rows, min(PANELS, len(shown)), squeeze=False).ravel()
-        plots.plot_dependency_panels(shown, list(axes[: len(shown)]), stack=stack)
-        for ax in axes[len(shown) :]:
-            ax.set_axis_off()
-
-    return draw
 
 
 def _missing(study: Study, name: str) -> dict[str, str]:

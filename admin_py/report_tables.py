@@ -42,7 +42,7 @@ class Picture:
     part: str
     heading: str
     height: float
-    draw: Callable[[Figure], None]
+    draw: Callable[[Figure], Any]
     read: str
     found: str
     paper: str

@@ -207,7 +207,18 @@ def run_folder(scheme: str, seed: int) -> str:
     >>> run_folder("post_ln/pre_ln", 2)
     'post_ln~pre_ln-seed2'
     """
-    return f"{scheme.replace('/', '~')}-seed{seed}"
+    return f"{file_name(scheme)}-seed{seed}"
+
+
+def file_name(scheme: str) -> str:
+    """A scheme's name as a part of a file's.
+
+    Examples
+    --------
+    >>> file_name("post_ln/pre_ln")
+    'post_ln~pre_ln'
+    """
+    return scheme.replace("/", "~")
 
 
 def _load_analyses(base: Path, without: Mapping[str, str] | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import admin_py as ap
-from admin_py import cli, grid_command
+from admin_py import analyse_command, cli, grid_command
 from admin_py.analysis import GradientNorms
 
 COMMAND = [sys.executable, "-m", "admin_py.cli"]
@@ -64,7 +64,7 @@ def test_version(capsys) -> None:
 def test_the_examples_of_the_help_are_understood() -> None:
     """Every command line shown in a help text parses."""
     parser = cli.build_parser()
-    texts = (cli.STUDY_EXAMPLES, cli.PROFILE_EXAMPLES, cli.TRAIN_EXAMPLES, cli.ANALYSE_EXAMPLES)
+    texts = (cli.STUDY_EXAMPLES, cli.PROFILE_EXAMPLES, cli.TRAIN_EXAMPLES, analyse_command.EXAMPLES)
     shown = "\n".join((*texts, grid_command.EXAMPLES))
     lines = re.findall(r"^  admin-py (.*)$", shown.replace("\\\n", " "), flags=re.MULTILINE)
     assert len(lines) >= 9
@@ -168,18 +168,6 @@ def test_train_saves_a_model_that_loads_and_goes_on(tmp_path: Path) -> None:
         for name, value in ap.Transformer.load(tmp_path / "model.safetensors").parameters.items()
         if name.endswith("fc1.weight")
     )
-
-
-def test_analyse_writes_every_analysis(tmp_path: Path) -> None:
-    found = run("analyse", "all", *SMALL, "--task", "copy", "--out", tmp_path)
-    assert found.returncode == 0, found.stderr
-    for word in ("Dependency(", "OutputChange(", "GradientNorms(", "Limits"):
-        assert word in found.stdout
-    names = {path.name for path in tmp_path.iterdir()}
-    for stem in ("dependency", "output_change", "gradients", "diagnose"):
-        assert {f"{stem}.json", f"{stem}.csv"} <= names
-    pictures = {"dependency_encoder.png", "output_change_decoder.png", "gradients.png", "diagnose.png"}
-    assert pictures <= names
 
 
 def test_analyse_gradients_of_a_fresh_and_of_a_saved_model(tmp_path: Path) -> None:

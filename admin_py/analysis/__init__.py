@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from admin_py.analysis.dependency import Dependency, dependency
 from admin_py.analysis.gradients import GradientNorms, GradientSpread, gradients, over_seeds
-from admin_py.analysis.output_change import OutputChange, output_change
+from admin_py.analysis.output_change import OutputChange, output_change, pool_seeds
 from admin_py.analysis.theory import Fit, Fits
 from admin_py.analysis.updates import UpdateNorms, updates
 
@@ -20,5 +20,6 @@ __all__ = [
     "gradients",
     "output_change",
     "over_seeds",
+    "pool_seeds",
     "updates",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -228,6 +228,62 @@ def output_change(
         metadata=run_metadata(
             seed=model.seed, dtype=model.dtype, perturbation_seed=int(seed), embeddings=bool(embeddings)
         ),
+    )
+
+
+def pool_seeds(results: Iterable[OutputChange]) -> list[OutputChange]:
+    """Output changes of several models, those of one scheme taken together: their repeats are pooled.
+
+    Parameters
+    ----------
+    results : iterable of OutputChange
+        Those of one scheme have the same depth, perturbation and size.
+
+    Returns
+    -------
+    list of OutputChange
+        One a scheme, in the order in which schemes first come; `mean` and `spread` are over all seeds and
+        repeats, `own` is the mean over seeds. A scheme that comes once is as it was.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or two of one scheme differ in depth, perturbation or size.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=2, decoder_layers=0, d_model=8, heads=2,
+    ...                               d_ff=16, scheme="post_ln")
+    >>> models = [ap.Transformer(config, seed=seed) for seed in (1, 2)]
+    >>> found = pool_seeds(output_change(model, ap.Batch([[3, 4, 5]]), repeats=3) for model in models)
+    >>> [(one.scheme, one.repeats) for one in found]
+    [('post_ln', 6)]
+    """
+    groups: dict[str, list[OutputChange]] = {}
+    for result in results:
+        groups.setdefault(result.scheme, []).append(result)
+    if not groups:
+        raise ValueError("results: expected at least one OutputChange, got none")
+    return [_pool(group) for group in groups.values()]
+
+
+def _pool(group: list[OutputChange]) -> OutputChange:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    for one in group[1:]:
+        for name in ("sublayers", "perturbation", "size"):
+            if getattr(one, name) != getattr(first, name):
+                raise ValueError(f"results: those of {first.scheme!r} differ in {name}")
+    return replace(
+        first,
+        change={stack: np.concatenate([one.change[stack] for one in group]) for stack in first.stacks},
+        input_change={
+            stack: np.concatenate([one.input_change[stack] for one in group]) for stack in first.stacks
+        },
+        own={stack: np.mean([one.own[stack] for one in group], axis=0) for stack in first.stacks},
+        metadata={**first.metadata, "seed": tuple(one.metadata.get("seed") for one in group)},
     )
 
 

@@ -16,14 +16,14 @@ from admin_py.plots.diagnosis import plot_diagnosis
 from admin_py.plots.gradient_bars import plot_gradient_bars
 from admin_py.plots.gradients import plot_gradient_lines, plot_gradients
 from admin_py.plots.grid import plot_grid, plot_grid_panels
-from admin_py.plots.matrix_gradients import plot_matrix_gradients
-from admin_py.plots.omega_drift import plot_omega_drift
+from admin_py.plots.matrix_gradients import plot_matrix_gradient_panels, plot_matrix_gradients
+from admin_py.plots.omega_drift import plot_omega_drift, plot_omega_panels
 from admin_py.plots.output_change import plot_output_change
 from admin_py.plots.own_dependency import plot_own_dependency
 from admin_py.plots.profile import plot_profile, plot_quantity
 from admin_py.plots.style import context, scheme_style
 from admin_py.plots.training import plot_curves, plot_history, plot_training
-from admin_py.plots.updates import plot_update_histogram, plot_updates
+from admin_py.plots.updates import plot_update_histogram, plot_update_panels, plot_updates
 
 __all__ = [
     "context",
@@ -40,14 +40,17 @@ __all__ = [
     "plot_grid",
     "plot_grid_panels",
     "plot_history",
+    "plot_matrix_gradient_panels",
     "plot_matrix_gradients",
     "plot_omega_drift",
+    "plot_omega_panels",
     "plot_output_change",
     "plot_own_dependency",
     "plot_profile",
     "plot_quantity",
     "plot_training",
     "plot_update_histogram",
+    "plot_update_panels",
     "plot_updates",
     "scheme_style",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from admin_py.plots.arguments import pick_stack, scheme_title, several
 from admin_py.plots.legends import color_bar
+from admin_py.plots.panels import given_axes
 from admin_py.plots.style import MUTED, SEQUENTIAL, context, new_axes
 from admin_py.plots.sublayers import tick_numbers
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
     from admin_py.analysis.dependency import Dependency
+
+COLUMNS = 3
+"""Heatmaps in a row of a new figure."""
 
 LABELS = {
     "row": r"$\beta_{ij}$, squares of a row add up to 1",
@@ -147,19 +151,17 @@ def plot_dependency_panels(
         If there is no dependency, a model has no such stack, there is no such scale, or too few axes.
     """
     found = several("dependencies", dependencies)
-    if axes is None:
-        panels = list(np.atleast_1d(new_axes(1, len(found), height=3.0)))
-    else:
-        panels = list(axes)
-    if len(panels) != len(found):
-        raise ValueError(f"axes: expected {len(found)}, got {len(panels)}")
+    panels = given_axes(axes, found, height=2.7, columns=COLUMNS)
     tops = [_finite(one.beta(pick_stack(one.stacks, stack), scale=scale)).max(initial=0.0) for one in found]
     images = [_draw(ax, one, stack, scale, max(tops)) for ax, one in zip(panels, found, strict=True)]
-    for ax in panels[1:]:
-        ax.set_ylabel("")
+    for ax in panels:
+        place = ax.get_subplotspec()
+        if place is None or not place.is_first_col():
+            ax.set_ylabel("")
     for ax in panels:
         ax.set_xlabel("branch $j$")
-    color_bar(panels[-1], images[-1], r"$\beta_{ij}$")
+    first_row = [ax for ax in panels if (place := ax.get_subplotspec()) is None or place.is_first_row()]
+    color_bar(first_row[-1] if first_row else panels[-1], images[-1], r"$\beta_{ij}$")
     return np.array(panels, dtype=object)
 
 

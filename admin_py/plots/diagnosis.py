@@ -75,22 +75,22 @@ def _amplification(diagnosis: Diagnosis, ax: Axes) -> None:
 def _thresholds(ax: Axes, diagnosis: Diagnosis) -> None:
     """Where the verdict changes, as far as it is in sight."""
     top = ax.get_ylim()[1]
-    words: Mapping[str, float] = {
-        "borderline above": diagnosis.stable_up_to,
-        "unstable from": diagnosis.unstable_from,
+    words: Mapping[str, tuple[float, str]] = {
+        "borderline above": (diagnosis.stable_up_to, "top"),
+        "unstable from": (diagnosis.unstable_from, "bottom"),
     }
-    for word, value in words.items():
+    for word, (value, side) in words.items():
         if value < 1.15 * top:
             ax.axhline(value, color=MUTED, linewidth=0.9, linestyle=(0.0, (1.0, 2.0)), zorder=1.5)
             ax.annotate(
                 f"{word} {value:g}",
                 (0.0, value),
-                (3.0, 2.0),
+                (3.0, 2.0 if side == "bottom" else -2.0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
                 color=MUTED,
                 fontsize=8.0,
-                va="bottom",
+                va=side,
             )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from admin_py.plots.arguments import several
 from admin_py.plots.gradients import LABEL
-from admin_py.plots.style import INK, context, legend_text, new_axes, scheme_style
+from admin_py.plots.panels import given_axes
+from admin_py.plots.style import INK, context, legend_text, scheme_style
 from admin_py.plots.sublayers import Series, draw_bars, log_axis, places_of, shade_legend
 
 if TYPE_CHECKING:
@@ -51,12 +52,7 @@ def plot_gradient_bars(
     training only the decoder of Post-LN vanishes towards its bottom.
     """
     found = several("gradients", gradients)
-    if axes is None:
-        panels = list(np.atleast_1d(new_axes(len(found), 1, height=2.1, sharex=True)))
-    else:
-        panels = list(axes)
-    if len(panels) != len(found):
-        raise ValueError(f"axes: expected one for each of {len(found)} schemes, got {len(panels)}")
+    panels = given_axes(axes, found, height=2.1)
     low = min((_smallest(one) for one in found), default=1.0)
     floor = 10.0 ** np.floor(np.log10(low) - 1e-9)
     for ax, one in zip(panels, found, strict=True):

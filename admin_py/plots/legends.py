@@ -60,6 +60,14 @@ def legend_below(ax: Axes, *groups: Sequence[Any], columns: int = 3) -> None:
     legend.set_zorder(1.0)
 
 
+def one_legend(axes: Sequence[Axes]) -> None:
+    """Leaves, of axes below each other, the last one's legend."""
+    for ax in axes[:-1]:
+        legend = ax.get_legend()
+        if legend is not None:
+            legend.remove()
+
+
 def is_narrow(ax: Axes) -> bool:
     """Whether axes are one of several side by side, as they stand before a layout."""
     return float(ax.get_window_extent().width) / _root(ax).dpi < NARROW

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from admin_py.analysis.matrices import KINDS, MatrixPlace, place_of
-from admin_py.plots.legends import legend_below
+from admin_py.plots.arguments import several
+from admin_py.plots.legends import legend_below, one_legend
+from admin_py.plots.panels import given_axes, one_scale
 from admin_py.plots.style import MUTED, context, legend_text, new_axes, scheme_style
 from admin_py.plots.sublayers import frame_stacks, log_axis, positions
 from admin_py.plots.updates import LABELS, MARKS, PAPER_NAMES
@@ -73,6 +76,38 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
     ax.set_title(legend_text(scheme_style(gradients.scheme).label))
     _legend(ax, places)
     return ax
+
+
+@context()
+def plot_matrix_gradient_panels(
+    gradients: GradientNorms | Iterable[GradientNorms], axes: Iterable[Axes] | None = None
+) -> np.ndarray:
+    """`plot_matrix_gradients` of several models below each other on one scale.
+
+    Parameters
+    ----------
+    gradients : GradientNorms or iterable of GradientNorms
+        Such as one a scheme.
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many, to draw into; a new figure otherwise.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of models].
+
+    Raises
+    ------
+    ValueError
+        If there is no result, or the number of axes is another.
+    """
+    found = several("gradients", gradients)
+    panels = given_axes(axes, found, height=2.4)
+    for ax, one in zip(panels, found, strict=True):
+        plot_matrix_gradients(one, ax)
+    one_scale(panels)
+    one_legend(panels)
+    return np.array(panels, dtype=object)
 
 
 def _line(places: list[MatrixPlace], norms: np.ndarray, wanted: MatrixPlace, layers: int) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admin_py.plots.arguments import pick_stack, scheme_title
+from admin_py.plots.arguments import pick_stack, scheme_title, several
 from admin_py.plots.legends import color_bar
+from admin_py.plots.panels import given_axes
 from admin_py.plots.style import SEQUENTIAL, context, new_axes
 from admin_py.plots.sublayers import log_axis
 
@@ -86,3 +88,36 @@ def plot_omega_drift(
     image = ScalarMappable(scale, ListedColormap(drawn))
     color_bar(ax, image, "sub-layer i")  # type: ignore[arg-type]  # a colour bar needs no more of an image
     return ax
+
+
+@context()
+def plot_omega_panels(
+    updates: UpdateNorms | Iterable[UpdateNorms],
+    axes: Iterable[Axes] | None = None,
+    *,
+    quantity: str = "omega",
+) -> np.ndarray:
+    """`plot_omega_drift` of several trainings, a panel a stack.
+
+    Parameters
+    ----------
+    updates : UpdateNorms or iterable of UpdateNorms
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many as trainings and stacks, to draw into; a new figure otherwise.
+    quantity : {"omega", "var_branch", "var_input"}
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of trainings x stacks].
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, the number of axes is another, or there is no such quantity.
+    """
+    shown = [(one, stack) for one in several("updates", updates) for stack in one.omega]
+    panels = given_axes(axes, shown, height=2.9, columns=2)
+    for ax, (one, stack) in zip(panels, shown, strict=True):
+        plot_omega_drift(one, ax, stack=stack, quantity=quantity)
+    return np.array(panels, dtype=object)

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from admin_py.analysis.dependency import Dependency
 
-MANY = 120
+MANY = 100
 """Sub-layers of a figure from which on a prediction is a line and no longer a ring round each point."""
+
+RING = 5.0
+"""Points across."""
 
 
 @context()
@@ -27,7 +30,7 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
     Parameters
     ----------
     dependencies : Dependency or sequence of Dependency
-        Several of one scheme are several seeds, or before and after training.
+        Several of one scheme are several seeds, or before and after training; the first has the rings.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
 
@@ -45,7 +48,8 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
     found = several("dependencies", dependencies)
     ax = new_axes() if ax is None else ax
     measured = [_series(one, "own") for one in found]
-    predicted = [_series(one, "predicted") for one in found]
+    first = {one.scheme: one for one in reversed(found)}
+    predicted = [_series(one, "predicted") for one in first.values()]
     draw_lines(ax, measured, by_kind=True)
     places = places_of(measured)
     many = max(x[-1] for x in places.values()) > MANY
@@ -58,7 +62,7 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
                 places[stack],
                 values,
                 color=scheme_style(one.scheme).color,
-                markersize=6.0,
+                markersize=RING,
                 markeredgewidth=0.7,
                 label="_nolegend_",
                 zorder=3.5,
@@ -67,7 +71,7 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
     log_axis(ax)
     ax.set_ylabel(r"$\beta_{ii}^2$")
     ax.set_title("Dependency on the own branch")
-    ring = Line2D([], [], color=MUTED, markersize=6.0, markeredgewidth=0.7, label="predicted", **looks)
+    ring = Line2D([], [], color=MUTED, markersize=RING, markeredgewidth=0.7, label="predicted", **looks)
     legends(ax, measured, kinds_at="lower left", more=[ring])
     return ax
 

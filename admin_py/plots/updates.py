@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.plots.arguments import several
-from admin_py.plots.legends import legend_below
+from admin_py.plots.legends import legend_below, one_legend
+from admin_py.plots.panels import given_axes, one_scale
 from admin_py.plots.style import context, legend_text, new_axes, scheme_style
 from admin_py.plots.sublayers import log_axis
 
@@ -92,7 +93,7 @@ def plot_updates(
         )
     log_axis(ax)
     if len(updates.steps) > 2 and updates.steps[-1] >= 20 * updates.steps[0]:
-        ax.set_xscale("log")
+        log_steps(ax)
     ax.set_xlabel("step")
     ax.set_ylabel(LABELS[quantity])
     name = legend_text(scheme_style(updates.scheme).label)
@@ -100,6 +101,69 @@ def plot_updates(
     handles, _ = ax.get_legend_handles_labels()
     legend_below(ax, handles, columns=7)
     return ax
+
+
+@context()
+def plot_update_panels(
+    updates: UpdateNorms | Iterable[UpdateNorms],
+    axes: Iterable[Axes] | None = None,
+    *,
+    quantity: str = "relative",
+    stack: str | None = None,
+) -> np.ndarray:
+    """`plot_updates` of several trainings below each other on one scale.
+
+    Parameters
+    ----------
+    updates : UpdateNorms or iterable of UpdateNorms
+        Such as one a scheme.
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many, to draw into; a new figure otherwise.
+    quantity, stack
+        As for `plot_updates`.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of trainings].
+
+    Raises
+    ------
+    ValueError
+        If there is no result, the number of axes is another, or there is no such quantity or stack.
+    """
+    found = several("updates", updates)
+    panels = given_axes(axes, found, height=2.2)
+    for ax, one in zip(panels, found, strict=True):
+        plot_updates(one, ax, quantity=quantity, stack=stack)
+    one_scale(panels)
+    _one_range(panels, np.concatenate([one.steps for one in found]))
+    one_legend(panels)
+    for ax in panels[:-1]:
+        ax.set_xlabel("")
+    return np.array(panels, dtype=object)
+
+
+def log_steps(ax: Axes) -> None:
+    """Logarithmic abscissa with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _one_range(axes: list[Axes], steps: np.ndarray) -> None:
+    """Gives all axes the steps of all trainings, one that diverged has fewer, and room at both ends."""
+    if not len(steps):
+        return
+    first, last = float(steps.min()), float(steps.max())
+    log = any(ax.get_xscale() == "log" for ax in axes)
+    room = (last / first) ** 0.05 if log else 0.05 * max(last - first, 1.0)
+    for ax in axes:
+        if log:
+            log_steps(ax)
+        ax.set_xlim((first / room, last * room) if log else (first - room, last + room))
 
 
 @context()
