@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from admin_py.analysis.gradients import GradientNorms
+from admin_py.analysis import Dependency, GradientNorms, OutputChange, UpdateNorms
+from admin_py.analysis.matrices import place_of
+from admin_py.diagnose_results import Diagnosis
+from admin_py.grid_results import GridTable
 from admin_py.history import History, Recorder
 from admin_py.profiling import VarianceProfile
 from admin_py.study_results import Sample, Study, StudyRun
@@ -68,6 +72,128 @@ def made_gradients(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> 
         num_tokens=100,
         metadata={"seed": seed},
     )
+
+
+def made_dependency(
+    scheme: str = "admin", *, layers: int = 2, seed: int = 0, lost: bool = False
+) -> Dependency:
+    """Dependency of an encoder-decoder; with `lost` one number of each stack is not finite."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+    variances = {
+        stack: np.tril(random.uniform(0.1, 1.0, (len(row), len(row) + 1)), 1) for stack, row in rows.items()
+    }
+    if lost:
+        for value in variances.values():
+            value[-1, 0] = np.inf
+    return Dependency(
+        scheme=scheme,
+        variances=variances,
+        bias={stack: np.zeros(len(row)) for stack, row in rows.items()},
+        sums={stack: value.sum(axis=1) for stack, value in variances.items()},
+        predicted={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        sublayers=rows,
+        num_tokens=dict.fromkeys(rows, 10),
+        metadata={"seed": seed},
+    )
+
+
+def made_output_change(
+    scheme: str = "admin", *, layers: int = 2, repeats: int = 3, seed: int = 0
+) -> OutputChange:
+    """Output change of an encoder-decoder."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+    return OutputChange(
+        scheme=scheme,
+        perturbation="random",
+        size=1e-4,
+        change={stack: random.uniform(0.5, 2.0, (repeats, len(row))) for stack, row in rows.items()},
+        input_change={stack: random.uniform(0.1, 0.2, repeats) for stack in rows},
+        own={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        sublayers=rows,
+        metadata={"seed": seed},
+    )
+
+
+def made_updates(
+    scheme: str = "admin", *, layers: int = 2, steps: Sequence[int] = (1, 2, 5, 10, 20), seed: int = 0
+) -> UpdateNorms:
+    """Norms of a training of an encoder-decoder at these steps; omega drifts."""
+    random = np.random.default_rng(seed)
+    matrices, rows, count = matrix_names(layers), names(layers), len(steps)
+    places = [place_of(name) for name in matrices]
+    sizes = (count, len(matrices))
+
+    def by_stack(low: float, high: float) -> dict[str, np.ndarray]:
+        return {stack: random.uniform(low, high, (count, len(row))) for stack, row in rows.items()}
+
+    return UpdateNorms(
+        scheme=scheme,
+        steps=np.array(steps, np.int64),
+        names=matrices,
+        kinds=tuple(place.kind for place in places),
+        stacks=tuple(place.stack for place in places),
+        layers=tuple(place.layer for place in places),
+        grad_norm=random.uniform(1e-3, 1.0, sizes),
+        norm=random.uniform(1.0, 10.0, sizes),
+        update_norm=random.uniform(1e-4, 1e-2, sizes),
+        sublayers=rows,
+        omega=by_stack(1.0, 3.0),
+        var_input=by_stack(0.5, 2.0),
+        var_branch=by_stack(0.1, 1.0),
+        metadata={"seed": seed},
+        omega_spread=by_stack(0.0, 0.1),
+    )
+
+
+def made_diagnosis(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -> Diagnosis:
+    """A diagnosis of an encoder-decoder, with both thresholds in sight."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+
+    def by_stack(low: float, high: float, more: int = 0) -> dict[str, np.ndarray]:
+        return {stack: random.uniform(low, high, len(row) + more) for stack, row in rows.items()}
+
+    own = by_stack(0.2, 0.5)
+    top = max(float(values.sum()) for values in own.values())
+    return Diagnosis(
+        scheme=scheme,
+        level="borderline",
+        verdict="made up",
+        findings=(),
+        advice=(),
+        limits="made up",
+        stable_up_to=round(0.8 * top, 2),
+        unstable_from=round(0.9 * top, 2),
+        own=own,
+        references={name: by_stack(0.05, 0.4) for name in ("post_ln", "pre_ln", "admin")},
+        var_branch=by_stack(0.1, 1.0),
+        var_stream=by_stack(0.5, 2.0, 1),
+        gradients=by_stack(1e-3, 1.0, 1),
+        loss=4.0,
+        nonfinite="",
+        sublayers=rows,
+        metadata={"seed": seed},
+    )
+
+
+def made_grid_table(**changes: Any) -> GridTable:
+    """Two rows: trains, does not, one seed of two diverged; trains, both diverged, not run."""
+    table = GridTable(
+        x="beta2",
+        y="lr",
+        x_values=(0.9, 0.98, None),
+        y_values=(1e-3, 2e-3),
+        value="valid_nll",
+        mean=np.array([[0.25, 2.75, 1.5], [0.5, np.nan, np.nan]]),
+        runs=np.array([[2, 2, 2], [2, 2, 0]]),
+        diverged=np.array([[0, 0, 1], [0, 2, 0]]),
+        stuck=np.array([[0, 2, 0], [0, 0, 0]]),
+        diverged_at=np.array([[0, 0, 57], [0, 12, 0]]),
+        title="post_ln",
+    )
+    return table._replace(**changes)
 
 
 def made_history(

@@ -8,13 +8,14 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from made_results import made_grid_table as made
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import admin_py as ap
 from admin_py.grid_command import draw
-from admin_py.grid_results import Grid, GridTable
+from admin_py.grid_results import Grid
 from admin_py.plots import plot_grid, plot_grid_panels
 
 SMALL: dict[str, Any] = {
@@ -41,24 +42,6 @@ def close_figures() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def trained() -> Grid:
     return ap.grid(DATA, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), warmup=(0, 5, 9), **SMALL)
-
-
-def made(**changes: Any) -> GridTable:
-    """Two rows: trains, does not, one seed of two diverged; trains, both diverged, not run."""
-    table = GridTable(
-        x="beta2",
-        y="lr",
-        x_values=(0.9, 0.98, None),
-        y_values=(1e-3, 2e-3),
-        value="valid_nll",
-        mean=np.array([[0.25, 2.75, 1.5], [0.5, np.nan, np.nan]]),
-        runs=np.array([[2, 2, 2], [2, 2, 0]]),
-        diverged=np.array([[0, 0, 1], [0, 2, 0]]),
-        stuck=np.array([[0, 2, 0], [0, 0, 0]]),
-        diverged_at=np.array([[0, 0, 57], [0, 12, 0]]),
-        title="post_ln",
-    )
-    return table._replace(**changes)
 
 
 def places(ax: Axes) -> dict[tuple[int, int], tuple[str | None, str]]:

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import matplotlib
 import numpy as np
 import pytest
-from made_results import names
+from made_results import made_dependency, made_output_change
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from admin_py import plots
-from admin_py.analysis import Dependency, OutputChange
 from admin_py.plots.style import scheme_style
 
 
@@ -24,44 +23,6 @@ def close_figures() -> Iterator[None]:
     import matplotlib.pyplot as plt
 
     plt.close("all")
-
-
-def made_dependency(
-    scheme: str = "admin", *, layers: int = 2, seed: int = 0, lost: bool = False
-) -> Dependency:
-    random = np.random.default_rng(seed)
-    rows = names(layers)
-    variances = {
-        stack: np.tril(random.uniform(0.1, 1.0, (len(row), len(row) + 1)), 1) for stack, row in rows.items()
-    }
-    if lost:
-        for value in variances.values():
-            value[-1, 0] = np.inf
-    return Dependency(
-        scheme=scheme,
-        variances=variances,
-        bias={stack: np.zeros(len(row)) for stack, row in rows.items()},
-        sums={stack: value.sum(axis=1) for stack, value in variances.items()},
-        predicted={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
-        sublayers=rows,
-        num_tokens=dict.fromkeys(rows, 10),
-        metadata={"seed": seed},
-    )
-
-
-def made_output_change(scheme: str = "admin", *, repeats: int = 3, seed: int = 0) -> OutputChange:
-    random = np.random.default_rng(seed)
-    rows = names(2)
-    return OutputChange(
-        scheme=scheme,
-        perturbation="random",
-        size=1e-4,
-        change={stack: random.uniform(0.5, 2.0, (repeats, len(row))) for stack, row in rows.items()},
-        input_change={stack: random.uniform(0.1, 0.2, repeats) for stack in rows},
-        own={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
-        sublayers=rows,
-        metadata={"seed": seed},
-    )
 
 
 def png(ax: Axes) -> bytes:

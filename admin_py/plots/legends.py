@@ -83,6 +83,5 @@ def color_bar(ax: Axes, image: AxesImage, label: str) -> Axes:
 
 
 def _root(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return figure
+    root: Figure = ax.figure.figure  # of a sub-figure too, in every version of Matplotlib
+    return root

@@ -35,6 +35,7 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
     color = None if ax.lines else INK  # more lines take the axes' own colours
     ax.plot(step, lr, color=color, label=label or None)
     ax.set(xlabel="step", ylabel="learning rate")
+    ax.set_title("Schedule")
     ax.set_ylim(bottom=0.0)
     ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     if label:

@@ -1,0 +1,122 @@
+"""Every figure of the package, drawn from results that are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from made_results import (
+    made_dependency,
+    made_diagnosis,
+    made_gradients,
+    made_grid_table,
+    made_history,
+    made_output_change,
+    made_profile,
+    made_updates,
+)
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from admin_py import plots
+from admin_py.analysis import over_seeds
+from admin_py.plots.schedule import plot_schedule
+
+
+class Case(NamedTuple):
+    """What is drawn: models of so many layers of these schemes."""
+
+    layers: int
+    schemes: Sequence[str]
+
+    def each(self, make: Callable[..., Any]) -> list[Any]:
+        """A result of every scheme, each of a seed of its own."""
+        return [make(scheme, layers=self.layers, seed=seed) for seed, scheme in enumerate(self.schemes)]
+
+    def one(self, make: Callable[..., Any]) -> Any:
+        """The result of the first scheme."""
+        return make(self.schemes[0], layers=self.layers)
+
+    def seeds(self, make: Callable[..., Any]) -> list[Any]:
+        """Three results of every scheme."""
+        return [make(scheme, layers=self.layers, seed=seed) for scheme in self.schemes for seed in (1, 2, 3)]
+
+    def histories(self) -> list[tuple[str, Any]]:
+        """A training of every scheme; the second diverged."""
+        return [
+            (scheme, made_history(seed=seed, diverged_at=7 if seed == 1 else None))
+            for seed, scheme in enumerate(self.schemes)
+        ]
+
+    def attention(self) -> Any:
+        """Probabilities of as many queries as twice the layers, and a key more."""
+        random = np.random.default_rng(0)
+        values = random.uniform(size=(2 * self.layers, 2 * self.layers + 1))
+        return values / values.sum(axis=1, keepdims=True)
+
+    def tokens(self) -> tuple[list[str], list[str]]:
+        """Labels of them, short and long."""
+        words = ("the", "quick", "$x_", "_", "Donaudampfschiff")
+        rows, columns = self.attention().shape
+        return [words[i % 5] for i in range(rows)], [words[i % 5] for i in range(columns)]
+
+
+SMALL = Case(2, ("post_ln", "pre_ln", "admin"))
+"""What the stored figures show."""
+
+DRAWN: Mapping[str, Callable[[Case], Any]] = {
+    "plot_attention": lambda case: plots.plot_attention(
+        case.attention(), tokens=case.tokens(), title="decoder.0.cross_attn, mean over heads"
+    ),
+    "plot_curves": lambda case: plots.plot_curves(case.histories(), entropy=2.5),
+    "plot_dependency": lambda case: plots.plot_dependency(case.seeds(made_profile)),
+    "plot_dependency_heatmap": lambda case: plots.plot_dependency_heatmap(case.one(made_dependency)),
+    "plot_dependency_pair": lambda case: plots.plot_dependency_pair(
+        case.one(made_dependency), made_dependency(case.schemes[0], layers=case.layers, seed=1)
+    ),
+    "plot_dependency_panels": lambda case: plots.plot_dependency_panels(
+        case.each(made_dependency), stack="decoder"
+    ),
+    "plot_diagnosis": lambda case: plots.plot_diagnosis(case.one(made_diagnosis)),
+    "plot_gradient_bars": lambda case: plots.plot_gradient_bars(over_seeds(case.seeds(made_gradients))),
+    "plot_gradient_lines": lambda case: plots.plot_gradient_lines(case.seeds(made_gradients)),
+    "plot_gradients": lambda case: plots.plot_gradients(case.one(made_gradients)),
+    "plot_grid": lambda case: plots.plot_grid(made_grid_table()),
+    "plot_grid_panels": lambda case: plots.plot_grid_panels(
+        [made_grid_table(title=scheme) for scheme in case.schemes]
+    ),
+    "plot_history": lambda case: plots.plot_history(made_history(), scheme=case.schemes[0]),
+    "plot_matrix_gradients": lambda case: plots.plot_matrix_gradients(case.one(made_gradients)),
+    "plot_matrix_gradient_panels": lambda case: plots.plot_matrix_gradient_panels(case.each(made_gradients)),
+    "plot_omega_drift": lambda case: plots.plot_omega_drift(case.one(made_updates)),
+    "plot_omega_drift-var_branch": lambda case: plots.plot_omega_drift(
+        case.one(made_updates), stack="decoder", quantity="var_branch"
+    ),
+    "plot_omega_panels": lambda case: plots.plot_omega_panels(case.each(made_updates)),
+    "plot_output_change": lambda case: plots.plot_output_change(case.each(made_output_change)),
+    "plot_output_change-log": lambda case: plots.plot_output_change(
+        case.each(made_output_change), stack="decoder", log=True
+    ),
+    "plot_own_dependency": lambda case: plots.plot_own_dependency(case.seeds(made_dependency)),
+    "plot_profile": lambda case: plots.plot_profile(case.one(made_profile)),
+    "plot_quantity": lambda case: plots.plot_quantity(case.seeds(made_profile)),
+    "plot_quantity-var_branch": lambda case: plots.plot_quantity(
+        case.each(made_profile), quantity="var_branch"
+    ),
+    "plot_schedule": lambda case: plot_schedule([1, 2, 3], [0.5e-3, 1e-3, 0.8e-3], label="warm-up 2"),
+    "plot_training": lambda case: plots.plot_training(case.histories(), entropy=2.5),
+    "plot_update_histogram": lambda case: plots.plot_update_histogram(case.seeds(made_updates)),
+    "plot_update_panels": lambda case: plots.plot_update_panels(case.each(made_updates)),
+    "plot_updates": lambda case: plots.plot_updates(case.one(made_updates), stack="decoder"),
+}
+"""Name of a plot function, with what is special about it -> what draws it; returns its axes."""
+
+
+def draw(name: str, case: Case = SMALL) -> Figure:
+    """The figure of that name."""
+    axes: Axes | np.ndarray = DRAWN[name](case)
+    first = axes if isinstance(axes, Axes) else axes.ravel()[0]
+    figure = first.figure
+    assert isinstance(figure, Figure)
+    return figure
