@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from admin_py.plots.output_change import height_for
 from admin_py.plots.panels import panels
 from admin_py.results import Result, write_aside
 from admin_py.study_run import file_name, run_folder
@@ -264,7 +265,7 @@ def _output_change(found: Sequence[OutputChange]) -> Iterator[Picture]:
         def draw(figure: Figure, stack: str = stack) -> None:
             plots.plot_output_change(shown, figure.subplots(), stack=stack, log=len(shown) > 1)
 
-        yield Picture(f"output_change_{stack}", HEIGHT + 0.4, draw)
+        yield Picture(f"output_change_{stack}", height_for(len(shown)), draw)
 
 
 def _gradients(found: Sequence[GradientNorms]) -> Iterator[Picture]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from admin_py import findings_analyses as words
 from admin_py import plots
 from admin_py.analysis import Dependency, OutputChange, UpdateNorms, over_seeds
+from admin_py.plots.output_change import height_for
 from admin_py.plots.panels import panels
 from admin_py.report_tables import AFTER, BEFORE, TRAINING, Picture, by_run, single
 from admin_py.results import Result
@@ -38,7 +39,7 @@ def dependency_before(study: Study) -> Iterator[Picture]:
             "own-dependency",
             BEFORE,
             "Dependency on the own branch, measured and predicted",
-            3.3,
+            3.5,
             single(lambda ax: plots.plot_own_dependency(shown, ax)),
             *words.own_dependency(runs),
             "The theorem bounds the output change by the sum of these squares: near 1/2 throughout it grows "
@@ -67,7 +68,7 @@ def output_change(study: Study) -> Iterator[Picture]:
             f"output-change-{stack}",
             BEFORE,
             f"Output change, {stack}",
-            3.7,
+            height_for(len(shown)),
             single(draw),
             *words.output_change(runs, stack),
             "The figure of output changes: on encoders of up to 200 sub-layers at width 512, Post-LN reaches "

@@ -59,7 +59,7 @@ def _initialisation(study: Study) -> Iterator[Picture]:
         "omega",
         BEFORE,
         "Skip scale ω",
-        2.9,
+        3.1,
         single(lambda ax: plots.plot_quantity(profiles, ax)),
         *findings.omega(study),
         "Section 4.2, Admin's profiling: ω grows with the square root of the summed variances of the "
@@ -70,7 +70,7 @@ def _initialisation(study: Study) -> Iterator[Picture]:
         "variance",
         BEFORE,
         "Branch variance Var[a]",
-        2.9,
+        3.1,
         single(lambda ax: plots.plot_quantity(profiles, ax, quantity="var_branch")),
         *findings.branch_variance(study),
         "Section 4.2: the variances from which profiling computes ω; the paper prints none of them.",
@@ -80,7 +80,7 @@ def _initialisation(study: Study) -> Iterator[Picture]:
         "dependency",
         BEFORE,
         "Predicted dependency",
-        3.1,
+        3.3,
         single(lambda ax: plots.plot_dependency(profiles, ax)),
         *findings.dependency(study),
         "Section 4.1 and its theorem: the output changes by about C Σ β², which grows like the number of "
@@ -91,7 +91,7 @@ def _initialisation(study: Study) -> Iterator[Picture]:
         "gradients",
         BEFORE,
         "Gradient norms, all schemes",
-        3.1,
+        3.3,
         single(lambda ax: plots.plot_gradient_lines(norms, ax)),
         *findings.gradients(study),
         "Section 3.1, the figure of relative gradient norms of 18-layer models: only the decoder of Post-LN "

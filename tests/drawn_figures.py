@@ -40,12 +40,19 @@ class Case(NamedTuple):
 
     def seeds(self, make: Callable[..., Any]) -> list[Any]:
         """Three results of every scheme."""
-        return [make(scheme, layers=self.layers, seed=seed) for scheme in self.schemes for seed in (1, 2, 3)]
+        return [
+            make(scheme, layers=self.layers, seed=3 * number + seed)
+            for number, scheme in enumerate(self.schemes)
+            for seed in range(3)
+        ]
 
     def histories(self) -> list[tuple[str, Any]]:
         """A training of every scheme; the second diverged."""
         return [
-            (scheme, made_history(seed=seed, diverged_at=7 if seed == 1 else None))
+            (
+                scheme,
+                made_history(steps=60, seed=seed, diverged_at=30 if seed == 1 else None),
+            )
             for seed, scheme in enumerate(self.schemes)
         ]
 

@@ -13,8 +13,14 @@ from admin_py.plots.style import SEQUENTIAL, context, legend_text, new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_LABELS = 40
+MAX_LABELS = 32
 """Tokens on an axis beyond which numbers take their place."""
+
+MAX_LETTERS = 12
+"""Of a token that are shown."""
+
+TYPE, HIGH = 9.0, 165.0
+"""Points of the type of tokens, and of what the types of all tokens of an axis add up to at most."""
 
 
 @context()
@@ -51,7 +57,7 @@ def plot_attention(
     values = np.asarray(probabilities)
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"probabilities must be [T_q, T_k], got an array of shape {list(values.shape)}")
-    ax = new_axes(width=5.2, height=4.4) if ax is None else ax
+    ax = new_axes(width=5.8, height=4.4) if ax is None else ax
     image = ax.imshow(values, cmap=colormaps[SEQUENTIAL], vmin=0.0, interpolation="nearest")
     ax.grid(False)
     if tokens is not None:
@@ -60,10 +66,15 @@ def plot_attention(
             if len(labels) != count:
                 raise ValueError(f"tokens: expected {count} of them, got {len(labels)}")
             if count <= MAX_LABELS:
-                axis.set_ticks(range(count), [legend_text(str(label)) for label in labels])
+                shown = [legend_text(_shorten(str(label))) for label in labels]
+                axis.set_ticks(range(count), shown, fontsize=min(TYPE, HIGH / count))
         ax.tick_params(axis="x", labelrotation=90.0)
     ax.set_xlabel("key")
     ax.set_ylabel("query")
     ax.set_title(legend_text(title))
     color_bar(ax, image, "probability")
     return ax
+
+
+def _shorten(token: str) -> str:
+    return token if len(token) <= MAX_LETTERS else token[: MAX_LETTERS - 1] + "…"

@@ -43,5 +43,5 @@ def plot_dependency(profiles: Sequence[VarianceProfile], ax: Axes | None = None)
     log_axis(ax)
     ax.set_ylabel(r"$\beta_{ii}^2$")
     ax.set_title("Predicted dependency on the own branch")
-    legends(ax, series, kinds_at="lower left")
+    legends(ax, series)
     return ax

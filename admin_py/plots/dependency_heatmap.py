@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 """Heatmaps in a row of a new figure."""
+
+TITLE = 22
+"""Letters of a line of the title of one of several heatmaps."""
 
 LABELS = {
     "row": r"$\beta_{ij}$, squares of a row add up to 1",
@@ -155,6 +159,7 @@ def plot_dependency_panels(
     tops = [_finite(one.beta(pick_stack(one.stacks, stack), scale=scale)).max(initial=0.0) for one in found]
     images = [_draw(ax, one, stack, scale, max(tops)) for ax, one in zip(panels, found, strict=True)]
     for ax in panels:
+        ax.set_title(fill(ax.get_title(loc="left"), TITLE))
         place = ax.get_subplotspec()
         if place is None or not place.is_first_col():
             ax.set_ylabel("")

@@ -75,5 +75,5 @@ def plot_gradient_lines(gradients: Sequence[GradientNorms], ax: Axes | None = No
     log_axis(ax)
     ax.set_ylabel(LABEL)
     ax.set_title("Gradient at initialisation")
-    legends(ax, series, kinds_at="lower right")
+    legends(ax, series)
     return ax

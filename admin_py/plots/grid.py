@@ -24,8 +24,8 @@ DIVERGED, STUCK = "xxx", "///"
 DARK_BELOW = 0.5
 """Relative luminance of a ground on which text is light."""
 
-ROW_HEIGHT, MARGIN = 0.52, 1.3
-"""Inches of a row of places, and of what is above and below them."""
+ROW_HEIGHT, MARGIN, LEAST = 0.52, 1.3, 2.9
+"""Inches of a row of places, of what is above and below them, and of a figure with a named bar of colours."""
 
 LABELS = {
     "scheme": "scheme",
@@ -57,7 +57,7 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(height=MARGIN + ROW_HEIGHT * len(table.y_values)) if ax is None else ax
+    ax = new_axes(height=max(LEAST, MARGIN + ROW_HEIGHT * len(table.y_values))) if ax is None else ax
     mesh = _draw(ax, table, _scale([table]))
     ax.figure.colorbar(mesh, ax=ax, label=table.label)
     _explain(ax, [table])
@@ -89,14 +89,13 @@ def plot_grid_panels(tables: Sequence[GridTable], axes: Any = None) -> np.ndarra
         raise ValueError("tables: expected at least one, got none")
     if axes is None:
         rows = max(len(table.y_values) for table in tables)
-        axes = new_axes(len(tables), 1, height=MARGIN + ROW_HEIGHT * rows)
+        axes = new_axes(len(tables), 1, height=max(LEAST / len(tables), MARGIN + ROW_HEIGHT * rows))
     axes = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
     if len(axes) != len(tables):
         raise ValueError(f"axes: expected {len(tables)}, one a table, got {len(axes)}")
     scale = _scale(tables)
     for ax, table in zip(axes, tables, strict=True):
         mesh = _draw(ax, table, scale)
-        ax.set_title(_name(table.title))
     axes[0].figure.colorbar(mesh, ax=list(axes), label=tables[0].label)
     _explain(axes[-1], tables)
     return axes
@@ -134,7 +133,7 @@ def _draw(ax: Axes, table: GridTable, scale: Normalize) -> Any:
     ax.tick_params(length=0)
     ax.set_xlabel(LABELS[table.x])
     ax.set_ylabel(LABELS[table.y])
-    ax.set_title(legend_text(table.title))
+    ax.set_title(_name(table.title))
     return mesh
 
 

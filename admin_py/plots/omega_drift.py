@@ -11,7 +11,7 @@ from admin_py.plots.arguments import pick_stack, scheme_title, several
 from admin_py.plots.legends import color_bar
 from admin_py.plots.panels import given_axes
 from admin_py.plots.style import SEQUENTIAL, context, new_axes
-from admin_py.plots.sublayers import log_axis
+from admin_py.plots.sublayers import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,14 +79,14 @@ def plot_omega_drift(
         )
     if quantity != "omega":
         log_axis(ax)
-    ax.set_xlabel("step")
+    step_axis(ax)
     ax.set_ylabel(LABELS[quantity])
     ax.set_title(scheme_title(updates.scheme, tuple(updates.omega), stack))
     drawn = colormaps[SEQUENTIAL](np.linspace(0.15, 0.95, 256))
     from matplotlib.colors import ListedColormap
 
     image = ScalarMappable(scale, ListedColormap(drawn))
-    color_bar(ax, image, "sub-layer i")  # type: ignore[arg-type]  # a colour bar needs no more of an image
+    color_bar(ax, image, "sub-layer i", whole=True)  # type: ignore[arg-type]  # a colour bar needs no more of an image
     return ax
 
 

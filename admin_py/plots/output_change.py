@@ -24,6 +24,17 @@ THEORY: Mapping[str, Any] = {"linestyle": (0.0, (1.0, 1.6)), "linewidth": 1.5}
 FIT: Mapping[str, Any] = {"color": INK, "linestyle": "solid", "linewidth": 0.7}
 
 
+def height_for(schemes: int) -> float:
+    """Inches of a figure of so many schemes, each of which has a line of the legend or half of one.
+
+    Examples
+    --------
+    >>> height_for(3)
+    3.74
+    """
+    return round(3.2 + 0.18 * schemes, 2)
+
+
 @context()
 def plot_output_change(
     results: OutputChange | Iterable[OutputChange],
@@ -68,7 +79,7 @@ def plot_output_change(
     """
     found = several("results", results)
     stack = pick_stack(found[0].stacks, stack)
-    ax = new_axes(height=3.6) if ax is None else ax
+    ax = new_axes(height=height_for(len({one.scheme for one in found}))) if ax is None else ax
     for one in found:
         _draw_one(ax, one, stack, log=log, fits=fits, theory=theory)
     depth = max(len(one.sublayers[stack]) for one in found)

@@ -72,7 +72,7 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
     ax.set_ylabel(r"$\beta_{ii}^2$")
     ax.set_title("Dependency on the own branch")
     ring = Line2D([], [], color=MUTED, markersize=RING, markeredgewidth=0.7, label="predicted", **looks)
-    legends(ax, measured, kinds_at="lower left", more=[ring])
+    legends(ax, measured, more=[ring])
     return ax
 
 

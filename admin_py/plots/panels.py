@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from admin_py.plots.style import new_axes
+from admin_py.plots.sublayers import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,3 +72,5 @@ def one_scale(axes: Sequence[Axes]) -> None:
     limits = np.array([ax.get_ylim() for ax in axes])
     for ax in axes:
         ax.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+        if ax.get_yscale() == "log":
+            log_axis(ax)

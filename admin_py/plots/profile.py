@@ -43,12 +43,12 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     ax = new_axes() if ax is None else ax
     omega = profile_series(profile, "omega")
     omega = omega if scheme is None else omega._replace(scheme=scheme)
-    draw_bars(ax, profile_series(profile, "var_branch"), color=MUTED, baseline=0.0)
+    draw_bars(ax, profile_series(profile, "var_branch"), color=MUTED, baseline=0.0, framed=False)
     draw_lines(ax, [omega])
     ax.set_ylim(bottom=0.0)
     ax.set_ylabel(r"$\omega_i$ (line), $\mathrm{Var}[a_i]$ (bars)")
     ax.set_title("Skip scale and branch variance")
-    legends(ax, [omega], kinds_at="upper left")
+    legends(ax, [omega])
     return ax
 
 
@@ -89,5 +89,5 @@ def plot_quantity(
     title, label = QUANTITIES[quantity]
     ax.set_ylabel(label)
     ax.set_title(title)
-    legends(ax, series, kinds_at="upper left" if quantity == "omega" else "best")
+    legends(ax, series)
     return ax

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from admin_py.plots.style import INK, context, new_axes
+from admin_py.plots.sublayers import step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,8 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
     ax = new_axes() if ax is None else ax
     color = None if ax.lines else INK  # more lines take the axes' own colours
     ax.plot(step, lr, color=color, label=label or None)
-    ax.set(xlabel="step", ylabel="learning rate")
+    step_axis(ax)
+    ax.set_ylabel("learning rate")
     ax.set_title("Schedule")
     ax.set_ylim(bottom=0.0)
     ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))

@@ -1,7 +1,8 @@
 """How every figure looks: one colour per scheme everywhere, readable type, the user's settings kept.
 
 The colours of the common schemes are those of Okabe and Ito (2008, "Color Universal Design"), which stay
-apart under the usual kinds of colour blindness; dashes tell related schemes apart. A scheme that is not in
+apart under the usual kinds of colour blindness; dashes tell related schemes
+apart, and in grey print all whose colours are about as light as each other. A scheme that is not in
 the table gets colour and dashes from a hash of its name, so it looks the same in every figure, on every day
 and whatever else is drawn beside it.
 """
@@ -21,6 +22,9 @@ DOTTED: Dashes = (0.0, (1.4, 1.2))
 DASH_DOT: Dashes = (0.0, (5.0, 1.4, 1.2, 1.4))
 SHORT: Dashes = (0.0, (3.0, 1.4))
 SPARSE: Dashes = (0.0, (1.4, 3.0))
+LONG_SHORT: Dashes = (0.0, (6.0, 1.4, 2.4, 1.4))
+DASH_TWO_DOTS: Dashes = (0.0, (5.0, 1.4, 1.2, 1.4, 1.2, 1.4))
+TWO_DASHES_DOT: Dashes = (0.0, (3.0, 1.4, 3.0, 1.4, 1.2, 1.4))
 
 
 class SchemeStyle(NamedTuple):
@@ -48,7 +52,7 @@ SCHEMES: Mapping[str, SchemeStyle] = {
     "post_ln": SchemeStyle("Post-LN", VERMILION, SOLID),
     "ds_init": SchemeStyle("DS-Init", VERMILION, LONG),
     "b2t": SchemeStyle("B2T", VERMILION, DOTTED),
-    "keel": SchemeStyle("Keel", VERMILION, DASH_DOT),
+    "keel": SchemeStyle("Keel", VERMILION, SHORT),
     "pre_ln": SchemeStyle("Pre-LN", BLUE, LONG),
     "layer_scale": SchemeStyle("LayerScale", BLUE, DOTTED),
     "layernorm_scaling": SchemeStyle("LayerNorm scaling", BLUE, SHORT),
@@ -60,14 +64,14 @@ SCHEMES: Mapping[str, SchemeStyle] = {
     "admin_torch_1_trained": SchemeStyle("admin-torch 1 (trained)", SKY, SHORT),
     "admin_torch_n": SchemeStyle("admin-torch n", SKY, DASH_DOT),
     "admin_torch_n_trained": SchemeStyle("admin-torch n (trained)", SKY, SPARSE),
-    "deepnorm": SchemeStyle("DeepNorm", PURPLE, SOLID),
-    "sub_ln": SchemeStyle("Sub-LN", PURPLE, LONG),
-    "rezero": SchemeStyle("ReZero", ORANGE, SOLID),
-    "rezero_post_ln": SchemeStyle("ReZero + Post-LN", ORANGE, LONG),
-    "looks_linear": SchemeStyle("looks-linear", GREY, SOLID),
+    "deepnorm": SchemeStyle("DeepNorm", PURPLE, LONG_SHORT),
+    "sub_ln": SchemeStyle("Sub-LN", PURPLE, DASH_TWO_DOTS),
+    "rezero": SchemeStyle("ReZero", ORANGE, LONG_SHORT),
+    "rezero_post_ln": SchemeStyle("ReZero + Post-LN", ORANGE, DASH_TWO_DOTS),
+    "looks_linear": SchemeStyle("looks-linear", GREY, DASH_TWO_DOTS),
     "t_fixup": SchemeStyle("T-Fixup", WINE, SOLID),
-    "sandwich": SchemeStyle("Sandwich", OLIVE, SOLID),
-    "mix_ln": SchemeStyle("Mix-LN", OLIVE, LONG),
+    "sandwich": SchemeStyle("Sandwich", OLIVE, SPARSE),
+    "mix_ln": SchemeStyle("Mix-LN", OLIVE, TWO_DASHES_DOT),
 }
 
 _HASHED_COLORS = ("#AA4499", "#44AA99", "#6A51A3", "#B8860B", "#117733", "#8C564B", "#1F4E9E", "#E377C2")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from admin_py.plots.legends import legend_below, letters
 from admin_py.plots.style import FAINT, KINDS, MUTED, legend_text, scheme_style
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _same_values(one: Series, other: Series) -> bool:
     return all(np.array_equal(one.values[stack], other.values[stack]) for stack in one.values)
 
 
-def draw_bars(ax: Axes, one: Series, *, color: str, baseline: float) -> None:
+def draw_bars(ax: Axes, one: Series, *, color: str, baseline: float, framed: bool = True) -> None:
     """One bar a sub-layer from `baseline`, shaded by kind.
 
     Parameters
@@ -117,6 +118,8 @@ def draw_bars(ax: Axes, one: Series, *, color: str, baseline: float) -> None:
         Of the scheme.
     baseline : float
         Where bars stand; on a log axis above 0.
+    framed : bool
+        With ticks and names of the stacks; not where lines are drawn over the bars, which bring them.
     """
     places = places_of([one])
     for stack, x in places.items():
@@ -135,30 +138,27 @@ def draw_bars(ax: Axes, one: Series, *, color: str, baseline: float) -> None:
                     linewidth=0.0,
                     zorder=3.0,
                 )
-    frame_stacks(ax, places)
+    if framed:
+        frame_stacks(ax, places)
 
 
 SHADES: Mapping[str, float] = {"self_attn": 1.0, "cross_attn": 0.62, "feed_forward": 0.34}
 """Kind of sub-layer -> opacity of its bars."""
 
 
-def legends(
-    ax: Axes, series: Iterable[Series], *, kinds_at: str | None = "best", more: Sequence[Line2D] = ()
-) -> None:
-    """Schemes above the axes, at the right end of the title's line; kinds of sub-layer, and more, inside."""
+def legends(ax: Axes, series: Iterable[Series], *, more: Sequence[Line2D] = ()) -> None:
+    """Schemes at the right end of the title's line, or aside; kinds of sub-layer, and more, below."""
     from matplotlib.lines import Line2D
 
     series = list(series)
-    if kinds_at is not None:
-        handles = [
-            Line2D([], [], color=MUTED, linestyle="none", marker=marker, label=label)
-            for label, marker in (KINDS[kind] for kind in _kinds(series))
-        ]
-        handles.extend(more)
-        inner = ax.legend(
-            handles=handles, handletextpad=0.1, labelcolor=MUTED, loc=kinds_at, labelspacing=0.25
-        )
-        ax.add_artist(inner)
+    handles = [
+        Line2D([], [], color=MUTED, linestyle="none", marker=marker, label=label)
+        for label, marker in (KINDS[kind] for kind in _kinds(series))
+    ]
+    below = legend_below(ax, [*handles, *more], columns=4)
+    if below is not None:
+        ax.add_artist(below)
+        below.set_clip_on(False)  # or it gets no room: what is clipped to the axes needs none
     lines = []
     for scheme in dict.fromkeys(one.scheme for one in series):
         style = scheme_style(scheme)
@@ -182,12 +182,18 @@ def scheme_legend(ax: Axes, handles: list[Any]) -> None:
 
 
 def shade_legend(ax: Axes, one: Series, color: str) -> None:
-    """Legend of the bars' shades above the axes."""
+    """Legend of the bars' shades beside the title, or below the axes where the title is long."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=color, alpha=SHADES[kind], label=KINDS[kind][0]) for kind in _kinds([one])]
-    ax.legend(handles=handles, **ABOVE)
+    if letters(ax.get_title(loc="left")) <= SHORT_TITLE:
+        ax.legend(handles=handles, **ABOVE)
+    else:
+        legend_below(ax, handles)
 
+
+SHORT_TITLE = 26
+"""Letters of a title beside which there is room for three kinds of sub-layer."""
 
 ABOVE: Mapping[str, Any] = {
     "loc": "lower right",
@@ -221,6 +227,19 @@ def log_axis(ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(_plain))
     ax.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if short else tuple(range(2, 10))))
     ax.yaxis.set_minor_formatter(FuncFormatter(_plain) if short else NullFormatter())
+
+
+def step_axis(ax: Axes, *, log: bool = False) -> None:
+    """Steps on the abscissa: whole numbers, written out."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+    if log:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
+    ax.set_xlabel("step")
 
 
 def _plain(value: float, _: int | None = None) -> str:

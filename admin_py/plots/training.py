@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.plots.style import INK, MUTED, SchemeStyle, context, legend_text, new_axes, scheme_style
-from admin_py.plots.sublayers import ABOVE, ASIDE
+from admin_py.plots.sublayers import ABOVE, ASIDE, step_axis
 from admin_py.plots.tables import Curve, training_curve, validation_curve
 
 if TYPE_CHECKING:
@@ -87,6 +87,15 @@ def plot_curves(
     if not histories:
         raise ValueError("histories: expected at least one, got none")
     ax = new_axes() if ax is None else ax
+    _draw_curves(ax, histories, split, entropy)
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(handles, labels, **({"loc": "best"} if len(handles) <= MAX_INSIDE else ASIDE))
+    return ax
+
+
+def _draw_curves(
+    ax: Axes, histories: Sequence[tuple[str, History]], split: str, entropy: float | None
+) -> None:
     seen: set[str] = set()
     curves = []
     for scheme, history in histories:
@@ -109,7 +118,6 @@ def plot_curves(
     if entropy is not None:
         ax.axhline(entropy, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
     ax.set_title("Training, dropout on" if split == "train" else "Validation, dropout off")
-    return ax
 
 
 @context()
@@ -132,12 +140,19 @@ def plot_training(
     -------
     ndarray of matplotlib.axes.Axes
         [2]: training, validation.
+
+    Raises
+    ------
+    ValueError
+        If there is no run.
     """
+    if not histories:
+        raise ValueError("histories: expected at least one, got none")
     axes = new_axes(1, 2, sharey=True) if axes is None else axes
     left, right = axes
-    plot_curves(histories, left, split="train", entropy=entropy)
+    _draw_curves(left, histories, "train", entropy)
     top = left.get_ylim()[1]
-    plot_curves(histories, right, split="valid", entropy=entropy)
+    _draw_curves(right, histories, "valid", entropy)
     right.set_ylabel("")
     if entropy is not None:
         right.annotate(
@@ -170,5 +185,5 @@ def _frame(ax: Axes, curves: Sequence[Curve]) -> None:
     """Ordinate from 0; what was never finite does not stretch it."""
     values = np.concatenate([curve.nll[np.isfinite(curve.nll)] for curve in curves])
     ax.set_ylim(0.0, 1.06 * float(values.max()) if len(values) else 1.0)
-    ax.set_xlabel("step")
+    step_axis(ax)
     ax.set_ylabel(LABEL)

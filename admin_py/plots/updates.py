@@ -11,7 +11,7 @@ from admin_py.plots.arguments import several
 from admin_py.plots.legends import legend_below, one_legend
 from admin_py.plots.panels import given_axes, one_scale
 from admin_py.plots.style import context, legend_text, new_axes, scheme_style
-from admin_py.plots.sublayers import log_axis
+from admin_py.plots.sublayers import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,9 +92,7 @@ def plot_updates(
             label=PAPER_NAMES[kind],
         )
     log_axis(ax)
-    if len(updates.steps) > 2 and updates.steps[-1] >= 20 * updates.steps[0]:
-        log_steps(ax)
-    ax.set_xlabel("step")
+    step_axis(ax, log=len(updates.steps) > 2 and bool(updates.steps[-1] >= 20 * updates.steps[0]))
     ax.set_ylabel(LABELS[quantity])
     name = legend_text(scheme_style(updates.scheme).label)
     ax.set_title(name if stack is None else f"{name}, {stack}")
@@ -144,15 +142,6 @@ def plot_update_panels(
     return np.array(panels, dtype=object)
 
 
-def log_steps(ax: Axes) -> None:
-    """Logarithmic abscissa with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-
-
 def _one_range(axes: list[Axes], steps: np.ndarray) -> None:
     """Gives all axes the steps of all trainings, one that diverged has fewer, and room at both ends."""
     if not len(steps):
@@ -161,8 +150,7 @@ def _one_range(axes: list[Axes], steps: np.ndarray) -> None:
     log = any(ax.get_xscale() == "log" for ax in axes)
     room = (last / first) ** 0.05 if log else 0.05 * max(last - first, 1.0)
     for ax in axes:
-        if log:
-            log_steps(ax)
+        step_axis(ax, log=log)
         ax.set_xlim((first / room, last * room) if log else (first - room, last + room))
 
 
