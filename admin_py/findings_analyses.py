@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.findings import label, listing, number, spread
+from admin_py.matrices import place_of
 
 if TYPE_CHECKING:
-    from admin_py.analysis import Dependency, UpdateNorms
+    from admin_py.analysis import AttentionMap, Dependency, GradientNorms, UpdateNorms
     from admin_py.study_results import Study
     from admin_py.study_run import StudyRun
 
@@ -104,6 +105,43 @@ def gradient_bars(study: Study) -> tuple[str, str]:
         told = listing(f"{number(min(values))} ({stack})" for stack, values in smallest.items())
         parts.append(f"{label(scheme)} {told}")
     return read, f"Smallest relative norm of each stack: {'; '.join(parts)}."
+
+
+def matrix_gradients(shown: Sequence[GradientNorms]) -> tuple[str, str]:
+    """On the gradient norms of weight matrices: how far apart those of a stack are."""
+    read = (
+        "Norm of the loss's gradient with respect to each weight matrix before training, by layer (first "
+        "seed): Q, K, V, O of attention, 1 and 2 of the feed-forward."
+    )
+    parts = []
+    for one in shown:
+        ratios = []
+        for stack in one.outputs:
+            places = ((place_of(name), norm) for name, norm in one.matrices.items())
+            norms = np.array([norm for place, norm in places if place.stack == stack and place.layer >= 0])
+            positive = norms[np.isfinite(norms) & (norms > 0)]
+            if len(positive):
+                ratios.append(f"{number(float(positive.max() / positive.min()))} ({stack})")
+        parts.append(f"{label(one.scheme)} {listing(ratios) if ratios else 'none'}")
+    return read, f"Largest over smallest norm within a stack: {'; '.join(parts)}."
+
+
+def attention(shown: Sequence[AttentionMap], missing: Mapping[str, str]) -> tuple[str, str]:
+    """On the attention maps: how much of a row its largest probability takes."""
+    first = shown[0]
+    which = "cross-attention" if first.sublayer.endswith("cross_attn") else "self-attention"
+    read = (
+        f"How much each token that is read (row) takes from each other token (column) by the {which} of the "
+        "last layer, mean over heads, in a held-out example after training: dark cells in a pale row mean "
+        "that it looks at few."
+    )
+    parts = [f"{label(one.scheme)} {number(float(one.probabilities.max(axis=1).mean()))}" for one in shown]
+    found = (
+        f"Largest probability of a row, mean over rows, where an even spread over the {len(first.keys)} "
+        f"tokens has {number(1 / len(first.keys))}: {'; '.join(parts)}"
+    )
+    reasons = [f"{label(scheme)} has none ({why})" for scheme, why in missing.items()]
+    return read, f"{'; '.join([found, *reasons])}."
 
 
 def updates(shown: Sequence[UpdateNorms]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The pictures of the analyses in a study's report: dependency, output change, updates, omega's drift."""
+"""The pictures of the analyses in a study's report, from gradients to attention."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from admin_py import findings_analyses as words
 from admin_py import plots
-from admin_py.analysis import Dependency, OutputChange, UpdateNorms, over_seeds
+from admin_py.analysis import AttentionMap, Dependency, GradientNorms, OutputChange, UpdateNorms, over_seeds
+from admin_py.plots.attention import COLUMNS as MAPS
+from admin_py.plots.attention import ROW as MAPS_ROW
 from admin_py.plots.output_change import height_for
 from admin_py.plots.panels import panels
 from admin_py.report_tables import AFTER, BEFORE, TRAINING, Picture, by_run, single
@@ -90,6 +92,39 @@ def gradient_bars(study: Study) -> Iterator[Picture]:
         *words.gradient_bars(study),
         "The figure of relative gradient norms of 18-layer models, by kind of sub-layer.",
         lambda: by_run(study.runs, lambda run: run.gradients.to_dataframe()),
+    )
+
+
+def matrix_gradients(study: Study) -> Iterator[Picture]:
+    """Gradient norms of weight matrices, a panel a scheme."""
+    shown = _results(study, "gradients", GradientNorms)
+    yield Picture(
+        "matrix-gradients",
+        BEFORE,
+        "Gradient norms of weight matrices",
+        0.9 + 1.9 * len(shown),
+        lambda figure: plots.plot_matrix_gradient_panels(shown, panels(figure, len(shown))),
+        *words.matrix_gradients(shown),
+        "None: the figure of relative gradient norms in section 3.1 is of the outputs of sub-layers.",
+        lambda: by_run(study.runs, lambda run: run.gradients.matrices_to_dataframe()),
+    )
+
+
+def attention(study: Study) -> Iterator[Picture]:
+    """Where the last layer looks in one held-out example, a map a scheme."""
+    runs = [run for run in study.runs if run.attention is not None]
+    if not runs:
+        return
+    shown = _results(study, "attention", AttentionMap)
+    yield Picture(
+        "attention",
+        AFTER,
+        "Attention of the last layer",
+        0.2 + MAPS_ROW * -(-len(shown) // MAPS),
+        lambda figure: plots.plot_attention_panels(shown, panels(figure, len(shown), MAPS)),
+        *words.attention(shown, _missing(study, "attention")),
+        "None.",
+        lambda: by_run(runs, lambda run: table_of(run.attention)),
     )
 
 

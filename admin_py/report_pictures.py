@@ -23,9 +23,11 @@ def pictures(study: Study) -> list[Picture]:
         *analyses.updates(study),
         *_initialisation(study),
         *analyses.gradient_bars(study),
+        *analyses.matrix_gradients(study),
         *analyses.dependency_before(study),
         *analyses.output_change(study),
         *analyses.dependency_after(study),
+        *analyses.attention(study),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py import analysis, schedules
-from admin_py.analysis import Dependency, OutputChange
+from admin_py.analysis import AttentionMap, Dependency, OutputChange
 from admin_py.checks import check_bool
 from admin_py.config import SchemeLike, TransformerConfig
 from admin_py.generation import greedy
@@ -247,11 +247,13 @@ class _Runner:
             progress=self.progress,
         )
         whole = not history.interrupted and history.diverged_at is None
-        after = None
+        after, attention = None, None
         if whole:
             after = _dependency(model, batch, "dependency_after", without)
+            attention = _attention(model, self.data, without)
         else:
-            without["dependency_after"] = "the training was stopped" if history.interrupted else "it diverged"
+            why = "the training was stopped" if history.interrupted else "it diverged"
+            without.update(dependency_after=why, attention=why)
         run = StudyRun(
             scheme=config.scheme_name,
             seed=seed,
@@ -264,6 +266,7 @@ class _Runner:
             dependency_before=before,
             dependency_after=after,
             output_change=output_change,
+            attention=attention,
             without=without,
         )
         if place is not None and not history.interrupted:
@@ -309,6 +312,15 @@ def _output_change(model: Transformer, batch: Batch, without: dict[str, str]) ->
         return analysis.output_change(model, batch, repeats=REPEATS)
     except ValueError as error:
         without["output_change"] = str(error)
+        return None
+
+
+def _attention(model: Transformer, data: Dataset, without: dict[str, str]) -> AttentionMap | None:
+    """The attention in a held-out example, or None and the reason noted: there may be none."""
+    try:
+        return analysis.attention(model, data)
+    except ValueError as error:
+        without["attention"] = str(error)
         return None
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from admin_py.analysis.attention import AttentionMap
 from admin_py.analysis.dependency import Dependency
 from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
@@ -25,6 +26,7 @@ ANALYSES: Mapping[str, type[Result]] = {
     "dependency_before": Dependency,
     "dependency_after": Dependency,
     "output_change": OutputChange,
+    "attention": AttentionMap,
 }
 """Result that a run may be without -> its class; its file is ``<name>.json``."""
 
@@ -65,6 +67,8 @@ class StudyRun:
         After profiling, and after training.
     output_change : OutputChange or None
         Of random changes of the weights, after profiling.
+    attention : AttentionMap or None
+        Of the last layer in a held-out example, after training.
     without : mapping of str to str
         Name of a result that is None to why it is.
     """
@@ -80,6 +84,7 @@ class StudyRun:
     dependency_before: Dependency | None = None
     dependency_after: Dependency | None = None
     output_change: OutputChange | None = None
+    attention: AttentionMap | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -223,8 +228,9 @@ def file_name(scheme: str) -> str:
 
 def _load_analyses(base: Path, without: Mapping[str, str] | None) -> dict[str, Any]:
     """The results that a run may be without, and why it is without those that it is."""
-    if without is None:  # of an earlier version
-        without = {name: OLD for name in ANALYSES if not (base / f"{name}.json").exists()}
+    told = without or {}
+    missing = [name for name in ANALYSES if name not in told and not (base / f"{name}.json").exists()]
+    without = {**told, **dict.fromkeys(missing, OLD)}
     found = {name: kind.load(base / f"{name}.json") for name, kind in ANALYSES.items() if name not in without}
     return {**found, "without": freeze(without)}
 

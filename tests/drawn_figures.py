@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from made_results import (
+    made_attention,
     made_dependency,
     made_diagnosis,
     made_gradients,
@@ -56,26 +57,13 @@ class Case(NamedTuple):
             for seed, scheme in enumerate(self.schemes)
         ]
 
-    def attention(self) -> Any:
-        """Probabilities of as many queries as twice the layers, and a key more."""
-        random = np.random.default_rng(0)
-        values = random.uniform(size=(2 * self.layers, 2 * self.layers + 1))
-        return values / values.sum(axis=1, keepdims=True)
-
-    def tokens(self) -> tuple[list[str], list[str]]:
-        """Labels of them, short and long."""
-        words = ("the", "quick", "$x_", "_", "Donaudampfschiff")
-        rows, columns = self.attention().shape
-        return [words[i % 5] for i in range(rows)], [words[i % 5] for i in range(columns)]
-
 
 SMALL = Case(2, ("post_ln", "pre_ln", "admin"))
 """What the stored figures show."""
 
 DRAWN: Mapping[str, Callable[[Case], Any]] = {
-    "plot_attention": lambda case: plots.plot_attention(
-        case.attention(), tokens=case.tokens(), title="decoder.0.cross_attn, mean over heads"
-    ),
+    "plot_attention": lambda case: case.one(made_attention).plot(),
+    "plot_attention_panels": lambda case: plots.plot_attention_panels(case.each(made_attention)),
     "plot_curves": lambda case: plots.plot_curves(case.histories(), entropy=2.5),
     "plot_dependency": lambda case: plots.plot_dependency(case.seeds(made_profile)),
     "plot_dependency_heatmap": lambda case: plots.plot_dependency_heatmap(case.one(made_dependency)),

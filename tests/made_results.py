@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from admin_py.analysis import Dependency, GradientNorms, OutputChange, UpdateNorms
-from admin_py.analysis.matrices import place_of
+from admin_py.analysis import AttentionMap, Dependency, GradientNorms, OutputChange, UpdateNorms
 from admin_py.diagnose_results import Diagnosis
 from admin_py.grid_results import GridTable
 from admin_py.history import History, Recorder
+from admin_py.matrices import place_of
 from admin_py.profiling import VarianceProfile
 from admin_py.study_results import Sample, Study, StudyRun
 
@@ -112,6 +112,21 @@ def made_output_change(
         input_change={stack: random.uniform(0.1, 0.2, repeats) for stack in rows},
         own={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
         sublayers=rows,
+        metadata={"seed": seed},
+    )
+
+
+def made_attention(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> AttentionMap:
+    """Probabilities of twice as many queries as layers, and a key more; tokens short, long and odd."""
+    random = np.random.default_rng(seed)
+    values = random.uniform(size=(2 * layers, 2 * layers + 1)) ** 4
+    words = ("the", "quick", "$x_", "_", "Donaudampfschiff")
+    return AttentionMap(
+        scheme=scheme,
+        sublayer=f"decoder.{layers - 1}.cross_attn",
+        probabilities=values / values.sum(axis=1, keepdims=True),
+        queries=tuple(words[i % 5] for i in range(2 * layers)),
+        keys=tuple(words[i % 5] for i in range(2 * layers + 1)),
         metadata={"seed": seed},
     )
 

@@ -10,6 +10,7 @@ import pytest
 from drawn_figures import DRAWN, SMALL, Case, draw
 from figure_texts import clipped, on_data, overlaps, texts
 from made_results import (
+    made_attention,
     made_dependency,
     made_diagnosis,
     made_gradients,
@@ -74,6 +75,7 @@ def full_study(schemes: tuple[str, ...], layers: int) -> Study:
                 **vars(run),
                 "dependency_before": made_dependency(run.scheme, layers=layers, seed=number),
                 "dependency_after": made_dependency(run.scheme, layers=layers, seed=number + 50),
+                "attention": made_attention(run.scheme, layers=layers, seed=number),
                 "output_change": made_output_change(run.scheme, layers=layers, seed=number),
             }
         )

@@ -69,7 +69,15 @@ def test_it_has_its_parts_in_order(html: str) -> None:
     parts = [attributes["id"] for attributes in page.all("h2")]
     assert parts == ["results", "training", "before-training", "samples", "settings"]
     figures = [attributes["id"] for attributes in page.all("h3")]
-    assert figures == ["losses", "omega", "variance", "dependency", "gradients", "gradient-bars"]
+    assert figures == [
+        "losses",
+        "omega",
+        "variance",
+        "dependency",
+        "gradients",
+        "gradient-bars",
+        "matrix-gradients",
+    ]
     assert len(page.all("svg")) == len(page.all("figcaption")) == len(figures)
     assert page.text.count("In the paper") == len(figures)
     assert html.startswith("<!DOCTYPE html>")

@@ -17,10 +17,10 @@ from admin_py.study_results import Study
 SMALL = {"layers": 2, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 12, "max_tokens": 128, "progress": False}
 ALL = (
     *("losses", "updates", "update-histogram", "omega-drift"),
-    *("omega", "variance", "dependency", "gradients", "gradient-bars"),
+    *("omega", "variance", "dependency", "gradients", "gradient-bars", "matrix-gradients"),
     *("dependency-encoder-before", "dependency-decoder-before", "own-dependency"),
     *("output-change-encoder", "output-change-decoder"),
-    *("dependency-encoder-after", "dependency-decoder-after"),
+    *("dependency-encoder-after", "dependency-decoder-after", "attention"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from admin_py.analysis.attention import AttentionMap, attention
 from admin_py.analysis.dependency import Dependency, dependency
 from admin_py.analysis.gradients import GradientNorms, GradientSpread, gradients, over_seeds
 from admin_py.analysis.output_change import OutputChange, output_change, pool_seeds
@@ -9,6 +10,7 @@ from admin_py.analysis.theory import Fit, Fits
 from admin_py.analysis.updates import UpdateNorms, updates
 
 __all__ = [
+    "AttentionMap",
     "Dependency",
     "Fit",
     "Fits",
@@ -16,6 +18,7 @@ __all__ = [
     "GradientSpread",
     "OutputChange",
     "UpdateNorms",
+    "attention",
     "dependency",
     "gradients",
     "output_change",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.analysis.matrices import place_of
+from admin_py.matrices import place_of
 from admin_py.results import Result, run_metadata
 
 if TYPE_CHECKING:

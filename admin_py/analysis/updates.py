@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.analysis.matrices import KINDS, place_of
 from admin_py.checks import check_choice, check_integer
 from admin_py.history import MATRICES, History, Recorder
+from admin_py.matrices import KINDS, place_of
 from admin_py.results import Result
 
 if TYPE_CHECKING:

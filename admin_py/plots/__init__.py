@@ -5,7 +5,7 @@ Nothing is computed here but places on the paper; the numbers are those of the r
 
 from __future__ import annotations
 
-from admin_py.plots.attention import plot_attention
+from admin_py.plots.attention import plot_attention, plot_attention_panels
 from admin_py.plots.dependency import plot_dependency
 from admin_py.plots.dependency_heatmap import (
     plot_dependency_heatmap,
@@ -28,6 +28,7 @@ from admin_py.plots.updates import plot_update_histogram, plot_update_panels, pl
 __all__ = [
     "context",
     "plot_attention",
+    "plot_attention_panels",
     "plot_curves",
     "plot_dependency",
     "plot_dependency_heatmap",

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.plots.legends import color_bar
-from admin_py.plots.style import SEQUENTIAL, context, legend_text, new_axes
+from admin_py.plots.arguments import several
+from admin_py.plots.legends import color_bar, root_of
+from admin_py.plots.panels import given_axes
+from admin_py.plots.style import SEQUENTIAL, context, legend_text, new_axes, scheme_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
-MAX_LABELS = 32
-"""Tokens on an axis beyond which numbers take their place."""
+    from admin_py.analysis.attention import AttentionMap
 
 MAX_LETTERS = 12
 """Of a token that are shown."""
 
-TYPE, HIGH = 9.0, 165.0
-"""Points of the type of tokens, and of what the types of all tokens of an axis add up to at most."""
+TYPE, LEAST = 9.0, 4.5
+"""Points of the type of tokens, at most and at least; where there is no room, numbers take their place."""
+
+FILLED = 0.55
+"""Share of the axes, as they are before the layout, that the types of all tokens may fill."""
+
+ROW, COLUMNS = 3.4, 2
+"""Inches of a row of maps, and maps in a row."""
+
+LABEL = "probability"
 
 
 @context()
@@ -52,28 +62,75 @@ def plot_attention(
     ValueError
         If there are not two axes, or not as many tokens as places.
     """
+    ax = new_axes(width=5.8, height=4.4) if ax is None else ax
+    image = _draw(ax, probabilities, tokens, None)
+    ax.set_title(legend_text(title))
+    color_bar(ax, image, LABEL)
+    return ax
+
+
+@context()
+def plot_attention_panels(
+    maps: AttentionMap | Iterable[AttentionMap], axes: Iterable[Axes] | None = None
+) -> np.ndarray:
+    """Attention of several models side by side on one scale of colours.
+
+    Parameters
+    ----------
+    maps : AttentionMap or iterable of AttentionMap
+        Such as one a scheme, of the same example.
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many, to draw into; a new figure otherwise.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of maps].
+
+    Raises
+    ------
+    ValueError
+        If there is no map, or the number of axes is another.
+    """
+    found = several("maps", maps)
+    panels = given_axes(axes, found, height=ROW, columns=COLUMNS)
+    largest = max(float(np.nanmax(one.probabilities, initial=0.0)) for one in found)
+    for ax, one in zip(panels, found, strict=True):
+        image = _draw(ax, one.probabilities, (one.queries, one.keys), largest)
+        ax.set_title(legend_text(scheme_style(one.scheme).label))
+        place = ax.get_subplotspec()
+        if place is None or place.is_last_col() or ax is panels[-1]:
+            color_bar(ax, image, LABEL)
+    return np.array(panels, dtype=object)
+
+
+def _draw(
+    ax: Axes,
+    probabilities: Any,
+    tokens: Sequence[str] | tuple[Sequence[str], Sequence[str]] | None,
+    largest: float | None,
+) -> AxesImage:
     from matplotlib import colormaps
 
     values = np.asarray(probabilities)
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"probabilities must be [T_q, T_k], got an array of shape {list(values.shape)}")
-    ax = new_axes(width=5.8, height=4.4) if ax is None else ax
-    image = ax.imshow(values, cmap=colormaps[SEQUENTIAL], vmin=0.0, interpolation="nearest")
+    box = ax.get_window_extent()
+    room = FILLED * min(box.width, box.height) / root_of(ax).dpi * 72.0
+    image = ax.imshow(values, cmap=colormaps[SEQUENTIAL], vmin=0.0, vmax=largest, interpolation="nearest")
     ax.grid(False)
     if tokens is not None:
         pair = tokens if isinstance(tokens, tuple) else (tokens, tokens)
         for axis, labels, count in zip((ax.yaxis, ax.xaxis), pair, values.shape, strict=True):
             if len(labels) != count:
                 raise ValueError(f"tokens: expected {count} of them, got {len(labels)}")
-            if count <= MAX_LABELS:
+            if room / count >= LEAST:
                 shown = [legend_text(_shorten(str(label))) for label in labels]
-                axis.set_ticks(range(count), shown, fontsize=min(TYPE, HIGH / count))
+                axis.set_ticks(range(count), shown, fontsize=min(TYPE, room / count))
         ax.tick_params(axis="x", labelrotation=90.0)
     ax.set_xlabel("key")
     ax.set_ylabel("query")
-    ax.set_title(legend_text(title))
-    color_bar(ax, image, "probability")
-    return ax
+    return image
 
 
 def _shorten(token: str) -> str:

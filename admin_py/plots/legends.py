@@ -57,7 +57,7 @@ def legend_below(ax: Axes, *groups: Sequence[Any], columns: int = 3) -> Legend |
         columns = _fitting(ax, filled, min(2 if narrow else columns, max(map(len, filled))))
         padded = [item for group in filled for item in [*group, *[blank] * (-len(group) % columns)]]
         handles = [item for column in range(columns) for item in padded[column::columns]]
-    lower = ScaledTranslation(0.0, BELOW / 72.0, _root(ax).dpi_scale_trans)
+    lower = ScaledTranslation(0.0, BELOW / 72.0, root_of(ax).dpi_scale_trans)
     legend = ax.legend(
         handles=handles,
         loc="upper left",
@@ -76,7 +76,7 @@ def legend_below(ax: Axes, *groups: Sequence[Any], columns: int = 3) -> Legend |
 
 def _fitting(ax: Axes, groups: Sequence[Sequence[Any]], columns: int) -> int:
     """So many columns, or as many fewer as fit into the figure."""
-    room = _root(ax).get_figwidth() * 72.0 if not is_narrow(ax) else ax.get_window_extent().width
+    room = root_of(ax).get_figwidth() * 72.0 if not is_narrow(ax) else ax.get_window_extent().width
     while columns > 1:
         widths = [
             max(letters(item.get_label()) for group in groups for item in group[column::columns] or group[:1])
@@ -109,7 +109,7 @@ def one_legend(axes: Sequence[Axes]) -> None:
 
 def is_narrow(ax: Axes) -> bool:
     """Whether axes are one of several side by side, as they stand before a layout."""
-    return float(ax.get_window_extent().width) / _root(ax).dpi < NARROW
+    return float(ax.get_window_extent().width) / root_of(ax).dpi < NARROW
 
 
 def color_bar(ax: Axes, image: AxesImage, label: str, *, whole: bool = False) -> Axes:
@@ -124,12 +124,12 @@ def color_bar(ax: Axes, image: AxesImage, label: str, *, whole: bool = False) ->
 
     def locate(_: Any, renderer: Any) -> Bbox:
         (x, low), (_, high) = ax.transAxes.transform([(1.0, 0.0), (1.0, 1.0)])
-        point = _root(ax).dpi / 72.0
+        point = root_of(ax).dpi / 72.0
         box = Bbox.from_extents(x + BAR_GAP * point, low, x + (BAR_GAP + BAR_WIDTH) * point, high)
         return box.transformed(ax.figure.transSubfigure.inverted())
 
     place.set_axes_locator(locate)  # of fixed width: the layout settles at once
-    bar = _root(ax).colorbar(image, cax=place, label=label)
+    bar = root_of(ax).colorbar(image, cax=place, label=label)
     bar.outline.set_visible(False)
     if whole:
         place.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -137,6 +137,7 @@ def color_bar(ax: Axes, image: AxesImage, label: str, *, whole: bool = False) ->
     return place
 
 
-def _root(ax: Axes) -> Figure:
+def root_of(ax: Axes) -> Figure:
+    """The whole figure that axes are in."""
     root: Figure = ax.figure.figure  # of a sub-figure too, in every version of Matplotlib
     return root
