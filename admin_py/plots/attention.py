@@ -27,7 +27,7 @@ TYPE, LEAST = 9.0, 4.5
 FILLED = 0.55
 """Share of the axes, as they are before the layout, that the types of all tokens may fill."""
 
-ROW, COLUMNS = 3.4, 2
+ROW, COLUMNS = 3.0, 2
 """Inches of a row of maps, and maps in a row."""
 
 LABEL = "probability"
@@ -117,7 +117,8 @@ def _draw(
         raise ValueError(f"probabilities must be [T_q, T_k], got an array of shape {list(values.shape)}")
     box = ax.get_window_extent()
     room = FILLED * min(box.width, box.height) / root_of(ax).dpi * 72.0
-    image = ax.imshow(values, cmap=colormaps[SEQUENTIAL], vmin=0.0, vmax=largest, interpolation="nearest")
+    look: dict[str, Any] = {"cmap": colormaps[SEQUENTIAL], "interpolation": "nearest", "aspect": "auto"}
+    image = ax.imshow(values, vmin=0.0, vmax=largest, **look)
     ax.grid(False)
     if tokens is not None:
         pair = tokens if isinstance(tokens, tuple) else (tokens, tokens)

@@ -21,6 +21,9 @@ LETTER, HANDLE, FILLED = 5.1, 46.0, 0.95
 BAR_GAP, BAR_WIDTH = 7.0, 11.0
 """Points between axes and a bar of colours, and of the bar."""
 
+BAR_NUMBERS = 6
+"""Steps between numbers beside a bar, at most."""
+
 BELOW = -36.0
 """Points from the axes to a legend under the label of the abscissa."""
 
@@ -131,8 +134,9 @@ def color_bar(ax: Axes, image: AxesImage, label: str, *, whole: bool = False) ->
     place.set_axes_locator(locate)  # of fixed width: the layout settles at once
     bar = root_of(ax).colorbar(image, cax=place, label=label)
     bar.outline.set_visible(False)
-    if whole:
-        place.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    # As many numbers whatever its height, which the layout changes: their width must not change with it.
+    bar.locator = MaxNLocator(BAR_NUMBERS, steps=[1, 2, 5, 10], integer=whole)
+    bar.update_ticks()
     place.grid(False)
     return place
 
