@@ -11,6 +11,7 @@ import pytest
 
 import admin_py as ap
 from admin_py import report_pictures
+from admin_py.findings import number
 from admin_py.schemes import Residual, Scheme
 from admin_py.study_results import Study
 
@@ -53,6 +54,13 @@ def test_the_words_hold_the_measured_numbers(study: Study) -> None:
     change = [run.output_change.mean("decoder")[-1] for run in study.of_scheme("admin")]
     low, high = (f"{value:.1e}" for value in (min(change), max(change)))
     assert f"({low} to {high})" in shown["output-change-decoder"].found
+    norms = study.run("post_ln").gradients.matrices
+    inside = [value for name, value in norms.items() if name.startswith("decoder.") and name.count(".") > 2]
+    assert f"{number(max(inside) / min(inside))} (decoder)" in shown["matrix-gradients"].found
+    seen = study.run("admin").attention
+    assert seen is not None
+    assert f"Admin {number(seen.probabilities.max(axis=1).mean())}" in shown["attention"].found
+    assert f"over the {len(seen.keys)} tokens" in shown["attention"].found
     drift = study.run("admin").updates
     assert drift is not None
     largest = 100 * np.max(np.abs(drift.omega["encoder"] / drift.omega["encoder"][0] - 1))
