@@ -126,7 +126,7 @@ wheel-check: wheel
 	$(PYTHON) -m venv build/wheel-check/venv
 	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
 	mkdir build/wheel-check/elsewhere
-	cd build/wheel-check/elsewhere && ../venv/bin/python $(abspath tools/check_installed.py)
+	cd build/wheel-check/elsewhere && env -u PYTHONPATH ../venv/bin/python $(abspath tools/check_installed.py)
 
 # All notebooks in kernels of an environment that has the wheel, from a folder that holds nothing else.
 notebooks-check: wheel-check

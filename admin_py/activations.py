@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def observe(
         raise ValueError("gradients: an encoder has no loss, so its activations have no gradients")
     logits = core.forward(handed, training=training, step=step, observe=True)
     seen = core.observations()
-    reader = _Reader(model, batch)
+    reader = Reader(core, config, _offsets(batch))
     kept = {name: logits if name == last else reader.read(name, where[name]) for name in wanted}
     found: dict[str, Any] = {}
     if asked:
@@ -102,34 +102,61 @@ def observe(
     )
 
 
-class _Reader:
-    """Reads what an observed pass kept."""
+class Reader:
+    """Reads what an observed pass kept.
 
-    def __init__(self, model: Transformer, batch: Batch) -> None:
-        self.model, self.config, self.batch = model, model.config, batch
+    Parameters
+    ----------
+    core : object of the core
+        That made the pass.
+    config : TransformerConfig
+        Its configuration.
+    offsets : mapping
+        Stack -> offsets [B + 1] of the sequences that it read.
+    causal : frozenset of str
+        Stacks whose self-attention sees nothing after its token.
+    memory : ndarray [M, D], optional
+        What cross-attention read; by default the end of the encoder.
+    """
+
+    def __init__(
+        self,
+        core: Any,
+        config: TransformerConfig,
+        offsets: Mapping[str, NDArray[np.int64]],
+        *,
+        causal: frozenset[str] = frozenset(("decoder",)),
+        memory: NDArray[Any] | None = None,
+    ) -> None:
+        self.core, self.config, self.offsets, self.causal = core, config, offsets, causal
+        self.weights, self.memory = core.parameters, memory
 
     def read(self, name: str, place: Place) -> Any:
         """The array of a name; of probabilities a tuple, one array a sequence."""
         if place[2] == "probabilities":
             return tuple(self._probabilities(name.removesuffix(".probabilities"), place))
-        return self.model._core.activation(*place)
+        return self.core.activation(*place)
+
+    def _keys(self, read: NDArray[Any], stack: str, cross: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """What the keys are made of, and its offsets."""
+        if not cross:
+            return read, self.offsets[stack]
+        if self.memory is None:
+            self.memory = self.core.activation("encoder", self.config.num_sublayers("encoder"), "end")
+        return self.memory, self.offsets["encoder"]
 
     def _probabilities(self, name: str, place: Place) -> Iterator[NDArray[Any]]:
         """softmax(q k / sqrt(K)) of every sequence, before dropout: [H, T, S]."""
         stack, index, _ = place
-        core, weights = self.model._core, self.model.parameters
-        read = core.activation(stack, index, "normed")
+        read = self.core.activation(stack, index, "normed")
         cross = name.endswith(".cross_attn")
-        memory = read
-        if cross:
-            memory = core.activation("encoder", len(self.config.sublayer_names("encoder")), "end")
+        source, keys = self._keys(read, stack, cross)
+        weights = self.weights
         q = read @ weights[f"{name}.q.weight"].T + weights[f"{name}.q.bias"]
-        k = memory @ weights[f"{name}.k.weight"].T + weights[f"{name}.k.bias"]
-        rows = self._offsets(stack)
-        keys = self._offsets("encoder") if cross else rows
+        k = source @ weights[f"{name}.k.weight"].T + weights[f"{name}.k.bias"]
         heads = self.config.heads
-        causal = stack == "decoder" and not cross
-        for (first, end), (start, stop) in zip(pairwise(rows), pairwise(keys), strict=True):
+        causal = not cross and stack in self.causal
+        for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
             queries = q[first:end].reshape(end - first, heads, -1).transpose(1, 0, 2)
             others = k[start:stop].reshape(stop - start, heads, -1).transpose(1, 2, 0)
             scores = queries @ others / np.sqrt(queries.shape[2], dtype=q.dtype)
@@ -138,12 +165,11 @@ class _Reader:
             powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
             yield np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=q.dtype)
 
-    def _offsets(self, stack: str) -> NDArray[np.int64]:
-        """Of what the stack reads: a decoder reads all but the last token of each sequence."""
-        if stack == "encoder":
-            return self.batch.source.offsets
-        given = (self.batch.target or self.batch.source).offsets
-        return given - np.arange(len(given))
+
+def _offsets(batch: Batch) -> dict[str, NDArray[np.int64]]:
+    """Of what each stack reads: a decoder reads all but the last token of each sequence."""
+    given = (batch.target or batch.source).offsets
+    return {"encoder": batch.source.offsets, "decoder": given - np.arange(len(given))}
 
 
 def _logits_gradient(logits: NDArray[Any], batch: Batch, label_smoothing: float) -> NDArray[Any]:

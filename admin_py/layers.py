@@ -2,218 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.checks import check_bool, check_choice, check_integer
-from admin_py.config import MAX_LAYERS, SchemeLike, TransformerConfig
-from admin_py.model import MAX_SEED, MODULES
-from admin_py.omega import check_omega, read_omega, write_omega
+from admin_py.config import SchemeLike
+from admin_py.layer_base import Layer, Place
+from admin_py.observation import Observation
 from admin_py.profiling import VarianceProfile
-from admin_py.results import run_metadata
-from admin_py.schemes import Scheme, Table
-from admin_py.state import check_state
-
-MAX_LENGTH = 2**20
-"""Of a sequence that a layer reads, tokens."""
 
 
-class _Place(NamedTuple):
-    """Where a layer stands: what the rule of its scheme is given."""
-
-    scheme: SchemeLike
-    layer: int
-    num_layers: int
-    cross: bool
-
-
-def _one_layer(stack: str, sizes: Mapping[str, Any], place: _Place) -> TransformerConfig:
-    """Configuration with this one layer, its scheme applied as at its place in a deeper model."""
-    num_layers = check_integer("num_layers", place.num_layers, 1, MAX_LAYERS)
-    layer = check_integer("layer", place.layer, 0, num_layers - 1)
-    cross = check_bool("cross", place.cross)
-
-    def config(layers: int, scheme: SchemeLike) -> TransformerConfig:
-        encoder = layers if stack == "encoder" or cross else 0
-        decoder = layers if stack == "decoder" else 0
-        pair = (scheme, scheme) if stack == "encoder" else ("post_ln", scheme)
-        return TransformerConfig(
-            vocab_size=1,
-            encoder_layers=encoder,
-            decoder_layers=decoder,
-            scheme=pair,
-            max_length=MAX_LENGTH,
-            **sizes,
-        )
-
-    deep = config(num_layers, place.scheme)
-    per_layer = deep.sublayers_per_layer(stack)
-    rows = deep.residuals(stack)[layer * per_layer : (layer + 1) * per_layer]
-    scheme = deep.stack_scheme(stack)
-    return config(1, Scheme(scheme.name, Table({stack: rows}), scheme.source))
-
-
-def _core_config(config: TransformerConfig, stack: str, causal: bool) -> dict[str, Any]:
-    """What the core builds the layer from: one stack of one layer that reads hidden states."""
-    core = config.to_core()
-    core["vocab_size"] = 0
-    core[stack] |= {"causal": causal, "norm_final": "none"}
-    other = "decoder" if stack == "encoder" else "encoder"
-    core[other] |= {"layers": 0, "cross": False, "sublayers": [], "norm_final": "none"}
-    return core
-
-
-class _Layer:
-    """What both kinds of layer have in common."""
-
-    _stack: ClassVar[str]
-
-    def __init__(
-        self, sizes: Mapping[str, Any], place: _Place, *, causal: bool, omega: Any, seed: int, dtype: str
-    ) -> None:
-        self._dtype = check_choice("dtype", dtype, tuple(MODULES))
-        self._causal = check_bool("causal", causal)
-        self._config = _one_layer(self._stack, sizes, place)
-        module = MODULES[self._dtype]
-        kind = module.EncoderLayer if self._stack == "encoder" else module.DecoderLayer
-        self._core = kind(
-            _core_config(self._config, self._stack, self._causal), check_integer("seed", seed, 0, MAX_SEED)
-        )
-        self._parameters: Mapping[str, NDArray[Any]] = MappingProxyType(self._renamed(self._core.parameters))
-        if omega is not None:
-            self.set_omega(omega)
-
-    def _renamed(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Names without the stack and the number of the layer."""
-        prefix = f"{self._stack}.0."
-        return {name.removeprefix(prefix): array for name, array in arrays.items()}
-
-    @property
-    def dtype(self) -> str:
-        """ "float32" or "float64"."""
-        return self._dtype
-
-    @property
-    def d_model(self) -> int:
-        """D."""
-        return self._config.d_model
-
-    @property
-    def seed(self) -> int:
-        """Of dropout; may be set."""
-        return self._core.seed
-
-    @seed.setter
-    def seed(self, value: int) -> None:
-        self._core.seed = check_integer("seed", value, 0, MAX_SEED)
-
-    @property
-    def num_parameters(self) -> int:
-        """Number of trained elements."""
-        return self._core.num_parameters
-
-    @property
-    def parameters(self) -> Mapping[str, NDArray[Any]]:
-        """Name -> array of the weights, such as ``"self_attn.q.weight"``: views that write through."""
-        return self._parameters
-
-    @property
-    def gradients(self) -> Mapping[str, NDArray[Any]]:
-        """Name -> array of the gradients of the last `backward`, views."""
-        return MappingProxyType(self._renamed(self._core.gradients))
-
-    def load_state(self, state: Mapping[str, Any], *, allow_nonfinite: bool = False) -> None:
-        """Take all parameters from a mapping of names to arrays; see `Transformer.load_state`."""
-        checked = check_state(
-            state, self.parameters, allow_nonfinite=check_bool("allow_nonfinite", allow_nonfinite)
-        )
-        for name, value in checked.items():
-            self.parameters[name][...] = value
-
-    @property
-    def omega(self) -> NDArray[Any]:
-        """Skip scale of every sub-layer: [R], or [R, D] where any is a vector. A copy."""
-        return read_omega(self._config, self._stack, self._core.parameters)
-
-    def set_omega(self, omega: ArrayLike | VarianceProfile) -> None:
-        """Set the skip scales: a number, [R], [R, 1] or [R, D]."""
-        values = omega.omega(self._stack) if isinstance(omega, VarianceProfile) else np.asarray(omega)
-        if values.ndim == 0:
-            values = np.full(self._config.num_sublayers(self._stack), values)
-        checked = check_omega(self._config, self._stack, values, self._dtype)
-        write_omega(self._config, self._stack, checked, self._core.parameters)
-
-    def _check_causal(self, causal: bool | None) -> None:
-        if causal is not None and check_bool("causal", causal) != self._causal:
-            raise ValueError(f"causal must be {self._causal}, as the layer was made, got {causal}")
-
-    def _pass(self, lengths: Any, memory: Any, memory_lengths: Any) -> tuple[Any, ...]:
-        other = None if memory_lengths is None else _lengths("memory_lengths", memory_lengths)
-        return _lengths("lengths", lengths), memory, other
-
-    def backward(self, dy: NDArray[Any], *, accumulate: bool = False) -> Any:
-        """Back through the last `forward`: fills `gradients`, returns dx [M, D].
-
-        Parameters
-        ----------
-        dy : ndarray [M, D]
-            Gradient of the result of `forward`.
-        accumulate : bool
-            Add to the gradients of the parameters instead of replacing them.
-
-        Returns
-        -------
-        ndarray [M, D]
-            dx; with cross-attention the pair (dx, dmemory).
-
-        Raises
-        ------
-        RuntimeError
-            If there was no forward pass to go back through.
-        """
-        return self._core.backward(dy, accumulate=accumulate)
-
-    def _profile(
-        self, x: Any, lengths: Any, memory: Any, memory_lengths: Any, **options: Any
-    ) -> VarianceProfile:
-        table = self._core.profile(x, *self._pass(lengths, memory, memory_lengths), **options)
-        metadata = run_metadata(seed=self.seed, dtype=self.dtype)
-        return VarianceProfile.from_arrays(
-            {self._stack: table},
-            scheme=self._config.stack_scheme(self._stack).name,
-            method=options["method"],
-            names={self._stack: tuple(self._config.sublayer_names(self._stack))},
-            metadata=metadata,
-        )
-
-    def __repr__(self) -> str:
-        config = self._config
-        return (
-            f"{type(self).__name__}(d_model={config.d_model}, heads={config.heads}, d_ff={config.d_ff}, "
-            f"scheme={config.stack_scheme(self._stack).name!r}, {self.num_parameters:,} parameters, "
-            f"{self.dtype})"
-        )
-
-
-def _lengths(name: str, lengths: Any) -> NDArray[np.int64]:
-    """Lengths as the core reads them; it checks their values."""
-    array = np.asarray(lengths)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have 1 dimension, got {array.ndim}")
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {array.dtype}")
-    too_large = np.flatnonzero(array > MAX_LENGTH)  # of unsigned integers, before they are taken as signed
-    if too_large.size:
-        first = too_large[0]
-        raise ValueError(f"{name}[{first}] must be from 1 to {MAX_LENGTH}, got {array[first]}")
-    return np.array(array, dtype=np.int64)
-
-
-class EncoderLayer(_Layer):
+class EncoderLayer(Layer):
     """One encoder layer: self-attention and feed-forward, forward and backward on hidden states.
 
     Parameters
@@ -244,6 +44,7 @@ class EncoderLayer(_Layer):
     --------
     Two sequences, of 3 and 2 tokens:
 
+    >>> import numpy as np
     >>> layer = EncoderLayer(8, 2, 16, seed=1)
     >>> x = np.random.default_rng(1).standard_normal((5, 8)).astype("float32")
     >>> y = layer.forward(x, [3, 2])
@@ -283,7 +84,7 @@ class EncoderLayer(_Layer):
             "activation": activation,
             "norm_eps": norm_eps,
         }
-        place = _Place(scheme, layer, num_layers, cross=False)
+        place = Place(scheme, layer, num_layers, cross=False)
         super().__init__(sizes, place, causal=causal, omega=omega, seed=seed, dtype=dtype)
 
     def forward(
@@ -313,6 +114,45 @@ class EncoderLayer(_Layer):
         self._check_causal(causal)
         return self._core.forward(x, *self._pass(lengths, None, None), training=training, step=step)
 
+    def observe(
+        self,
+        x: NDArray[Any],
+        lengths: ArrayLike,
+        *,
+        activations: str | Sequence[str] = "*",
+        training: bool = False,
+        step: int = 0,
+    ) -> Observation:
+        """One forward pass with its named activations and the variances of its sub-layers.
+
+        Parameters
+        ----------
+        x, lengths, training, step
+            As for `forward`; `backward` may follow.
+        activations : str or list of str
+            Patterns of names, such as ``"*.branch"`` or ``"self_attn.probabilities"``: those of
+            `Transformer.observe` without the stack and the number of the layer.
+
+        Returns
+        -------
+        Observation
+
+        Raises
+        ------
+        ValueError
+            If a pattern matches no name.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x = np.random.default_rng(1).standard_normal((5, 8)).astype("float32")
+        >>> seen = EncoderLayer(8, 2, 16, seed=1).observe(x, [3, 2])
+        >>> seen["feed_forward.branch"].shape, seen["self_attn.probabilities"][1].shape
+        ((5, 8), (2, 2, 2))
+        """
+        options = {"activations": activations, "training": training, "step": step}
+        return self._observe(x, lengths, None, None, **options)
+
     def profile(
         self,
         x: NDArray[Any],
@@ -327,7 +167,7 @@ class EncoderLayer(_Layer):
         return self._profile(x, lengths, None, None, method=method, dropout=dropout, seed=seed, apply=apply)
 
 
-class DecoderLayer(_Layer):
+class DecoderLayer(Layer):
     """One decoder layer: self-attention, cross-attention and feed-forward on hidden states.
 
     Parameters
@@ -343,6 +183,7 @@ class DecoderLayer(_Layer):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = DecoderLayer(8, 2, 16, seed=1)
     >>> rng = np.random.default_rng(1)
     >>> x, memory = (rng.standard_normal((m, 8)).astype("float32") for m in (5, 7))
@@ -384,7 +225,7 @@ class DecoderLayer(_Layer):
             "activation": activation,
             "norm_eps": norm_eps,
         }
-        place = _Place(scheme, layer, num_layers, cross=cross)
+        place = Place(scheme, layer, num_layers, cross=cross)
         super().__init__(sizes, place, causal=causal, omega=omega, seed=seed, dtype=dtype)
 
     def forward(
@@ -413,6 +254,21 @@ class DecoderLayer(_Layer):
         return self._core.forward(
             x, *self._pass(lengths, memory, memory_lengths), training=training, step=step
         )
+
+    def observe(
+        self,
+        x: NDArray[Any],
+        lengths: ArrayLike,
+        memory: NDArray[Any] | None = None,
+        memory_lengths: ArrayLike | None = None,
+        *,
+        activations: str | Sequence[str] = "*",
+        training: bool = False,
+        step: int = 0,
+    ) -> Observation:
+        """One forward pass with its named activations. See `EncoderLayer.observe`."""
+        options = {"activations": activations, "training": training, "step": step}
+        return self._observe(x, lengths, memory, memory_lengths, **options)
 
     def profile(
         self,

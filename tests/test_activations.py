@@ -116,3 +116,43 @@ def test_an_encoder_has_no_gradients() -> None:
         ap.Transformer(config).observe(ap.Batch([[4, 5]]), gradients="*.branch")
     with pytest.raises(ValueError, match="gradients: no name matches 'no_such'"):
         model().observe(PAIRS, gradients="no_such")
+
+
+@pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_layers_name_what_they_keep(scheme: str, causal: bool) -> None:
+    """A layer's arrays are those of its formula, and its probabilities give its branch."""
+    lengths = [3, 2]
+    layer = ap.EncoderLayer(8, 2, 16, scheme=scheme, causal=causal, seed=1, dtype="float64", dropout=0.0)
+    x = np.random.default_rng(1).standard_normal((5, 8))
+    seen, weights = layer.observe(x, lengths), layer.parameters
+    names = ("input", "self_attn.branch", "feed_forward.output", "output")
+    assert set(names) < set(seen)
+    np.testing.assert_array_equal(seen["output"], layer.forward(x, lengths))
+    np.testing.assert_array_equal(seen["input"], x)
+    values = seen["self_attn.normed"] @ weights["self_attn.v.weight"].T + weights["self_attn.v.bias"]
+    rows = []
+    for maps, part in zip(seen["self_attn.probabilities"], np.split(values, [3]), strict=True):
+        assert bool(np.triu(maps, 1).any()) is not causal
+        heads = part.reshape(len(part), 2, -1).transpose(1, 0, 2)
+        rows.append((maps @ heads).transpose(1, 0, 2).reshape(len(part), -1))
+    branch = np.concatenate(rows) @ weights["self_attn.out.weight"].T + weights["self_attn.out.bias"]
+    np.testing.assert_allclose(branch, seen["self_attn.branch"], rtol=1e-10, atol=1e-12)
+    assert seen.var_input["encoder"][0] == pytest.approx(x.var(), rel=1e-12)
+
+
+def test_a_decoder_layer_shows_what_it_reads_of_a_memory() -> None:
+    layer = ap.DecoderLayer(8, 2, 16, seed=1, dtype="float64")
+    rng = np.random.default_rng(2)
+    x, memory = rng.standard_normal((5, 8)), rng.standard_normal((7, 8))
+    seen = layer.observe(x, [3, 2], memory, [3, 4], activations=["cross_attn.*", "output"])
+    assert [maps.shape for maps in seen["cross_attn.probabilities"]] == [(2, 3, 3), (2, 2, 4)]
+    assert seen.names["decoder"] == ("self_attn", "cross_attn", "feed_forward")
+    dx, dmemory = layer.backward(np.ones_like(x))
+    assert dx.shape == x.shape
+    assert dmemory.shape == memory.shape
+    assert isinstance(
+        seen.plot_attention("cross_attn", sequence=1, ax=Figure().subplots()), matplotlib.axes.Axes
+    )
+    with pytest.raises(ValueError, match=r"activations: no name matches 'decoder\.0\.\*'"):
+        layer.observe(x, [3, 2], memory, [3, 4], activations="decoder.0.*")
