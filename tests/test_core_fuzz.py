@@ -56,6 +56,7 @@ class Hostile:
 
 INTEGERS = [0, 1, 2, 3, 5, 8, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), 2**200]
 WORDS = ["", "clinic", "paper", "encoder", "decoder", "output", "branch", "weights", "gradients", "adam"]
+WORDS += ["normed", "sum", "end", "output_gradient", "branch_gradient"]
 NUMPY = [np.float32(1), np.int64(2), np.bool_(True), np.float64("nan"), np.datetime64("2020")]
 scalars = st.one_of(
     st.none(),
@@ -147,6 +148,12 @@ KEYWORDS = [
     "nesterov",
     "config",
     "source_tokens",
+    "which",
+    "before",
+    "other",
+    "max_memory",
+    "components",
+    "keep_gradients",
     "nonsense",
 ]
 
@@ -209,12 +216,16 @@ def test_arguments_that_are_nearly_right(dtype: str, data: st.DataObject) -> Non
     x, dy, memory = (hidden(dtype, 5, seed) for seed in (1, 2, 3))
     batch = core_batch(module)
     layer, model, optimizer = decoder_layer(dtype), transformer(dtype), module.Optimizer("adam")
-    model.backward(batch, observe=True)
+    model.backward(batch, observe=True, keep_gradients=True)
     layer.forward(x, counts, memory, counts)
+    before = np.zeros_like(model.weights)
     moments = np.ones(model.trained_length, dtype)
 
     def load_state(m: Any, v: Any, step: Any) -> None:
         optimizer.load_state({"m": m, "v": v, "step": step})
+
+    def dependency(batch: Any, max_memory: Any, components: Any) -> None:
+        model.dependency(batch, max_memory=max_memory, components=components)
 
     function, good = data.draw(
         st.sampled_from(
@@ -223,6 +234,11 @@ def test_arguments_that_are_nearly_right(dtype: str, data: st.DataObject) -> Non
                 (model.forward, [batch]),
                 (model.backward, [batch]),
                 (model.activation, ["decoder", 1, "branch"]),
+                (model.activation, ["encoder", 0, "branch_gradient"]),
+                (model.norms, ["weights", before]),
+                (model.norms, ["gradients"]),
+                (model.output_change, [transformer(dtype), batch]),
+                (dependency, [batch, 2**20, True]),
                 (layer.forward, [x, counts, memory, counts]),
                 (layer.profile, [x, counts, memory, counts]),
                 (layer.backward, [dy]),
@@ -301,4 +317,6 @@ def test_random_configurations(dtype: str, data: st.DataObject) -> None:
     call(model.forward, batch)
     call(model.backward, batch, observe=True)
     call(model.profile, batch)
+    call(model.dependency, batch, components=True)
+    call(model.output_change, MODULES[dtype].Transformer(config, seed=2), batch)
     assert set(model.parameters) == set(model.gradients)

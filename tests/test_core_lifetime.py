@@ -52,6 +52,9 @@ def use(item: Any, kind: str, dtype: str, shared: dict[str, Any]) -> None:
         item.forward(batch, observe=True)
         item.backward(batch)
         item.profile(batch)
+        item.norms("weights", item.weights.copy())
+        item.dependency(batch, components=True)
+        item.output_change(shared["model"], batch)
         _ = item.parameters, item.gradients, item.weights, item.gradient_buffer, item.trained, item.memory
         _ = item.observations(), item.find_nonfinite("weights"), item.seed
     elif kind == "Optimizer":
@@ -308,10 +311,26 @@ def run_beside(work: Callable[[], Any], until: Callable[[], bool]) -> list[BaseE
         lambda model, batch: model.find_nonfinite("weights"),
         lambda model, batch: model.observations(),
         lambda model, batch: model.activation("encoder", 0, "output"),
+        lambda model, batch: model.norms("gradients"),
+        lambda model, batch: model.dependency(batch),
+        lambda model, batch: model.output_change(transformer(str(model.weights.dtype)), batch),
         lambda model, batch: model.gradients,
         lambda model, batch: MODULES[str(model.weights.dtype)].Optimizer("sgd").step(model, 0.0),
     ],
-    ids=["forward", "backward", "profile", "init", "find", "observations", "activation", "gradients", "step"],
+    ids=[
+        "forward",
+        "backward",
+        "profile",
+        "init",
+        "find",
+        "observations",
+        "activation",
+        "norms",
+        "dependency",
+        "change",
+        "gradients",
+        "step",
+    ],
 )
 def test_a_model_that_another_thread_uses_is_busy(dtype: str, call: Callable[[Any, Any], Any]) -> None:
     """That this thread gets to see it shows too that the other holds no GIL in the core."""
