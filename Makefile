@@ -77,7 +77,8 @@ test-python: build $(EXTRAS:%=$(BIN)/.extra-%)
 
 # ---- what a developer types ----
 
-LINTED := admin_py tests benchmarks tools setup.py .ci
+# Of docs the Python files only: ruff would format the examples in its pages, too.
+LINTED := admin_py tests benchmarks tools setup.py .ci $(wildcard docs/*.py) docs/_ext docs/examples
 lint: build $(BIN)/.extra-lint $(BIN)/.extra-test
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
