@@ -72,6 +72,18 @@ def test_every_place_has_its_number_and_what_came_of_it() -> None:
     )
 
 
+@pytest.mark.parametrize(("worst", "end", "arrow"), [(3.0, 3.0, "neither"), (1e17, 5.6, "max")])
+def test_one_enormous_loss_leaves_the_others_apart(worst: float, end: float, arrow: str) -> None:
+    mean = np.array([[0.25, 0.5, 1.2], [2.75, 2.8, worst]])
+    stuck = np.array([[0, 0, 0], [1, 1, 1]])
+    zeros = np.zeros_like(stuck)
+    table = made()._replace(mean=mean, runs=zeros + 1, stuck=stuck, diverged=zeros, diverged_at=zeros)
+    ax = plot_grid(table)
+    assert ax.collections[0].norm.vmin == 0.25
+    assert ax.collections[0].norm.vmax == pytest.approx(end)
+    assert ax.collections[0].colorbar.extend == arrow
+
+
 def test_what_the_hatches_mean_is_said_only_where_there_are_any() -> None:
     ax = plot_grid(made())
     assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [
@@ -97,10 +109,10 @@ def test_a_table_without_a_finite_number_is_drawn() -> None:
 
 
 def test_panels_have_one_scale_and_the_schemes_names() -> None:
-    tables = [made(), made(mean=10 * made().mean, title="pre_ln")]
+    tables = [made(), made(mean=2 * made().mean, title="pre_ln")]
     axes = plot_grid_panels(tables)
     assert [ax.get_title(loc="left") for ax in axes] == ["Post-LN", "Pre-LN"]
-    assert {ax.collections[0].get_clim() for ax in axes} == {(0.25, 27.5)}
+    assert {ax.collections[0].get_clim() for ax in axes} == {(0.25, 5.5)}
     with pytest.raises(ValueError, match="axes: expected 2, one a table, got 1"):
         plot_grid_panels(tables, axes[:1])
     with pytest.raises(ValueError, match="tables: expected at least one"):

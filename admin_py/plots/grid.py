@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,9 @@ COLORS = "viridis_r"
 
 DIVERGED, STUCK = "xxx", "///"
 """Hatches: a seed diverged; a seed does not train within the budget."""
+
+ROOM = 2.0
+"""Colours reach so many times the largest mean of what trains or the median of the rest, not further."""
 
 DARK_BELOW = 0.5
 """Relative luminance of a ground on which text is light."""
@@ -58,8 +61,9 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     ax = new_axes(height=max(LEAST, MARGIN + ROW_HEIGHT * len(table.y_values))) if ax is None else ax
-    mesh = _draw(ax, table, _scale([table]))
-    ax.figure.colorbar(mesh, ax=ax, label=table.label)
+    scale = _scale([table])
+    mesh = _draw(ax, table, scale)
+    ax.figure.colorbar(mesh, ax=ax, label=table.label, extend=_beyond([table], scale))
     _explain(ax, [table])
     return ax
 
@@ -96,20 +100,39 @@ def plot_grid_panels(tables: Sequence[GridTable], axes: Any = None) -> np.ndarra
     scale = _scale(tables)
     for ax, table in zip(axes, tables, strict=True):
         mesh = _draw(ax, table, scale)
-    axes[0].figure.colorbar(mesh, ax=list(axes), label=tables[0].label)
+    beyond = _beyond(tables, scale)
+    axes[0].figure.colorbar(mesh, ax=list(axes), label=tables[0].label, extend=beyond)
     _explain(axes[-1], tables)
     return axes
 
 
 def _scale(tables: Sequence[GridTable]) -> Normalize:
-    """Colours of all finite means of the tables."""
+    """Colours of the finite means of the tables; one loss of 1e17 leaves the others apart."""
     from matplotlib.colors import Normalize
 
-    means = np.concatenate([table.mean[np.isfinite(table.mean)] for table in tables])
+    means, trains = _places(tables)
     if not len(means):
         return Normalize(0.0, 1.0)
-    low, high = float(means.min()), float(means.max())
-    return Normalize(low, high if high > low else low + 1.0)
+    low, high = means.min(), means.max()
+    if trains.any() and not trains.all():
+        high = min(high, ROOM * max(means[trains].max(), np.median(means[~trains])))
+    return Normalize(float(low), float(high if high > low else low + 1.0))
+
+
+def _places(tables: Sequence[GridTable]) -> tuple[np.ndarray, np.ndarray]:
+    """The finite means, and whether all that they stand for trains."""
+    finite = [np.isfinite(table.mean) for table in tables]
+    means = [table.mean[places] for table, places in zip(tables, finite, strict=True)]
+    trains = [
+        (table.stuck + table.diverged == 0)[places] for table, places in zip(tables, finite, strict=True)
+    ]
+    return np.concatenate(means), np.concatenate(trains)
+
+
+def _beyond(tables: Sequence[GridTable], scale: Normalize) -> Literal["max", "neither"]:
+    """Whether the bar of colours ends in an arrow."""
+    means, _ = _places(tables)
+    return "max" if len(means) and means.max() > scale.vmax else "neither"
 
 
 def _draw(ax: Axes, table: GridTable, scale: Normalize) -> Any:
