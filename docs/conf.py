@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -56,7 +57,10 @@ toc_object_entries_show_parents = "hide"
 nitpick_ignore_regex = [("py:obj", ".*")]  # single backticks name arguments too; roles are checked
 
 # Markdown and notebooks; notebooks are shown as they were executed, see tools/execute_notebooks.py.
+# Pages that say so (guide.md) are executed at every build, by kernels, which show pictures in their own way.
 nb_execution_mode = "off"
+nb_execution_raise_on_error = True
+os.environ.pop("MPLBACKEND", None)
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False

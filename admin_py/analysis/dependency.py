@@ -167,7 +167,7 @@ def dependency(model: Transformer, batch: Batch, *, max_memory: int | None = Non
 
     Notes
     -----
-    With b_i the branch as it is added (alpha and the branch norm included), c_ii = b_i, and for j < i
+    With b_i the branch as it is added (alpha and the branch norm included), c_ii = b_i, and for j < i::
 
         Post-LN  c_ij = omega_i gamma_{i-1} (c_{i-1,j} - mean c_{i-1,j}) / std_{i-1}
         Pre-LN   c_ij = omega_i c_{i-1,j}

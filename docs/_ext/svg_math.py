@@ -49,7 +49,8 @@ def visit_inline(self: Any, node: nodes.math) -> None:
 
 
 def visit_block(self: Any, node: nodes.math_block) -> None:
-    lines = [line for line in re.split(r"\\\\\s*\n|\n\s*\n", node.astext()) if line.strip()]
+    text = node.astext().replace(r"\frac", r"\dfrac")  # displayed at full size
+    lines = [line for line in re.split(r"\\\\\s*\n|\n\s*\n", text) if line.strip()]
     self.body.append('<div class="formulas">')
     self.body += [f"<div>{draw(line)}</div>" for line in lines]
     self.body.append("</div>\n")
