@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from admin_py.outcomes import DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS
+from admin_py.outcomes import BLIND, DIVERGED, LEARNT_BELOW, LEAST_GAIN, STOPPED, STUCK, TRAINS
 from admin_py.plots.style import scheme_style
 from admin_py.study_results import SchemeSummary, Study
 
@@ -119,6 +119,12 @@ def introduction(study: Study) -> str:
             "token and no more would give), and to have diverged only if its loss stopped being a finite "
             "number."
         )
+    if any(BLIND in one.outcomes for one in study.summary()):
+        third += (
+            " It is said not to read its source if sources of other examples cost it less than "
+            f"{LEAST_GAIN:.0%} of its validation loss: its decoder has learnt the target language, and its "
+            "encoder tells it nothing."
+        )
     return " ".join((first, second, third))
 
 
@@ -194,6 +200,7 @@ def _end_words(word: str, those: Sequence[SchemeSummary]) -> str:
     said = {
         TRAINS: "trains" if one else "train",
         STUCK: f"{'does' if one else 'do'} not train within this budget",
+        BLIND: f"{'does' if one else 'do'} not read {'its' if one else 'their'} source within this budget",
         STOPPED: f"{'was' if one else 'were'} stopped",
     }
     ends = [spread(_of_outcome(scheme, word)) for scheme in those]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py import schedules
+from admin_py.analysis.source_use import source_use
 from admin_py.grid_axes import AXES, Job, cell_name, cell_title, show
 from admin_py.history import History
 from admin_py.model import Transformer
-from admin_py.outcomes import DIVERGED, last_train_nll, last_valid_nll, outcome_of
+from admin_py.outcomes import DIVERGED, last_train_nll, last_valid_nll, outcome_of, reads_source
 from admin_py.results import Result, run_metadata
 from admin_py.training import train
 
@@ -55,6 +56,9 @@ class GridCell(Result):
         What decided the numbers beside data and seed: configuration, optimiser, schedule, training.
     metadata : mapping
         Seed, dtype, threads, versions.
+    other_source_nll : float or None
+        Validation loss with the sources of other pairs, see `admin_py.analysis.source_use`; None for language
+        models and where it was not trained to the end.
 
     Examples
     --------
@@ -79,6 +83,7 @@ class GridCell(Result):
     num_parameters: int
     setup: Mapping[str, Any]
     metadata: Mapping[str, Any]
+    other_source_nll: float | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -118,8 +123,11 @@ class GridCell(Result):
 
     @property
     def outcome(self) -> str:
-        """In words: trains, does not train within this budget, or diverged."""
-        return outcome_of(self.history, self.entropy)
+        """In words: trains, does not train or does not read its source within this budget, or diverged."""
+        other = self.other_source_nll
+        return outcome_of(
+            self.history, self.entropy, None if other is None else reads_source(self.valid_nll, other)
+        )
 
     @property
     def diverged_at(self) -> int | None:
@@ -139,7 +147,8 @@ class GridCell(Result):
     def row(self) -> dict[str, Any]:
         """Its row of a grid's table."""
         layers = self.layers if isinstance(self.layers, int) else show(self.layers)
-        names = ("train_nll", "valid_nll", "best_valid_nll", "outcome", "diverged_at", "diverged_because")
+        losses = ("train_nll", "valid_nll", "best_valid_nll", "other_source_nll")
+        names = (*losses, "outcome", "diverged_at", "diverged_because")
         results = {name: getattr(self, name) for name in (*names, "seconds", "num_parameters")}
         return {**self.values, "layers": layers, **results}
 
@@ -280,6 +289,9 @@ def run_cell(
         progress=False,
         callbacks=() if stop is None else (ask,),
     )
+    paired = (
+        model.config.kind == "encoder_decoder" and history.diverged_at is None and not history.interrupted
+    )
     return GridCell(
         **job.values,
         history=history,
@@ -287,4 +299,5 @@ def run_cell(
         num_parameters=model.num_parameters,
         setup=job.setup,
         metadata=run_metadata(seed=seed, dtype=model.dtype),
+        other_source_nll=source_use(model, data).other_nll if paired else None,
     )

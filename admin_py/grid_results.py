@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from admin_py.checks import check_choice
 from admin_py.grid_axes import AXES, show
 from admin_py.grid_cell import GridCell
-from admin_py.outcomes import DIVERGED, STUCK
+from admin_py.outcomes import BLIND, DIVERGED, STUCK
 from admin_py.results import Result, dump_json, read_json, write_aside
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class GridTable(NamedTuple):
         Name of the quantity.
     mean : float64 [Y, X]
         Mean over the seeds that have a finite number; nan where there is none.
-    runs, diverged, stuck : int64 [Y, X]
-        Cells; those that diverged; those that do not train within the budget.
+    runs, diverged, stuck, blind : int64 [Y, X]
+        Cells; those that diverged; that do not train within the budget; that do not read their source in it.
     diverged_at : int64 [Y, X]
         First step at which one diverged; 0 where none did.
     title : str
@@ -68,6 +68,7 @@ class GridTable(NamedTuple):
     runs: NDArray[np.int64]
     diverged: NDArray[np.int64]
     stuck: NDArray[np.int64]
+    blind: NDArray[np.int64]
     diverged_at: NDArray[np.int64]
     title: str
 
@@ -221,7 +222,7 @@ class Grid(Result):
         columns, rows = self.values(x), self.values(y)
         shape = (len(rows), len(columns))
         mean = np.full(shape, np.nan)
-        runs, diverged, stuck, at = (np.zeros(shape, np.int64) for _ in range(4))
+        runs, diverged, stuck, blind, at = (np.zeros(shape, np.int64) for _ in range(5))
         for index in np.ndindex(*shape):
             row, column = index
             here = [c for c in self.cells if getattr(c, y) == rows[row] and getattr(c, x) == columns[column]]
@@ -232,8 +233,9 @@ class Grid(Result):
             runs[index] = len(here)
             diverged[index] = sum(cell.outcome == DIVERGED for cell in here)
             stuck[index] = sum(cell.outcome == STUCK for cell in here)
+            blind[index] = sum(cell.outcome == BLIND for cell in here)
             at[index] = min((cell.diverged_at for cell in here if cell.diverged_at is not None), default=0)
-        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, at, title)
+        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, at, title)
 
     def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
         for axis in ("optimizer", *AXES):  # it may be why beta2 differs

@@ -13,6 +13,11 @@ LEARNT_BELOW = 0.9
 """A run is said to train when its validation loss ends below this share of the data's unigram entropy."""
 
 TRAINS, STUCK, DIVERGED = "trains", "does not train within this budget", "diverged"
+LEAST_GAIN = 0.02
+"""A model is said to read its source if the right one lowers its loss by at least this share of it."""
+
+BLIND = "does not read its source within this budget"
+"""Learns, but only the target language, see `admin_py.analysis.source_use`."""
 FINISHED, STOPPED = "finished", "was stopped"
 
 
@@ -29,14 +34,27 @@ def last_train_nll(history: History) -> float:
     return float(tail.mean()) if len(tail) else float("nan")
 
 
-def outcome_of(history: History, entropy: float | None) -> str:
-    """In words: diverged, trains, does not train within this budget; or finished, or was stopped.
+def reads_source(nll: float, other_nll: float) -> bool:
+    """Whether a loss with the right sources is lower than one with those of other examples.
+
+    Examples
+    --------
+    >>> reads_source(1.238, 1.726), reads_source(1.472, 1.472)
+    (True, False)
+    """
+    return other_nll - nll >= LEAST_GAIN * nll
+
+
+def outcome_of(history: History, entropy: float | None, reads: bool | None = None) -> str:
+    """In words: diverged, trains, does not train or does not read its source; or finished, or was stopped.
 
     Parameters
     ----------
     history : History
     entropy : float or None
         Unigram entropy of the data, nats per token.
+    reads : bool, optional
+        Whether the model makes use of its source, if it has one and that was asked.
 
     Examples
     --------
@@ -54,4 +72,6 @@ def outcome_of(history: History, entropy: float | None) -> str:
     valid = last_valid_nll(history)
     if entropy is None or not np.isfinite(valid):
         return FINISHED
-    return TRAINS if valid < LEARNT_BELOW * entropy else STUCK
+    if valid >= LEARNT_BELOW * entropy:
+        return STUCK
+    return BLIND if reads is False else TRAINS

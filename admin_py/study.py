@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py import analysis, schedules
-from admin_py.analysis import AttentionMap, Dependency, OutputChange
+from admin_py.analysis import AttentionMap, Dependency, OutputChange, SourceUse
 from admin_py.checks import check_bool
 from admin_py.config import SchemeLike, TransformerConfig
 from admin_py.generation import greedy
@@ -247,13 +247,14 @@ class _Runner:
             progress=self.progress,
         )
         whole = not history.interrupted and history.diverged_at is None
-        after, attention = None, None
+        after, attention, source_use = None, None, None
         if whole:
             after = _dependency(model, batch, "dependency_after", without)
             attention = _attention(model, self.data, without)
+            source_use = _source_use(model, self.data, without)
         else:
             why = "the training was stopped" if history.interrupted else "it diverged"
-            without.update(dependency_after=why, attention=why)
+            without.update(dependency_after=why, attention=why, source_use=why)
         run = StudyRun(
             scheme=config.scheme_name,
             seed=seed,
@@ -267,6 +268,7 @@ class _Runner:
             dependency_after=after,
             output_change=output_change,
             attention=attention,
+            source_use=source_use,
             without=without,
         )
         if place is not None and not history.interrupted:
@@ -321,6 +323,15 @@ def _attention(model: Transformer, data: Dataset, without: dict[str, str]) -> At
         return analysis.attention(model, data)
     except ValueError as error:
         without["attention"] = str(error)
+        return None
+
+
+def _source_use(model: Transformer, data: Dataset, without: dict[str, str]) -> SourceUse | None:
+    """Whether the model reads its source, or None and the reason noted: language models have none."""
+    try:
+        return analysis.source_use(model, data)
+    except ValueError as error:
+        without["source_use"] = str(error)
         return None
 
 

@@ -14,6 +14,7 @@ from admin_py.analysis.attention import AttentionMap
 from admin_py.analysis.dependency import Dependency
 from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
+from admin_py.analysis.source_use import SourceUse
 from admin_py.analysis.updates import UpdateNorms, updates
 from admin_py.history import History
 from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
@@ -27,6 +28,7 @@ ANALYSES: Mapping[str, type[Result]] = {
     "dependency_after": Dependency,
     "output_change": OutputChange,
     "attention": AttentionMap,
+    "source_use": SourceUse,
 }
 """Result that a run may be without -> its class; its file is ``<name>.json``."""
 
@@ -69,6 +71,8 @@ class StudyRun:
         Of random changes of the weights, after profiling.
     attention : AttentionMap or None
         Of the last layer in a held-out example, after training.
+    source_use : SourceUse or None
+        Losses with right and with others' sources, after training; None for language models.
     without : mapping of str to str
         Name of a result that is None to why it is.
     """
@@ -85,6 +89,7 @@ class StudyRun:
     dependency_after: Dependency | None = None
     output_change: OutputChange | None = None
     attention: AttentionMap | None = None
+    source_use: SourceUse | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -121,14 +126,14 @@ class StudyRun:
         return self.history.tokens_per_second
 
     def outcome(self, entropy: float | None) -> str:
-        """In words: diverged, trains, does not train within this budget; or finished, or was stopped.
+        """In words: diverged, trains, does not train or read its source; or finished, or was stopped.
 
         Parameters
         ----------
         entropy : float or None
             Unigram entropy of the data, nats per token.
         """
-        return outcome_of(self.history, entropy)
+        return outcome_of(self.history, entropy, None if self.source_use is None else self.source_use.reads)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the run's files; ``run.json`` comes last and says that the run is whole.

@@ -194,7 +194,7 @@ def made_diagnosis(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -
 
 
 def made_grid_table(**changes: Any) -> GridTable:
-    """Two rows: trains, does not, one seed of two diverged; trains, both diverged, not run."""
+    """Two rows: trains, does not, one seed of two diverged; does not read, both diverged, not run."""
     table = GridTable(
         x="beta2",
         y="lr",
@@ -205,6 +205,7 @@ def made_grid_table(**changes: Any) -> GridTable:
         runs=np.array([[2, 2, 2], [2, 2, 0]]),
         diverged=np.array([[0, 0, 1], [0, 2, 0]]),
         stuck=np.array([[0, 2, 0], [0, 0, 0]]),
+        blind=np.array([[0, 0, 0], [1, 1, 0]]),
         diverged_at=np.array([[0, 0, 57], [0, 12, 0]]),
         title="post_ln",
     )

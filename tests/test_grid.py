@@ -21,7 +21,7 @@ from admin_py.grid import DEFAULTS, SIZES
 from admin_py.grid_axes import AXES, plan_jobs
 from admin_py.grid_cell import GridCell, run_cell
 from admin_py.grid_results import Grid
-from admin_py.outcomes import DIVERGED, STUCK, TRAINS
+from admin_py.outcomes import BLIND, DIVERGED, STUCK, TRAINS
 from admin_py.schemes import Residual, Scale, Scheme
 from admin_py.study_settings import check_training
 
@@ -249,7 +249,9 @@ def test_divergence_is_a_result_with_its_step_and_its_tensor(tmp_path: Path) -> 
 def test_outcomes_say_no_more_than_the_numbers(small: Grid) -> None:
     cell = small.cells[0]
     assert cell.outcome == STUCK, "three steps teach nothing"
-    assert replace(cell, entropy=10.0).outcome == TRAINS
+    assert replace(cell, entropy=10.0).outcome == BLIND
+    assert replace(cell, entropy=10.0, other_source_nll=2 * cell.valid_nll).outcome == TRAINS
+    assert replace(cell, entropy=10.0, other_source_nll=None).outcome == TRAINS, "nobody asked"
     assert "diverged" not in repr(cell)
 
 

@@ -59,7 +59,7 @@ def test_every_place_has_its_number_and_what_came_of_it() -> None:
         (0, 0): (None, "0.25"),
         (0, 1): ("///", "2.75"),
         (0, 2): ("xxx", "1.5\n× 57, 1 of 2"),
-        (1, 0): (None, "0.5"),
+        (1, 0): ("...", "0.5"),
         (1, 1): ("xxx", "× 12, 2 of 2"),
     }, "nothing where nothing was run"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0.9", "0.98", "none"]
@@ -89,9 +89,10 @@ def test_what_the_hatches_mean_is_said_only_where_there_are_any() -> None:
     assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [
         "diverged: × the first step with a number that is not finite, and in how many of the seeds",
         "does not train within this budget",
+        "does not read its source within this budget",
     ]
     nothing = np.zeros((2, 3), np.int64)
-    assert not plot_grid(made(diverged=nothing, stuck=nothing)).figure.legends
+    assert not plot_grid(made(diverged=nothing, stuck=nothing, blind=nothing)).figure.legends
 
 
 def test_text_stands_out_from_its_ground() -> None:

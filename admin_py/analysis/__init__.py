@@ -6,6 +6,7 @@ from admin_py.analysis.attention import AttentionMap, attention
 from admin_py.analysis.dependency import Dependency, dependency
 from admin_py.analysis.gradients import GradientNorms, GradientSpread, gradients, over_seeds
 from admin_py.analysis.output_change import OutputChange, output_change, pool_seeds
+from admin_py.analysis.source_use import SourceUse, source_use
 from admin_py.analysis.theory import Fit, Fits
 from admin_py.analysis.updates import UpdateNorms, updates
 
@@ -17,6 +18,7 @@ __all__ = [
     "GradientNorms",
     "GradientSpread",
     "OutputChange",
+    "SourceUse",
     "UpdateNorms",
     "attention",
     "dependency",
@@ -24,5 +26,6 @@ __all__ = [
     "output_change",
     "over_seeds",
     "pool_seeds",
+    "source_use",
     "updates",
 ]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 COLORS = "viridis_r"
 """From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""
 
-DIVERGED, STUCK = "xxx", "///"
-"""Hatches: a seed diverged; a seed does not train within the budget."""
+DIVERGED, STUCK, BLIND = "xxx", "///", "..."
+"""Hatches: a seed diverged; does not train within the budget; learns without reading its source."""
 
 ROOM = 2.0
 """Colours reach so many times the largest mean of what trains or the median of the rest, not further."""
@@ -172,7 +172,7 @@ def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) 
         red, green, blue = ground[:3]
         dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < DARK_BELOW
         ink, face = PAPER if dark else INK, "none"
-    hatch = DIVERGED if diverged else STUCK if table.stuck[row, column] else None
+    hatch = _hatch(table, row, column)
     line = FAINT if ink == PAPER else MUTED
     box = Rectangle((column - 0.5, row - 0.5), 1.0, 1.0, facecolor=face, edgecolor=line, hatch=hatch)
     box.set(linewidth=0.0, zorder=2)
@@ -180,6 +180,14 @@ def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) 
     text = place_text(table, row, column)
     back = None if hatch is None else {"facecolor": ground or face, "edgecolor": "none", "pad": 1.2}
     ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=8.5, bbox=back, zorder=3)
+
+
+def _hatch(table: GridTable, row: int, column: int) -> str | None:
+    """The worst that any seed has met."""
+    for found, hatch in ((table.diverged, DIVERGED), (table.stuck, STUCK), (table.blind, BLIND)):
+        if found[row, column]:
+            return hatch
+    return None
 
 
 def place_text(table: GridTable, row: int, column: int) -> str:
@@ -203,6 +211,9 @@ def _explain(ax: Axes, tables: Sequence[GridTable]) -> None:
     if any((table.stuck > 0).any() for table in tables):
         label = "does not train within this budget"
         entries.append(Patch(facecolor=PAPER, edgecolor=MUTED, hatch=STUCK, label=label))
+    if any((table.blind > 0).any() for table in tables):
+        label = "does not read its source within this budget"
+        entries.append(Patch(facecolor=PAPER, edgecolor=MUTED, hatch=BLIND, label=label))
     if entries:
         ax.figure.legend(handles=entries, loc="outside lower center", ncols=1, frameon=False, fontsize=8.5)
 
