@@ -45,7 +45,7 @@ def system() -> dict[str, str | int]:
     -------
     dict
         ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"`` or ``"avx512"``
-        (the environment variable ``ADMIN_PY_KERNELS`` asks for less than the processor has); ``blas``,
+        (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
         version and configuration of the library for matrix products; ``processors`` that the process may use;
         ``threads`` that it uses; ``compiler`` of the core; ``precisions`` it was built for.
 

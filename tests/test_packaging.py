@@ -166,7 +166,7 @@ def test_versions_of_what_is_absent(monkeypatch):
 
 def test_kernels_can_be_forced():
     code = "import admin_py._core as c; print(c.system_info()['kernels'])"
-    assert run(code, ADMIN_PY_KERNELS="generic").strip() == "generic"
+    assert run(code, ADMIN_PY_CPU="generic").strip() == "generic"
 
 
 # ---- threads ----

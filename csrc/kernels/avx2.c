@@ -4,6 +4,8 @@
 #pragma GCC target("avx2,fma,prefer-vector-width=256")
 #define KERNELS_TABLE adm_kernels_avx2
 #define KERNELS_NAME "avx2"
+#define KERNELS_VECTOR_BYTES 32
+#define KERNELS_TILE_VECTORS 2
 #include "kernels/table.inc"
 #pragma GCC pop_options
 #endif

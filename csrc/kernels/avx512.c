@@ -4,6 +4,8 @@
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 #define KERNELS_TABLE adm_kernels_avx512
 #define KERNELS_NAME "avx512"
+#define KERNELS_VECTOR_BYTES 64
+#define KERNELS_TILE_VECTORS 4
 #include "kernels/table.inc"
 #pragma GCC pop_options
 #endif

@@ -47,7 +47,29 @@ typedef struct adm_component_step {
     adm_real kappa;
 } adm_component_step;
 
-#define ADM_SMALL_GEMM_B 4096 /* elements of B that small_gemm can turn */
+/* How the second matrix of a product lies. */
+typedef enum adm_layout {
+    ADM_B_ROWS,       /* B [k, ldb] */
+    ADM_B_TRANSPOSED, /* B^T [n, ldb] */
+    ADM_B_PACKED      /* panels of the table's `panel` columns, each [k, panel], by gemm_pack */
+} adm_layout;
+
+/* C [m, n] = A B (+ C where accumulate) (+ bias), negative elements 0 where relu. Element (i, p) of A is
+   a[i row + p step]: row 1 reads a transposed matrix. k = 0 leaves C alone. */
+typedef struct adm_gemm {
+    int64_t m, n, k;
+    const adm_real *a;
+    int64_t row, step; /* one of them is 1 */
+    const adm_real *b;
+    int64_t ldb;
+    adm_layout layout;
+    adm_real *c; /* [m, ldc] */
+    int64_t ldc;
+    const adm_real *bias; /* [n] or NULL */
+    bool accumulate, relu;
+} adm_gemm;
+
+#define ADM_PANEL_MAX 64 /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
 
 typedef struct adm_kernels {
     const char *name;
@@ -58,9 +80,8 @@ typedef struct adm_kernels {
     void (*add_bias)(adm_real *x, const adm_real *bias, int64_t rows, int64_t n);
     /* out[c] += sum over rows of x[., c] */
     void (*add_column_sums)(const adm_real *x, adm_real *out, int64_t rows, int64_t n);
-    /* z += bias; h = dropout(activation(z)); z may be h for relu */
-    void (*activation_forward)(adm_activation activation, adm_real *z, const adm_real *bias, adm_real *h,
-                               int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
+    /* h = gelu(z) */
+    void (*gelu_forward)(const adm_real *z, adm_real *h, int64_t count);
     /* dh becomes dz; relu reads h (after dropout), gelu reads z */
     void (*activation_backward)(adm_activation activation, adm_real *dh, const adm_real *z, const adm_real *h,
                                 int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
@@ -105,9 +126,10 @@ typedef struct adm_kernels {
     /* *sum += sum of x, *sum2 += sum of x^2, in double */
     void (*add_moments)(const adm_real *x, int64_t count, double *sum, double *sum2);
 
-    /* C [m, n] = op(A) op(B) + beta C for matrices too small for a BLAS call to pay: k n <= ADM_SMALL_GEMM_B */
-    void (*small_gemm)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const adm_real *a,
-                       int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c, int64_t ldc);
+    int64_t panel; /* columns of a panel of packed B; 0: nothing is packed */
+    /* packed = panels of B [k, n], given as B^T = w [n, ldw] */
+    void (*gemm_pack)(int64_t n, int64_t k, const adm_real *w, int64_t ldw, adm_real *packed);
+    void (*gemm)(const adm_gemm *gemm);
 
     /* Rows are components of one token's vector: y = omega pre(x) + kappa layer, variances[i] += Var(row i of y),
        x = post(y); layer [rows, n] may be NULL */
@@ -121,8 +143,11 @@ typedef struct adm_kernels {
                             double *sum);
 } adm_kernels;
 
-/* The best table for this processor, or the one that the environment variable ADMIN_PY_KERNELS names if the
-   processor can run it. */
-const adm_kernels *adm_kernels_select(void);
+/* The best table for this processor, or the one that the environment variable ADMIN_PY_CPU names if the processor
+   can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's. */
+adm_kernels adm_kernels_select(void);
+
+/* gemm_blas.c: the same product by the BLAS library: the oracle, and better for a few rows. */
+void adm_gemm_by_blas(const adm_gemm *gemm);
 
 #endif

@@ -12,9 +12,8 @@ extern const adm_kernels adm_kernels_avx2;
 extern const adm_kernels adm_kernels_avx512;
 #endif
 
-const adm_kernels *adm_kernels_select(void)
+static const adm_kernels *table_for(const char *wanted)
 {
-    const char *wanted = getenv("ADMIN_PY_KERNELS");
     if (wanted != NULL && strcmp(wanted, "generic") == 0)
         return &adm_kernels_generic;
 #ifdef __x86_64__
@@ -29,9 +28,20 @@ const adm_kernels *adm_kernels_select(void)
     return &adm_kernels_generic;
 }
 
+adm_kernels adm_kernels_select(void)
+{
+    adm_kernels kernels = *table_for(getenv("ADMIN_PY_CPU"));
+    const char *product = getenv("ADMIN_PY_GEMM");
+    if (product != NULL && strcmp(product, "openblas") == 0) {
+        kernels.panel = 0;
+        kernels.gemm = adm_gemm_by_blas;
+    }
+    return kernels;
+}
+
 const char *adm_system_kernels(void)
 {
-    return adm_kernels_select()->name;
+    return table_for(getenv("ADMIN_PY_CPU"))->name;
 }
 
 adm_dropout adm_dropout_make(double p, bool training, uint64_t seed, uint64_t step, uint64_t site)

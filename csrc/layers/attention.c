@@ -2,21 +2,27 @@
    tile are all that is ever held. The backward pass computes them again from the saved log-sum-exp. */
 #include "layers/layers.h"
 
-#include "base/base.h"
-
 #include <math.h>
 
-#define SMALL_PRODUCT (64 * 64 * 64) /* multiply-adds up to which small_gemm beats a BLAS call */
-
-/* C = op(A) op(B) + beta C by whichever is faster for the shape. */
+/* The products of one tile: C = A B (+ C), A [m, lda] or, transposed, [k, lda]. */
 static void product(const adm_kernels *kernels, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                    int64_t k, const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta,
+                    int64_t k, const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, bool accumulate,
                     adm_real *c, int64_t ldc)
 {
-    if (m * n * k <= SMALL_PRODUCT && n * k <= ADM_SMALL_GEMM_B)
-        kernels->small_gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
-    else
-        adm_gemm(transpose_a, transpose_b, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+    kernels->gemm(&(adm_gemm){
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = a,
+        .row = transpose_a ? 1 : lda,
+        .step = transpose_a ? lda : 1,
+        .b = b,
+        .ldb = ldb,
+        .layout = transpose_b ? ADM_B_TRANSPOSED : ADM_B_ROWS,
+        .c = c,
+        .ldc = ldc,
+        .accumulate = accumulate,
+    });
 }
 
 /* Queries [first, first + rows) see the keys [0, keys). */
@@ -46,14 +52,14 @@ void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s,
             const query_tile tile = tile_at(attention, first, t, s);
             const int64_t row = (row0 + first) * heads + h; /* the number of (row, head) for dropout */
             product(kernels, false, true, tile.rows, tile.keys, width, q + first * q_stride + h * width,
-                    q_stride, k + h * width, kv_stride, 0, scores, tile.keys);
+                    q_stride, k + h * width, kv_stride, false, scores, tile.keys);
             kernels->softmax_forward(scores, tile.keys, tile.rows, tile.keys,
                                      attention->causal ? first + 1 : tile.keys, attention->causal, scale,
                                      lse + first * heads + h, heads);
             kernels->softmax_dropout(scores, tile.keys, tile.rows, tile.keys, row, heads,
                                      &attention->dropout);
             product(kernels, false, false, tile.rows, width, tile.keys, scores, tile.keys, v + h * width,
-                    kv_stride, 0, ctx + first * attention->ctx_stride + h * width, attention->ctx_stride);
+                    kv_stride, false, ctx + first * attention->ctx_stride + h * width, attention->ctx_stride);
         }
     }
 }
@@ -74,21 +80,21 @@ void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
             const query_tile tile = tile_at(attention, first, t, s);
             const int64_t row = (row0 + first) * heads + h;
-            const adm_real beta = first == last ? 0 : 1;
+            const bool accumulate = first != last;
             const adm_real *qh = q + first * q_stride + h * width;
             const adm_real *dctx_h = dctx + first * attention->ctx_stride + h * width;
             product(kernels, false, true, tile.rows, tile.keys, width, qh, q_stride, k + h * width, kv_stride,
-                    0, scores, tile.keys);
+                    false, scores, tile.keys);
             product(kernels, false, true, tile.rows, tile.keys, width, dctx_h, attention->ctx_stride,
-                    v + h * width, kv_stride, 0, dscores, tile.keys);
+                    v + h * width, kv_stride, false, dscores, tile.keys);
             kernels->softmax_backward(scores, dscores, tile.keys, tile.rows, tile.keys,
                                       attention->causal ? first + 1 : tile.keys, attention->causal, scale,
                                       lse + first * heads + h, heads, row, heads, &attention->dropout);
             product(kernels, true, false, tile.keys, width, tile.rows, scores, tile.keys, dctx_h,
-                    attention->ctx_stride, beta, dv + h * width, kv_stride);
+                    attention->ctx_stride, accumulate, dv + h * width, kv_stride);
             product(kernels, false, false, tile.rows, width, tile.keys, dscores, tile.keys, k + h * width,
-                    kv_stride, 0, dq + first * q_stride + h * width, q_stride);
-            product(kernels, true, false, tile.keys, width, tile.rows, dscores, tile.keys, qh, q_stride, beta,
+                    kv_stride, false, dq + first * q_stride + h * width, q_stride);
+            product(kernels, true, false, tile.keys, width, tile.rows, dscores, tile.keys, qh, q_stride, accumulate,
                     dk + h * width, kv_stride);
         }
     }

@@ -9,20 +9,23 @@
 typedef struct adm_matrix {
     const adm_real *weight; /* [out, in] */
     const adm_real *bias;   /* [out] or NULL */
+    const adm_real *packed; /* weight by gemm_pack, or NULL: few rows do not pay for it */
     int64_t out, in;
 } adm_matrix;
 
 void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear,
                         const adm_real *x, /* [rows, in] */
                         adm_real *y,       /* [rows, out] */
-                        int64_t rows);
+                        bool relu, int64_t rows);
 /* dx = dy W (+ dx where accumulate) */
-void adm_linear_backward_input(const adm_matrix *linear, const adm_real *dy, /* [rows, out] */
-                               adm_real *dx,                                 /* [rows, in] */
+void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *linear,
+                               const adm_real *dy, /* [rows, out] */
+                               adm_real *dx,       /* [rows, in] */
                                bool accumulate, int64_t rows);
 /* Rows [first, last) of dW [out, in] += dy^T x */
-void adm_linear_backward_weight(const adm_matrix *linear, const adm_real *x, /* [rows, in] */
-                                const adm_real *dy,                          /* [rows, out] */
+void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *linear,
+                                const adm_real *x,  /* [rows, in] */
+                                const adm_real *dy, /* [rows, out] */
                                 adm_real *dw, int64_t first, int64_t last, int64_t rows);
 
 /* ---- attention.c: softmax(Q K^T / sqrt(K)) V of one sequence, all heads ---- */

@@ -1,29 +1,65 @@
 #include "layers/layers.h"
 
-#include "base/base.h"
-
-/* y = x W^T + bias */
+/* y = x W^T + bias, negative elements 0 where relu */
 void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x, adm_real *y,
-                        int64_t rows)
+                        bool relu, int64_t rows)
 {
-    adm_gemm(false, true, rows, linear->out, linear->in, 1, x, linear->in, linear->weight, linear->in, 0, y,
-             linear->out);
-    if (linear->bias != NULL)
-        kernels->add_bias(y, linear->bias, rows, linear->out);
+    const bool packed = linear->packed != NULL;
+    const adm_gemm product = {
+        .m = rows,
+        .n = linear->out,
+        .k = linear->in,
+        .a = x,
+        .row = linear->in,
+        .step = 1,
+        .b = packed ? linear->packed : linear->weight,
+        .ldb = linear->in,
+        .layout = packed ? ADM_B_PACKED : ADM_B_TRANSPOSED,
+        .c = y,
+        .ldc = linear->out,
+        .bias = linear->bias,
+        .relu = relu,
+    };
+    if (packed)
+        kernels->gemm(&product);
+    else
+        adm_gemm_by_blas(&product);
 }
 
 /* dx = dy W */
-void adm_linear_backward_input(const adm_matrix *linear, const adm_real *dy, adm_real *dx, bool accumulate,
-                               int64_t rows)
+void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *dy,
+                               adm_real *dx, bool accumulate, int64_t rows)
 {
-    adm_gemm(false, false, rows, linear->in, linear->out, 1, dy, linear->out, linear->weight, linear->in,
-             accumulate ? 1 : 0, dx, linear->in);
+    kernels->gemm(&(adm_gemm){
+        .m = rows,
+        .n = linear->in,
+        .k = linear->out,
+        .a = dy,
+        .row = linear->out,
+        .step = 1,
+        .b = linear->weight,
+        .ldb = linear->in,
+        .c = dx,
+        .ldc = linear->in,
+        .accumulate = accumulate,
+    });
 }
 
 /* dW += dy^T x */
-void adm_linear_backward_weight(const adm_matrix *linear, const adm_real *x, const adm_real *dy, adm_real *dw,
-                                int64_t first, int64_t last, int64_t rows)
+void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x,
+                                const adm_real *dy, adm_real *dw, int64_t first, int64_t last, int64_t rows)
 {
-    adm_gemm(true, false, last - first, linear->in, rows, 1, dy + first, linear->out, x, linear->in, 1,
-             dw + first * linear->in, linear->in);
+    kernels->gemm(&(adm_gemm){
+        .m = last - first,
+        .n = linear->in,
+        .k = rows,
+        .a = dy + first,
+        .row = 1,
+        .step = linear->out,
+        .b = x,
+        .ldb = linear->in,
+        .c = dw + first * linear->in,
+        .ldc = linear->in,
+        .accumulate = true,
+    });
 }

@@ -98,24 +98,25 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
     const adm_sublayer_acts *acts = &stack->sublayers[sub->index];
     const int64_t d = model->config.d_model;
     const adm_span span = adm_chunk_span(ws, stack->offsets, chunk);
-    adm_matrix in = adm_linear_resolve(model, &sub->in), out = adm_linear_resolve(model, &sub->out);
+    const adm_matrix in = adm_linear_resolve(model, &sub->in);
+    adm_matrix out = adm_linear_resolve(model, &sub->out);
     out.bias = NULL;
     adm_real *proj = acts->proj + span.first * in.out;
     adm_real *inner = acts->inner + span.first * out.in;
     if (sub->kind == ADM_BRANCH_FEED_FORWARD) {
         const adm_dropout dropout = dropout_at(model, sub, model->config.activation_dropout, SITE_ACTIVATION);
-        const adm_real *bias = in.bias;
-        in.bias = NULL;
-        adm_linear_forward(kernels, &in, h, proj, span.rows);
-        kernels->activation_forward(model->config.activation, proj, bias, inner, span.rows, in.out,
-                                    span.first, &dropout);
+        const bool relu = model->config.activation == ADM_ACTIVATION_RELU;
+        adm_linear_forward(kernels, &in, h, proj, relu, span.rows);
+        if (!relu)
+            kernels->gelu_forward(proj, inner, span.rows * in.out);
+        kernels->dropout(inner, span.rows, in.out, span.first, &dropout);
     } else {
-        adm_linear_forward(kernels, &in, h, proj, span.rows);
+        adm_linear_forward(kernels, &in, h, proj, false, span.rows);
         if (sub->kind == ADM_BRANCH_CROSS_ATTENTION) {
             const adm_matrix kv = adm_linear_resolve(model, &sub->kv);
             const adm_span memory = adm_chunk_span(ws, ws->memory_offsets, chunk);
             adm_linear_forward(kernels, &kv, ws->memory + memory.first * d, acts->kv + memory.first * 2 * d,
-                               memory.rows);
+                               false, memory.rows);
         }
         attention_forward(model, sub, chunk, thread);
     }
@@ -126,7 +127,7 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
                               acts->inner_stats + stack->rows + span.first, span.rows);
         inner = normed;
     }
-    adm_linear_forward(kernels, &out, inner, acts->a + span.first * d, span.rows);
+    adm_linear_forward(kernels, &out, inner, acts->a + span.first * d, false, span.rows);
 }
 
 /* dinner = da W_out, through Ninner; then
@@ -148,7 +149,7 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *pa
     adm_real *dinner = feed_forward ? dproj : ws->dinner + span.first * d;
     const adm_real *inner = acts->inner + span.first * out.in;
 
-    adm_linear_backward_input(&out, ws->da[parity] + span.first * d, dinner, false, span.rows);
+    adm_linear_backward_input(kernels, &out, ws->da[parity] + span.first * d, dinner, false, span.rows);
     if (sub->inner.kind != ADM_NORM_NONE) {
         const adm_norm_args norm = adm_norm_resolve(model, &sub->inner);
         const adm_norm_grads grads = adm_norm_partials(&sub->inner, partials);
@@ -163,12 +164,12 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *pa
         attention_backward(model, sub, ws->dproj[parity], ws->dkv[parity], chunk, thread);
     }
     kernels->add_column_sums(dproj, partials + sub->in.partial_bias, span.rows, in.out);
-    adm_linear_backward_input(&in, dproj, ws->dh + span.first * d, false, span.rows);
+    adm_linear_backward_input(kernels, &in, dproj, ws->dh + span.first * d, false, span.rows);
     if (sub->kind == ADM_BRANCH_CROSS_ATTENTION) {
         const adm_matrix kv = adm_linear_resolve(model, &sub->kv);
         const adm_span memory = adm_chunk_span(ws, ws->memory_offsets, chunk);
         const adm_real *dkv = ws->dkv[parity] + memory.first * 2 * d;
         kernels->add_column_sums(dkv, partials + sub->kv.partial_bias, memory.rows, 2 * d);
-        adm_linear_backward_input(&kv, dkv, ws->dmemory + memory.first * d, true, memory.rows);
+        adm_linear_backward_input(kernels, &kv, dkv, ws->dmemory + memory.first * d, true, memory.rows);
     }
 }

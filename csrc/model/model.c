@@ -44,7 +44,8 @@ adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a model");
     model->config = *config;
     model->config.encoder.sublayers = model->config.decoder.sublayers = NULL;
-    model->kernels = adm_kernels_select();
+    model->own_kernels = adm_kernels_select();
+    model->kernels = &model->own_kernels;
     adm_stack_config encoder = config->encoder, decoder = config->decoder;
     if ((status = copy_sublayers(&encoder, error)) != ADM_OK)
         goto out;
@@ -52,8 +53,10 @@ adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error
     if ((status = copy_sublayers(&decoder, error)) != ADM_OK)
         goto out;
     model->config.decoder = decoder;
-    if ((status = adm_params_build(model, error)) != ADM_OK ||
-        (status = allocate_stack(model, ADM_ENCODER, error)) != ADM_OK ||
+    if ((status = adm_params_build(model, error)) != ADM_OK)
+        goto out;
+    adm_packing_place(model);
+    if ((status = allocate_stack(model, ADM_ENCODER, error)) != ADM_OK ||
         (status = allocate_stack(model, ADM_DECODER, error)) != ADM_OK)
         goto out;
     model->weights = adm_alloc(buffer_bytes(model));

@@ -14,6 +14,7 @@
 #define ADM_ENCODER 0
 #define ADM_DECODER 1
 #define ADM_MAX_SLOTS 20
+#define ADM_LOGITS_TASK_ROWS 48 /* rows of logits that one task computes */
 
 /* ---- resolved parameters: all positions are offsets in the flat buffers, -1 where there is none ---- */
 
@@ -27,6 +28,7 @@ typedef struct adm_norm {
 typedef struct adm_linear {
     int64_t weight, bias, out, in;
     int64_t partial_bias;
+    int64_t packed; /* place of the weight's panels in the workspace's packed weights */
 } adm_linear;
 
 /* A vector whose gradient is summed in every chunk apart and then over the chunks in their order. */
@@ -123,6 +125,7 @@ typedef struct adm_workspace {
     adm_real *dmemory;
     int64_t memory_rows, memory_max_length;
     int64_t *memory_offsets;
+    adm_real *packed; /* [packed_length] every weight that forward passes multiply with, or NULL: few rows */
     adm_real *scores; /* [threads, 2, score_size] */
     int64_t score_size;
     /* backward; those the weight gradients read exist twice, for sub-layers of even and odd index */
@@ -142,10 +145,13 @@ typedef struct adm_observed {
 
 struct adm_model {
     adm_config config;
-    const adm_kernels *kernels;
+    adm_kernels own_kernels;
+    const adm_kernels *kernels; /* own_kernels */
     adm_param_table params;
     adm_stack stacks[2];
-    int64_t output; /* offset of the output embedding */
+    int64_t output;        /* offset of the output embedding */
+    int64_t packed_output; /* place of its panels in the workspace's packed weights */
+    int64_t packed_length; /* of all of those */
     adm_real *weights, *gradients;
     adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
     int64_t num_sinusoids;
@@ -197,6 +203,12 @@ adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, c
                                     adm_keep keep, bool backward, adm_error *error);
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
+
+/* ---- packing.c: the weights as the matrix products of forward passes read them ---- */
+/* Gives every linear map its place among the packed weights. */
+void adm_packing_place(adm_model *model);
+/* Packs all weights if the workspace has room for them; the workspace's functions call it before every pass. */
+void adm_pack_weights(adm_model *model);
 
 /* ---- branch.c: attention and feed-forward between h and a ---- */
 void adm_branch_forward(adm_model *model, const adm_sublayer *sublayer, const adm_real *h, int64_t chunk,

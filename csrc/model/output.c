@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define TASK_ROWS 64        /* rows of one task */
-#define VOCABULARY_TILE 256 /* rows of the output embedding's gradient that one task computes */
+#define TASK_ROWS ADM_LOGITS_TASK_ROWS
+#define VOCABULARY_TILE 240 /* rows of the output embedding's gradient that one task computes */
 
 typedef struct output_block {
     adm_model *model;
@@ -18,8 +18,13 @@ typedef struct output_block {
 
 static adm_matrix output_matrix(const adm_model *model)
 {
-    return (adm_matrix){model->weights + model->output, NULL, model->config.vocab_size,
-                        model->config.d_model};
+    const adm_workspace *ws = &model->ws;
+    return (adm_matrix){
+        .weight = model->weights + model->output,
+        .packed = ws->packed == NULL ? NULL : ws->packed + model->packed_output,
+        .out = model->config.vocab_size,
+        .in = model->config.d_model,
+    };
 }
 
 static adm_span task_span(const output_block *block, int64_t task)
@@ -42,7 +47,7 @@ static void logits_task(void *context, int64_t task, int thread)
     const adm_matrix output = output_matrix(model);
     const adm_span span = task_span(block, task);
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + (block->first + span.first) * output.in;
-    adm_linear_forward(model->kernels, &output, x, block->logits + span.first * output.out, span.rows);
+    adm_linear_forward(model->kernels, &output, x, block->logits + span.first * output.out, false, span.rows);
 }
 
 /* logits = x E^T; loss; dlogits in their place; dx = dlogits E */
@@ -62,8 +67,8 @@ static void loss_task(void *context, int64_t task, int thread)
     if (block->backward && block->factor == 0) /* the kernel left no gradient in place of the logits */
         memset(logits, 0, (size_t)(span.rows * output.out) * sizeof *logits);
     if (block->backward)
-        adm_linear_backward_input(&output, logits, model->ws.stacks[ADM_DECODER].dx + row * output.in, false,
-                                  span.rows);
+        adm_linear_backward_input(model->kernels, &output, logits,
+                                  model->ws.stacks[ADM_DECODER].dx + row * output.in, false, span.rows);
 }
 
 /* Rows of dE += dlogits^T x */
@@ -75,7 +80,7 @@ static void weight_task(void *context, int64_t task, int thread)
     const adm_matrix output = output_matrix(model);
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + block->first * output.in;
     const int64_t first = task * VOCABULARY_TILE, last = adm_min(first + VOCABULARY_TILE, output.out);
-    adm_linear_backward_weight(&output, x, block->logits, model->gradients + model->output, first, last,
+    adm_linear_backward_weight(model->kernels, &output, x, block->logits, model->gradients + model->output, first, last,
                                block->rows);
 }
 

@@ -4,9 +4,7 @@
 #include <string.h>
 
 #define SITE_EMBEDDING 0xFFFFFFFFu /* above the sites of all sub-layers */
-#define TILE_MIN_ROWS 64           /* of a weight gradient */
-#define TILE_MAX_ROWS 256
-#define TILES_WANTED 8
+#define WEIGHT_TILE_ROWS 120       /* of a weight gradient: what a product takes at once */
 
 /* ---- the ends of a stack: embedding and final norm ---- */
 
@@ -209,26 +207,24 @@ typedef struct weight_job {
     adm_matrix matrix;
     const adm_real *x, *dy;
     adm_real *dw;
-    int64_t rows, tile; /* tile: output rows of one task */
+    int64_t rows;
 } weight_job;
 
 static weight_job job_make(adm_model *model, const adm_linear *linear, const adm_real *x, const adm_real *dy,
                            int64_t rows)
 {
-    const int64_t wanted = (linear->out / TILES_WANTED + 15) / 16 * 16;
     return (weight_job){
         .matrix = adm_linear_resolve(model, linear),
         .x = x,
         .dy = dy,
         .dw = model->gradients + linear->weight,
         .rows = rows,
-        .tile = adm_min(adm_max(wanted, TILE_MIN_ROWS), TILE_MAX_ROWS),
     };
 }
 
 static int64_t job_tiles(const weight_job *job)
 {
-    return (job->matrix.out + job->tile - 1) / job->tile;
+    return (job->matrix.out + WEIGHT_TILE_ROWS - 1) / WEIGHT_TILE_ROWS;
 }
 
 /* The jobs of a sub-layer, at most 3. */
@@ -289,26 +285,26 @@ static void backward_chunk(const backward_region *region, int64_t chunk, int thr
         embed_chunk_backward(model, region->stack, chunk);
 }
 
+/* Weight gradients, the longest tasks, come first, so that all threads end together. */
 static void backward_task(void *context, int64_t task, int thread)
 {
     const backward_region *region = context;
     adm_model *model = region->model;
-    if (region->below >= 0) {
-        if (task < model->ws.num_chunks) {
-            backward_chunk(region, task, thread);
-            return;
-        }
-        task -= model->ws.num_chunks;
-    }
     for (int j = 0; j < region->num_jobs; j++) {
         const weight_job *job = &region->jobs[j];
         const int64_t tiles = job_tiles(job);
         if (task < tiles) {
-            const int64_t first = task * job->tile, last = adm_min(first + job->tile, job->matrix.out);
-            adm_linear_backward_weight(&job->matrix, job->x, job->dy, job->dw, first, last, job->rows);
+            const int64_t first = task * WEIGHT_TILE_ROWS,
+                          last = adm_min(first + WEIGHT_TILE_ROWS, job->matrix.out);
+            adm_linear_backward_weight(model->kernels, &job->matrix, job->x, job->dy, job->dw, first, last,
+                                       job->rows);
             return;
         }
         task -= tiles;
+    }
+    if (region->below >= 0 && task < model->ws.num_chunks) {
+        backward_chunk(region, task, thread);
+        return;
     }
     const adm_sublayer *above = &model->stacks[region->stack].sublayers[region->above];
     reduce_slots(model, &above->slots, model->ws.partials[region->above % 2]);

@@ -34,8 +34,14 @@ adm_norm_grads adm_norm_partials(const adm_norm *norm, adm_real *partials)
 
 adm_matrix adm_linear_resolve(const adm_model *model, const adm_linear *linear)
 {
-    return (adm_matrix){model->weights + linear->weight, model->weights + linear->bias, linear->out,
-                        linear->in};
+    const adm_workspace *ws = &model->ws;
+    return (adm_matrix){
+        .weight = model->weights + linear->weight,
+        .bias = model->weights + linear->bias,
+        .packed = ws->packed == NULL ? NULL : ws->packed + linear->packed,
+        .out = linear->out,
+        .in = linear->in,
+    };
 }
 
 /* Dropout on the output of a branch: place 0 of the sub-layer's sites (branch.c has the others). */

@@ -7,8 +7,8 @@
 #define CHUNK_MIN_ROWS 96               /* a product of fewer rows does not pay its packing */
 #define CHUNK_MAX_ROWS 256              /* more leave the second-level cache */
 #define CHUNKS_WANTED 8                 /* so that a few threads share a small batch evenly */
-#define LOGITS_BYTES ((int64_t)8 << 20) /* of logits held at once, about */
-#define LOGITS_MIN_ROWS 64
+#define LOGITS_BYTES ((int64_t)16 << 20) /* of logits held at once, about: they pass through the last cache */
+#define PACKED_FROM_ROWS 64 /* rows from which packed weights pay */
 
 /* What the plan depends on. */
 typedef struct batch_shape {
@@ -155,18 +155,21 @@ static void plan_output(adm_model *model, adm_arena *arena, const batch_shape *s
     if (v == 0 || m == 0)
         return;
     int64_t rows = LOGITS_BYTES / (v * (int64_t)sizeof(adm_real));
-    rows = adm_max(rows / LOGITS_MIN_ROWS * LOGITS_MIN_ROWS, LOGITS_MIN_ROWS);
+    rows = adm_max(rows / ADM_LOGITS_TASK_ROWS, 1) * ADM_LOGITS_TASK_ROWS;
     ws->block_rows = adm_min(rows, m);
     ws->labels = (int32_t *)adm_arena_real(arena, m);
     ws->logits = adm_arena_real(arena, ws->block_rows * v);
-    ws->losses = adm_arena_double(arena, 2 * (m / LOGITS_MIN_ROWS + 2 * (m / ws->block_rows + 1)));
+    ws->losses = adm_arena_double(arena, 2 * (ws->block_rows / ADM_LOGITS_TASK_ROWS + 1));
 }
 
 static void plan(adm_model *model, adm_arena *arena, const batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model;
+    const bool packed =
+        model->kernels->panel > 0 && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
     ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
+    ws->packed = packed ? adm_arena_real(arena, model->packed_length) : NULL;
     plan_stack(model, arena, shape, ADM_ENCODER);
     plan_stack(model, arena, shape, ADM_DECODER);
     if (shape->hidden && shape->memory_rows > 0) {
@@ -261,6 +264,7 @@ static adm_status lay_out(adm_model *model, const batch_shape *shape, const adm_
     for (int s = 0; s < 2; s++)
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
             adm_workspace_fill_scales(model, s, i);
+    adm_pack_weights(model);
     return ADM_OK;
 }
 

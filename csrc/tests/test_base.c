@@ -86,7 +86,7 @@ static void test_gemm(void)
         const bool turn_a = way % 2 == 1, turn_b = way / 2 == 1;
         for (int i = 0; i < m * n; i++)
             c[i] = 7;
-        adm_gemm(turn_a, turn_b, m, n, k, 2, turn_a ? at : a, turn_a ? m : k, turn_b ? bt : b, turn_b ? k : n,
+        adm_blas_gemm(turn_a, turn_b, m, n, k, 2, turn_a ? at : a, turn_a ? m : k, turn_b ? bt : b, turn_b ? k : n,
                  1, c, n);
         for (int i = 0; i < m; i++)
             for (int j = 0; j < n; j++) {
@@ -96,7 +96,7 @@ static void test_gemm(void)
                 assert(c[i * n + j] == 2 * sum + 7);
             }
     }
-    adm_gemm(false, false, 0, n, k, 1, a, k, b, n, 0, c, n); /* nothing to do, nothing done */
+    adm_blas_gemm(false, false, 0, n, k, 1, a, k, b, n, 0, c, n); /* nothing to do, nothing done */
 }
 
 int main(void)

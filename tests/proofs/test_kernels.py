@@ -26,7 +26,7 @@ for n in WIDTHS:
 
 def use(monkeypatch: pytest.MonkeyPatch, kernels: str) -> None:
     """The table that models made from now on use; the test is skipped where the processor lacks it."""
-    monkeypatch.setenv("ADMIN_PY_KERNELS", kernels)
+    monkeypatch.setenv("ADMIN_PY_CPU", kernels)
     if BUILDS["float64"].system_info()["kernels"] != kernels:
         pytest.skip(f"this processor cannot run {kernels}")
 
@@ -52,7 +52,7 @@ def test_masks_do_not_depend_on_the_kernels(monkeypatch: pytest.MonkeyPatch) -> 
     losses = []
     case = next(case for case in LARGE_CASES if case.name == "many sequences")
     for kernels in NAMES:
-        monkeypatch.setenv("ADMIN_PY_KERNELS", kernels)
+        monkeypatch.setenv("ADMIN_PY_CPU", kernels)
         core, _, _, packed = make(case, "float64", 62, with_dropout(case.config, 0.5))
         losses.append(core.loss(packed, training=True)[0])
     assert np.ptp(losses) < 1e-12

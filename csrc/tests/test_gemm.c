@@ -1,0 +1,188 @@
+/* The products of every kernel table against three plain loops, and the BLAS library's against them too: awkward
+   sizes, strides, alignments and layouts. */
+#define _GNU_SOURCE
+#include "base/base.h"
+#include "kernels/kernels.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef ADM_DOUBLE
+#define EPSILON 0x1p-53
+#else
+#define EPSILON 0x1p-24
+#endif
+#define OUTSIDE 12345 /* what stands where nothing may be written */
+
+/* The oracle: C = A B (+ C) (+ bias), in double; `bound` gets the sums of absolute values. */
+static void plain_gemm(const adm_gemm *gemm, const adm_real *b_rows, double *c, double *bound)
+{
+    for (int64_t i = 0; i < gemm->m; i++) {
+        for (int64_t j = 0; j < gemm->n; j++) {
+            const double bias = gemm->bias != NULL ? (double)gemm->bias[j] : 0;
+            double sum = (gemm->accumulate ? (double)gemm->c[i * gemm->ldc + j] : 0) + bias;
+            double size = fabs(sum) + fabs(bias);
+            for (int64_t p = 0; p < gemm->k; p++) {
+                const double term =
+                    (double)gemm->a[i * gemm->row + p * gemm->step] * (double)b_rows[p * gemm->n + j];
+                sum += term;
+                size += fabs(term);
+            }
+            c[i * gemm->n + j] = gemm->relu && sum < 0 ? 0 : sum;
+            bound[i * gemm->n + j] = size;
+        }
+    }
+}
+
+static adm_real *filled(int64_t count, uint64_t seed)
+{
+    adm_real *x = malloc((size_t)count * sizeof *x);
+    assert(x != NULL);
+    const uint64_t key = adm_random_key(seed, 0, 0);
+    for (int64_t i = 0; i < count; i++)
+        x[i] = (adm_real)adm_random_normal(key, (uint64_t)i);
+    return x;
+}
+
+/* One product: C lies between rows of OUTSIDE, A and B begin `shift` elements after an aligned place. */
+static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, int variant)
+{
+    const bool transposed_a = (variant & 1) != 0, accumulate = (variant & 2) != 0, bias = (variant & 4) != 0;
+    const adm_layout layout = (adm_layout)(variant / 8 % 3);
+    const int64_t shift = variant % 5, more = variant % 7;
+    const uint64_t seed = (uint64_t)(m * 1000003 + n * 1009 + k * 31 + variant);
+    const int64_t lda = (transposed_a ? m : k) + more, ldc = n + more;
+    const int64_t ldb = (layout == ADM_B_ROWS ? n : k) + more;
+    adm_real *a = filled(shift + (transposed_a ? k : m) * lda, seed);
+    adm_real *b_rows = filled(k * n, seed + 1), *vector = filled(n, seed + 2), *c = filled(m * ldc, seed + 3);
+    adm_real *b = filled(shift + (layout == ADM_B_ROWS ? k : n) * ldb, seed + 4);
+    adm_real *packed = malloc((size_t)((n + ADM_PANEL_MAX) * k) * sizeof *packed);
+    double *wanted = malloc((size_t)(2 * m * n) * sizeof *wanted), *bound = wanted + m * n;
+    assert(packed != NULL && wanted != NULL);
+    for (int64_t p = 0; p < k; p++)
+        for (int64_t j = 0; j < n; j++)
+            b[shift + (layout == ADM_B_ROWS ? p * ldb + j : j * ldb + p)] = b_rows[p * n + j];
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = n; j < ldc; j++)
+            c[i * ldc + j] = OUTSIDE;
+    adm_gemm gemm = {
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = a + shift,
+        .row = transposed_a ? 1 : lda,
+        .step = transposed_a ? lda : 1,
+        .b = b + shift,
+        .ldb = ldb,
+        .layout = layout,
+        .c = c,
+        .ldc = ldc,
+        .bias = bias ? vector : NULL,
+        .accumulate = accumulate,
+        .relu = variant % 11 == 0,
+    };
+    if (layout == ADM_B_PACKED && kernels->panel > 0) {
+        kernels->gemm_pack(n, k, b + shift, ldb, packed);
+        gemm.b = packed;
+    } else if (layout == ADM_B_PACKED) {
+        gemm.layout = ADM_B_TRANSPOSED;
+    }
+    plain_gemm(&gemm, b_rows, wanted, bound);
+    kernels->gemm(&gemm);
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < ldc; j++) {
+            const double got = (double)c[i * ldc + j];
+            if (j >= n ? got == OUTSIDE : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
+                                              (double)(k + 2) * EPSILON * bound[i * n + j])
+                continue;
+            fprintf(stderr, "%s %lldx%lldx%lld variant %d: element %lld,%lld is %.9g, plain %.9g\n", kernels->name,
+                    (long long)m, (long long)n, (long long)k, variant, (long long)i, (long long)j, got,
+                    j >= n ? OUTSIDE : wanted[i * n + j]);
+            abort();
+        }
+    }
+    free(a);
+    free(b);
+    free(b_rows);
+    free(vector);
+    free(c);
+    free(packed);
+    free(wanted);
+}
+
+/* Sizes around those of registers, tiles, panels and depths. */
+static void test_sizes(const adm_kernels *kernels)
+{
+    const int64_t ms[] = {1, 5, 6, 7, 12, 31, 121}, ns[] = {1, 3, 4, 8, 15, 16, 17, 32, 47, 48, 64, 65, 130},
+                  ks[] = {1, 2, 7, 16, 33, 64, 256, 257, 300};
+    int variant = 0;
+    for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
+        for (size_t j = 0; j < sizeof ns / sizeof *ns; j++)
+            for (size_t l = 0; l < sizeof ks / sizeof *ks; l++)
+                for (int times = 0; times < 3; times++)
+                    check(kernels, ms[i], ns[j], ks[l], variant++);
+    for (int v = 0; v < 24; v++) /* rows of B a page apart */
+        check(kernels, 40, 4096 / (int64_t)sizeof(adm_real), 70, v);
+}
+
+/* An element of C has the same bits wherever its row and column stand in the product. */
+static void test_places(const adm_kernels *kernels)
+{
+    enum { M = 29, N = 80, K = 300 };
+    adm_real *a = filled(M * K, 5), *b = filled(K * N, 6), *whole = filled(M * N, 7), *part = filled(M * N, 8);
+    adm_gemm gemm = {.m = M, .n = N, .k = K, .a = a, .row = K, .step = 1, .b = b, .ldb = N, .c = whole, .ldc = N};
+    kernels->gemm(&gemm);
+    gemm.c = part;
+    for (int64_t first = 0; first < M; first += 4) {
+        gemm.m = M - first < 4 ? M - first : 4;
+        gemm.a = a + first * K;
+        gemm.c = part + first * N;
+        kernels->gemm(&gemm);
+    }
+    assert(memcmp(whole, part, M * N * sizeof *whole) == 0);
+    for (int64_t first = 0; first < N; first += 16) {
+        gemm = (adm_gemm){.m = M, .n = 16, .k = K, .a = a, .row = K, .step = 1, .b = b + first, .ldb = N};
+        gemm.c = part + first;
+        gemm.ldc = N;
+        kernels->gemm(&gemm);
+    }
+    assert(memcmp(whole, part, M * N * sizeof *whole) == 0);
+    free(a);
+    free(b);
+    free(whole);
+    free(part);
+}
+
+/* What is not finite shows. */
+static void test_nan(const adm_kernels *kernels)
+{
+    adm_real a[3] = {1, (adm_real)NAN, 2}, b[3] = {1, 1, 1}, c[9];
+    kernels->gemm(&(adm_gemm){.m = 3, .n = 3, .k = 1, .a = a, .row = 1, .step = 1, .b = b, .ldb = 3, .c = c,
+                              .ldc = 3, .relu = true});
+    for (int i = 0; i < 9; i++)
+        assert(i / 3 == 1 ? isnan(c[i]) : c[i] == a[i / 3]);
+}
+
+int main(void)
+{
+    adm_blas_setup();
+    const char *const tables[] = {"generic", "avx2", "avx512"};
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        setenv("ADMIN_PY_CPU", tables[t], 1);
+        const adm_kernels kernels = adm_kernels_select();
+        if (strcmp(kernels.name, tables[t]) != 0)
+            continue;
+        test_sizes(&kernels);
+        test_places(&kernels);
+        test_nan(&kernels);
+    }
+    setenv("ADMIN_PY_GEMM", "openblas", 1);
+    const adm_kernels kernels = adm_kernels_select();
+    assert(kernels.panel == 0);
+    test_sizes(&kernels);
+    test_nan(&kernels);
+    return 0;
+}
