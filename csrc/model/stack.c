@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define SITE_EMBEDDING 0xFFFFFFFFu /* above the sites of all sub-layers */
-#define WEIGHT_TILE_ROWS 120       /* of a weight gradient: what a product takes at once */
+#define WEIGHT_TILE_ROWS 120       /* of a weight gradient, at most: what a product takes at once */
 
 /* ---- the ends of a stack: embedding and final norm ---- */
 
@@ -207,24 +207,26 @@ typedef struct weight_job {
     adm_matrix matrix;
     const adm_real *x, *dy;
     adm_real *dw;
-    int64_t rows;
+    int64_t rows, tile; /* tile: output rows of one task */
 } weight_job;
 
 static weight_job job_make(adm_model *model, const adm_linear *linear, const adm_real *x, const adm_real *dy,
                            int64_t rows)
 {
+    const int64_t tiles = (linear->out + WEIGHT_TILE_ROWS - 1) / WEIGHT_TILE_ROWS; /* of even sizes */
     return (weight_job){
         .matrix = adm_linear_resolve(model, linear),
         .x = x,
         .dy = dy,
         .dw = model->gradients + linear->weight,
         .rows = rows,
+        .tile = (linear->out + tiles - 1) / tiles,
     };
 }
 
 static int64_t job_tiles(const weight_job *job)
 {
-    return (job->matrix.out + WEIGHT_TILE_ROWS - 1) / WEIGHT_TILE_ROWS;
+    return (job->matrix.out + job->tile - 1) / job->tile;
 }
 
 /* The jobs of a sub-layer, at most 3. */
@@ -294,8 +296,7 @@ static void backward_task(void *context, int64_t task, int thread)
         const weight_job *job = &region->jobs[j];
         const int64_t tiles = job_tiles(job);
         if (task < tiles) {
-            const int64_t first = task * WEIGHT_TILE_ROWS,
-                          last = adm_min(first + WEIGHT_TILE_ROWS, job->matrix.out);
+            const int64_t first = task * job->tile, last = adm_min(first + job->tile, job->matrix.out);
             adm_linear_backward_weight(model->kernels, &job->matrix, job->x, job->dy, job->dw, first, last,
                                        job->rows);
             return;

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define CHUNK_MIN_ROWS 96               /* a product of fewer rows does not pay its packing */
+#define CHUNK_MIN_ROWS 48               /* fewer rows do not pay for reading the weights */
 #define CHUNK_MAX_ROWS 256              /* more leave the second-level cache */
-#define CHUNKS_WANTED 8                 /* so that a few threads share a small batch evenly */
+#define CHUNKS_WANTED 16                /* so that a few threads share a small batch evenly */
 #define LOGITS_BYTES ((int64_t)16 << 20) /* of logits held at once, about: they pass through the last cache */
 #define PACKED_FROM_ROWS 64 /* rows from which packed weights pay */
 
