@@ -120,6 +120,7 @@ class Transformer(Model):
         scale: float = 1.0,
         observe: bool = False,
         keep_gradients: bool = False,
+        segment_layers: int = 0,
     ) -> tuple[float, float, int]: ...
     def profile(
         self,

@@ -71,7 +71,12 @@ typedef struct adm_run {
     double scale;        /* factor on the loss whose gradient is taken, 1 usually */
     bool observe;        /* fill the observations */
     bool keep_gradients; /* with observe: keep dL/dx_i and dL/da_i of every sub-layer */
+    /* Of a backward pass: 0 keeps the activations of all layers; n keeps those of segments of n layers' ends only,
+       and computes the others again, segment by segment; ADM_SEGMENTS_AUTO: n is about the root of the layers. */
+    int64_t segment_layers;
 } adm_run;
+
+#define ADM_SEGMENTS_AUTO (-1)
 
 typedef struct adm_loss {
     double loss; /* label-smoothed cross-entropy, nats, mean over target tokens */
