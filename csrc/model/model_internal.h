@@ -126,6 +126,7 @@ typedef struct adm_stack_acts {
 
 typedef struct adm_workspace {
     adm_arena arena;
+    adm_memory_plan sizes; /* of the activations laid out */
     adm_keep keep;
     bool backward;      /* buffers of the backward pass are laid out */
     bool segmented;     /* sub-layers of all segments use the same buffers */
@@ -216,11 +217,20 @@ void adm_plan_outputs(adm_model *model, adm_arena *arena, const adm_batch_shape 
 void adm_plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number);
 
 /* ---- workspace.c ---- */
+/* What a backward pass keeps: all that an observed one may be asked for, unless it is to compute it again. */
+static inline adm_keep adm_keep_backward(const adm_run *run)
+{
+    return run->observe && run->segment_layers == 0 ? ADM_KEEP_BRANCHES : ADM_KEEP_BACKWARD;
+}
+
 /* Makes the workspace fit a batch; copies the batch's tokens and offsets. */
 adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
                                    adm_keep keep, bool backward, adm_error *error);
 adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
                                     adm_keep keep, bool backward, adm_error *error);
+/* The sizes of what a backward pass over a batch lays out; activations of the last pass are lost. */
+void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
+                           adm_memory_plan *plan);
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 

@@ -143,16 +143,17 @@ int64_t adm_segment_length(const adm_stack *stack, int64_t segment_layers)
 void adm_plan_outputs(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
 {
     const adm_stack *stack = &model->stacks[number];
-    adm_stack_acts *acts = &model->ws.stacks[number];
     const int64_t d = model->config.d_model;
+    const size_t start = arena->used;
     for (int64_t i = 0; i < stack->num_sublayers; i++) {
         const adm_sublayer_config *config = stack->sublayers[i].config;
-        adm_sublayer_acts *own = &acts->sublayers[i];
+        adm_sublayer_acts *own = &model->ws.stacks[number].sublayers[i];
         own->omega_filled = config->omega.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
         own->alpha_filled = config->alpha.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
         if (shape->keep == ADM_KEEP_BACKWARD && is_output(model, shape, number, i))
             own->x = adm_arena_real(arena, shape->rows[number] * d);
     }
+    model->ws.sizes.kept[number] += arena->used - start;
 }
 
 void adm_plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
@@ -169,4 +170,6 @@ void adm_plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shap
         end = arena->used > end ? arena->used : end;
     }
     arena->used = end;
+    if (!shape->segmented)
+        model->ws.sizes.kept[number] += end - start;
 }

@@ -112,15 +112,13 @@ static adm_status check_segments(const adm_run *run, adm_error *error)
 adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_loss *loss,
                               adm_error *error)
 {
-    const bool all = run->observe && run->segment_layers == 0;
-    const adm_keep keep = all ? ADM_KEEP_BRANCHES : ADM_KEEP_BACKWARD;
     adm_status status = check_loss(model, batch, error);
     if (status == ADM_OK)
         status = check_segments(run, error);
     if (status == ADM_OK)
         status = adm_model_need_gradients(model, error);
     if (status == ADM_OK)
-        status = adm_workspace_for_batch(model, batch, run, keep, true, error);
+        status = adm_workspace_for_batch(model, batch, run, adm_keep_backward(run), true, error);
     if (status != ADM_OK)
         return status;
     adm_workspace *ws = &model->ws;

@@ -37,7 +37,8 @@ static void plan_stack(adm_model *model, adm_arena *arena, const adm_batch_shape
 /* The sub-layers of both stacks; segments of both use the same buffers. */
 static void plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shape *shape)
 {
-    const size_t start = arena->used;
+    adm_memory_plan *sizes = &model->ws.sizes;
+    const size_t start = arena->used, outputs = sizes->kept[0] + sizes->kept[1];
     size_t end = start;
     for (int s = 0; s < 2; s++) {
         if (shape->segmented)
@@ -47,6 +48,7 @@ static void plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_s
         end = arena->used > end ? arena->used : end;
     }
     arena->used = end;
+    sizes->again = end - start - (sizes->kept[0] + sizes->kept[1] - outputs);
 }
 
 static void plan_end(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
@@ -97,10 +99,24 @@ static void plan_output(adm_model *model, adm_arena *arena, const adm_batch_shap
     ws->losses = adm_arena_double(arena, 2 * (m / LOGITS_MIN_ROWS + 2 * (m / ws->block_rows + 1)));
 }
 
+/* Completes ws.sizes, whose parts kept and again the stacks have noted. */
+static void note_sizes(adm_workspace *ws, const adm_batch_shape *shape, size_t backward, size_t logits,
+                       size_t total)
+{
+    adm_memory_plan *sizes = &ws->sizes;
+    sizes->backward = backward;
+    sizes->logits = logits;
+    sizes->activations = total;
+    sizes->other = total - sizes->kept[0] - sizes->kept[1] - sizes->again - backward - logits - sizes->packed;
+    for (int s = 0; s < 2; s++)
+        sizes->rows[s] = shape->rows[s];
+}
+
 static void plan(adm_model *model, adm_arena *arena, const adm_batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model;
+    ws->sizes = (adm_memory_plan){0};
     ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
     for (int s = 0; s < 2; s++)
         plan_stack(model, arena, shape, s);
@@ -123,9 +139,12 @@ static void plan(adm_model *model, adm_arena *arena, const adm_batch_shape *shap
         adm_max(shape->memory_max_length, adm_max(shape->max_length[0], shape->max_length[1]));
     ws->score_size = (ADM_QUERY_TILE * longest + 15) / 16 * 16;
     ws->scores = adm_arena_real(arena, shape->threads * 2 * ws->score_size);
+    const size_t before_backward = arena->used;
     if (shape->backward)
         plan_backward(model, arena, shape);
+    const size_t before_output = arena->used;
     plan_output(model, arena, shape);
+    note_sizes(ws, shape, before_output - before_backward, arena->used - before_output, arena->used);
 }
 
 /* ---- what a batch asks for ---- */
@@ -239,19 +258,28 @@ static void copy_sequences(adm_stack_acts *acts, const adm_sequences *sequences,
     acts->offsets[sequences->count] = row;
 }
 
-adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
-                                   adm_keep keep, bool backward, adm_error *error)
+/* The sequences that the decoder reads. */
+static const adm_sequences *decoded(const adm_model *model, const adm_batch *batch)
 {
-    adm_workspace *ws = &model->ws;
+    return model->stacks[ADM_ENCODER].num_sublayers > 0 ? &batch->target : &batch->source;
+}
+
+static void sides_of(const adm_model *model, const adm_batch *batch, side_lengths sides[2])
+{
     const bool encoder = model->stacks[ADM_ENCODER].num_sublayers > 0;
     const bool decoder = model->stacks[ADM_DECODER].num_sublayers > 0;
-    const adm_sequences *target = encoder ? &batch->target : &batch->source;
-    const side_lengths sides[2] = {
-        {encoder ? batch->source.offsets : NULL, 0},
-        {decoder ? target->offsets : NULL, 1},
-    };
+    sides[0] = (side_lengths){encoder ? batch->source.offsets : NULL, 0};
+    sides[1] = (side_lengths){decoder ? decoded(model, batch)->offsets : NULL, 1};
+}
+
+static adm_batch_shape shape_of(const adm_model *model, const adm_batch *batch, const adm_run *run,
+                                adm_keep keep, bool backward)
+{
+    side_lengths sides[2];
+    sides_of(model, batch, sides);
+    const bool encoder = sides[0].offsets != NULL, decoder = sides[1].offsets != NULL;
     const int64_t count = batch->source.count;
-    const adm_batch_shape shape = {
+    return (adm_batch_shape){
         .count = count,
         .rows = {total_of(&sides[0], count), total_of(&sides[1], count)},
         .max_length = {longest_of(&sides[0], encoder ? count : 0),
@@ -267,17 +295,39 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
                     adm_segment_length(&model->stacks[1], run->segment_layers)},
         .keep_gradients = backward && run->observe && run->keep_gradients,
     };
+}
+
+void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
+                           adm_memory_plan *result)
+{
+    const adm_batch_shape shape = shape_of(model, batch, run, adm_keep_backward(run), true);
+    const adm_memory_plan given = *result;
+    adm_arena arena = {0};
+    model->activations_kept = model->gradients_kept = model->ws.hidden = false;
+    plan(model, &arena, &shape);
+    *result = model->ws.sizes;
+    result->weights = given.weights;
+    result->gradients = given.gradients;
+}
+
+adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                   adm_keep keep, bool backward, adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    const adm_batch_shape shape = shape_of(model, batch, run, keep, backward);
+    side_lengths sides[2];
+    sides_of(model, batch, sides);
     adm_status status =
         adm_model_need_positions(model, adm_max(shape.max_length[0], shape.max_length[1]), error);
     if (status == ADM_OK)
         status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
         return status;
-    cut_chunks(sides, count, ws->chunks);
-    if (encoder)
+    cut_chunks(sides, shape.count, ws->chunks);
+    if (sides[0].offsets != NULL)
         copy_sequences(&ws->stacks[ADM_ENCODER], &batch->source, 0, NULL);
-    if (decoder)
-        copy_sequences(&ws->stacks[ADM_DECODER], target, 1, ws->labels);
+    if (sides[1].offsets != NULL)
+        copy_sequences(&ws->stacks[ADM_DECODER], decoded(model, batch), 1, ws->labels);
     return ADM_OK;
 }
 
