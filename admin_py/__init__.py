@@ -31,6 +31,7 @@ from admin_py.grid_results import Grid  # noqa: E402
 from admin_py.history import History  # noqa: E402
 from admin_py.layers import DecoderLayer, EncoderLayer  # noqa: E402
 from admin_py.live import LivePlot  # noqa: E402
+from admin_py.memory import MemoryPlan, plan_memory  # noqa: E402
 from admin_py.model import Loss, Transformer  # noqa: E402
 from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam  # noqa: E402
 from admin_py.profiling import VarianceProfile  # noqa: E402
@@ -54,6 +55,7 @@ __all__ = [
     "History",
     "LivePlot",
     "Loss",
+    "MemoryPlan",
     "NovoGrad",
     "RAdam",
     "Residual",
@@ -71,6 +73,7 @@ __all__ = [
     "generation",
     "get_num_threads",
     "grid",
+    "plan_memory",
     "plots",
     "schedules",
     "schemes",

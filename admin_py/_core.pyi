@@ -11,6 +11,21 @@ class _Memory(TypedDict):
     gradients: int
     activations: int
 
+class _MemoryPlan(TypedDict):
+    weights: int
+    gradients: int
+    moments: int
+    encoder: int
+    decoder: int
+    again: int
+    backward: int
+    logits: int
+    packed: int
+    other: int
+    activations: int
+    encoder_rows: int
+    decoder_rows: int
+
 class _Observations(TypedDict):
     var_input: NDArray[np.float64]
     var_branch: NDArray[np.float64]
@@ -120,6 +135,7 @@ class Transformer(Model):
         scale: float = 1.0,
         observe: bool = False,
         keep_gradients: bool = False,
+        segment_layers: int = 0,
     ) -> tuple[float, float, int]: ...
     def profile(
         self,
@@ -214,3 +230,6 @@ def get_num_threads() -> int: ...
 def num_procs() -> int: ...
 def system_info() -> _SystemInfo: ...
 def norm2(array: NDArray[Any], /) -> float: ...
+def plan_memory(
+    config: dict[str, Any], batch: Batch, *, optimizer: Optimizer | None = None, segment_layers: int = 0
+) -> _MemoryPlan: ...

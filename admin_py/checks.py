@@ -45,6 +45,16 @@ def check_integer(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
+def check_segments(name: str, value: Any) -> int:
+    """Layers of a segment for the core: 0 for False, -1 for True, else an integer from 1."""
+    if type(value).__name__ in ("bool", "bool_"):
+        return -1 if value else 0
+    try:
+        return check_integer(name, value, 1, 2**31 - 1)
+    except TypeError:
+        raise TypeError(f"{name} must be True, False or an integer, got {value!r}") from None
+
+
 def check_probability(name: str, value: Any) -> float:
     """The value as a float in [0, 1)."""
     probability = check_number(name, value)

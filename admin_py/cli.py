@@ -42,6 +42,11 @@ examples:
 
 A run that was stopped, or killed, goes on where it was when the same command is given again."""
 
+INFO_EXAMPLES = """\
+examples:
+  admin-py info --memory --layers 18
+  admin-py info --memory --layers 100 --d-model 512 --d-ff 2048 --heads 8 --max-tokens 4096 --checkpoint-activations"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
@@ -122,8 +127,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data(one)
     grid_command.add_arguments(one)
 
-    one = _command(subparsers, "info", commands.info, "versions, processor, BLAS, threads, schemes", "")
+    one = _command(subparsers, "info", commands.info, "versions, processor, BLAS, threads, schemes, memory", INFO_EXAMPLES)
     one.add_argument("--schemes", action="store_true", help="list the schemes with formula and source")
+    _add_memory(one)
     one.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     one.add_argument("--threads", type=int, metavar="N", help=argparse.SUPPRESS)
     return parser
@@ -190,6 +196,36 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="(default: float32)"
     )
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("memory")
+    group.add_argument(
+        "--memory", action="store_true", help="what a training step of the model below holds, by part"
+    )
+    group.add_argument(
+        "--vocab-size", type=int, default=8000, metavar="V", help="of the model (default: 8000)"
+    )
+    group.add_argument(
+        "--max-tokens", type=int, default=4096, metavar="N", help="of a batch, on either side (default: 4096)"
+    )
+    group.add_argument("--scheme", default="admin", help="residual scheme (default: admin)")
+    group.add_argument(
+        "--language-model", action="store_true", help="a decoder alone, which reads one text"
+    )
+    group.add_argument(
+        "--optimizer", choices=tuple(commands.OPTIMIZERS), default="adam", help="(default: adam)"
+    )
+    group.add_argument(
+        "--checkpoint-activations",
+        nargs="?",
+        type=int,
+        const=True,
+        default=False,
+        metavar="N",
+        help="compute activations again by segments of N layers (default N: about the root of the layers)",
+    )
+    _add_model(parser)
 
 
 def _add_single(parser: argparse.ArgumentParser) -> None:

@@ -164,8 +164,36 @@ def info(options: argparse.Namespace) -> int:
             scheme = schemes.get(name)
             print(f"{name}\n    {scheme.summary}\n    {scheme.source}")
         return 0
+    if options.memory:
+        print(_memory(options))
+        return 0
     show_versions()
     return 0
+
+
+def _memory(options: argparse.Namespace) -> str:
+    from admin_py.memory import plan_memory
+
+    kind = "language_model" if options.language_model else "translation"
+    encoder_layers, decoder_layers = layers_of(options.layers, kind)
+    config = TransformerConfig(
+        vocab_size=options.vocab_size,
+        encoder_layers=encoder_layers,
+        decoder_layers=decoder_layers,
+        d_model=options.d_model,
+        d_ff=options.d_ff,
+        heads=options.heads,
+        dropout=options.dropout,
+        scheme=options.scheme,
+    )
+    plan = plan_memory(
+        config,
+        max_tokens=options.max_tokens,
+        optimizer=OPTIMIZERS[options.optimizer](lr=0.0),
+        checkpoint_activations=options.checkpoint_activations,
+        dtype=options.dtype,
+    )
+    return f"{config.num_parameters:,} parameters\n{plan!r}"
 
 
 def set_threads(options: argparse.Namespace) -> None:

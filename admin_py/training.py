@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from admin_py import checkpoint as checkpoints
-from admin_py.checks import check_bool, check_integer, check_number
+from admin_py.checks import check_bool, check_integer, check_number, check_segments
 from admin_py.data.dataset import Dataset
 from admin_py.divergence import find_nonfinite_weight
 from admin_py.history import History, Recorder
@@ -42,6 +42,7 @@ class Plan:
     checkpoint_every: int
     observe: ObserveAt
     callbacks: tuple[Callback, ...]
+    checkpoint_activations: bool | int = False
 
     def lr(self, step: int) -> float:
         """Learning rate of a step, counted from 1."""
@@ -86,6 +87,7 @@ def train(
     resume: bool = True,
     observe: int | str | Iterable[int] = 0,
     observe_every: int = 0,
+    checkpoint_activations: bool | int = False,
     progress: bool = True,
     callbacks: Iterable[Callback] = (),
 ) -> History:
@@ -135,6 +137,9 @@ def train(
         last (``"log"``); or at the steps given. 0 is never. A step that diverges is not recorded.
     observe_every : int
         The same as a number for `observe`; only one of them may be given.
+    checkpoint_activations : bool or int
+        Keep only the inputs of segments of so many layers (True: about the root of the layers) and compute the rest
+        again in the backward pass: less memory, about a third more time, the same bits.
     progress : bool
         Show a bar on a terminal or in a notebook, plain lines elsewhere, on the standard error stream.
     callbacks : iterable of callable
@@ -188,6 +193,7 @@ def train(
         checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
         observe=read_observe(observe, observe_every),
         callbacks=_check_callbacks(callbacks),
+        checkpoint_activations=_check_segments(checkpoint_activations),
     )
     resume, progress = check_bool("resume", resume), check_bool("progress", progress)
     _check_model(_check_type("model", model, Transformer))
@@ -239,6 +245,11 @@ def _check_share(name: str, value: Any) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{name} must be from 0 to 1, got {number!r}")
     return number
+
+
+def _check_segments(value: Any) -> bool | int:
+    check_segments("checkpoint_activations", value)
+    return value
 
 
 def _check_path(checkpoint: Any) -> str | None:

@@ -152,6 +152,7 @@ class Loop:
                 accumulate=i > 0,
                 scale=share,
                 observe=observe and last,
+                checkpoint_activations=plan.checkpoint_activations,
             )
             losses += share * np.array([found.loss, found.nll])
             row["loss"], row["nll"] = map(float, losses)

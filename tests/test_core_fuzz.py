@@ -154,6 +154,7 @@ KEYWORDS = [
     "max_memory",
     "components",
     "keep_gradients",
+    "segment_layers",
     "nonsense",
 ]
 

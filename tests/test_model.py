@@ -362,6 +362,30 @@ def test_passes_refuse_what_is_no_batch(act: str) -> None:
         getattr(model, act)(TEXT)
 
 
+@both
+@pytest.mark.parametrize("segments", [True, 1, 2, 5])
+def test_activations_computed_again_change_no_bit(dtype: str, segments: bool | int) -> None:
+    model, batch = small(dtype, encoder=3, decoder=4, dropout=0.1), PAIRS
+    expected = model.backward(batch, step=3)
+    kept = model._core.gradient_buffer.copy()
+    assert model.backward(batch, step=3, checkpoint_activations=segments) == expected
+    np.testing.assert_array_equal(model._core.gradient_buffer, kept)
+    observed = model.backward(batch, step=3, checkpoint_activations=segments, observe=True)
+    assert observed == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (0, ValueError, "checkpoint_activations must be an integer from 1 to 2147483647, got 0"),
+        ("all", TypeError, "checkpoint_activations must be True, False or an integer, got 'all'"),
+    ],
+)
+def test_segments_that_cannot_be(value: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        small().backward(PAIRS, checkpoint_activations=value)
+
+
 def test_observe_gives_named_activations() -> None:
     model = small("float64")
     seen = model.observe(PAIRS)

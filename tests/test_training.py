@@ -168,6 +168,19 @@ def test_observing_and_validating_change_no_bit() -> None:
     np.testing.assert_array_equal(plain.update_norm, watched.update_norm)
 
 
+def test_computing_activations_again_changes_no_bit(tmp_path: Path) -> None:
+    """Nor does a change of mind between two halves of a training."""
+    path = tmp_path / "run.safetensors"
+    models = [make_model(encoder_layers=3, decoder_layers=3) for _ in range(2)]
+    settings: dict[str, Any] = {"valid_every": None, "observe_every": 0, "observe": [2, 5]}
+    whole = train(models[0], steps=6, **settings)
+    train(models[1], steps=3, checkpoint=path, checkpoint_activations=2, **settings)
+    halves = train(models[1], steps=6, checkpoint=path, checkpoint_activations=True, **settings)
+    assert_same_history(whole, halves)
+    for name, value in models[0].parameters.items():
+        np.testing.assert_array_equal(models[1].parameters[name], value)
+
+
 def test_observations_are_those_of_the_step_s_last_batch() -> None:
     model = make_model()
     omega = {stack: values.mean(axis=1) for stack, values in model.omega.items()}

@@ -17,6 +17,26 @@ static size_t mapped_size(size_t bytes)
     return round_up(bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : 4096);
 }
 
+static char *map_pages(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* From a boundary of huge pages, or the kernel could use none for the ends: mapped with room for it, the rest is
+   given back. */
+static char *map_aligned(size_t size)
+{
+    char *memory = map_pages(size + HUGE_PAGE);
+    if (memory == NULL)
+        return NULL;
+    const size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
+    if (before > 0)
+        (void)munmap(memory, before);
+    (void)munmap(memory + before + size, HUGE_PAGE - before);
+    return memory + before;
+}
+
 void *adm_alloc(size_t bytes)
 {
     if (bytes == 0)
@@ -24,10 +44,10 @@ void *adm_alloc(size_t bytes)
     if (bytes > SIZE_MAX / 2)
         return NULL;
     const size_t size = mapped_size(bytes);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
-    if (size >= HUGE_PAGE)
+    if (size < HUGE_PAGE)
+        return map_pages(size);
+    void *memory = map_aligned(size);
+    if (memory != NULL)
         (void)madvise(memory, size, MADV_HUGEPAGE); /* advice: refusal costs speed only */
     return memory;
 }

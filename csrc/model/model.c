@@ -34,7 +34,7 @@ static size_t buffer_bytes(const adm_model *model)
     return (size_t)model->params.length * sizeof(adm_real);
 }
 
-adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error *error)
+adm_status adm_model_outline(const adm_config *config, adm_model **out, adm_error *error)
 {
     adm_status status = adm_config_check(config, error);
     if (status != ADM_OK)
@@ -53,16 +53,11 @@ adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error
     if ((status = copy_sublayers(&decoder, error)) != ADM_OK)
         goto out;
     model->config.decoder = decoder;
-    if ((status = adm_params_build(model, error)) != ADM_OK)
-        goto out;
-    adm_packing_place(model);
-    if ((status = allocate_stack(model, ADM_ENCODER, error)) != ADM_OK ||
-        (status = allocate_stack(model, ADM_DECODER, error)) != ADM_OK)
-        goto out;
-    model->weights = adm_alloc(buffer_bytes(model));
-    if (model->weights == NULL)
-        status =
-            adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of parameters", buffer_bytes(model));
+    if ((status = adm_params_build(model, error)) == ADM_OK &&
+        (status = allocate_stack(model, ADM_ENCODER, error)) == ADM_OK)
+        status = allocate_stack(model, ADM_DECODER, error);
+    if (status == ADM_OK)
+        adm_packing_place(model);
 out:
     if (status != ADM_OK) {
         adm_model_free(model);
@@ -70,6 +65,20 @@ out:
     }
     *out = model;
     return status;
+}
+
+adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error *error)
+{
+    adm_status status = adm_model_outline(config, out, error);
+    if (status != ADM_OK)
+        return status;
+    const size_t bytes = buffer_bytes(*out);
+    (*out)->weights = adm_alloc(bytes);
+    if ((*out)->weights != NULL)
+        return ADM_OK;
+    adm_model_free(*out);
+    *out = NULL;
+    return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of parameters", bytes);
 }
 
 void adm_model_free(adm_model *model)
@@ -260,6 +269,17 @@ adm_status adm_model_activation(const adm_model *model, int stack, int64_t index
                         (long long)r, (long long)index);
     memcpy(out, site_values(model, stack, index, site),
            (size_t)(model->ws.stacks[stack].rows * model->config.d_model) * sizeof *out);
+    return ADM_OK;
+}
+
+adm_status adm_model_plan_memory(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                 adm_memory_plan *plan, adm_error *error)
+{
+    const adm_status status = adm_model_check_batch(model, batch, error);
+    if (status != ADM_OK)
+        return status;
+    *plan = (adm_memory_plan){.weights = buffer_bytes(model), .gradients = buffer_bytes(model)};
+    adm_workspace_measure(model, batch, run, plan);
     return ADM_OK;
 }
 

@@ -72,9 +72,23 @@ typedef struct adm_stack {
 
 typedef enum adm_keep {
     ADM_KEEP_NOTHING = 0, /* forward only: sub-layers share their buffers */
-    ADM_KEEP_BACKWARD,    /* what the backward pass reads */
-    ADM_KEEP_BRANCHES     /* and every a_i */
+    ADM_KEEP_BACKWARD,    /* what the backward pass reads and cannot cheaply compute again */
+    ADM_KEEP_BRANCHES     /* everything */
 } adm_keep;
+
+/* What the plan of a workspace depends on. */
+typedef struct adm_batch_shape {
+    int64_t count;                  /* B */
+    int64_t rows[2], max_length[2]; /* of the stacks; 0 where one is absent */
+    int64_t memory_rows, memory_max_length;
+    int64_t chunks;
+    int threads;
+    adm_keep keep;
+    bool backward, hidden;
+    bool segmented;      /* sub-layers of all segments use the same buffers */
+    int64_t segment[2];  /* sub-layers of a segment; of the stack where not segmented */
+    bool keep_gradients; /* of activations */
+} adm_batch_shape;
 
 typedef struct adm_sublayer_acts {
     const adm_real *omega, *alpha;         /* [D] or NULL for 1 */
@@ -90,6 +104,7 @@ typedef struct adm_sublayer_acts {
     adm_real *b;                           /* [M, D] Nbranch(a), or NULL */
     adm_real *y;                           /* [M, D] before Npost, or NULL where it is x */
     adm_real *x;                           /* [M, D] output */
+    bool x_again;                          /* x is overwritten: the backward pass computes it again from y */
     adm_real *kept_dx, *kept_da;           /* [M, D] dL/dx_{i-1}, dL/da_i, or NULL */
     adm_real *pre_stats, *branch_stats, *post_stats, *inner_stats; /* [2, M] mean, rstd */
 } adm_sublayer_acts;
@@ -113,9 +128,14 @@ typedef struct adm_stack_acts {
 
 typedef struct adm_workspace {
     adm_arena arena;
+    adm_memory_plan sizes; /* of the activations laid out */
     adm_keep keep;
-    bool backward; /* buffers of the backward pass are laid out */
-    bool hidden;   /* the last pass came from adm_model_forward_hidden, so that its backward may follow */
+    bool backward;      /* buffers of the backward pass are laid out */
+    bool segmented;     /* sub-layers of all segments use the same buffers */
+    int64_t segment[2]; /* sub-layers of a segment; of the stack where not segmented */
+    int live_stack;     /* where segmented: whose buffers are filled */
+    int64_t live_first; /* and the segment's first sub-layer */
+    bool hidden;        /* the last pass came from adm_model_forward_hidden, so that its backward may follow */
     adm_run run;
     int64_t num_sequences, num_chunks;
     int64_t *chunks; /* [C + 1] first sequence of each chunk */
@@ -195,12 +215,28 @@ void adm_params_free(adm_model *model);
 /* ---- model.c ---- */
 adm_status adm_model_need_positions(adm_model *model, int64_t positions, adm_error *error);
 
+/* ---- plan.c: where the activations of sub-layers lie ---- */
+/* Sub-layers of a segment of segment_layers layers (adm_run). */
+int64_t adm_segment_length(const adm_stack *stack, int64_t segment_layers);
+/* Outputs of segments, and of the stack; scales. */
+void adm_plan_outputs(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number);
+void adm_plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number);
+
 /* ---- workspace.c ---- */
+/* What a backward pass keeps: all that an observed one may be asked for, unless it is to compute it again. */
+static inline adm_keep adm_keep_backward(const adm_run *run)
+{
+    return run->observe && run->segment_layers == 0 ? ADM_KEEP_BRANCHES : ADM_KEEP_BACKWARD;
+}
+
 /* Makes the workspace fit a batch; copies the batch's tokens and offsets. */
 adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
                                    adm_keep keep, bool backward, adm_error *error);
 adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
                                     adm_keep keep, bool backward, adm_error *error);
+/* The sizes of what a backward pass over a batch lays out; activations of the last pass are lost. */
+void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
+                           adm_memory_plan *plan);
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 

@@ -160,11 +160,32 @@ void adm_stack_finish(adm_model *model, int stack)
     run_region(model, (forward_region){model, stack, 0, 0, false, true});
 }
 
+/* Sub-layers from `first` to the end of their segment, into the buffers that all segments share. */
+static void forward_segment(adm_model *model, int stack, int64_t first, bool begin, bool finish)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t last = adm_min(first + ws->segment[stack], model->stacks[stack].num_sublayers);
+    run_region(model, (forward_region){model, stack, first, last, begin, finish});
+    ws->live_stack = stack;
+    ws->live_first = first;
+}
+
+static void forward_segments(adm_model *model)
+{
+    for (int s = 0; s < 2; s++) {
+        const int64_t r = model->stacks[s].num_sublayers, length = model->ws.segment[s];
+        for (int64_t first = 0; first < r; first += length)
+            forward_segment(model, s, first, first == 0, first + length >= r);
+    }
+}
+
 /* Chunks need nothing of each other, so one region takes them all the way. Only where sub-layers share their
-   buffers (ADM_KEEP_NOTHING) must no chunk be ahead of the others. */
+   buffers (segments, ADM_KEEP_NOTHING) must no chunk be ahead of the others. */
 void adm_stacks_forward(adm_model *model)
 {
-    if (model->ws.keep != ADM_KEEP_NOTHING) {
+    if (model->ws.segmented) {
+        forward_segments(model);
+    } else if (model->ws.keep != ADM_KEEP_NOTHING) {
         adm_parallel_for(model->ws.run.threads, model->ws.num_chunks, forward_all_task, model);
     } else {
         for (int s = 0; s < 2; s++) {
@@ -311,14 +332,15 @@ static void backward_task(void *context, int64_t task, int thread)
     reduce_slots(model, &above->slots, model->ws.partials[region->above % 2]);
 }
 
-void adm_stack_backward(adm_model *model, int number)
+/* Sub-layers [first, last), from the last; one region more for the weight gradients of the first. */
+static void backward_sublayers(adm_model *model, int number, int64_t first, int64_t last)
 {
     const adm_stack *stack = &model->stacks[number];
-    const int64_t r = stack->num_sublayers;
-    for (int64_t below = r - 1; below >= -1; below--) {
-        backward_region region = {.model = model, .stack = number, .below = below, .above = -1};
-        int64_t tasks = below >= 0 ? model->ws.num_chunks : 0;
-        if (below < r - 1) {
+    for (int64_t below = last - 1; below >= first - 1; below--) {
+        backward_region region = {
+            .model = model, .stack = number, .below = below >= first ? below : -1, .above = -1};
+        int64_t tasks = below >= first ? model->ws.num_chunks : 0;
+        if (below < last - 1) {
             region.above = below + 1;
             region.num_jobs = sublayer_jobs(model, &stack->sublayers[region.above], region.jobs);
             for (int j = 0; j < region.num_jobs; j++)
@@ -327,5 +349,17 @@ void adm_stack_backward(adm_model *model, int number)
         }
         adm_parallel_for(model->ws.run.threads, tasks, backward_task, &region);
     }
-    reduce_slots(model, &stack->edge_slots, model->ws.stacks[number].edge_partials);
+}
+
+void adm_stack_backward(adm_model *model, int number)
+{
+    const adm_stack *stack = &model->stacks[number];
+    const adm_workspace *ws = &model->ws;
+    const int64_t r = stack->num_sublayers, length = ws->segment[number];
+    for (int64_t first = (r - 1) / length * length; first >= 0; first -= length) {
+        if (ws->segmented && (ws->live_stack != number || ws->live_first != first))
+            forward_segment(model, number, first, false, false);
+        backward_sublayers(model, number, first, adm_min(first + length, r));
+    }
+    reduce_slots(model, &stack->edge_slots, ws->stacks[number].edge_partials);
 }

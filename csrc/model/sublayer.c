@@ -167,6 +167,9 @@ static void output_backward(adm_model *model, const adm_sublayer *sub, adm_real 
         }
         if (sub->partial_omega >= 0)
             kernels->add_column_dots(dy, r + i * d, partials + sub->partial_omega, rows, d);
+        if (sub->partial_alpha >= 0 && acts->b != NULL && ws->keep == ADM_KEEP_BACKWARD)
+            kernels->norm_forward(&branch, acts->a + i * d, acts->b + i * d, acts->branch_stats + i,
+                                  acts->branch_stats + stack->rows + i, rows); /* b again */
         if (sub->partial_alpha >= 0)
             kernels->add_column_dots(dy, (acts->b != NULL ? acts->b : acts->a) + i * d,
                                      partials + sub->partial_alpha, rows, d);
@@ -218,6 +221,29 @@ static void input_backward(adm_model *model, const adm_sublayer *sub, adm_real *
     }
 }
 
+/* What later sub-layers have overwritten since the forward pass (plan.c), computed again with the same bits: the
+   input from the sum below, and from the input what the branch and its last product read. */
+static void input_again(adm_model *model, const adm_sublayer *sub, adm_span span)
+{
+    const adm_kernels *kernels = model->kernels;
+    const adm_stack_acts *stack = &model->ws.stacks[sub->stack];
+    const adm_sublayer_acts *acts = &stack->sublayers[sub->index], *below = acts - 1;
+    const int64_t m = stack->rows, d = model->config.d_model, i = span.first;
+    if (model->ws.keep != ADM_KEEP_BACKWARD)
+        return;
+    if (sub->index > 0 && below->x_again) {
+        const adm_norm_args post = adm_norm_resolve(model, &(sub - 1)->post);
+        kernels->norm_forward(&post, below->y + i * d, below->x + i * d, below->post_stats + i,
+                              below->post_stats + m + i, span.rows);
+    }
+    input_forward(model, sub, span);
+    if (acts->inner_normed != NULL) {
+        const adm_norm_args norm = adm_norm_resolve(model, &sub->inner);
+        kernels->norm_forward(&norm, acts->inner + i * norm.n, acts->inner_normed + i * norm.n,
+                              acts->inner_stats + i, acts->inner_stats + m + i, span.rows);
+    }
+}
+
 void adm_sublayer_forward(adm_model *model, int stack, int64_t index, int64_t chunk, int thread)
 {
     const adm_sublayer *sub = &model->stacks[stack].sublayers[index];
@@ -245,6 +271,7 @@ void adm_sublayer_backward(adm_model *model, int stack, int64_t index, int64_t c
     memset(partials, 0, (size_t)length * sizeof *partials);
     if (index % own->per_layer == own->per_layer - 1 && sub->layer_has_kappa)
         memset(ws->dlayer + span.first * d, 0, (size_t)(span.rows * d) * sizeof *ws->dlayer);
+    input_again(model, sub, span);
     output_backward(model, sub, partials, span);
     adm_branch_backward(model, sub, partials, chunk, thread);
     input_backward(model, sub, partials, span);

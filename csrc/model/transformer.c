@@ -98,15 +98,27 @@ static void begin_gradients(adm_model *model)
         adm_parallel_for(model->ws.run.threads, (own.length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &own);
 }
 
+static adm_status check_segments(const adm_run *run, adm_error *error)
+{
+    if (run->segment_layers < ADM_SEGMENTS_AUTO)
+        return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
+                        (long long)run->segment_layers);
+    if (run->segment_layers != 0 && run->observe && run->keep_gradients)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "gradients of activations cannot be kept where activations are computed again");
+    return ADM_OK;
+}
+
 adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_loss *loss,
                               adm_error *error)
 {
-    const adm_keep keep = run->observe ? ADM_KEEP_BRANCHES : ADM_KEEP_BACKWARD;
     adm_status status = check_loss(model, batch, error);
+    if (status == ADM_OK)
+        status = check_segments(run, error);
     if (status == ADM_OK)
         status = adm_model_need_gradients(model, error);
     if (status == ADM_OK)
-        status = adm_workspace_for_batch(model, batch, run, keep, true, error);
+        status = adm_workspace_for_batch(model, batch, run, adm_keep_backward(run), true, error);
     if (status != ADM_OK)
         return status;
     adm_workspace *ws = &model->ws;

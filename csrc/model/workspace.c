@@ -10,98 +10,8 @@
 #define LOGITS_BYTES ((int64_t)16 << 20) /* of logits held at once, about: they pass through the last cache */
 #define PACKED_FROM_ROWS 64 /* rows from which packed weights pay */
 
-/* What the plan depends on. */
-typedef struct batch_shape {
-    int64_t count;                  /* B */
-    int64_t rows[2], max_length[2]; /* of the stacks; 0 where one is absent */
-    int64_t memory_rows, memory_max_length;
-    int64_t chunks;
-    int threads;
-    adm_keep keep;
-    bool backward, hidden;
-    bool keep_gradients; /* of activations */
-} batch_shape;
-
-/* Buffers of one sub-layer; a, x and the scales are the caller's. */
-static void plan_sublayer(adm_model *model, adm_arena *arena, const batch_shape *shape,
-                          const adm_sublayer *sub, adm_sublayer_acts *acts)
-{
-    const adm_config *config = &model->config;
-    const int64_t d = config->d_model, f = config->d_ff, m = shape->rows[sub->stack];
-    const bool feed_forward = sub->kind == ADM_BRANCH_FEED_FORWARD;
-    const bool self = sub->kind == ADM_BRANCH_SELF_ATTENTION;
-    const bool branch_read = sub->branch.kind != ADM_NORM_NONE || sub->partial_alpha >= 0;
-    const int64_t width = feed_forward ? f : d;
-    const adm_norm *norms[] = {&sub->pre, &sub->branch, &sub->post, &sub->inner};
-    adm_real **stats[] = {&acts->pre_stats, &acts->branch_stats, &acts->post_stats, &acts->inner_stats};
-
-    acts->normed = sub->pre.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
-    acts->h = sub->config->input_scale != 1.0 ? adm_arena_real(arena, m * d) : NULL;
-    acts->inner = adm_arena_real(arena, m * width);
-    acts->inner_normed = sub->inner.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * width) : NULL;
-    if (feed_forward) {
-        acts->proj = config->activation == ADM_ACTIVATION_GELU ? adm_arena_real(arena, m * f) : acts->inner;
-        acts->lse = NULL;
-    } else {
-        acts->proj = adm_arena_real(arena, m * (self ? 3 * d : d));
-        acts->lse = adm_arena_real(arena, m * config->heads);
-    }
-    acts->kv =
-        sub->kind == ADM_BRANCH_CROSS_ATTENTION ? adm_arena_real(arena, shape->memory_rows * 2 * d) : NULL;
-    acts->b = sub->branch.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
-    acts->y = sub->post.kind != ADM_NORM_NONE ? adm_arena_real(arena, m * d) : NULL;
-    if (shape->keep == ADM_KEEP_BRANCHES || (shape->keep == ADM_KEEP_BACKWARD && branch_read))
-        acts->a = adm_arena_real(arena, m * d);
-    acts->kept_dx = shape->keep_gradients ? adm_arena_real(arena, m * d) : NULL;
-    acts->kept_da = shape->keep_gradients ? adm_arena_real(arena, m * d) : NULL;
-    for (int i = 0; i < 4; i++)
-        *stats[i] = norms[i]->kind != ADM_NORM_NONE ? adm_arena_real(arena, 2 * m) : NULL;
-}
-
-/* The scalars that kernels read as vectors. */
-static void plan_scales(adm_arena *arena, const adm_sublayer *sub, int64_t d, adm_sublayer_acts *acts)
-{
-    acts->omega_filled = sub->config->omega.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
-    acts->alpha_filled = sub->config->alpha.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
-}
-
-static void plan_sublayers(adm_model *model, adm_arena *arena, const batch_shape *shape, int number)
-{
-    adm_stack *stack = &model->stacks[number];
-    adm_stack_acts *acts = &model->ws.stacks[number];
-    const int64_t d = model->config.d_model, m = shape->rows[number];
-    adm_real *shared_a = adm_arena_real(arena, m * d);
-    if (shape->keep != ADM_KEEP_NOTHING) {
-        for (int64_t i = 0; i < stack->num_sublayers; i++) {
-            acts->sublayers[i].a = shared_a;
-            plan_scales(arena, &stack->sublayers[i], d, &acts->sublayers[i]);
-            plan_sublayer(model, arena, shape, &stack->sublayers[i], &acts->sublayers[i]);
-            acts->sublayers[i].x = adm_arena_real(arena, m * d);
-        }
-        return;
-    }
-    /* Forward only: sub-layers begin at the same place of the arena, and outputs go round in a ring that keeps the
-       input of the layer (for kappa) until the layer's end. */
-    const int64_t ring = stack->per_layer + 1;
-    adm_real *xs[4];
-    xs[0] = acts->x0;
-    for (int64_t i = 1; i < ring; i++)
-        xs[i] = adm_arena_real(arena, m * d);
-    for (int64_t i = 0; i < stack->num_sublayers; i++)
-        plan_scales(arena, &stack->sublayers[i], d, &acts->sublayers[i]);
-    const size_t start = arena->used;
-    size_t end = start;
-    for (int64_t i = 0; i < stack->num_sublayers; i++) {
-        acts->sublayers[i].a = shared_a;
-        arena->used = start;
-        plan_sublayer(model, arena, shape, &stack->sublayers[i], &acts->sublayers[i]);
-        acts->sublayers[i].x = xs[(i + 1) % ring];
-        end = arena->used > end ? arena->used : end;
-    }
-    arena->used = end;
-}
-
-static void plan_stack(adm_model *model, adm_arena *arena, const batch_shape *shape, int number)
+/* What the two ends of a stack and its outputs need. */
+static void plan_stack(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
 {
     adm_stack *stack = &model->stacks[number];
     adm_stack_acts *acts = &model->ws.stacks[number];
@@ -114,10 +24,7 @@ static void plan_stack(adm_model *model, adm_arena *arena, const batch_shape *sh
     acts->tokens = (int32_t *)adm_arena_real(arena, m);
     acts->x0 = adm_arena_real(arena, m * d);
     acts->embedded = stack->input_scale >= 0 ? adm_arena_real(arena, m * d) : acts->x0;
-    plan_sublayers(model, arena, shape, number);
-    const bool final = stack->final.kind != ADM_NORM_NONE;
-    acts->end = final ? adm_arena_real(arena, m * d) : adm_stack_x(acts, stack->num_sublayers);
-    acts->end_stats = final ? adm_arena_real(arena, 2 * m) : NULL;
+    adm_plan_outputs(model, arena, shape, number);
     acts->moments = adm_arena_double(arena, shape->chunks * stack->num_sublayers * 4);
     acts->grad_sums = adm_arena_double(arena, shape->chunks * (stack->num_sublayers + 1));
     if (shape->backward) {
@@ -127,7 +34,37 @@ static void plan_stack(adm_model *model, adm_arena *arena, const batch_shape *sh
     }
 }
 
-static void plan_backward(adm_model *model, adm_arena *arena, const batch_shape *shape)
+/* The sub-layers of both stacks; segments of both use the same buffers. */
+static void plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shape *shape)
+{
+    adm_memory_plan *sizes = &model->ws.sizes;
+    const size_t start = arena->used, outputs = sizes->kept[0] + sizes->kept[1];
+    size_t end = start;
+    for (int s = 0; s < 2; s++) {
+        if (shape->segmented)
+            arena->used = start;
+        if (model->stacks[s].num_sublayers > 0)
+            adm_plan_sublayers(model, arena, shape, s);
+        end = arena->used > end ? arena->used : end;
+    }
+    arena->used = end;
+    sizes->again = end - start - (sizes->kept[0] + sizes->kept[1] - outputs);
+}
+
+static void plan_end(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
+{
+    const adm_stack *stack = &model->stacks[number];
+    adm_stack_acts *acts = &model->ws.stacks[number];
+    const int64_t m = shape->rows[number];
+    const bool final = stack->final.kind != ADM_NORM_NONE;
+    if (stack->num_sublayers == 0)
+        return;
+    acts->end = final ? adm_arena_real(arena, m * model->config.d_model)
+                      : adm_stack_x(acts, stack->num_sublayers);
+    acts->end_stats = final ? adm_arena_real(arena, 2 * m) : NULL;
+}
+
+static void plan_backward(adm_model *model, adm_arena *arena, const adm_batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model, f = model->config.d_ff;
@@ -148,7 +85,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const batch_shape 
     ws->dlayer = adm_arena_real(arena, m * d);
 }
 
-static void plan_output(adm_model *model, adm_arena *arena, const batch_shape *shape)
+static void plan_output(adm_model *model, adm_arena *arena, const adm_batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t v = model->config.vocab_size, m = shape->rows[ADM_DECODER];
@@ -162,16 +99,35 @@ static void plan_output(adm_model *model, adm_arena *arena, const batch_shape *s
     ws->losses = adm_arena_double(arena, 2 * (ws->block_rows / ADM_LOGITS_TASK_ROWS + 1));
 }
 
-static void plan(adm_model *model, adm_arena *arena, const batch_shape *shape)
+/* Completes ws.sizes, whose parts kept and again the stacks have noted. */
+static void note_sizes(adm_workspace *ws, const adm_batch_shape *shape, size_t backward, size_t logits,
+                       size_t total)
+{
+    adm_memory_plan *sizes = &ws->sizes;
+    sizes->backward = backward;
+    sizes->logits = logits;
+    sizes->activations = total;
+    sizes->other = total - sizes->kept[0] - sizes->kept[1] - sizes->again - backward - logits - sizes->packed;
+    for (int s = 0; s < 2; s++)
+        sizes->rows[s] = shape->rows[s];
+}
+
+static void plan(adm_model *model, adm_arena *arena, const adm_batch_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model;
     const bool packed =
         model->kernels->panel > 0 && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
+    ws->sizes = (adm_memory_plan){0};
     ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
+    const size_t before_packed = arena->used;
     ws->packed = packed ? adm_arena_real(arena, model->packed_length) : NULL;
-    plan_stack(model, arena, shape, ADM_ENCODER);
-    plan_stack(model, arena, shape, ADM_DECODER);
+    ws->sizes.packed = arena->used - before_packed;
+    for (int s = 0; s < 2; s++)
+        plan_stack(model, arena, shape, s);
+    plan_sublayers(model, arena, shape);
+    for (int s = 0; s < 2; s++)
+        plan_end(model, arena, shape, s);
     if (shape->hidden && shape->memory_rows > 0) {
         ws->memory_copy = adm_arena_real(arena, shape->memory_rows * d);
         ws->memory_offsets = adm_arena_int64(arena, shape->count + 1);
@@ -188,9 +144,12 @@ static void plan(adm_model *model, adm_arena *arena, const batch_shape *shape)
         adm_max(shape->memory_max_length, adm_max(shape->max_length[0], shape->max_length[1]));
     ws->score_size = (ADM_QUERY_TILE * longest + 15) / 16 * 16;
     ws->scores = adm_arena_real(arena, shape->threads * 2 * ws->score_size);
+    const size_t before_backward = arena->used;
     if (shape->backward)
         plan_backward(model, arena, shape);
+    const size_t before_output = arena->used;
     plan_output(model, arena, shape);
+    note_sizes(ws, shape, before_output - before_backward, arena->used - before_output, arena->used);
 }
 
 /* ---- what a batch asks for ---- */
@@ -243,7 +202,7 @@ static int64_t cut_chunks(const side_lengths sides[2], int64_t count, int64_t *s
 }
 
 /* Lays out the workspace; state is as before if that fails. */
-static adm_status lay_out(adm_model *model, const batch_shape *shape, const adm_run *run, adm_error *error)
+static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const adm_run *run, adm_error *error)
 {
     adm_workspace *ws = &model->ws;
     adm_arena arena = {0};
@@ -259,6 +218,9 @@ static adm_status lay_out(adm_model *model, const batch_shape *shape, const adm_
     ws->run = *run;
     ws->keep = shape->keep;
     ws->backward = shape->backward;
+    ws->segmented = shape->segmented;
+    for (int s = 0; s < 2; s++)
+        ws->segment[s] = shape->segment[s];
     ws->num_sequences = shape->count;
     ws->num_chunks = shape->chunks;
     for (int s = 0; s < 2; s++)
@@ -302,19 +264,28 @@ static void copy_sequences(adm_stack_acts *acts, const adm_sequences *sequences,
     acts->offsets[sequences->count] = row;
 }
 
-adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
-                                   adm_keep keep, bool backward, adm_error *error)
+/* The sequences that the decoder reads. */
+static const adm_sequences *decoded(const adm_model *model, const adm_batch *batch)
 {
-    adm_workspace *ws = &model->ws;
+    return model->stacks[ADM_ENCODER].num_sublayers > 0 ? &batch->target : &batch->source;
+}
+
+static void sides_of(const adm_model *model, const adm_batch *batch, side_lengths sides[2])
+{
     const bool encoder = model->stacks[ADM_ENCODER].num_sublayers > 0;
     const bool decoder = model->stacks[ADM_DECODER].num_sublayers > 0;
-    const adm_sequences *target = encoder ? &batch->target : &batch->source;
-    const side_lengths sides[2] = {
-        {encoder ? batch->source.offsets : NULL, 0},
-        {decoder ? target->offsets : NULL, 1},
-    };
+    sides[0] = (side_lengths){encoder ? batch->source.offsets : NULL, 0};
+    sides[1] = (side_lengths){decoder ? decoded(model, batch)->offsets : NULL, 1};
+}
+
+static adm_batch_shape shape_of(const adm_model *model, const adm_batch *batch, const adm_run *run,
+                                adm_keep keep, bool backward)
+{
+    side_lengths sides[2];
+    sides_of(model, batch, sides);
+    const bool encoder = sides[0].offsets != NULL, decoder = sides[1].offsets != NULL;
     const int64_t count = batch->source.count;
-    const batch_shape shape = {
+    return (adm_batch_shape){
         .count = count,
         .rows = {total_of(&sides[0], count), total_of(&sides[1], count)},
         .max_length = {longest_of(&sides[0], encoder ? count : 0),
@@ -325,19 +296,44 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
         .threads = run->threads,
         .keep = keep,
         .backward = backward,
+        .segmented = backward && run->segment_layers != 0,
+        .segment = {adm_segment_length(&model->stacks[0], run->segment_layers),
+                    adm_segment_length(&model->stacks[1], run->segment_layers)},
         .keep_gradients = backward && run->observe && run->keep_gradients,
     };
+}
+
+void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
+                           adm_memory_plan *result)
+{
+    const adm_batch_shape shape = shape_of(model, batch, run, adm_keep_backward(run), true);
+    const adm_memory_plan given = *result;
+    adm_arena arena = {0};
+    model->activations_kept = model->gradients_kept = model->ws.hidden = false;
+    plan(model, &arena, &shape);
+    *result = model->ws.sizes;
+    result->weights = given.weights;
+    result->gradients = given.gradients;
+}
+
+adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                   adm_keep keep, bool backward, adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    const adm_batch_shape shape = shape_of(model, batch, run, keep, backward);
+    side_lengths sides[2];
+    sides_of(model, batch, sides);
     adm_status status =
         adm_model_need_positions(model, adm_max(shape.max_length[0], shape.max_length[1]), error);
     if (status == ADM_OK)
         status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
         return status;
-    cut_chunks(sides, count, ws->chunks);
-    if (encoder)
+    cut_chunks(sides, shape.count, ws->chunks);
+    if (sides[0].offsets != NULL)
         copy_sequences(&ws->stacks[ADM_ENCODER], &batch->source, 0, NULL);
-    if (decoder)
-        copy_sequences(&ws->stacks[ADM_DECODER], target, 1, ws->labels);
+    if (sides[1].offsets != NULL)
+        copy_sequences(&ws->stacks[ADM_DECODER], decoded(model, batch), 1, ws->labels);
     return ADM_OK;
 }
 
@@ -350,7 +346,7 @@ adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, c
     const side_lengths own = {input->offsets, 0},
                        memory = {input->memory == NULL ? NULL : input->memory_offsets, 0};
     const side_lengths sides[2] = {own, memory};
-    batch_shape shape = {
+    adm_batch_shape shape = {
         .count = count,
         .memory_rows = total_of(&memory, count),
         .memory_max_length = longest_of(&memory, count),
@@ -359,6 +355,7 @@ adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, c
         .keep = keep,
         .backward = backward,
         .hidden = true,
+        .segment = {adm_segment_length(&model->stacks[0], 0), adm_segment_length(&model->stacks[1], 0)},
     };
     shape.rows[stack] = total_of(&own, count);
     shape.max_length[stack] = longest_of(&own, count);

@@ -126,6 +126,7 @@ static PyMethodDef module_functions[] = {
     {"num_procs", num_procs, METH_NOARGS, num_procs_doc},
     {"system_info", system_info, METH_NOARGS, system_info_doc},
     {"norm2", norm2, METH_O, norm2_doc},
+    PYADM_KEYWORD_METHOD("plan_memory", pyadm_plan_memory, pyadm_plan_memory_doc),
     {NULL, NULL, 0, NULL},
 };
 

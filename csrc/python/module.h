@@ -71,6 +71,17 @@ extern const char pyadm_model_activation_doc[];
 extern const char pyadm_model_norms_doc[];
 extern const char pyadm_layer_profile_doc[];
 
+/* ---- memory.c ---- */
+
+PyObject *pyadm_plan_memory(PyObject *module, PyObject *args, PyObject *keywords);
+extern const char pyadm_plan_memory_doc[];
+
+/* ---- optimizer.c ---- */
+
+/* Bytes of the moments that an Optimizer needs for a model of these parameters; -1 with an exception. */
+int pyadm_optimizer_bytes(const pyadm_state *state, PyObject *optimizer, const adm_param_table *params,
+                          size_t *bytes);
+
 /* ---- analysis.c: where a residual stream comes from, how far it moves ---- */
 
 PyObject *pyadm_transformer_dependency(PyObject *self, PyObject *args, PyObject *keywords);

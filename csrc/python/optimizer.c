@@ -152,6 +152,16 @@ static PyObject *optimizer_repr(PyObject *object)
                                 kind_name(self), (long long)self->step);
 }
 
+int pyadm_optimizer_bytes(const pyadm_state *state, PyObject *value, const adm_param_table *params,
+                          size_t *bytes)
+{
+    if (!PyObject_TypeCheck(value, state->optimizer))
+        return pyadm_refuse(PyExc_TypeError, "optimizer", "an Optimizer or None", value);
+    const adm_optim_config *config = &((optimizer *)value)->config;
+    *bytes = aligned_bytes(adm_optim_size_m(config, params)) + aligned_bytes(adm_optim_size_v(config, params));
+    return 0;
+}
+
 /* ---- step ---- */
 
 /* Makes the moments that a model needs, or checks those that are there. */

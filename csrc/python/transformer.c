@@ -29,6 +29,7 @@ static PyObject *transformer_new(PyTypeObject *type, PyObject *args, PyObject *k
 /* The arguments that passes share. Values are borrowed; NULL: not given. */
 typedef struct pass_values {
     PyObject *batch, *label_smoothing, *training, *step, *accumulate, *scale, *observe, *keep_gradients;
+    PyObject *segment_layers;
 } pass_values;
 
 /* Checks all arguments of a pass, the batch against the model included. The batch, or NULL with an exception. */
@@ -48,7 +49,10 @@ static const adm_batch *read_pass(pyadm_model *self, const pass_values *values, 
         pyadm_read_optional_bool(values->accumulate, "accumulate", &run->accumulate) < 0 ||
         pyadm_read_optional_real(values->scale, "scale", -DBL_MAX, DBL_MAX, &run->scale) < 0 ||
         pyadm_read_optional_bool(values->observe, "observe", &run->observe) < 0 ||
-        pyadm_read_optional_bool(values->keep_gradients, "keep_gradients", &run->keep_gradients) < 0)
+        pyadm_read_optional_bool(values->keep_gradients, "keep_gradients", &run->keep_gradients) < 0 ||
+        (values->segment_layers != NULL &&
+         pyadm_read_int64(values->segment_layers, "segment_layers", ADM_SEGMENTS_AUTO, INT32_MAX,
+                          &run->segment_layers) < 0))
         return NULL;
     adm_error error;
     if (adm_model_check_batch(self->model, batch, &error) == ADM_OK)
@@ -148,7 +152,7 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
 PyDoc_STRVAR(
     backward_doc,
     "backward($self, batch, *, label_smoothing=0.0, training=True, step=0, accumulate=False, scale=1.0, "
-    "observe=False, keep_gradients=False)\n--\n\n"
+    "observe=False, keep_gradients=False, segment_layers=0)\n--\n\n"
     "Forward and backward pass: fills the gradients of the loss.\n\n"
     "Parameters\n----------\n"
     "batch : Batch\n    What is read and predicted.\n"
@@ -158,21 +162,24 @@ PyDoc_STRVAR(
     "accumulate : bool\n    Add to the gradients instead of replacing them.\n"
     "scale : float\n    Factor on the loss whose gradient is taken.\n"
     "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n"
-    "keep_gradients : bool\n    With observe: whether `activation` may be asked for gradients too.\n\n"
+    "keep_gradients : bool\n    With observe: whether `activation` may be asked for gradients too.\n"
+    "segment_layers : int\n    0 keeps the activations of all layers; n keeps those at the ends of segments of n\n"
+    "    layers only and computes the others again, segment by segment; -1: n is about the root of the\n"
+    "    layers. Gradients are the same bits; observe then gives `observations` but no `activation`.\n\n"
     "Returns\n-------\n"
     "(loss, nll, num_tokens) : tuple of float, float, int\n    As `loss`; not scaled.");
 
 static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"batch", "label_smoothing", "training",       "step", "accumulate",
-                            "scale", "observe",         "keep_gradients", NULL};
+                            "scale", "observe",         "keep_gradients", "segment_layers", NULL};
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};
     adm_run run = {.training = true};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOOO:backward", names, &values.batch,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOOOO:backward", names, &values.batch,
                                      &values.label_smoothing, &values.training, &values.step,
                                      &values.accumulate, &values.scale, &values.observe,
-                                     &values.keep_gradients))
+                                     &values.keep_gradients, &values.segment_layers))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
     if (batch == NULL || pyadm_enter(&self->busy, object) < 0)

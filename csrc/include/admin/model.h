@@ -71,7 +71,12 @@ typedef struct adm_run {
     double scale;        /* factor on the loss whose gradient is taken, 1 usually */
     bool observe;        /* fill the observations */
     bool keep_gradients; /* with observe: keep dL/dx_i and dL/da_i of every sub-layer */
+    /* Of a backward pass: 0 keeps the activations of all layers; n keeps those of segments of n layers' ends only,
+       and computes the others again, segment by segment; ADM_SEGMENTS_AUTO: n is about the root of the layers. */
+    int64_t segment_layers;
 } adm_run;
+
+#define ADM_SEGMENTS_AUTO (-1)
 
 typedef struct adm_loss {
     double loss; /* label-smoothed cross-entropy, nats, mean over target tokens */
@@ -90,6 +95,8 @@ typedef struct adm_observation {
 typedef enum adm_profile_method { ADM_PROFILE_CLINIC = 0, ADM_PROFILE_PAPER } adm_profile_method;
 
 adm_status adm_model_create(const adm_config *config, adm_model **model, adm_error *error);
+/* A model without weights, to be asked for its parameters' table and its plan of memory, and freed. */
+adm_status adm_model_outline(const adm_config *config, adm_model **model, adm_error *error);
 void adm_model_free(adm_model *model);
 
 const adm_config *adm_model_config(const adm_model *model);
@@ -173,5 +180,21 @@ typedef struct adm_memory {
     size_t weights, gradients, activations;
 } adm_memory;
 adm_memory adm_model_memory(const adm_model *model);
+
+/* Bytes that a backward pass over a batch asks for, by what they are for, from the plan that the pass itself
+   follows. kept .. other add up to activations. */
+typedef struct adm_memory_plan {
+    size_t weights, gradients; /* of a flat buffer */
+    size_t kept[2];            /* of encoder and decoder: what the forward pass leaves to the backward pass */
+    size_t again;              /* what is computed again, one buffer for all sub-layers or segments */
+    size_t backward;           /* gradients of activations */
+    size_t logits;
+    size_t packed;             /* weights arranged for products */
+    size_t other;              /* tokens, embedded tokens, scores of attention, statistics */
+    size_t activations;        /* the whole workspace */
+    int64_t rows[2];           /* M of the stacks */
+} adm_memory_plan;
+adm_status adm_model_plan_memory(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                 adm_memory_plan *plan, adm_error *error);
 
 #endif

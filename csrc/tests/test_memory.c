@@ -1,0 +1,229 @@
+/* Memory: buffers lie on boundaries of huge pages; once warm, steps allocate nothing; what a plan says is what a pass
+   takes; gradients exist from the first backward pass on. The program is linked with --wrap for every function that
+   takes memory from the system (Makefile), so all calls of the core are counted. */
+#include "admin/admin.h"
+#include "base/base.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define V 50
+#define D 16
+#define LAYERS 3
+#define THREADS 2
+
+static int64_t allocations; /* calls so far */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+
+void *__wrap_malloc(size_t size)
+{
+    allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    allocations++;
+    return __real_realloc(memory, size);
+}
+
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset)
+{
+    allocations++;
+    return __real_mmap(address, length, protection, flags, file, offset);
+}
+
+static void test_alignment(void)
+{
+    const size_t page = 4096, huge = (size_t)2 << 20;
+    const size_t sizes[] = {0, 1, page, huge - 1, huge, huge + 1, 3 * huge, 5 * huge + page};
+    char *buffers[sizeof sizes / sizeof *sizes];
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            buffers[i] = adm_alloc(sizes[i]);
+            assert(buffers[i] != NULL);
+            assert((uintptr_t)buffers[i] % (sizes[i] >= huge ? huge : page) == 0);
+            for (size_t k = 0; k < sizes[i]; k += page)
+                assert(buffers[i][k] == 0);
+            memset(buffers[i], 1, sizes[i]);
+        }
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            adm_release(buffers[i], sizes[i]);
+    }
+    adm_release(NULL, huge);
+    assert(adm_alloc(SIZE_MAX) == NULL);
+    assert(adm_alloc((size_t)1 << 62) == NULL);
+}
+
+static adm_model *make_model(void)
+{
+    adm_sublayer_config sublayers[3 * LAYERS];
+    for (int64_t i = 0; i < 3 * LAYERS; i++)
+        sublayers[i] = (adm_sublayer_config){
+            .norm_post = ADM_NORM_LAYER,
+            .input_scale = 1.0,
+            .omega = {ADM_SCALE_VECTOR, true, false, 1.0},
+            .gains = {1, 1, 1, 1, 1, 1},
+        };
+    const adm_config config = {
+        .vocab_size = V,
+        .d_model = D,
+        .heads = 2,
+        .d_ff = 4 * D,
+        .max_length = 100,
+        .share_embeddings = ADM_SHARE_ALL,
+        .dropout = 0.1,
+        .norm_eps = 1e-5,
+        .encoder = {LAYERS, false, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, sublayers},
+        .decoder = {LAYERS, true, true, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, sublayers},
+    };
+    adm_model *model = NULL;
+    adm_error error;
+    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    adm_model_init_weights(model, 1, 1);
+    return model;
+}
+
+#define MAX_B 40
+#define LENGTH 20
+
+/* count pairs of LENGTH tokens. */
+typedef struct pairs {
+    int32_t tokens[MAX_B * LENGTH];
+    int64_t offsets[MAX_B + 1];
+    adm_batch batch;
+} pairs;
+
+static void make_pairs(pairs *self, int64_t count)
+{
+    for (int64_t i = 0; i < count * LENGTH; i++)
+        self->tokens[i] = (int32_t)(i * 7 % V);
+    for (int64_t b = 0; b <= count; b++)
+        self->offsets[b] = b * LENGTH;
+    self->batch = (adm_batch){{self->tokens, self->offsets, count}, {self->tokens, self->offsets, count}};
+}
+
+static pairs large, small;
+
+static adm_run make_run(int64_t segment_layers)
+{
+    return (adm_run){
+        .training = true, .threads = THREADS, .scale = 1.0, .seed = 1, .segment_layers = segment_layers};
+}
+
+typedef struct trainer {
+    adm_model *model;
+    adm_optim_config config;
+    adm_optim_state state;
+} trainer;
+
+static void step(trainer *self, const adm_batch *batch, const adm_run *run)
+{
+    const adm_param_table *params = adm_model_params(self->model);
+    adm_loss loss;
+    adm_error error;
+    double norm;
+    assert(adm_model_backward(self->model, batch, run, &loss, &error) == ADM_OK);
+    assert(adm_model_loss(self->model, batch, run, &loss, &error) == ADM_OK);
+    assert(adm_norm2(adm_model_gradients(self->model), params->trained_length, THREADS) > 0);
+    adm_optim_step(&self->config, params, adm_model_weights(self->model), adm_model_gradients(self->model), 1,
+                   1e-3, &self->state, &norm, THREADS);
+    assert(norm > 0);
+}
+
+static void test_nothing_is_allocated_once_warm(int64_t segment_layers)
+{
+    trainer self = {.model = make_model(), .config = {ADM_OPTIM_ADAM, 0.9, 0.98, 1e-9, 0, false}};
+    const adm_run run = make_run(segment_layers);
+    const adm_param_table *params = adm_model_params(self.model);
+    self.state.m = calloc((size_t)adm_optim_size_m(&self.config, params), sizeof(adm_real));
+    self.state.v = calloc((size_t)adm_optim_size_v(&self.config, params), sizeof(adm_real));
+    step(&self, &small.batch, &run);
+    const size_t little = adm_model_memory(self.model).activations;
+    step(&self, &large.batch, &run);
+    const size_t most = adm_model_memory(self.model).activations;
+    assert(most > little);
+    const int64_t before = allocations;
+    for (int i = 0; i < 3; i++) {
+        step(&self, &small.batch, &run);
+        step(&self, &large.batch, &run);
+    }
+    assert(allocations == before);
+    assert(adm_model_memory(self.model).activations == most);
+    free(self.state.m);
+    free(self.state.v);
+    adm_model_free(self.model);
+}
+
+static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
+{
+    adm_model *model = make_model(), *outline = NULL;
+    const adm_run run = make_run(segment_layers);
+    adm_memory_plan plan;
+    adm_loss loss;
+    adm_error error;
+    assert(adm_model_outline(adm_model_config(model), &outline, &error) == ADM_OK);
+    assert(adm_model_memory(outline).activations == 0 && adm_model_weights(outline) == NULL);
+    assert(adm_model_plan_memory(outline, &large.batch, &run, &plan, &error) == ADM_OK);
+    assert(adm_model_backward(model, &large.batch, &run, &loss, &error) == ADM_OK);
+    const adm_memory held = adm_model_memory(model);
+    assert(plan.activations == held.activations);
+    assert(plan.weights == held.weights && plan.gradients == held.gradients);
+    assert(plan.kept[0] + plan.kept[1] + plan.again + plan.backward + plan.logits + plan.packed + plan.other ==
+           plan.activations);
+    assert(plan.rows[0] == MAX_B * LENGTH && plan.rows[1] == MAX_B * (LENGTH - 1));
+    /* (8 D + F) numbers of a token in an encoder layer */
+    const double kept = (double)plan.kept[0] / (double)(plan.rows[0] * LAYERS * (int64_t)sizeof(adm_real));
+    assert(kept <= 8 * D + 4 * D);
+    if (segment_layers == 1)
+        assert(kept < D + 1); /* the output of the layer; the scalars' rounding to a line */
+    adm_model_free(outline);
+    adm_model_free(model);
+}
+
+static void test_gradients_exist_from_the_first_backward_pass_on(void)
+{
+    adm_model *model = make_model();
+    const adm_run run = make_run(0);
+    adm_loss loss;
+    adm_error error;
+    double omega[3 * LAYERS], var_input[3 * LAYERS], var_branch[3 * LAYERS];
+    adm_profile profile = {omega, var_input, var_branch};
+    assert(adm_model_loss(model, &small.batch, &run, &loss, &error) == ADM_OK);
+    assert(adm_model_profile(model, &small.batch, &run, ADM_PROFILE_CLINIC, true, &profile, &profile,
+                             &error) == ADM_OK);
+    assert(adm_model_gradients(model) == NULL && adm_model_memory(model).gradients == 0);
+    assert(adm_model_backward(model, &small.batch, &run, &loss, &error) == ADM_OK);
+    assert(adm_model_memory(model).gradients > 0);
+    adm_model_free(model);
+}
+
+int main(void)
+{
+    adm_blas_setup();
+    make_pairs(&large, MAX_B);
+    make_pairs(&small, 9);
+    test_alignment();
+    for (int64_t segment_layers = 0; segment_layers < 3; segment_layers++) {
+        test_nothing_is_allocated_once_warm(segment_layers);
+        test_a_plan_is_what_a_pass_takes(segment_layers);
+    }
+    test_gradients_exist_from_the_first_backward_pass_on();
+    return 0;
+}
