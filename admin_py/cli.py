@@ -45,7 +45,8 @@ A run that was stopped, or killed, goes on where it was when the same command is
 INFO_EXAMPLES = """\
 examples:
   admin-py info --memory --layers 18
-  admin-py info --memory --layers 100 --d-model 512 --d-ff 2048 --heads 8 --max-tokens 4096 --checkpoint-activations"""
+  admin-py info --memory --layers 100 --d-model 512 --d-ff 2048 --heads 8 --max-tokens 4096 \\
+      --checkpoint-activations"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -127,7 +128,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data(one)
     grid_command.add_arguments(one)
 
-    one = _command(subparsers, "info", commands.info, "versions, processor, BLAS, threads, schemes, memory", INFO_EXAMPLES)
+    one = _command(
+        subparsers,
+        "info",
+        commands.info,
+        "versions, processor, BLAS, threads, schemes, memory",
+        INFO_EXAMPLES,
+    )
     one.add_argument("--schemes", action="store_true", help="list the schemes with formula and source")
     _add_memory(one)
     one.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
@@ -210,9 +217,7 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
         "--max-tokens", type=int, default=4096, metavar="N", help="of a batch, on either side (default: 4096)"
     )
     group.add_argument("--scheme", default="admin", help="residual scheme (default: admin)")
-    group.add_argument(
-        "--language-model", action="store_true", help="a decoder alone, which reads one text"
-    )
+    group.add_argument("--language-model", action="store_true", help="a decoder alone, which reads one text")
     group.add_argument(
         "--optimizer", choices=tuple(commands.OPTIMIZERS), default="adam", help="(default: adam)"
     )

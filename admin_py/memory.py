@@ -52,9 +52,9 @@ class MemoryPlan:
     config: TransformerConfig
     dtype: str
     parts: dict[str, int]
-    """Bytes of ``weights``, ``gradients`` and ``moments``; of the activations that wait for the backward pass,
-    ``encoder`` and ``decoder``; of those ``again`` computed, which share buffers; of the ``backward`` pass's
-    gradients; of ``logits``; of weights ``packed`` for products; and ``other``."""
+    """Bytes of ``weights``, ``gradients`` and ``moments``; of the activations that wait for the backward
+    pass, ``encoder`` and ``decoder``; of those ``again`` computed, which share buffers; of the ``backward``
+    pass's gradients; of ``logits``; of weights ``packed`` for products; and ``other``."""
     rows: dict[str, int]
     """Stack -> tokens that it reads."""
 
@@ -113,8 +113,8 @@ def plan_memory(
 ) -> MemoryPlan:
     """Bytes that training a model will hold, by what they are for.
 
-    The numbers are the core's: the plan by which a pass lays out its buffers is asked for its sizes. Nothing is
-    allocated, so models larger than the machine can be asked about.
+    The numbers are the core's: the plan by which a pass lays out its buffers is asked for its sizes. Nothing
+    is allocated, so models larger than the machine can be asked about.
 
     Parameters
     ----------

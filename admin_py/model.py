@@ -306,9 +306,9 @@ class Transformer:
         observe : bool
             Record the norms of the gradients between sub-layers and the variances, see `analysis.gradients`.
         checkpoint_activations : bool or int
-            Keep only the inputs of segments of so many layers, and run a segment's forward pass again before its
-            backward pass: about a third more time for much less memory, and the same bits. True: about as many
-            layers as there are segments. See `plan_memory`.
+            Keep only the inputs of segments of so many layers (True: about as many as there are segments)
+            and run a segment's forward pass again before its backward pass: about a third more time for much
+            less memory, and the same bits. See `plan_memory`.
 
         Returns
         -------

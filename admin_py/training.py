@@ -138,8 +138,8 @@ def train(
     observe_every : int
         The same as a number for `observe`; only one of them may be given.
     checkpoint_activations : bool or int
-        Keep only the inputs of segments of so many layers (True: about the root of the layers) and compute the rest
-        again in the backward pass: less memory, about a third more time, the same bits.
+        Keep only the inputs of segments of so many layers (True: about the root of the layers) and compute
+        the rest again in the backward pass: less memory, about a third more time, the same bits.
     progress : bool
         Show a bar on a terminal or in a notebook, plain lines elsewhere, on the standard error stream.
     callbacks : iterable of callable

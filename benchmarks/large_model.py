@@ -1,7 +1,7 @@
 """A training step of a model with 735 M parameters within 20 GiB: `python -m benchmarks.large_model`.
 
-100-100 layers, D 512, F 2048, Adam, 4096 tokens on each side, activations computed again by segments. Prints what was
-planned, seconds by part, the loss of every step, and the process's peak memory.
+100-100 layers, D 512, F 2048, Adam, 4096 tokens on each side, activations computed again by segments. Prints
+what was planned, seconds by part, the loss of every step, and the process's peak memory.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def timed(what: str, act: Callable[[], object]) -> object:
 
 
 def make_batch(max_tokens: int, vocab_size: int) -> ap.Batch:
-    """Random pairs of LENGTH tokens: max_tokens that the encoder reads, and as many that the decoder reads."""
+    """Random pairs of LENGTH tokens: max_tokens that the encoder reads, as many that the decoder does."""
     rng = np.random.default_rng(1)
     count = max_tokens // LENGTH
     source, target = (rng.integers(4, vocab_size, (count, n)) for n in (LENGTH, LENGTH + 1))
@@ -77,7 +77,7 @@ def main() -> None:
     print(f"{config.num_parameters / 1e6:.0f} M parameters\n{plan}")
     print(f"all activations kept it would be {whole / GIB:.1f} GiB")
     if plan.total > min(options.limit * GIB, available_bytes()):
-        raise SystemExit(f"too much: {options.limit:.1f} GiB allowed, {available_bytes() / GIB:.1f} available")
+        raise SystemExit(f"{options.limit:.1f} GiB allowed, {available_bytes() / GIB:.1f} available")
 
     model = timed("weights", lambda: ap.Transformer(config, seed=1))
     assert isinstance(model, ap.Transformer)

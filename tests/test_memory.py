@@ -57,7 +57,7 @@ def test_a_plan_is_the_peak_of_a_process(segments: bool | int) -> None:
 
 @pytest.mark.parametrize("scheme", ap.schemes.names())
 def test_an_encoder_layer_keeps_little_of_a_token(scheme: str) -> None:
-    """At most (8 D + F) numbers; beside them the sums of attention's rows, a number a head, and what norms measure."""
+    """At most (8 D + F) numbers; beside them a number a head and two a norm."""
     config = ap.TransformerConfig(vocab_size=100, scheme=scheme, **{**SIZES, "encoder_layers": 30})
     plan = ap.plan_memory(config, max_tokens=2048)
     beside = 4 * (config.heads + 12)

@@ -135,7 +135,7 @@ typedef struct adm_workspace {
     int64_t segment[2]; /* sub-layers of a segment; of the stack where not segmented */
     int live_stack;     /* where segmented: whose buffers are filled */
     int64_t live_first; /* and the segment's first sub-layer */
-    bool hidden;        /* the last pass came from adm_model_forward_hidden, so that its backward may follow */
+    bool hidden; /* the last pass came from adm_model_forward_hidden, so that its backward may follow */
     adm_run run;
     int64_t num_sequences, num_chunks;
     int64_t *chunks; /* [C + 1] first sequence of each chunk */

@@ -59,8 +59,8 @@ static void plan_end(adm_model *model, adm_arena *arena, const adm_batch_shape *
     const bool final = stack->final.kind != ADM_NORM_NONE;
     if (stack->num_sublayers == 0)
         return;
-    acts->end = final ? adm_arena_real(arena, m * model->config.d_model)
-                      : adm_stack_x(acts, stack->num_sublayers);
+    acts->end =
+        final ? adm_arena_real(arena, m * model->config.d_model) : adm_stack_x(acts, stack->num_sublayers);
     acts->end_stats = final ? adm_arena_real(arena, 2 * m) : NULL;
 }
 
@@ -202,7 +202,8 @@ static int64_t cut_chunks(const side_lengths sides[2], int64_t count, int64_t *s
 }
 
 /* Lays out the workspace; state is as before if that fails. */
-static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const adm_run *run, adm_error *error)
+static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const adm_run *run,
+                          adm_error *error)
 {
     adm_workspace *ws = &model->ws;
     adm_arena arena = {0};

@@ -27,12 +27,18 @@ typedef struct entry {
 static PyObject *plan_dict(const adm_memory_plan *plan, size_t moments)
 {
     const entry entries[] = {
-        {"weights", (int64_t)plan->weights},         {"gradients", (int64_t)plan->gradients},
-        {"moments", (int64_t)moments},               {"encoder", (int64_t)plan->kept[0]},
-        {"decoder", (int64_t)plan->kept[1]},         {"again", (int64_t)plan->again},
-        {"backward", (int64_t)plan->backward},       {"logits", (int64_t)plan->logits},
-        {"packed", (int64_t)plan->packed},           {"other", (int64_t)plan->other},
-        {"activations", (int64_t)plan->activations}, {"encoder_rows", plan->rows[0]},
+        {"weights", (int64_t)plan->weights},
+        {"gradients", (int64_t)plan->gradients},
+        {"moments", (int64_t)moments},
+        {"encoder", (int64_t)plan->kept[0]},
+        {"decoder", (int64_t)plan->kept[1]},
+        {"again", (int64_t)plan->again},
+        {"backward", (int64_t)plan->backward},
+        {"logits", (int64_t)plan->logits},
+        {"packed", (int64_t)plan->packed},
+        {"other", (int64_t)plan->other},
+        {"activations", (int64_t)plan->activations},
+        {"encoder_rows", plan->rows[0]},
         {"decoder_rows", plan->rows[1]},
     };
     PyObject *dict = PyDict_New();

@@ -158,7 +158,8 @@ int pyadm_optimizer_bytes(const pyadm_state *state, PyObject *value, const adm_p
     if (!PyObject_TypeCheck(value, state->optimizer))
         return pyadm_refuse(PyExc_TypeError, "optimizer", "an Optimizer or None", value);
     const adm_optim_config *config = &((optimizer *)value)->config;
-    *bytes = aligned_bytes(adm_optim_size_m(config, params)) + aligned_bytes(adm_optim_size_v(config, params));
+    *bytes =
+        aligned_bytes(adm_optim_size_m(config, params)) + aligned_bytes(adm_optim_size_v(config, params));
     return 0;
 }
 

@@ -163,7 +163,8 @@ PyDoc_STRVAR(
     "scale : float\n    Factor on the loss whose gradient is taken.\n"
     "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n"
     "keep_gradients : bool\n    With observe: whether `activation` may be asked for gradients too.\n"
-    "segment_layers : int\n    0 keeps the activations of all layers; n keeps those at the ends of segments of n\n"
+    "segment_layers : int\n    0 keeps the activations of all layers; n keeps those at the ends of segments "
+    "of n\n"
     "    layers only and computes the others again, segment by segment; -1: n is about the root of the\n"
     "    layers. Gradients are the same bits; observe then gives `observations` but no `activation`.\n\n"
     "Returns\n-------\n"
@@ -171,7 +172,7 @@ PyDoc_STRVAR(
 
 static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"batch", "label_smoothing", "training",       "step", "accumulate",
+    static char *names[] = {"batch", "label_smoothing", "training",       "step",           "accumulate",
                             "scale", "observe",         "keep_gradients", "segment_layers", NULL};
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};

@@ -185,7 +185,8 @@ static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
     const adm_memory held = adm_model_memory(model);
     assert(plan.activations == held.activations);
     assert(plan.weights == held.weights && plan.gradients == held.gradients);
-    assert(plan.kept[0] + plan.kept[1] + plan.again + plan.backward + plan.logits + plan.packed + plan.other ==
+    assert(plan.kept[0] + plan.kept[1] + plan.again + plan.backward + plan.logits + plan.packed +
+               plan.other ==
            plan.activations);
     assert(plan.rows[0] == MAX_B * LENGTH && plan.rows[1] == MAX_B * (LENGTH - 1));
     /* (8 D + F) numbers of a token in an encoder layer */

@@ -55,7 +55,7 @@ def test_random_configurations(seed: int, dtype: str) -> None:
 
 
 def deep(seed: int) -> Case:
-    """Seven layers of random sub-layers in both stacks, so that segments of two and three do not divide them."""
+    """Seven layers of random sub-layers in both stacks: segments of two and three do not divide them."""
     rng = np.random.default_rng(seed)
     case = random_case(seed)
     made = dict(case.config)
@@ -106,7 +106,9 @@ def test_a_segmented_pass_has_no_activations_to_show() -> None:
     case = deep(1)
     core, _, _, packed = make(case, "float32", 1)
     core.backward(packed, observe=True, segment_layers=2)
-    assert core.observations()["decoder"]["grad_norm"].shape == (len(case.config["decoder"]["sublayers"]) + 1,)
+    assert core.observations()["decoder"]["grad_norm"].shape == (
+        len(case.config["decoder"]["sublayers"]) + 1,
+    )
     with pytest.raises(RuntimeError, match="activations are kept by an observed pass"):
         core.activation("decoder", 1, "output")
     with pytest.raises(ValueError, match="cannot be kept where activations are computed again"):

@@ -189,10 +189,10 @@ typedef struct adm_memory_plan {
     size_t again;              /* what is computed again, one buffer for all sub-layers or segments */
     size_t backward;           /* gradients of activations */
     size_t logits;
-    size_t packed;             /* weights arranged for products */
-    size_t other;              /* tokens, embedded tokens, scores of attention, statistics */
-    size_t activations;        /* the whole workspace */
-    int64_t rows[2];           /* M of the stacks */
+    size_t packed;      /* weights arranged for products */
+    size_t other;       /* tokens, embedded tokens, scores of attention, statistics */
+    size_t activations; /* the whole workspace */
+    int64_t rows[2];    /* M of the stacks */
 } adm_memory_plan;
 adm_status adm_model_plan_memory(adm_model *model, const adm_batch *batch, const adm_run *run,
                                  adm_memory_plan *plan, adm_error *error);
