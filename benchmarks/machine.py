@@ -81,6 +81,16 @@ def describe() -> dict[str, Any]:
     }
 
 
+def one_line(about: Mapping[str, Any]) -> str:
+    """What `describe` found, for people."""
+    caches = ", ".join(f"{name} {size}" for name, size in about["caches"].items())
+    return (
+        f"{about['processor']} (family {about['family']}, model {about['model']}), {about['kind']}, "
+        f"{about['processors']} processors, {caches}, {about['memory_gib']} GiB, "
+        f"{about['system']}, Python {about['python']}"
+    )
+
+
 def slug(machine: Mapping[str, Any]) -> str:
     """Short name of the kind of machine, for files."""
     text = f"{machine['processor']} {machine['family']} {machine['model']}"

@@ -1,45 +1,19 @@
-"""What was measured of training steps: the file that keeps it, and the table that people read."""
+"""What was measured of training steps, as people read it."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import machine
 from benchmarks.workload import Goal
 
-FORMAT = 1
 KIND = "training steps"
-RESULTS = Path(__file__).parent / "results"
 
 Entry = Mapping[str, Any]
 """What `rounds.measure` returns."""
-
-
-def load(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The file's ``machine`` and ``workloads`` (name -> entry).
-
-    Raises
-    ------
-    ValueError
-        If it is not such a file.
-    """
-    found = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(found, dict) or (found.get("kind"), found.get("format")) != (KIND, FORMAT):
-        raise ValueError(f"{os.fspath(path)!r} is not a file of {KIND}, layout {FORMAT}")
-    return found
-
-
-def save(path: str | os.PathLike[str], machine: Mapping[str, Any], workloads: Mapping[str, Entry]) -> None:
-    """Write the file, a line a workload, whole or not at all."""
-    from admin_py.results import dump_json, write_aside
-
-    head = json.dumps({"kind": KIND, "format": FORMAT, "machine": machine})
-    write_aside(path, f'{head[:-1]},\n"workloads": {dump_json(workloads).rstrip()}}}\n')
 
 
 def ratios(entry: Entry) -> np.ndarray:
@@ -121,18 +95,8 @@ def describe_entry(entry: Entry) -> str:
     return "\n".join(lines)
 
 
-def describe_machine(machine: Mapping[str, Any]) -> str:
-    """One line."""
-    caches = ", ".join(f"{name} {size}" for name, size in machine["caches"].items())
-    return (
-        f"{machine['processor']} (family {machine['family']}, model {machine['model']}), {machine['kind']}, "
-        f"{machine['processors']} processors, {caches}, {machine['memory_gib']} GiB, "
-        f"{machine['system']}, Python {machine['python']}"
-    )
-
-
 def format_table(results: Mapping[str, Any]) -> str:
     """All that a file holds, for people."""
-    entries = results["workloads"].values()
-    lines = [describe_machine(results["machine"]), "", HEAD, *map(row, entries), ""]
+    entries = results["entries"].values()
+    lines = [machine.one_line(results["machine"]), "", HEAD, *map(row, entries), ""]
     return "\n".join([*lines, *map(describe_entry, entries)])

@@ -11,9 +11,9 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from benchmarks import machine, rounds, table
+from benchmarks import keeping, machine, rounds, table
+from benchmarks.rooflines import draw_roofline
 from benchmarks.rounds import Options
 from benchmarks.turns import SideFailed
 from benchmarks.workload import WORKLOADS
@@ -35,6 +35,9 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=defaults["seconds"], help="of a workload's rounds, about"
     )
+    parser.add_argument(
+        "--sample-seconds", type=float, default=defaults["sample_seconds"], help="of a sample, at least"
+    )
     parser.add_argument("--rest", type=float, default=defaults["rest"], help="seconds before each sample")
     parser.add_argument(
         "--compile-limit", type=float, default=defaults["compile_limit"], help="seconds for torch.compile"
@@ -44,30 +47,17 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def results_path(about: dict[str, Any], options: Options) -> Path:
-    """A file for each kind of machine, setting of the CPU and number of threads."""
-    kind = about["kind"].lower().replace("-", "") if options.cpu == "native" else options.cpu
-    return table.RESULTS / f"training_step-{machine.slug(about)}-{kind}-{options.threads}threads.json"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure, keep, print."""
     given = read_arguments(arguments)
     if given.table is not None:
-        print(table.format_table(table.load(given.table)))
+        print(table.format_table(keeping.load(given.table, table.KIND)))
         return 0
-    options = Options(
-        threads=given.threads,
-        cpu=given.cpu,
-        samples=given.samples,
-        seconds=given.seconds,
-        rest=given.rest,
-        compile_limit=given.compile_limit,
-    )
+    options = Options(**{field.name: getattr(given, field.name) for field in fields(Options)})
     about = machine.describe()
-    path = given.out or results_path(about, options)
-    kept = table.load(path)["workloads"] if path.exists() else {}
-    print(table.describe_machine(about), flush=True)
+    path = given.out or keeping.results_path("training_step", about, cpu=options.cpu, threads=options.threads)
+    kept = keeping.load(path, table.KIND)["entries"] if path.exists() else {}
+    print(machine.one_line(about), flush=True)
     for name in given.workloads:
         try:
             kept[name] = rounds.measure(WORKLOADS[name], options, say=lambda text: print(text, flush=True))
@@ -75,10 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name} cannot be measured: {failure}", file=sys.stderr)
             return 1
         # what was measured is kept, whatever happens to the next
-        table.save(path, about, {one: kept[one] for one in WORKLOADS if one in kept})
+        keeping.save(path, table.KIND, about, {one: kept[one] for one in WORKLOADS if one in kept})
+    results = keeping.load(path, table.KIND)
+    draw_roofline(results, path.with_suffix(".png"))
     print()
-    print(table.format_table(table.load(path)))
-    print(f"\nkept in {os.path.relpath(path)}")
+    print(table.format_table(results))
+    print(f"\nkept in {os.path.relpath(path)}, with a picture beside it")
     return 0
 
 

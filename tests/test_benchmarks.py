@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import machine, rounds, table, training_step
+from benchmarks import keeping, machine, rounds, table
 from benchmarks.counting import compulsory_bytes, num_weights, useful_flops
 from benchmarks.turns import Runner, SideFailed, child_environment, take_turns
 from benchmarks.workload import WORKLOADS, Goal, Pairs, Workload, make_batches
@@ -217,22 +217,22 @@ def stored(tmp_path: Path) -> Path:
         "one": entry(replace(TINY, name="one", goal=Goal(2.4, 0.6))),
         "two": entry(replace(TINY, name="two"), timings={"attention": 1.0, "matrix products": 3.0}),
     }
-    table.save(path, machine.describe(), entries)
+    keeping.save(path, table.KIND, machine.describe(), entries)
     return path
 
 
 def test_the_file_holds_what_was_saved(stored: Path) -> None:
-    found = table.load(stored)
-    assert found["workloads"]["one"] == entry(replace(TINY, name="one", goal=Goal(2.4, 0.6))) | {
+    found = keeping.load(stored, table.KIND)
+    assert found["entries"]["one"] == entry(replace(TINY, name="one", goal=Goal(2.4, 0.6))) | {
         "workload": {**asdict(TINY), "name": "one", "goal": [2.4, 0.6]}
     }
     stored.write_text('{"kind": "something else"}')
     with pytest.raises(ValueError, match="is not a file of training steps"):
-        table.load(stored)
+        keeping.load(stored, table.KIND)
 
 
 def test_the_table_prints_medians_ratios_goals_and_shares(stored: Path) -> None:
-    text = table.format_table(table.load(stored))
+    text = table.format_table(keeping.load(stored, table.KIND))
     rows = {line.split()[0]: line for line in text.splitlines() if line.endswith("eager, glibc")}
     # 2 GFLOP in 10 ms are 200 GFLOP/s, half of the better peak; 25 ms are a fifth
     assert re.search(
@@ -256,13 +256,13 @@ def test_the_command_prints_a_file_and_needs_no_pytorch(stored: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.rstrip("\n") == table.format_table(table.load(stored))
+    assert done.stdout.rstrip("\n") == table.format_table(keeping.load(stored, table.KIND))
 
 
 def test_results_of_settings_lie_in_files_of_their_own() -> None:
     about = {**machine.describe(), "processor": "Some(R) CPU @ 2.00GHz", "kind": "AVX-512"}
     names = {
-        training_step.results_path(about, rounds.Options(cpu=cpu, threads=threads)).name
+        keeping.results_path("training_step", about, cpu=cpu, threads=threads).name
         for cpu in machine.CPU_SETTINGS
         for threads in (1, 2)
     }
@@ -271,6 +271,6 @@ def test_results_of_settings_lie_in_files_of_their_own() -> None:
 
 
 def test_files_that_are_kept_can_be_printed() -> None:
-    for path in table.RESULTS.glob("training_step-*.json"):
-        assert set(table.load(path)["workloads"]) <= set(WORKLOADS)
-        assert table.format_table(table.load(path))
+    for path in keeping.RESULTS.glob("training_step-*.json"):
+        assert set(keeping.load(path, table.KIND)["entries"]) <= set(WORKLOADS)
+        assert table.format_table(keeping.load(path, table.KIND))
