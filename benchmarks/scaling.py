@@ -28,13 +28,13 @@ GOAL = 0.10
 
 SHALLOW = Workload(
     name="depth",
-    what="language model, D 64, F 128, Pre-LN, 1024 tokens of 32",
+    what="language model, D 64, F 128, Pre-LN, 512 tokens of 32",
     encoder_layers=0,
     d_model=64,
     d_ff=128,
     vocab_size=1000,
     scheme="pre_ln",
-    max_tokens=1024,
+    max_tokens=512,
 )
 FEW = Workload(name="tokens", what="4-4, D 128, F 256, sequences of 32, tokens of a side")
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import keeping, machine, rounds, table
+from benchmarks import keeping, kernels, machine, rounds, scaling, table
 from benchmarks.counting import compulsory_bytes, num_weights, useful_flops
+from benchmarks.rooflines import draw_roofline
 from benchmarks.turns import Runner, SideFailed, child_environment, take_turns
 from benchmarks.workload import WORKLOADS, Goal, Pairs, Workload, make_batches
 
@@ -270,7 +271,62 @@ def test_results_of_settings_lie_in_files_of_their_own() -> None:
     assert all(re.fullmatch(r"training_step-some-[a-z0-9-]+\.json", name) for name in names)
 
 
+def test_the_roofline_is_a_picture(stored: Path, tmp_path: Path) -> None:
+    draw_roofline(keeping.load(stored, table.KIND), tmp_path / "roofs.png")
+    assert (tmp_path / "roofs.png").read_bytes().startswith(b"\x89PNG")
+
+
+# Scaling and kernels
+
+
+def test_a_line_is_found_and_what_is_off_it() -> None:
+    sizes = np.array([10.0, 100.0, 1000.0])
+    line = scaling.fit_line(sizes, 2.0 + 0.5 * sizes)
+    assert (line.a, line.b) == pytest.approx((2.0, 0.5))
+    assert line.worst == pytest.approx(0.0, abs=1e-12)
+    assert scaling.fit_line(sizes, sizes**1.3).worst > scaling.GOAL
+
+
+def test_scaling_times_models_of_the_sizes_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, series in scaling.SERIES.items():
+        for size in series.sizes:
+            workload = series.workload(size)
+            (batch,) = make_batches(workload, count=1)
+            found = 2 * workload.decoder_layers if series.unit == "sub-layers" else batch.target_lengths.sum()
+            assert found == size
+        monkeypatch.setitem(scaling.SERIES, name, replace(series, sizes=series.sizes[:1]))
+        assert scaling.Side(name, 1).sample(series.sizes[0], 0.0) > 0
+
+
+def test_a_series_is_printed_with_its_line() -> None:
+    entry = {
+        "what": "a thing",
+        "unit": "tokens",
+        "sizes": [10, 20, 40],
+        "seconds": [[0.01, 0.02, 0.05], [0.01, 0.02, 0.05], [0.02, 0.03, 0.06]],
+        "peak_memory_mib": 10,
+        "threads": 2,
+    }
+    text = scaling.format_series("one", entry)
+    assert re.search(r"40 +50\.00 +50\.00 +60\.00 +\+", text)
+    assert "within 10%" in text
+
+
+def test_kernels_are_held_against_the_longer_of_two_bounds() -> None:
+    entry = {"flops": 1e9, "bytes": 1e9, "peak": 1e11, "bandwidth": 1e10, "seconds": [0.2, 0.1, 0.2]}
+    assert kernels.bound(entry) == (0.1, "memory")
+    assert kernels.bound({**entry, "flops": 2e10}) == (0.2, "arithmetic")
+    assert re.search(
+        r"Adam +200\.00 +100\.00 +200\.00 +5\.0 +50%  memory", kernels.format_entries({"Adam": entry})
+    )
+
+
 def test_files_that_are_kept_can_be_printed() -> None:
     for path in keeping.RESULTS.glob("training_step-*.json"):
         assert set(keeping.load(path, table.KIND)["entries"]) <= set(WORKLOADS)
         assert table.format_table(keeping.load(path, table.KIND))
+    for path in keeping.RESULTS.glob("scaling-*.json"):
+        for name, entry in keeping.load(path, scaling.KIND)["entries"].items():
+            assert scaling.format_series(name, entry)
+    for path in keeping.RESULTS.glob("kernels-*.json"):
+        assert kernels.format_entries(keeping.load(path, kernels.KIND)["entries"])
