@@ -101,11 +101,11 @@ def bound(entry: dict[str, Any]) -> tuple[float, str]:
 
 
 def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Samples of all kernels, and the machine's peak and bandwidth."""
+    """Samples of all kernels beside the machine's peak and its best bandwidth between them."""
     environment = child_environment(machine.environment(options.cpu, options.threads))
     best = Runner("benchmarks.machine", options.threads, environment=environment)
-    peak = best.call("peak")
-    found = {}
+    peak, bandwidth = best.call("peak"), best.call("bandwidth")
+    found: dict[str, dict[str, Any]] = {}
     for name in options.kernels:
         runner = Runner("benchmarks.kernels", options.threads, environment=environment)
         count = runner.call("prepare", name)
@@ -113,12 +113,12 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             "bytes": count * KERNELS[name].bytes,
             "flops": count * KERNELS[name].flops,
             "peak": peak,
-            "bandwidth": best.call("bandwidth"),
             "seconds": runner.call("sample", options.samples),
         }
         runner.finish()
+        bandwidth = max(bandwidth, best.call("bandwidth"))
     best.finish()
-    return found
+    return {name: {**entry, "bandwidth": bandwidth} for name, entry in found.items()}
 
 
 def format_entries(entries: dict[str, dict[str, Any]]) -> str:

@@ -5,11 +5,16 @@ Started by `benchmarks.turns.Runner` as ``python -m benchmarks.serve FD``.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import resource
+import signal
 import sys
 import traceback
 from multiprocessing.connection import Connection
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl."""
 
 
 def serve(pipe: Connection) -> None:
@@ -23,15 +28,22 @@ def serve(pipe: Connection) -> None:
     pipe.send((None, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
+def end_with_parent() -> None:
+    """Have the system kill this process when its parent has gone, even in the midst of a step."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """Serve the pipe whose descriptor is the first argument."""
+    end_with_parent()
     pipe = Connection(int(sys.argv[1]))
     try:
         serve(pipe)
+    except (EOFError, KeyboardInterrupt):
+        pass
     except Exception as error:
         pipe.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

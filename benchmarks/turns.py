@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from pathlib import Path
@@ -47,6 +48,7 @@ class Runner:
             cwd=ROOT,
         )
         theirs.close()
+        weakref.finalize(self, self.process.kill)  # nothing is left running, whatever ends this process
         self.pipe.send((module, arguments))
         self._receive()
 
