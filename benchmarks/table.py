@@ -76,8 +76,8 @@ def describe_entry(entry: Entry) -> str:
         f"{entry['workload']['name']}: {entry['workload']['what']}; {entry['tokens']:.0f} tokens and "
         f"{entry['flops'] * 1e-9:.1f} useful GFLOP a step; {len(ours['seconds'])} samples of "
         f"{entry['steps_per_sample']} steps, {entry['measured_at']}",
-        f"  {options['threads']} threads, CPU setting {options['cpu']}, peak {before} GFLOP/s before and {after} after "
-        f"({entry['peak_blas']}), bandwidth {entry['bandwidth'] * 1e-9:.0f} GB/s",
+        f"  {options['threads']} threads, CPU setting {options['cpu']}, peak {before} GFLOP/s before "
+        f"and {after} after ({entry['peak_blas']}), bandwidth {entry['bandwidth'] * 1e-9:.0f} GB/s",
     ]
     for side in (ours, theirs):
         lines.append(
