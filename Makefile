@@ -26,7 +26,7 @@ help:
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
-	@echo "make bench        the training step beside PyTorch"
+	@echo "make bench        training steps beside PyTorch, all workloads; takes minutes"
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
 	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
 	@echo "make clean        remove what was built (not $(VENV))"

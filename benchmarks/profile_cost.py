@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 import admin_py as ap
-from benchmarks.workload import Sizes, make_batches
+from benchmarks.workload import Workload, make_batches
 
 
 def main() -> None:
@@ -28,13 +28,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args()
     ap.set_num_threads(options.threads)
-    sizes = Sizes(max_tokens=options.max_tokens)
-    (source, target), *_ = make_batches(sizes, 1)
+    workload = Workload(name="profile", what="real lengths", max_tokens=options.max_tokens, length=None)
+    (source, target), *_ = make_batches(workload, 1)
     batch = ap.Batch(source, target)
     medians = []
     for layers in options.layers:
         config = ap.TransformerConfig(
-            vocab_size=sizes.vocab_size,
+            vocab_size=workload.vocab_size,
             encoder_layers=layers,
             decoder_layers=layers,
             d_model=options.d_model,

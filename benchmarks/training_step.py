@@ -1,67 +1,78 @@
-"""A whole training step beside PyTorch eager: `python -m benchmarks.training_step`."""
+"""Whole training steps beside PyTorch's fastest: `python -m benchmarks.training_step`.
+
+Forward pass, label-smoothed loss, backward pass, clipping, Adam. PyTorch runs eager and compiled, with
+glibc's allocator and with jemalloc; the fastest then takes turns with ours. Results are kept as JSON.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
+import sys
 from dataclasses import fields
+from pathlib import Path
 
-import numpy as np
-
-from benchmarks.turns import Runner, measured_peak, take_turns
-from benchmarks.workload import Sizes, make_batches, useful_flops
-
-
-def processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="ascii") as lines:
-            text = lines.read()
-    except OSError:
-        return platform.processor()
-    name = text.split("model name")[1].split(":")[1].split("\n")[0].strip()
-    return f"{name}, {'AVX-512' if ' avx512f ' in text else 'AVX2' if ' avx2 ' in text else 'no AVX2'}"
+from benchmarks import keeping, machine, rounds, table
+from benchmarks.rooflines import draw_roofline
+from benchmarks.rounds import Options
+from benchmarks.turns import SideFailed
+from benchmarks.workload import WORKLOADS
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for field in fields(Sizes):
-        parser.add_argument(
-            "--" + field.name.replace("_", "-"), type=type(field.default), default=field.default
-        )
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--samples", type=int, default=11)
-    parser.add_argument("--steps", type=int, default=4, help="steps a sample")
-    parser.add_argument("--rest", type=float, default=0.3, help="seconds between samples")
-    options = parser.parse_args()
-    sizes = Sizes(**{field.name: getattr(options, field.name) for field in fields(Sizes)})
-
-    batches = make_batches(sizes, options.steps)
-    flops = np.mean([useful_flops(sizes, batch) for batch in batches])
-    tokens = np.mean([sum(map(len, batch[0])) + sum(len(t) - 1 for t in batch[1]) for batch in batches])
-    peak = measured_peak(options.threads)
-    print(
-        f"{processor()}; {options.threads} threads; peak {peak * 1e-9:.0f} GFLOP/s (float32 product of 2048)"
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    defaults = {field.name: field.default for field in fields(Options)}
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training_step",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="workloads:\n" + "\n".join(f"  {w.name:12} {w.what}" for w in WORKLOADS.values()),
     )
-    print(f"{sizes}")
-    print(f"{tokens:.0f} real tokens and {flops * 1e-9:.1f} useful GFLOP a step")
-    runners = [
-        Runner("benchmarks.our_side", sizes, batches, options.threads),
-        Runner("benchmarks.torch_side", sizes, batches, options.threads),
-    ]
-    seconds, losses = take_turns(runners, options.samples, options.steps, 2 * options.steps, options.rest)
-    for k, runner in enumerate(runners):
-        low, median, high = np.percentile(seconds[:, k], [0, 50, 100]) * 1e3
-        rate = flops / np.median(seconds[:, k])
-        print(
-            f"{runner.name}: {median:.1f} ms a step (from {low:.1f} to {high:.1f}), "
-            f"{rate * 1e-9:.0f} GFLOP/s, MFU {100 * rate / peak:.0f} %, "
-            f"peak memory {runner.finish():.0f} MiB, loss {losses[k]:.3f}"
-        )
-    ratios = seconds[:, 1] / seconds[:, 0]
-    low, median, high = np.percentile(ratios, [0, 50, 100])
-    print(f"PyTorch's time over ours: median {median:.2f} (from {low:.2f} to {high:.2f})")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--cpu", choices=machine.CPU_SETTINGS, default="native", help="kernels of both sides")
+    parser.add_argument("--samples", type=int, default=defaults["samples"], help="at most")
+    parser.add_argument(
+        "--seconds", type=float, default=defaults["seconds"], help="of a workload's rounds, about"
+    )
+    parser.add_argument(
+        "--sample-seconds", type=float, default=defaults["sample_seconds"], help="of a sample, at least"
+    )
+    parser.add_argument("--rest", type=float, default=defaults["rest"], help="seconds before each sample")
+    parser.add_argument(
+        "--compile-limit", type=float, default=defaults["compile_limit"], help="seconds for torch.compile"
+    )
+    parser.add_argument("--out", type=Path, help="file of the results, by default one in benchmarks/results")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print what a file holds; measure nothing")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, keep, print."""
+    given = read_arguments(arguments)
+    if given.table is not None:
+        print(table.format_table(keeping.load(given.table, table.KIND)))
+        return 0
+    options = Options(**{field.name: getattr(given, field.name) for field in fields(Options)})
+    about = machine.describe()
+    path = given.out or keeping.results_path("training_step", about, cpu=options.cpu, threads=options.threads)
+    kept = keeping.load(path, table.KIND)["entries"] if path.exists() else {}
+    print(machine.one_line(about), flush=True)
+    for name in given.workloads:
+        try:
+            kept[name] = rounds.measure(WORKLOADS[name], options, say=lambda text: print(text, flush=True))
+        except SideFailed as failure:
+            print(f"{name} cannot be measured: {failure}", file=sys.stderr)
+            return 1
+        # what was measured is kept, whatever happens to the next
+        keeping.save(path, table.KIND, about, {one: kept[one] for one in WORKLOADS if one in kept})
+    results = keeping.load(path, table.KIND)
+    draw_roofline(results, path.with_suffix(".png"))
+    print()
+    print(table.format_table(results))
+    print(f"\nkept in {os.path.relpath(path)}, with a picture beside it")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
