@@ -127,6 +127,15 @@ class Transformer:
         """Bytes held by ``weights``, ``gradients`` and ``activations``."""
         return self._core.memory
 
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds of work in all passes so far, of all threads together, by kind.
+
+        Kinds are ``products`` (matrix products of linear maps and logits), ``attention``, ``rows`` (norms,
+        residuals, dropout, activations, embeddings) and ``loss``.
+        """
+        return self._core.timings
+
     def __repr__(self) -> str:
         config = self.config
         layers = " + ".join(f"{stack} {config.stack_layers(stack)} layers" for stack in config.stacks)

@@ -44,12 +44,15 @@ typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
    takes which task is open: a task's result must depend on its number alone. */
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
 
+/* Seconds of a clock that never goes back. */
+double adm_clock(void);
+
 /* ---- blas.c: the one place that knows the BLAS library ---- */
 
 /* C [m, n] = op(A) op(B) * alpha + C * beta, row major; op transposes where the flag says so. */
 void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,
-              const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
-              int64_t ldc);
+                   const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
+                   int64_t ldc);
 /* Once per process, before the first product: the library's own threads off. */
 void adm_blas_setup(void);
 

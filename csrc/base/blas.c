@@ -29,8 +29,8 @@ const char *adm_system_blas(void)
 }
 
 void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,
-              const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
-              int64_t ldc)
+                   const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
+                   int64_t ldc)
 {
     if (m == 0 || n == 0)
         return;

@@ -14,6 +14,12 @@ typedef struct adm_dropout {
     adm_real scale;     /* 1 / (1 - p) */
 } adm_dropout;
 
+/* Dropout of a tile of attention's probabilities: row i has the number row + i stride, column j column + j. */
+typedef struct adm_tile_dropout {
+    adm_dropout dropout;
+    int64_t row, stride, column;
+} adm_tile_dropout;
+
 adm_dropout adm_dropout_make(double p, bool training, uint64_t seed, uint64_t step, uint64_t site);
 
 /* One norm: parameters and saved statistics. */
@@ -31,6 +37,18 @@ typedef struct adm_norm_grads {
     adm_real *nu;    /* [n] */
     adm_real *scale; /* [1] */
 } adm_norm_grads;
+
+/* The family of Adam on flat buffers:
+     g = g grad_scale + l2 w
+     m = beta1 m + (1 - beta1) g
+     v = beta2 v + (1 - beta2) g^2
+     w = keep w - rate m / (v_scale sqrt(v) + eps) */
+typedef struct adm_adam {
+    adm_real *w, *m, *v;
+    const adm_real *g;
+    adm_real grad_scale, l2, keep, rate, v_scale, eps;
+    adm_real beta1, beta2, one_minus_beta1, one_minus_beta2;
+} adm_adam;
 
 /* A norm whose statistics are given is a linear map of rows: gamma (x - mean(x)) factor + nu. */
 typedef struct adm_row_map {
@@ -106,17 +124,23 @@ typedef struct adm_kernels {
     /* out[c] += sum over rows of x[., c] y[., c] */
     void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *out, int64_t rows, int64_t n);
 
-    /* Scores to probabilities, in place, of query rows with `valid` keys each (causal: valid + row, at most n);
-       the rest become 0. s has leading dimension ld. lse [rows * stride]: log of the sum of exp(scale s). */
-    void (*softmax_forward)(adm_real *s, int64_t ld, int64_t rows, int64_t n, int64_t valid, bool causal,
-                            adm_real scale, adm_real *lse, int64_t stride);
-    /* s: scores, becomes dropped probabilities; dp: gradient of those, becomes that of the scores. */
-    void (*softmax_backward)(adm_real *s, adm_real *dp, int64_t ld, int64_t rows, int64_t n, int64_t valid,
-                             bool causal, adm_real scale, const adm_real *lse, int64_t stride, int64_t row0,
-                             int64_t row_stride, const adm_dropout *dropout);
-    /* Dropout on probabilities: row i has the number row0 + i row_stride. */
-    void (*softmax_dropout)(adm_real *s, int64_t ld, int64_t rows, int64_t n, int64_t row0,
-                            int64_t row_stride, const adm_dropout *dropout);
+    /* A tile of scores, s [rows, n], becomes exp(scale (s - top)): query row i sees the first `valid` keys of the
+       tile (causal: valid + i), the rest become 0. top and sum [rows] run over the tiles of a row, -infinity and 0
+       before the first; factor [rows]: by what to multiply the sums of the tiles before. */
+    void (*softmax_tile)(adm_real *s, int64_t rows, int64_t n, int64_t valid, bool causal, adm_real scale,
+                         adm_real *top, adm_real *sum, adm_real *factor);
+    /* s [rows, n]: scores, become dropped probabilities; dp: gradient of those, becomes that of the scores. lse and
+       dot [rows stride]: log of the sum of exp(scale s), and sum of p dp over all keys. */
+    void (*softmax_backward)(adm_real *s, adm_real *dp, int64_t rows, int64_t n, int64_t valid, bool causal,
+                             adm_real scale, const adm_real *lse, int64_t stride, const adm_real *dot,
+                             const adm_tile_dropout *dropout);
+    /* Dropout on a tile of probabilities */
+    void (*softmax_dropout)(adm_real *s, int64_t rows, int64_t n, const adm_tile_dropout *dropout);
+    /* x [rows, ld], the first n of each row, *= factor [rows] */
+    void (*scale_rows)(const adm_real *factor, adm_real *x, int64_t ld, int64_t rows, int64_t n);
+    /* out [rows] = row by row sum of x y, both [rows, ld], of the first n */
+    void (*row_dots)(const adm_real *x, const adm_real *y, int64_t ld, int64_t rows, int64_t n,
+                     adm_real *out);
 
     /* Label-smoothed cross-entropy of rows of logits [rows, n]; adds to *loss and *nll (double, row by row). With
        factor not 0 the logits become factor * d loss / d logits. */
@@ -125,6 +149,11 @@ typedef struct adm_kernels {
 
     /* *sum += sum of x, *sum2 += sum of x^2, in double */
     void (*add_moments)(const adm_real *x, int64_t count, double *sum, double *sum2);
+
+    /* sum of x^2, in double */
+    double (*sum_squares)(const adm_real *x, int64_t count);
+    /* Elements [begin, end); returns the sum of the squared changes of w */
+    double (*adam)(const adm_adam *adam, int64_t begin, int64_t end);
 
     int64_t panel; /* columns of a panel of packed B; 0: nothing is packed */
     /* packed = panels of B [k, n], given as B^T = w [n, ldw] */

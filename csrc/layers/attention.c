@@ -1,13 +1,15 @@
-/* Scaled dot-product attention, ADM_QUERY_TILE queries at a time against all keys they may see: the scores of a
-   tile are all that is ever held. The backward pass computes them again from the saved log-sum-exp. */
+/* Scaled dot-product attention by tiles of at most ADM_QUERY_TILE queries and ADM_KEY_TILE keys (Dao et al. 2022,
+   FlashAttention): what is held of the scores fits in the second cache, and memory is linear in the length. The
+   forward pass keeps a running maximum and sum for every query, and the logarithm of the sum of exponentials for the
+   backward pass, which computes the scores again. Tiles that causal queries do not see are skipped. */
 #include "layers/layers.h"
 
 #include <math.h>
 
 /* The products of one tile: C = A B (+ C), A [m, lda] or, transposed, [k, lda]. */
 static void product(const adm_kernels *kernels, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                    int64_t k, const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, bool accumulate,
-                    adm_real *c, int64_t ldc)
+                    int64_t k, const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb,
+                    bool accumulate, adm_real *c, int64_t ldc)
 {
     kernels->gemm(&(adm_gemm){
         .m = m,
@@ -25,77 +27,149 @@ static void product(const adm_kernels *kernels, bool transpose_a, bool transpose
     });
 }
 
-/* Queries [first, first + rows) see the keys [0, keys). */
+/* Queries [first, first + rows) see the keys [0, keys), `step` of them at a time. */
 typedef struct query_tile {
-    int64_t first, rows, keys;
+    int64_t first, rows, keys, step;
 } query_tile;
 
 static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s)
 {
-    query_tile tile = {first, t - first < ADM_QUERY_TILE ? t - first : ADM_QUERY_TILE, s};
+    const int64_t tiles = (s + ADM_KEY_TILE - 1) / ADM_KEY_TILE, even = (s + tiles - 1) / tiles;
+    query_tile tile = {first, t - first < ADM_QUERY_TILE ? t - first : ADM_QUERY_TILE, s,
+                       (even + 15) / 16 * 16};
     if (attention->causal && first + tile.rows < s)
         tile.keys = first + tile.rows;
     return tile;
 }
 
-/* scores = q k^T; p = softmax(scores / sqrt(K)); ctx = dropout(p) v */
+/* One head: where its columns begin. */
+typedef struct head_view {
+    const adm_attention *attention;
+    const adm_kernels *kernels;
+    int64_t head, row0;
+    const adm_real *q, *k, *v;
+    adm_real scale;
+} head_view;
+
+static head_view view_of(const adm_attention *attention, int64_t head, int64_t row0, const adm_real *q,
+                         const adm_real *k, const adm_real *v)
+{
+    const int64_t column = head * attention->width;
+    return (head_view){
+        attention,  attention->kernels, head,       row0,
+        q + column, k + column,         v + column, (adm_real)(1.0 / sqrt((double)attention->width))};
+}
+
+static adm_tile_dropout dropout_of(const head_view *view, int64_t first, int64_t key)
+{
+    const int64_t heads = view->attention->heads;
+    return (adm_tile_dropout){view->attention->dropout, (view->row0 + first) * heads + view->head, heads,
+                              key};
+}
+
+/* Keys that the first query of the tile sees, counted from `key`. */
+static int64_t first_sees(const head_view *view, const query_tile *tile, int64_t key)
+{
+    return (view->attention->causal ? tile->first + 1 : tile->keys) - key;
+}
+
+/* scores = q k^T; p = softmax(scores / sqrt(K)); ctx = dropout(p) v, all for one tile of queries */
+static void forward_tile(const head_view *view, const query_tile *tile, adm_real *ctx, adm_real *lse,
+                         adm_real *scores)
+{
+    const adm_attention *attention = view->attention;
+    const adm_kernels *kernels = view->kernels;
+    const int64_t width = attention->width, rows = tile->rows;
+    const int64_t q_stride = attention->q_stride, kv_stride = attention->kv_stride;
+    adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE] = {0}, factor[ADM_QUERY_TILE];
+    for (int64_t i = 0; i < rows; i++)
+        top[i] = -(adm_real)INFINITY;
+    for (int64_t key = 0; key < tile->keys; key += tile->step) {
+        const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
+        const adm_tile_dropout dropout = dropout_of(view, tile->first, key);
+        product(kernels, false, true, rows, keys, width, view->q + tile->first * q_stride, q_stride,
+                view->k + key * kv_stride, kv_stride, false, scores, keys);
+        kernels->softmax_tile(scores, rows, keys, first_sees(view, tile, key), attention->causal, view->scale,
+                              top, sum, factor);
+        kernels->softmax_dropout(scores, rows, keys, &dropout);
+        if (key > 0)
+            kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
+        product(kernels, false, false, rows, width, keys, scores, keys, view->v + key * kv_stride, kv_stride,
+                key > 0, ctx, attention->ctx_stride);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        lse[i * attention->heads] = top[i] * view->scale + (adm_real)log((double)sum[i]);
+        factor[i] = 1 / sum[i];
+    }
+    kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
+}
+
 void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
                            const adm_real *q, const adm_real *k, const adm_real *v, adm_real *ctx,
                            adm_real *lse, adm_real *scores)
 {
-    const adm_kernels *kernels = attention->kernels;
-    const int64_t heads = attention->heads, width = attention->width;
-    const int64_t q_stride = attention->q_stride, kv_stride = attention->kv_stride;
-    const adm_real scale = (adm_real)(1.0 / sqrt((double)width));
-    for (int64_t h = 0; h < heads; h++) {
+    for (int64_t h = 0; h < attention->heads; h++) {
+        const head_view view = view_of(attention, h, row0, q, k, v);
         for (int64_t first = 0; first < t; first += ADM_QUERY_TILE) {
             const query_tile tile = tile_at(attention, first, t, s);
-            const int64_t row = (row0 + first) * heads + h; /* the number of (row, head) for dropout */
-            product(kernels, false, true, tile.rows, tile.keys, width, q + first * q_stride + h * width,
-                    q_stride, k + h * width, kv_stride, false, scores, tile.keys);
-            kernels->softmax_forward(scores, tile.keys, tile.rows, tile.keys,
-                                     attention->causal ? first + 1 : tile.keys, attention->causal, scale,
-                                     lse + first * heads + h, heads);
-            kernels->softmax_dropout(scores, tile.keys, tile.rows, tile.keys, row, heads,
-                                     &attention->dropout);
-            product(kernels, false, false, tile.rows, width, tile.keys, scores, tile.keys, v + h * width,
-                    kv_stride, false, ctx + first * attention->ctx_stride + h * width, attention->ctx_stride);
+            forward_tile(&view, &tile, ctx + first * attention->ctx_stride + h * attention->width,
+                         lse + first * attention->heads + h, scores);
         }
     }
 }
 
+/* Gradients of one head. */
+typedef struct head_gradients {
+    const adm_real *ctx, *dctx; /* [T, ctx_stride] */
+    adm_real *dq;               /* [T, q_stride] */
+    adm_real *dk, *dv;          /* [S, kv_stride] */
+} head_gradients;
+
 /* ctx = pd v, pd = dropout(p):  dv = pd^T dctx, dpd = dctx v^T, ds from the softmax, dq = ds k, dk = ds^T q.
-   Tiles go from the last, which sees all keys, to the first: the last one writes dk and dv, the others add. */
-void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
-                            const adm_real *q, const adm_real *k, const adm_real *v, const adm_real *lse,
-                            const adm_real *dctx, adm_real *dq, adm_real *dk, adm_real *dv, adm_real *scores,
-                            adm_real *dscores)
+   The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. */
+static void backward_tile(const head_view *view, const query_tile *tile, const head_gradients *head,
+                          bool last, const adm_real *lse, adm_real *scores, adm_real *dscores)
 {
-    const adm_kernels *kernels = attention->kernels;
-    const int64_t heads = attention->heads, width = attention->width;
+    const adm_attention *attention = view->attention;
+    const adm_kernels *kernels = view->kernels;
+    const int64_t width = attention->width, rows = tile->rows, ctx_stride = attention->ctx_stride;
     const int64_t q_stride = attention->q_stride, kv_stride = attention->kv_stride;
-    const adm_real scale = (adm_real)(1.0 / sqrt((double)width));
+    const adm_real *q = view->q + tile->first * q_stride, *dctx = head->dctx + tile->first * ctx_stride;
+    adm_real dot[ADM_QUERY_TILE];
+    kernels->row_dots(head->ctx + tile->first * ctx_stride, dctx, ctx_stride, rows, width, dot);
+    for (int64_t key = 0; key < tile->keys; key += tile->step) {
+        const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
+        const int64_t at = key * kv_stride;
+        const adm_tile_dropout dropout = dropout_of(view, tile->first, key);
+        product(kernels, false, true, rows, keys, width, q, q_stride, view->k + at, kv_stride, false, scores,
+                keys);
+        product(kernels, false, true, rows, keys, width, dctx, ctx_stride, view->v + at, kv_stride, false,
+                dscores, keys);
+        kernels->softmax_backward(scores, dscores, rows, keys, first_sees(view, tile, key), attention->causal,
+                                  view->scale, lse, attention->heads, dot, &dropout);
+        product(kernels, true, false, keys, width, rows, scores, keys, dctx, ctx_stride, !last, head->dv + at,
+                kv_stride);
+        product(kernels, false, false, rows, width, keys, dscores, keys, view->k + at, kv_stride, key > 0,
+                head->dq + tile->first * q_stride, q_stride);
+        product(kernels, true, false, keys, width, rows, dscores, keys, q, q_stride, !last, head->dk + at,
+                kv_stride);
+    }
+}
+
+void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
+                            const adm_real *q, const adm_real *k, const adm_real *v, const adm_real *ctx,
+                            const adm_real *lse, const adm_real *dctx, adm_real *dq, adm_real *dk,
+                            adm_real *dv, adm_real *scores, adm_real *dscores)
+{
     const int64_t last = (t - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE;
-    for (int64_t h = 0; h < heads; h++) {
+    for (int64_t h = 0; h < attention->heads; h++) {
+        const int64_t column = h * attention->width;
+        const head_view view = view_of(attention, h, row0, q, k, v);
+        const head_gradients head = {ctx + column, dctx + column, dq + column, dk + column, dv + column};
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
             const query_tile tile = tile_at(attention, first, t, s);
-            const int64_t row = (row0 + first) * heads + h;
-            const bool accumulate = first != last;
-            const adm_real *qh = q + first * q_stride + h * width;
-            const adm_real *dctx_h = dctx + first * attention->ctx_stride + h * width;
-            product(kernels, false, true, tile.rows, tile.keys, width, qh, q_stride, k + h * width, kv_stride,
-                    false, scores, tile.keys);
-            product(kernels, false, true, tile.rows, tile.keys, width, dctx_h, attention->ctx_stride,
-                    v + h * width, kv_stride, false, dscores, tile.keys);
-            kernels->softmax_backward(scores, dscores, tile.keys, tile.rows, tile.keys,
-                                      attention->causal ? first + 1 : tile.keys, attention->causal, scale,
-                                      lse + first * heads + h, heads, row, heads, &attention->dropout);
-            product(kernels, true, false, tile.keys, width, tile.rows, scores, tile.keys, dctx_h,
-                    attention->ctx_stride, accumulate, dv + h * width, kv_stride);
-            product(kernels, false, false, tile.rows, width, tile.keys, dscores, tile.keys, k + h * width,
-                    kv_stride, false, dq + first * q_stride + h * width, q_stride);
-            product(kernels, true, false, tile.keys, width, tile.rows, dscores, tile.keys, qh, q_stride, accumulate,
-                    dk + h * width, kv_stride);
+            backward_tile(&view, &tile, &head, first == last, lse + first * attention->heads + h, scores,
+                          dscores);
         }
     }
 }

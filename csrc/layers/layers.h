@@ -29,7 +29,8 @@ void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *li
                                 adm_real *dw, int64_t first, int64_t last, int64_t rows);
 
 /* ---- attention.c: softmax(Q K^T / sqrt(K)) V of one sequence, all heads ---- */
-#define ADM_QUERY_TILE 64 /* query rows whose scores are held at once */
+#define ADM_QUERY_TILE 64 /* query rows whose scores are held at once, ... */
+#define ADM_KEY_TILE 128  /* ... against so many keys, at most: a multiple of 16 */
 
 typedef struct adm_attention {
     const adm_kernels *kernels;
@@ -40,7 +41,7 @@ typedef struct adm_attention {
     int64_t ctx_stride;
 } adm_attention;
 
-/* One sequence: T queries, S keys. scores: scratch [ADM_QUERY_TILE, S] each. */
+/* One sequence: T queries, S keys. scores: scratch [ADM_QUERY_TILE, ADM_KEY_TILE] each. */
 void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
                            const adm_real *q,                    /* [T, q_stride] */
                            const adm_real *k, const adm_real *v, /* [S, kv_stride] */
@@ -48,10 +49,11 @@ void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s,
                            adm_real *lse,                        /* [T, H] */
                            adm_real *scores);
 void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
-                            const adm_real *q, const adm_real *k, const adm_real *v, const adm_real *lse,
-                            const adm_real *dctx,       /* [T, D] */
-                            adm_real *dq,               /* [T, q_stride] */
-                            adm_real *dk, adm_real *dv, /* [S, kv_stride] */
+                            const adm_real *q, const adm_real *k, const adm_real *v,
+                            const adm_real *ctx,                       /* [T, D] */
+                            const adm_real *lse, const adm_real *dctx, /* [T, D] */
+                            adm_real *dq,                              /* [T, q_stride] */
+                            adm_real *dk, adm_real *dv,                /* [S, kv_stride] */
                             adm_real *scores, adm_real *dscores);
 
 /* ---- embedding.c ---- */

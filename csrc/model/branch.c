@@ -80,9 +80,9 @@ static void attention_backward(adm_model *model, const adm_sublayer *sub, adm_re
         const int64_t row = stack->offsets[b], key = keys.offsets[b];
         const int64_t q = row * attention.q_stride, kv = key * attention.kv_stride;
         adm_attention_backward(&attention, stack->offsets[b + 1] - row, keys.offsets[b + 1] - key, row,
-                               acts->proj + q, keys.k + kv, keys.v + kv, acts->lse + row * heads,
-                               ws->dinner + row * d, dproj + q, keys.dk + kv, keys.dv + kv, scores,
-                               scores + ws->score_size);
+                               acts->proj + q, keys.k + kv, keys.v + kv, acts->inner + row * d,
+                               acts->lse + row * heads, ws->dinner + row * d, dproj + q, keys.dk + kv,
+                               keys.dv + kv, scores, scores + ws->score_size);
     }
 }
 
@@ -103,10 +103,12 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
     out.bias = NULL;
     adm_real *proj = acts->proj + span.first * in.out;
     adm_real *inner = acts->inner + span.first * out.in;
+    double since = adm_clock();
     if (sub->kind == ADM_BRANCH_FEED_FORWARD) {
         const adm_dropout dropout = dropout_at(model, sub, model->config.activation_dropout, SITE_ACTIVATION);
         const bool relu = model->config.activation == ADM_ACTIVATION_RELU;
         adm_linear_forward(kernels, &in, h, proj, relu, span.rows);
+        adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
         if (!relu)
             kernels->gelu_forward(proj, inner, span.rows * in.out);
         kernels->dropout(inner, span.rows, in.out, span.first, &dropout);
@@ -118,7 +120,9 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
             adm_linear_forward(kernels, &kv, ws->memory + memory.first * d, acts->kv + memory.first * 2 * d,
                                false, memory.rows);
         }
+        adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
         attention_forward(model, sub, chunk, thread);
+        adm_work_note(model, ADM_WORK_ATTENTION, thread, &since);
     }
     if (sub->inner.kind != ADM_NORM_NONE) {
         const adm_norm_args norm = adm_norm_resolve(model, &sub->inner);
@@ -127,7 +131,9 @@ void adm_branch_forward(adm_model *model, const adm_sublayer *sub, const adm_rea
                               acts->inner_stats + stack->rows + span.first, span.rows);
         inner = normed;
     }
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
     adm_linear_forward(kernels, &out, inner, acts->a + span.first * d, false, span.rows);
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }
 
 /* dinner = da W_out, through Ninner; then
@@ -148,8 +154,10 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *pa
     adm_real *dproj = ws->dproj[parity] + span.first * in.out;
     adm_real *dinner = feed_forward ? dproj : ws->dinner + span.first * d;
     const adm_real *inner = acts->inner + span.first * out.in;
+    double since = adm_clock();
 
     adm_linear_backward_input(kernels, &out, ws->da[parity] + span.first * d, dinner, false, span.rows);
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
     if (sub->inner.kind != ADM_NORM_NONE) {
         const adm_norm_args norm = adm_norm_resolve(model, &sub->inner);
         const adm_norm_grads grads = adm_norm_partials(&sub->inner, partials);
@@ -161,9 +169,12 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *pa
         kernels->activation_backward(model->config.activation, dproj, acts->proj + span.first * in.out, inner,
                                      span.rows, in.out, span.first, &dropout);
     } else {
+        adm_work_note(model, ADM_WORK_ROWS, thread, &since);
         attention_backward(model, sub, ws->dproj[parity], ws->dkv[parity], chunk, thread);
+        adm_work_note(model, ADM_WORK_ATTENTION, thread, &since);
     }
     kernels->add_column_sums(dproj, partials + sub->in.partial_bias, span.rows, in.out);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
     adm_linear_backward_input(kernels, &in, dproj, ws->dh + span.first * d, false, span.rows);
     if (sub->kind == ADM_BRANCH_CROSS_ATTENTION) {
         const adm_matrix kv = adm_linear_resolve(model, &sub->kv);
@@ -172,4 +183,5 @@ void adm_branch_backward(adm_model *model, const adm_sublayer *sub, adm_real *pa
         kernels->add_column_sums(dkv, partials + sub->kv.partial_bias, memory.rows, 2 * d);
         adm_linear_backward_input(kernels, &kv, dkv, ws->dmemory + memory.first * d, true, memory.rows);
     }
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }

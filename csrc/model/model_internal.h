@@ -146,6 +146,8 @@ typedef struct adm_workspace {
     int64_t memory_rows, memory_max_length;
     int64_t *memory_offsets;
     adm_real *packed; /* [packed_length] every weight that forward passes multiply with, or NULL: few rows */
+    double *work;     /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
+    int work_threads;
     adm_real *scores; /* [threads, 2, score_size] */
     int64_t score_size;
     /* backward; those the weight gradients read exist twice, for sub-layers of even and odd index */
@@ -176,8 +178,9 @@ struct adm_model {
     adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
     int64_t num_sinusoids;
     adm_observed observed[2];
-    bool activations_kept; /* adm_model_activation may be asked */
-    bool gradients_kept;   /* and for gradients */
+    double work[ADM_WORK_KINDS]; /* seconds of the passes before the last */
+    bool activations_kept;       /* adm_model_activation may be asked */
+    bool gradients_kept;         /* and for gradients */
     adm_workspace ws;
 };
 
@@ -245,6 +248,13 @@ void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 void adm_packing_place(adm_model *model);
 /* Packs all weights if the workspace has room for them; the workspace's functions call it before every pass. */
 void adm_pack_weights(adm_model *model);
+
+/* ---- work.c: how long each kind of work takes ---- */
+#define ADM_WORK_STRIDE 8 /* a cache line for every thread */
+/* Adds the last pass to those before it, and begins another with nothing noted. */
+void adm_work_fold(adm_model *model);
+/* The seconds since *since were work of a kind; *since becomes now. */
+void adm_work_note(adm_model *model, adm_work kind, int thread, double *since);
 
 /* ---- branch.c: attention and feed-forward between h and a ---- */
 void adm_branch_forward(adm_model *model, const adm_sublayer *sublayer, const adm_real *h, int64_t chunk,

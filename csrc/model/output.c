@@ -41,47 +41,52 @@ static int64_t block_tasks(const output_block *block)
 /* logits = x E^T */
 static void logits_task(void *context, int64_t task, int thread)
 {
-    (void)thread;
     const output_block *block = context;
-    const adm_model *model = block->model;
+    adm_model *model = block->model;
+    double since = adm_clock();
     const adm_matrix output = output_matrix(model);
     const adm_span span = task_span(block, task);
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + (block->first + span.first) * output.in;
     adm_linear_forward(model->kernels, &output, x, block->logits + span.first * output.out, false, span.rows);
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }
 
 /* logits = x E^T; loss; dlogits in their place; dx = dlogits E */
 static void loss_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
-    const adm_model *model = block->model;
+    adm_model *model = block->model;
     const adm_matrix output = output_matrix(model);
     const adm_span span = task_span(block, task);
     const int64_t row = block->first + span.first;
     adm_real *logits = block->logits + span.first * output.out;
     double *losses = block->losses + 2 * task;
     logits_task(context, task, thread);
+    double since = adm_clock();
     losses[0] = losses[1] = 0;
     model->kernels->cross_entropy(logits, model->ws.labels + row, span.rows, output.out,
                                   model->ws.run.label_smoothing, block->factor, &losses[0], &losses[1]);
     if (block->backward && block->factor == 0) /* the kernel left no gradient in place of the logits */
         memset(logits, 0, (size_t)(span.rows * output.out) * sizeof *logits);
+    adm_work_note(model, ADM_WORK_LOSS, thread, &since);
     if (block->backward)
         adm_linear_backward_input(model->kernels, &output, logits,
                                   model->ws.stacks[ADM_DECODER].dx + row * output.in, false, span.rows);
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }
 
 /* Rows of dE += dlogits^T x */
 static void weight_task(void *context, int64_t task, int thread)
 {
-    (void)thread;
     const output_block *block = context;
-    const adm_model *model = block->model;
+    adm_model *model = block->model;
+    double since = adm_clock();
     const adm_matrix output = output_matrix(model);
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + block->first * output.in;
     const int64_t first = task * VOCABULARY_TILE, last = adm_min(first + VOCABULARY_TILE, output.out);
-    adm_linear_backward_weight(model->kernels, &output, x, block->logits, model->gradients + model->output, first, last,
-                               block->rows);
+    adm_linear_backward_weight(model->kernels, &output, x, block->logits, model->gradients + model->output,
+                               first, last, block->rows);
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }
 
 void adm_output_logits(adm_model *model, adm_real *out)

@@ -44,8 +44,8 @@ static void pack(const adm_model *model, int64_t weight, int64_t packed, int64_t
 /* A task packs the weights of one sub-layer, or OUTPUT_COLUMNS rows of the output embedding. */
 static void pack_task(void *context, int64_t task, int thread)
 {
-    (void)thread;
     adm_model *model = context;
+    double since = adm_clock();
     for (int s = 0; s < 2; s++) {
         adm_stack *stack = &model->stacks[s];
         if (task < stack->num_sublayers) {
@@ -53,6 +53,7 @@ static void pack_task(void *context, int64_t task, int thread)
             const int64_t count = linears_of(&stack->sublayers[task], linears);
             for (int64_t l = 0; l < count; l++)
                 pack(model, linears[l]->weight, linears[l]->packed, linears[l]->out, linears[l]->in);
+            adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
             return;
         }
         task -= stack->num_sublayers;
@@ -60,6 +61,7 @@ static void pack_task(void *context, int64_t task, int thread)
     const int64_t d = model->config.d_model, first = task * OUTPUT_COLUMNS;
     pack(model, model->output + first * d, model->packed_output + first * d,
          adm_min(OUTPUT_COLUMNS, model->config.vocab_size - first), d);
+    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }
 
 void adm_pack_weights(adm_model *model)

@@ -17,13 +17,14 @@
 /* Buffers that go round among the sub-layers of a stack. Those that the weight gradients read exist twice, for
    sub-layers of even and odd index. */
 typedef struct shared_rows {
-    adm_real *a;               /* [M, D] */
-    adm_real *b;               /* [M, D] Nbranch(a) */
-    adm_real *x[RING_MAX];     /* [M, D] outputs: the layer's input (for kappa) stays until the layer's end */
-    adm_real *normed[2];       /* [M, D] */
-    adm_real *h[2];            /* [M, D] */
-    adm_real *context[2];      /* [M, D] Ninner of attention */
-    adm_real *hidden[2];       /* [M, F] Ninner of feed-forward: chunks may be at different sub-layers, so that rows of
+    adm_real *a;           /* [M, D] */
+    adm_real *b;           /* [M, D] Nbranch(a) */
+    adm_real *x[RING_MAX]; /* [M, D] outputs: the layer's input (for kappa) stays until the layer's end */
+    adm_real *normed[2];   /* [M, D] */
+    adm_real *h[2];        /* [M, D] */
+    adm_real *context[2];  /* [M, D] Ninner of attention */
+    adm_real
+        *hidden[2]; /* [M, F] Ninner of feed-forward: chunks may be at different sub-layers, so that rows of
                                   different lengths must not meet in one buffer */
 } shared_rows;
 

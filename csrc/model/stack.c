@@ -117,12 +117,16 @@ typedef struct forward_region {
 static void forward_chunk(forward_region *region, int64_t chunk, int thread)
 {
     adm_model *model = region->model;
+    double since = adm_clock();
     if (region->begin)
         embed_chunk(model, region->stack, chunk);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
     for (int64_t i = region->first; i < region->last; i++)
         adm_sublayer_forward(model, region->stack, i, chunk, thread);
+    since = adm_clock();
     if (region->finish)
         finish_chunk(model, region->stack, chunk);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
 }
 
 static void forward_task(void *context, int64_t chunk, int thread)
@@ -313,6 +317,7 @@ static void backward_task(void *context, int64_t task, int thread)
 {
     const backward_region *region = context;
     adm_model *model = region->model;
+    double since = adm_clock();
     for (int j = 0; j < region->num_jobs; j++) {
         const weight_job *job = &region->jobs[j];
         const int64_t tiles = job_tiles(job);
@@ -320,6 +325,7 @@ static void backward_task(void *context, int64_t task, int thread)
             const int64_t first = task * job->tile, last = adm_min(first + job->tile, job->matrix.out);
             adm_linear_backward_weight(model->kernels, &job->matrix, job->x, job->dy, job->dw, first, last,
                                        job->rows);
+            adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
             return;
         }
         task -= tiles;
@@ -330,6 +336,7 @@ static void backward_task(void *context, int64_t task, int thread)
     }
     const adm_sublayer *above = &model->stacks[region->stack].sublayers[region->above];
     reduce_slots(model, &above->slots, model->ws.partials[region->above % 2]);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
 }
 
 /* Sub-layers [first, last), from the last; one region more for the weight gradients of the first. */

@@ -254,10 +254,14 @@ void adm_sublayer_forward(adm_model *model, int stack, int64_t index, int64_t ch
         moments = acts->moments + (chunk * model->stacks[stack].num_sublayers + index) * 4;
         memset(moments, 0, 4 * sizeof *moments);
     }
+    double since = adm_clock();
     input_forward(model, sub, span);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
     adm_branch_forward(model, sub, adm_sublayer_h(model, stack, index) + span.first * model->config.d_model,
                        chunk, thread);
+    since = adm_clock();
     output_forward(model, sub, span, moments);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
 }
 
 void adm_sublayer_backward(adm_model *model, int stack, int64_t index, int64_t chunk, int thread)
@@ -268,11 +272,15 @@ void adm_sublayer_backward(adm_model *model, int stack, int64_t index, int64_t c
     const int64_t d = model->config.d_model, length = sub->slots.length;
     const adm_span span = adm_chunk_span(ws, ws->stacks[stack].offsets, chunk);
     adm_real *partials = ws->partials[index % 2] + chunk * length;
+    double since = adm_clock();
     memset(partials, 0, (size_t)length * sizeof *partials);
     if (index % own->per_layer == own->per_layer - 1 && sub->layer_has_kappa)
         memset(ws->dlayer + span.first * d, 0, (size_t)(span.rows * d) * sizeof *ws->dlayer);
     input_again(model, sub, span);
     output_backward(model, sub, partials, span);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
     adm_branch_backward(model, sub, partials, chunk, thread);
+    since = adm_clock();
     input_backward(model, sub, partials, span);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
 }

@@ -58,7 +58,7 @@ typedef struct scatter {
 
 static void scatter_task(void *context, int64_t task, int thread)
 {
-    (void)thread;
+    double since = adm_clock();
     const scatter *own = context;
     adm_model *model = own->model;
     const adm_stack *stack = &model->stacks[own->stack];
@@ -67,6 +67,7 @@ static void scatter_task(void *context, int64_t task, int thread)
     adm_embedding_backward(acts->dx, acts->tokens, acts->offsets, model->ws.num_sequences, d, first,
                            adm_min(first + COLUMN_TILE, d), model->gradients + stack->embedding,
                            stack->positions >= 0 ? model->gradients + stack->positions : NULL);
+    adm_work_note(model, ADM_WORK_ROWS, thread, &since);
 }
 
 static void scatter_embedding(adm_model *model, int stack)

@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-#define CHUNK_MIN_ROWS 48               /* fewer rows do not pay for reading the weights */
-#define CHUNK_MAX_ROWS 256              /* more leave the second-level cache */
-#define CHUNKS_WANTED 16                /* so that a few threads share a small batch evenly */
+#define CHUNK_MIN_ROWS 48                /* fewer rows do not pay for reading the weights */
+#define CHUNK_MAX_ROWS 256               /* more leave the second-level cache */
+#define CHUNKS_WANTED 16                 /* so that a few threads share a small batch evenly */
 #define LOGITS_BYTES ((int64_t)16 << 20) /* of logits held at once, about: they pass through the last cache */
-#define PACKED_FROM_ROWS 64 /* rows from which packed weights pay */
+#define PACKED_FROM_ROWS 64              /* rows from which packed weights pay */
 
 /* What the two ends of a stack and its outputs need. */
 static void plan_stack(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
@@ -140,9 +140,8 @@ static void plan(adm_model *model, adm_arena *arena, const adm_batch_shape *shap
     }
     ws->memory_rows = shape->memory_rows;
     ws->memory_max_length = shape->memory_max_length;
-    const int64_t longest =
-        adm_max(shape->memory_max_length, adm_max(shape->max_length[0], shape->max_length[1]));
-    ws->score_size = (ADM_QUERY_TILE * longest + 15) / 16 * 16;
+    ws->work = adm_arena_double(arena, (int64_t)shape->threads * ADM_WORK_STRIDE);
+    ws->score_size = ADM_QUERY_TILE * ADM_KEY_TILE;
     ws->scores = adm_arena_real(arena, shape->threads * 2 * ws->score_size);
     const size_t before_backward = arena->used;
     if (shape->backward)
@@ -210,12 +209,16 @@ static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const 
     model->activations_kept = false;
     model->gradients_kept = false;
     ws->hidden = false;
+    adm_work_fold(model);
+    ws->work = NULL; /* the arena is laid out anew */
     plan(model, &arena, shape);
     adm_status status = adm_arena_reserve(&ws->arena, arena.used, error);
     if (status != ADM_OK)
         return status;
     ws->arena.used = 0;
     plan(model, &ws->arena, shape);
+    memset(ws->work, 0, (size_t)shape->threads * ADM_WORK_STRIDE * sizeof *ws->work);
+    ws->work_threads = shape->threads;
     ws->run = *run;
     ws->keep = shape->keep;
     ws->backward = shape->backward;

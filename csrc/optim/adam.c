@@ -1,52 +1,43 @@
 /* Adam (Kingma and Ba 2015) with eps outside the root of the corrected second moment, and AdamW (Loshchilov and
    Hutter 2019), which takes the weight decay out of the gradient. */
+#include "kernels/kernels.h"
 #include "optim/update.h"
 
-typedef struct adam {
-    adm_real *w, *m, *v;
-    const adm_real *g;
-    adm_real grad_scale, l2, keep, rate, v_scale, eps;
-    adm_real beta1, beta2, one_minus_beta1, one_minus_beta2;
-} adam;
+typedef struct adam_call {
+    adm_adam adam;
+    adm_kernels kernels;
+} adam_call;
 
 static double adam_range(void *context, int64_t begin, int64_t end)
 {
-    const adam a = *(const adam *)context;
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; i++) {
-        const adm_real w = a.w[i];
-        const adm_real g = a.g[i] * a.grad_scale + a.l2 * w;
-        const adm_real m = a.beta1 * a.m[i] + a.one_minus_beta1 * g;
-        const adm_real v = a.beta2 * a.v[i] + a.one_minus_beta2 * (g * g);
-        const adm_real next = a.keep * w - a.rate * (m / (a.v_scale * adm_real_sqrt(v) + a.eps));
-        const double change = (double)next - (double)w;
-        a.m[i] = m;
-        a.v[i] = v;
-        a.w[i] = next;
-        sum += change * change;
-    }
-    return sum;
+    const adam_call *call = context;
+    return call->kernels.adam(&call->adam, begin, end);
 }
 
 double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
 {
     const adm_optim_config *config = update->config;
-    adam a = {.w = update->weights,
-              .m = update->m,
-              .v = update->v,
-              .g = update->gradients,
-              .grad_scale = (adm_real)update->grad_scale,
-              .l2 = (adm_real)terms.l2,
-              .keep = (adm_real)terms.keep,
-              .rate = (adm_real)terms.rate,
-              .v_scale = (adm_real)terms.v_scale,
-              .eps = (adm_real)config->eps,
-              .beta1 = (adm_real)config->beta1,
-              .beta2 = (adm_real)config->beta2,
-              .one_minus_beta1 = (adm_real)(1.0 - config->beta1),
-              .one_minus_beta2 = (adm_real)(1.0 - config->beta2)};
-    return adm_sum_blocks(update->params->trained_length, adam_range, &a, update->threads);
+    adam_call call = {
+        .adam =
+            {
+                .w = update->weights,
+                .m = update->m,
+                .v = update->v,
+                .g = update->gradients,
+                .grad_scale = (adm_real)update->grad_scale,
+                .l2 = (adm_real)terms.l2,
+                .keep = (adm_real)terms.keep,
+                .rate = (adm_real)terms.rate,
+                .v_scale = (adm_real)terms.v_scale,
+                .eps = (adm_real)config->eps,
+                .beta1 = (adm_real)config->beta1,
+                .beta2 = (adm_real)config->beta2,
+                .one_minus_beta1 = (adm_real)(1.0 - config->beta1),
+                .one_minus_beta2 = (adm_real)(1.0 - config->beta2),
+            },
+        .kernels = adm_kernels_select(),
+    };
+    return adm_sum_blocks(update->params->trained_length, adam_range, &call, update->threads);
 }
 
 /* w = keep w - lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps) */

@@ -1,5 +1,6 @@
 /* Sums over long flat ranges, in an order that the threads cannot change. */
 #include "base/base.h"
+#include "kernels/kernels.h"
 #include "optim/update.h"
 
 #define BLOCK_MIN                                                                                            \
@@ -35,17 +36,19 @@ double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads)
     return sum;
 }
 
-static double sum_squares(void *context, int64_t begin, int64_t end)
+typedef struct norm_call {
+    const adm_real *x;
+    adm_kernels kernels;
+} norm_call;
+
+static double norm_range(void *context, int64_t begin, int64_t end)
 {
-    const adm_real *x = context;
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; i++)
-        sum += (double)x[i] * (double)x[i];
-    return sum;
+    const norm_call *call = context;
+    return call->kernels.sum_squares(call->x + begin, end - begin);
 }
 
 double adm_norm2(const adm_real *x, int64_t n, int threads)
 {
-    return sqrt(adm_sum_blocks(n, sum_squares, (void *)x, threads));
+    norm_call call = {x, adm_kernels_select()};
+    return sqrt(adm_sum_blocks(n, norm_range, &call, threads));
 }

@@ -24,11 +24,7 @@ double adm_adam_update(const adm_update *update); /* Adam and AdamW */
 double adm_radam_update(const adm_update *update);
 double adm_novograd_update(const adm_update *update);
 
-/* The family of Adam, all on [0, trained_length):
-     g = g * grad_scale + l2 w
-     m = beta1 m + (1 - beta1) g
-     v = beta2 v + (1 - beta2) g^2
-     w = keep w - rate m / (v_scale sqrt(v) + eps) */
+/* What differs in the family of Adam (kernels.h has the formula), all on [0, trained_length). */
 typedef struct adm_adam_terms {
     double l2, keep, rate, v_scale;
 } adm_adam_terms;
@@ -40,14 +36,5 @@ typedef double (*adm_range_fn)(void *context, int64_t begin, int64_t end);
 /* Cuts [0, n) into blocks by n alone, hands them to the threads and adds the blocks' sums in their order: the
    same bits for any number of threads. */
 double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads);
-
-static inline adm_real adm_real_sqrt(adm_real x)
-{
-#ifdef ADM_DOUBLE
-    return sqrt(x);
-#else
-    return sqrtf(x);
-#endif
-}
 
 #endif

@@ -171,6 +171,16 @@ static PyObject *model_memory(PyObject *object, void *ignored)
                          (Py_ssize_t)memory.gradients, "activations", (Py_ssize_t)memory.activations);
 }
 
+static PyObject *model_timings(PyObject *object, void *ignored)
+{
+    (void)ignored;
+    double seconds[ADM_WORK_KINDS];
+    adm_model_work_seconds(((pyadm_model *)object)->model, seconds);
+    return Py_BuildValue("{s:d,s:d,s:d,s:d}", "products", seconds[ADM_WORK_PRODUCTS], "attention",
+                         seconds[ADM_WORK_ATTENTION], "rows", seconds[ADM_WORK_ROWS], "loss",
+                         seconds[ADM_WORK_LOSS]);
+}
+
 static PyObject *model_get_seed(PyObject *object, void *ignored)
 {
     (void)ignored;
@@ -264,6 +274,11 @@ static PyGetSetDef model_attributes[] = {
      NULL},
     {"num_parameters", model_num_parameters, NULL, "Number of trained elements.", NULL},
     {"memory", model_memory, NULL, "Bytes held: a dict of weights, gradients and activations.", NULL},
+    {"timings", model_timings, NULL,
+     "Seconds that all threads together spent on each kind of work, in all passes so far: a dict of "
+     "products,\n"
+     "attention, rows and loss.",
+     NULL},
     {"seed", model_get_seed, model_set_seed, "Seed of dropout, an integer from 0 to 2**64 - 1.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -86,8 +86,8 @@ static void test_gemm(void)
         const bool turn_a = way % 2 == 1, turn_b = way / 2 == 1;
         for (int i = 0; i < m * n; i++)
             c[i] = 7;
-        adm_blas_gemm(turn_a, turn_b, m, n, k, 2, turn_a ? at : a, turn_a ? m : k, turn_b ? bt : b, turn_b ? k : n,
-                 1, c, n);
+        adm_blas_gemm(turn_a, turn_b, m, n, k, 2, turn_a ? at : a, turn_a ? m : k, turn_b ? bt : b,
+                      turn_b ? k : n, 1, c, n);
         for (int i = 0; i < m; i++)
             for (int j = 0; j < n; j++) {
                 adm_real sum = 0;

@@ -95,12 +95,13 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < ldc; j++) {
             const double got = (double)c[i * ldc + j];
-            if (j >= n ? got == OUTSIDE : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
-                                              (double)(k + 2) * EPSILON * bound[i * n + j])
+            if (j >= n ? got == OUTSIDE
+                       : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
+                             (double)(k + 2) * EPSILON * bound[i * n + j])
                 continue;
-            fprintf(stderr, "%s %lldx%lldx%lld variant %d: element %lld,%lld is %.9g, plain %.9g\n", kernels->name,
-                    (long long)m, (long long)n, (long long)k, variant, (long long)i, (long long)j, got,
-                    j >= n ? OUTSIDE : wanted[i * n + j]);
+            fprintf(stderr, "%s %lldx%lldx%lld variant %d: element %lld,%lld is %.9g, plain %.9g\n",
+                    kernels->name, (long long)m, (long long)n, (long long)k, variant, (long long)i,
+                    (long long)j, got, j >= n ? OUTSIDE : wanted[i * n + j]);
             abort();
         }
     }
@@ -132,8 +133,10 @@ static void test_sizes(const adm_kernels *kernels)
 static void test_places(const adm_kernels *kernels)
 {
     enum { M = 29, N = 80, K = 300 };
-    adm_real *a = filled(M * K, 5), *b = filled(K * N, 6), *whole = filled(M * N, 7), *part = filled(M * N, 8);
-    adm_gemm gemm = {.m = M, .n = N, .k = K, .a = a, .row = K, .step = 1, .b = b, .ldb = N, .c = whole, .ldc = N};
+    adm_real *a = filled(M * K, 5), *b = filled(K * N, 6), *whole = filled(M * N, 7),
+             *part = filled(M * N, 8);
+    adm_gemm gemm = {
+        .m = M, .n = N, .k = K, .a = a, .row = K, .step = 1, .b = b, .ldb = N, .c = whole, .ldc = N};
     kernels->gemm(&gemm);
     gemm.c = part;
     for (int64_t first = 0; first < M; first += 4) {
@@ -160,8 +163,17 @@ static void test_places(const adm_kernels *kernels)
 static void test_nan(const adm_kernels *kernels)
 {
     adm_real a[3] = {1, (adm_real)NAN, 2}, b[3] = {1, 1, 1}, c[9];
-    kernels->gemm(&(adm_gemm){.m = 3, .n = 3, .k = 1, .a = a, .row = 1, .step = 1, .b = b, .ldb = 3, .c = c,
-                              .ldc = 3, .relu = true});
+    kernels->gemm(&(adm_gemm){.m = 3,
+                              .n = 3,
+                              .k = 1,
+                              .a = a,
+                              .row = 1,
+                              .step = 1,
+                              .b = b,
+                              .ldb = 3,
+                              .c = c,
+                              .ldc = 3,
+                              .relu = true});
     for (int i = 0; i < 9; i++)
         assert(i / 3 == 1 ? isnan(c[i]) : c[i] == a[i / 3]);
 }

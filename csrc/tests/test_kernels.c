@@ -101,17 +101,35 @@ static void call_residual(const adm_kernels *k, arrays *x, int64_t n)
     k->scale_add(NULL, x->c, NULL, x->a, ROWS, n);
 }
 
+/* Two tiles of keys after each other, and the probabilities of both passes are the same ones. */
 static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
 {
     for (int causal = 0; causal < 2; causal++) {
         const int64_t valid = causal != 0 && n > ROWS ? n - ROWS : n;
-        adm_real scores[COUNT];
+        const adm_real scale = (adm_real)0.4;
+        adm_real scores[COUNT], factor[ROWS], lse[ROWS];
         memcpy(scores, x->a, sizeof scores);
-        k->softmax_forward(x->a, n, ROWS, n, valid, causal != 0, (adm_real)0.4, x->stats[0], 1);
-        k->softmax_dropout(x->a, n, ROWS, n, 4, 3, &some_dropout);
-        k->softmax_backward(scores, x->b, n, ROWS, n, valid, causal != 0, (adm_real)0.4, x->stats[0], 1, 4, 3,
-                            &some_dropout);
-        for (int64_t i = 0; i < ROWS * n; i++) /* the probabilities of both passes are the same ones */
+        for (int i = 0; i < ROWS; i++) {
+            x->stats[0][i] = -(adm_real)INFINITY;
+            x->stats[1][i] = 0;
+        }
+        k->softmax_tile(x->b, ROWS, n, n, false, scale, x->stats[0], x->stats[1], factor);
+        k->softmax_tile(x->a, ROWS, n, valid, causal != 0, scale, x->stats[0], x->stats[1], factor);
+        k->scale_rows(factor, x->b, n, ROWS, n);
+        for (int i = 0; i < ROWS; i++) {
+            double sum = 0;
+            for (int64_t j = 0; j < n; j++)
+                sum += (double)(x->a[i * n + j] + x->b[i * n + j]);
+            assert(fabs(sum / (double)x->stats[1][i] - 1.0) <= 10 * TOLERANCE);
+            lse[i] = x->stats[0][i] * scale + (adm_real)log((double)x->stats[1][i]);
+            factor[i] = 1 / x->stats[1][i];
+        }
+        k->scale_rows(factor, x->a, n, ROWS, n);
+        const adm_tile_dropout dropout = {some_dropout, 4, 3, 5};
+        k->softmax_dropout(x->a, ROWS, n, &dropout);
+        k->row_dots(x->a, x->c, n, ROWS, n, x->stats[2]);
+        k->softmax_backward(scores, x->c, ROWS, n, valid, causal != 0, scale, lse, 1, x->stats[2], &dropout);
+        for (int64_t i = 0; i < ROWS * n; i++)
             assert(fabs((double)(scores[i] - x->a[i])) <= TOLERANCE);
         memcpy(x->out, scores, sizeof scores);
     }
@@ -150,9 +168,12 @@ static void test_tables(void)
         const char *name;
         kernel_call call;
     } calls[] = {
-        {"dropout", call_dropout},       {"sums", call_sums},
-        {"activation", call_activation}, {"norm", call_norm},
-        {"residual", call_residual},     {"softmax", call_softmax},
+        {"dropout", call_dropout},
+        {"sums", call_sums},
+        {"activation", call_activation},
+        {"norm", call_norm},
+        {"residual", call_residual},
+        {"softmax", call_softmax},
         {"cross_entropy", call_cross_entropy},
         {"components", call_components},
     };
@@ -179,10 +200,10 @@ static void test_exponential(void)
 {
     const double unit = sizeof(adm_real) == 8 ? 2.3e-16 : 1.2e-7;
     for (double d = 0; d < 80; d += 0.37) {
-        adm_real scores[2] = {0, (adm_real)-d}, lse;
-        const double exact = exp(-(double)(adm_real)d) / (1.0 + exp(-(double)(adm_real)d));
-        adm_kernels_select().softmax_forward(scores, 2, 1, 2, 2, false, 1, &lse, 1);
-        assert(fabs((double)scores[1] - exact) <= 6 * unit * exact); /* a few roundings */
+        adm_real scores[2] = {0, (adm_real)-d}, top = -(adm_real)INFINITY, sum = 0, factor;
+        const double exact = exp(-(double)(adm_real)d);
+        adm_kernels_select().softmax_tile(scores, 1, 2, 2, false, 1, &top, &sum, &factor);
+        assert(fabs((double)scores[1] - exact) <= 3 * unit * exact); /* a few roundings */
     }
 }
 

@@ -175,6 +175,16 @@ adm_status adm_model_activation(const adm_model *model, int stack, int64_t index
                                 adm_real *out, adm_error *error);
 int64_t adm_model_activation_rows(const adm_model *model, int stack);
 
+/* Seconds that all threads together spent on each kind of work, in all passes so far. */
+typedef enum adm_work {
+    ADM_WORK_PRODUCTS = 0, /* matrix products of linear maps and of the logits, and packing for them */
+    ADM_WORK_ATTENTION,
+    ADM_WORK_ROWS, /* norms, residuals, dropout, activations, embeddings, sums over rows */
+    ADM_WORK_LOSS, /* softmax and cross-entropy of the logits */
+    ADM_WORK_KINDS
+} adm_work;
+void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KINDS]);
+
 /* Bytes held: parameters, gradients, activations. */
 typedef struct adm_memory {
     size_t weights, gradients, activations;
