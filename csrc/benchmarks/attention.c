@@ -62,9 +62,10 @@ static void time_direction(const sequences *core, bool backward)
         .bytes = (double)(TOKENS * rows * (int64_t)sizeof(adm_real)),
         .elements = (double)(TOKENS * t * HEADS),
         .working_set = (double)(TOKENS * rows * (int64_t)sizeof(adm_real)),
-        .num_sides = 2,
+        .num_sides = 3,
         .sides = {{"core", backward ? call_backward : call_forward, core},
-                  {"openblas", backward ? call_backward : call_forward, &by_blas}},
+                  {"openblas", backward ? call_backward : call_forward, &by_blas},
+                  bench_peak(core->attention.kernels)},
     });
 }
 

@@ -1,5 +1,5 @@
 /* Times single kernels on one thread, in groups: `kernels_benchmark [products] [attention] [rows]`, all by default.
-   The first line names the kernel table, each further one is a kernel; all are JSON. */
+   The first line names the kernel table and says how many FLOPs a call of the multiply-adds is, each further one is a kernel; all are JSON. */
 #include "benchmarks/timing.h"
 
 #include "base/base.h"
@@ -29,7 +29,8 @@ int main(int argc, char **argv)
         find_group(argv[i]);
     adm_blas_setup();
     const adm_kernels kernels = adm_kernels_select();
-    printf("{\"kernels\": \"%s\", \"blas\": \"%s\"}\n", kernels.name, adm_system_blas());
+    printf("{\"kernels\": \"%s\", \"blas\": \"%s\", \"peak_flops\": %.0f}\n", kernels.name, adm_system_blas(),
+           bench_peak_flops());
     fflush(stdout);
     for (size_t g = 0; argc == 1 && g < NUM_GROUPS; g++)
         GROUPS[g].time_all(&kernels);

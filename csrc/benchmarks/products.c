@@ -76,10 +76,11 @@ static void time_pass(const char *name, const product *core)
         .bytes = (double)((core->pass == BACKWARD_WEIGHT ? size + in * out : size) * sizeof(adm_real)),
         .elements = (double)(rows * out),
         .working_set = (double)(size * (int64_t)sizeof(adm_real)),
-        .num_sides = 3,
+        .num_sides = 4,
         .sides = {{"core", call_product, core},
                   {"openblas", call_product, &pieces},
-                  {"openblas, whole", call_product, &whole}},
+                  {"openblas, whole", call_product, &whole},
+                  bench_peak(core->kernels)},
     });
 }
 

@@ -4,12 +4,12 @@
 
 #include "kernels/kernels.h"
 
-#define SIDES_MAX 3
+#define SIDES_MAX 4
 #define NAME_SIZE 64
 
 /* One way to do a kernel's work. */
 typedef struct bench_side {
-    const char *name; /* "core", "openblas", "openblas, whole" or "a += b" */
+    const char *name; /* "core", "openblas", "openblas, whole", "multiply-adds" or "a += b" */
     void (*call)(const void *work);
     const void *work;
 } bench_side;
@@ -33,6 +33,10 @@ void bench_release(adm_real *x, int64_t count);
 /* The sides take turns, so that a machine whose speed drifts slows all alike; each is warm before the first turn.
    Prints the seconds of a call of each side in each turn. */
 void bench_time(const bench_subject *subject);
+
+/* ---- peak.c: multiply-adds in registers, what bounds products; and the FLOPs of a call of them ---- */
+bench_side bench_peak(const adm_kernels *kernels);
+double bench_peak_flops(void);
 
 /* ---- products.c, attention.c, rows.c: all subjects of a group ---- */
 void bench_products(const adm_kernels *kernels);
