@@ -1,8 +1,9 @@
 """Single kernels of the core beside what bounds them: `python -m benchmarks.kernels`.
 
 A kernel's bound is the time that the machine needs at least, for its FLOPs at the measured peak or for its
-bytes at the measured bandwidth, whichever is longer. Here is what Python reaches by itself: passes over flat
-buffers. Everything else is seen in a whole step, see `benchmarks.training_step`.
+bytes at the measured bandwidth, whichever is longer. Here is what Python reaches by itself, the group
+`passes`: passes over flat buffers. Products, attention and rows are timed by a C program, on one thread, see
+`benchmarks.single_kernels`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import keeping, machine
+from benchmarks import keeping, machine, single_kernels
 from benchmarks.turns import Runner, child_environment
 
 KIND = "kernels"
@@ -100,9 +101,9 @@ def bound(entry: dict[str, Any]) -> tuple[float, str]:
     return (arithmetic, "arithmetic") if arithmetic > memory else (memory, "memory")
 
 
-def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def measure(options: argparse.Namespace, cpu: str) -> dict[str, dict[str, Any]]:
     """Samples of all kernels beside the machine's peak and its best bandwidth between them."""
-    environment = child_environment(machine.environment(options.cpu, options.threads))
+    environment = child_environment(machine.environment(cpu, options.threads))
     best = Runner("benchmarks.machine", options.threads, environment=environment)
     peak, bandwidth = best.call("peak"), best.call("bandwidth")
     found: dict[str, dict[str, Any]] = {}
@@ -136,22 +137,71 @@ def format_entries(entries: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def keep(path: Path, kind: str, about: dict[str, Any], entries: dict[str, dict[str, Any]]) -> None:
+    """Write entries beside those that the file holds of other kernels."""
+    kept = keeping.load(path, kind)["entries"] if path.exists() else {}
+    keeping.save(path, kind, about, {**kept, **entries})
+    print(f"\nkept in {os.path.relpath(path)}\n", flush=True)
+
+
+def measure_setting(options: argparse.Namespace, about: dict[str, Any], cpu: str) -> None:
+    """All groups with one setting of the CPU: print and keep them."""
+    print(f"--cpu {cpu}", flush=True)
+    single = [group for group in single_kernels.GROUPS if group in options.groups]
+    if single:
+        entries = single_kernels.measure(cpu, single)
+        print(single_kernels.format_entries(entries, about["caches"]))
+        path = keeping.results_path("single_kernels", about, cpu=cpu, threads=1)
+        keep(options.out / path.name, single_kernels.KIND, about, entries)
+    if "passes" in options.groups:
+        entries = measure(options, cpu)
+        print(format_entries(entries))
+        path = keeping.results_path("kernels", about, cpu=cpu, threads=options.threads)
+        keep(options.out / path.name, KIND, about, entries)
+
+
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    groups = (*single_kernels.GROUPS, "passes")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__)
+    parser.add_argument("--groups", nargs="+", choices=groups, default=list(groups))
+    parser.add_argument(
+        "--kernels", nargs="+", choices=KERNELS, default=list(KERNELS), metavar="NAME", help="of the passes"
+    )
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of the passes")
+    parser.add_argument("--samples", type=int, default=21, help="of the passes")
+    parser.add_argument(
+        "--cpu",
+        nargs="+",
+        choices=machine.CPU_SETTINGS,
+        help="sets of kernels, by default the machine's best and, where that is AVX-512, AVX2's",
+    )
+    parser.add_argument("--out", type=Path, default=keeping.RESULTS, metavar="FOLDER", help="of the results")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print what a file holds; measure nothing")
+    return parser.parse_args(arguments)
+
+
+def format_file(path: Path) -> str:
+    """The tables of a file of either kind."""
+    try:
+        found = keeping.load(path, single_kernels.KIND)
+    except ValueError:
+        return format_entries(keeping.load(path, KIND)["entries"])
+    return single_kernels.format_entries(found["entries"], found["machine"]["caches"])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, keep, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__)
-    parser.add_argument("--kernels", nargs="+", choices=KERNELS, default=list(KERNELS), metavar="NAME")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--cpu", choices=machine.CPU_SETTINGS, default="native")
-    parser.add_argument("--samples", type=int, default=21)
-    parser.add_argument("--out", type=Path, help="file of the results, by default one in benchmarks/results")
-    options = parser.parse_args(arguments)
+    options = read_arguments(arguments)
+    if options.table is not None:
+        print(format_file(options.table))
+        return 0
     about = machine.describe()
     print(machine.one_line(about), flush=True)
-    path = options.out or keeping.results_path("kernels", about, cpu=options.cpu, threads=options.threads)
-    entries = measure(options)
-    keeping.save(path, KIND, about, entries)
-    print(format_entries(entries))
-    print(f"\nkept in {os.path.relpath(path)}")
+    if set(options.groups) & set(single_kernels.GROUPS):
+        single_kernels.build()
+    for cpu in options.cpu or (["native", "avx2"] if about["kind"] == "AVX-512" else ["native"]):
+        measure_setting(options, about, cpu)
     return 0
 
 

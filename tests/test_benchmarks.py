@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import keeping, kernels, machine, rounds, scaling, table
+from benchmarks import keeping, kernels, machine, rounds, scaling, single_kernels, table
 from benchmarks.counting import compulsory_bytes, num_weights, useful_flops
 from benchmarks.rooflines import draw_roofline
 from benchmarks.turns import Runner, SideFailed, child_environment, take_turns
@@ -321,6 +321,39 @@ def test_kernels_are_held_against_the_longer_of_two_bounds() -> None:
     )
 
 
+LINES = """
+{"kernels": "avx512", "blas": "OpenBLAS", "peak_flops": 1e6}
+{"name": "qkv forward, D 128", "group": "products", "flops": 4e8, "bytes": 8e6, "elements": 1.5e6, \
+"working_set": 8e6, "seconds": {"core": [0.005, 0.004, 0.005], "openblas": [0.01, 0.008, 0.005], \
+"openblas, whole": [0.006, 0.006, 0.006], "multiply-adds": [1e-5, 1e-5, 2e-5]}}
+{"name": "dropout, 256 x 128", "group": "rows", "flops": 0, "bytes": 2e6, "elements": 2.5e5, \
+"working_set": 1e6, "seconds": {"core": [5e-5, 4e-5, 5e-5], "a += b": [1e-5, 1e-5, 2e-5]}}
+""".strip()
+
+
+def test_lines_of_single_kernels_become_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = single_kernels.parse(LINES.splitlines())
+    assert list(entries) == ["qkv forward, D 128", "dropout, 256 x 128"]
+    assert {entry["kernels"] for entry in entries.values()} == {"avx512"}
+    # 400 MFLOP in 5 ms, at best 500 in that time: in the turns 80, 100, 160 % and 1.2, 1.5, 1.0 OpenBLAS
+    # 2 MB in 50 us, where a += b moves 1.5 x 1 MB in 10 us; of the turns' shares 27, 33 and 53 % the median
+    path = tmp_path / "single.json"
+    about = {**machine.describe(), "caches": {"L1 data": "32K", "L1 instruction": "32K", "L2 unified": "1M"}}
+    keeping.save(path, single_kernels.KIND, about, entries)
+    assert kernels.main(["--table", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "products, avx512, one thread, medians of 3" in text
+    assert re.search(r"qkv forward, D 128 +80\.0 +100\.0 +100% +100\.0 +66\.7 +1\.20", text)
+    assert re.search(r"dropout, 256 x 128 +40\.0 +50\.0 +33% +150\.0 +5\.00  L2", text)
+
+
+def test_a_working_set_lies_in_the_smallest_cache_that_holds_it() -> None:
+    caches = {"L1 data": "32K", "L1 instruction": "64K", "L2 unified": "1024K", "L3 unified": "32M"}
+    sizes = [2**15, 2**15 + 1, 2**20, 2**25, 2**25 + 1]
+    assert [single_kernels.place(size, caches) for size in sizes] == ["L1", "L2", "L2", "L3", "memory"]
+    assert single_kernels.place(1.0, {}) == "memory"
+
+
 def test_files_that_are_kept_can_be_printed() -> None:
     for path in keeping.RESULTS.glob("training_step-*.json"):
         assert set(keeping.load(path, table.KIND)["entries"]) <= set(WORKLOADS)
@@ -330,3 +363,5 @@ def test_files_that_are_kept_can_be_printed() -> None:
             assert scaling.format_series(name, entry)
     for path in keeping.RESULTS.glob("kernels-*.json"):
         assert kernels.format_entries(keeping.load(path, kernels.KIND)["entries"])
+    for path in keeping.RESULTS.glob("single_kernels-*.json"):
+        assert kernels.format_file(path)

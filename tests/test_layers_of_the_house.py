@@ -34,8 +34,9 @@ MAY_INCLUDE = {
     "optim": BELOW_MODEL | {"model", "optim"},
     "analysis": BELOW_MODEL | {"model", "analysis"},
     "python": {"include", "base", "python"},
+    "benchmarks": BELOW_MODEL | {"benchmarks"},
 }
-CORE = [folder for folder in MAY_INCLUDE if folder != "python"]
+CORE = [folder for folder in MAY_INCLUDE if folder not in ("python", "benchmarks")]
 
 
 def c_files(folders: list[str]) -> list[Path]:

@@ -1,0 +1,101 @@
+/* Attention forward and backward, by length and by the width of a head: heads read in place out of fused q, k, v; no
+   mask, no dropout. "openblas" is the same code with the BLAS library's products. */
+#include "benchmarks/timing.h"
+
+#include "layers/layers.h"
+
+#include <stdio.h>
+
+#define TOKENS 2048 /* of all sequences of a call */
+#define HEADS 4
+
+typedef struct sequences {
+    adm_attention attention;
+    int64_t t;                  /* T; TOKENS / T sequences */
+    adm_real *qkv, *dqkv;       /* [TOKENS, 3D] */
+    adm_real *ctx;              /* [TOKENS, D]; the backward pass takes it for dctx */
+    adm_real *lse;              /* [TOKENS, H] */
+    adm_real *scores, *dscores; /* [ADM_QUERY_TILE, T] */
+} sequences;
+
+static void call_forward(const void *work)
+{
+    const sequences *s = work;
+    const int64_t d = s->attention.ctx_stride;
+    for (int64_t first = 0; first < TOKENS; first += s->t) {
+        const adm_real *q = s->qkv + first * 3 * d;
+        adm_attention_forward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->ctx + first * d,
+                              s->lse + first * HEADS, s->scores);
+    }
+}
+
+static void call_backward(const void *work)
+{
+    const sequences *s = work;
+    const int64_t d = s->attention.ctx_stride;
+    for (int64_t first = 0; first < TOKENS; first += s->t) {
+        const adm_real *q = s->qkv + first * 3 * d;
+        adm_real *dq = s->dqkv + first * 3 * d;
+        adm_attention_backward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->lse + first * HEADS,
+                               s->ctx + first * d, dq, dq + d, dq + 2 * d, s->scores, s->dscores);
+    }
+}
+
+/* Useful FLOPs: two products forward, four backward; those of the scores that are computed again do not count. */
+static void time_direction(const sequences *core, bool backward)
+{
+    const int64_t d = core->attention.ctx_stride, t = core->t;
+    const double products = backward ? 4 : 2;
+    const int64_t rows = backward ? 3 * d + 3 * d + d + HEADS : 3 * d + d + HEADS; /* elements of a token */
+    adm_kernels blas = *core->attention.kernels;
+    blas.panel = 0;
+    blas.gemm = adm_gemm_by_blas;
+    sequences by_blas = *core;
+    by_blas.attention.kernels = &blas;
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "attention %s, T %d, width %d", backward ? "backward" : "forward", (int)t,
+             (int)core->attention.width);
+    bench_time(&(bench_subject){
+        .name = name,
+        .group = "attention",
+        .flops = products * 2 * (double)(TOKENS * t * d),
+        .bytes = (double)(TOKENS * rows * (int64_t)sizeof(adm_real)),
+        .elements = (double)(TOKENS * t * HEADS),
+        .working_set = (double)(TOKENS * rows * (int64_t)sizeof(adm_real)),
+        .num_sides = 3,
+        .sides = {{"core", backward ? call_backward : call_forward, core},
+                  {"openblas", backward ? call_backward : call_forward, &by_blas},
+                  bench_peak(core->attention.kernels)},
+    });
+}
+
+static void time_sequences(const adm_kernels *kernels, int64_t t, int64_t width)
+{
+    const int64_t d = HEADS * width, rows = TOKENS * 3 * d, scores = ADM_QUERY_TILE * t;
+    const sequences core = {
+        .attention = {kernels, HEADS, width, .q_stride = 3 * d, .kv_stride = 3 * d, .ctx_stride = d},
+        .t = t,
+        .qkv = bench_filled(rows),
+        .dqkv = bench_filled(rows),
+        .ctx = bench_filled(TOKENS * d),
+        .lse = bench_filled(TOKENS * HEADS),
+        .scores = bench_filled(scores),
+        .dscores = bench_filled(scores),
+    };
+    time_direction(&core, false);
+    time_direction(&core, true);
+    bench_release(core.qkv, rows);
+    bench_release(core.dqkv, rows);
+    bench_release(core.ctx, TOKENS * d);
+    bench_release(core.lse, TOKENS * HEADS);
+    bench_release(core.scores, scores);
+    bench_release(core.dscores, scores);
+}
+
+void bench_attention(const adm_kernels *kernels)
+{
+    const int64_t widths[] = {32, 128}, lengths[] = {16, 32, 64, 128, 512, 2048};
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+        for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+            time_sequences(kernels, lengths[l], widths[w]);
+}

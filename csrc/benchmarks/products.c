@@ -1,0 +1,129 @@
+/* The products of linear maps, y = x W^T: forward with packed weights, dx = dy W, and dW += dy^T x; cut as the model
+   cuts them. Packing is not counted: it happens once a step. The BLAS library gets the same pieces, and the whole
+   product at once, so that it may cut as it likes. */
+#include "benchmarks/timing.h"
+
+#include "layers/layers.h"
+
+#include <stdio.h>
+
+#define TOKENS 4096
+#define CHUNK_ROWS 256  /* of tokens: what a task of the model takes through a layer */
+#define WEIGHT_ROWS 120 /* of a weight gradient, at most, in pieces of even sizes */
+#define VOCABULARY 10000
+#define LOGITS_ROWS 384     /* of logits held at once ... */
+#define LOGITS_TASK_ROWS 48 /* ... of which a task computes so many */
+#define LOGITS_WEIGHT_ROWS 240
+
+typedef enum direction { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, NUM_DIRECTIONS } direction;
+static const char *const DIRECTIONS[NUM_DIRECTIONS] = {"forward", "backward input", "backward weight"};
+
+typedef struct product {
+    direction pass;
+    const adm_kernels *kernels;
+    adm_matrix matrix;
+    int64_t rows;  /* of x and y */
+    int64_t piece; /* rows of a call: of y, or of dW */
+    adm_real *x;   /* [rows, in] */
+    adm_real *y;   /* [rows, out] */
+    adm_real *dw;  /* [out, in] */
+} product;
+
+static void call_product(const void *work)
+{
+    const product *p = work;
+    const adm_matrix *matrix = &p->matrix;
+    const int64_t all = p->pass == BACKWARD_WEIGHT ? matrix->out : p->rows;
+    for (int64_t first = 0; first < all; first += p->piece) {
+        const int64_t some = all - first < p->piece ? all - first : p->piece;
+        adm_real *x = p->x + first * matrix->in, *y = p->y + first * matrix->out;
+        if (p->pass == FORWARD)
+            adm_linear_forward(p->kernels, matrix, x, y, false, some);
+        else if (p->pass == BACKWARD_INPUT)
+            adm_linear_backward_input(p->kernels, matrix, y, x, false, some);
+        else
+            adm_linear_backward_weight(p->kernels, matrix, p->x, p->y, p->dw, first, first + some, p->rows);
+    }
+}
+
+/* Rows of a piece as the model cuts them. */
+static int64_t piece_of(direction pass, int64_t out)
+{
+    if (out == VOCABULARY)
+        return pass == BACKWARD_WEIGHT ? LOGITS_WEIGHT_ROWS : LOGITS_TASK_ROWS;
+    if (pass != BACKWARD_WEIGHT)
+        return CHUNK_ROWS;
+    const int64_t pieces = (out + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
+    return (out + pieces - 1) / pieces;
+}
+
+static void time_pass(const char *name, const product *core)
+{
+    const int64_t rows = core->rows, in = core->matrix.in, out = core->matrix.out;
+    adm_kernels blas = *core->kernels;
+    blas.panel = 0;
+    blas.gemm = adm_gemm_by_blas;
+    product pieces = *core;
+    pieces.kernels = &blas;
+    pieces.matrix.packed = NULL;
+    product whole = pieces;
+    whole.piece = core->pass == BACKWARD_WEIGHT ? out : rows;
+    const int64_t size = rows * (in + out) + in * out;
+    bench_time(&(bench_subject){
+        .name = name,
+        .group = "products",
+        .flops = 2.0 * (double)(rows * in * out),
+        .bytes = (double)((core->pass == BACKWARD_WEIGHT ? size + in * out : size) * sizeof(adm_real)),
+        .elements = (double)(rows * out),
+        .working_set = (double)(size * (int64_t)sizeof(adm_real)),
+        .num_sides = 4,
+        .sides = {{"core", call_product, core},
+                  {"openblas", call_product, &pieces},
+                  {"openblas, whole", call_product, &whole},
+                  bench_peak(core->kernels)},
+    });
+}
+
+/* All passes of one linear map. */
+static void time_linear(const adm_kernels *kernels, const char *name, int64_t d, int64_t in, int64_t out)
+{
+    const int64_t rows = out == VOCABULARY ? LOGITS_ROWS : TOKENS;
+    const int64_t packed_size = (out + ADM_PANEL_MAX) * in;
+    adm_real *x = bench_filled(rows * in), *y = bench_filled(rows * out), *dw = bench_filled(out * in);
+    adm_real *weight = bench_filled(out * in), *packed = bench_filled(packed_size);
+    const bool packs = kernels->panel > 0;
+    if (packs)
+        kernels->gemm_pack(out, in, weight, in, packed);
+    for (direction pass = FORWARD; pass < NUM_DIRECTIONS; pass++) {
+        char full_name[NAME_SIZE];
+        snprintf(full_name, sizeof full_name, "%s %s, D %d", name, DIRECTIONS[pass], (int)d);
+        time_pass(full_name, &(product){
+                                 .pass = pass,
+                                 .kernels = kernels,
+                                 .matrix = {weight, NULL, packs ? packed : NULL, out, in},
+                                 .rows = rows,
+                                 .piece = piece_of(pass, out),
+                                 .x = x,
+                                 .y = y,
+                                 .dw = dw,
+                             });
+    }
+    bench_release(x, rows * in);
+    bench_release(y, rows * out);
+    bench_release(dw, out * in);
+    bench_release(weight, out * in);
+    bench_release(packed, packed_size);
+}
+
+void bench_products(const adm_kernels *kernels)
+{
+    const int64_t widths[] = {128, 512};
+    for (int i = 0; i < 2; i++) {
+        const int64_t d = widths[i], f = 2 * d;
+        time_linear(kernels, "qkv", d, d, 3 * d);
+        time_linear(kernels, "out", d, d, d);
+        time_linear(kernels, "fc1", d, d, f);
+        time_linear(kernels, "fc2", d, f, d);
+        time_linear(kernels, "logits", d, d, VOCABULARY);
+    }
+}
