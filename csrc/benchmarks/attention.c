@@ -15,7 +15,7 @@ typedef struct sequences {
     adm_real *qkv, *dqkv;       /* [TOKENS, 3D] */
     adm_real *ctx;              /* [TOKENS, D]; the backward pass takes it for dctx */
     adm_real *lse;              /* [TOKENS, H] */
-    adm_real *scores, *dscores; /* [ADM_QUERY_TILE, T] */
+    adm_real *scores, *dscores; /* [ADM_QUERY_TILE, ADM_KEY_TILE] */
 } sequences;
 
 static void call_forward(const void *work)
@@ -36,8 +36,9 @@ static void call_backward(const void *work)
     for (int64_t first = 0; first < TOKENS; first += s->t) {
         const adm_real *q = s->qkv + first * 3 * d;
         adm_real *dq = s->dqkv + first * 3 * d;
-        adm_attention_backward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->lse + first * HEADS,
-                               s->ctx + first * d, dq, dq + d, dq + 2 * d, s->scores, s->dscores);
+        adm_attention_backward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->ctx + first * d,
+                               s->lse + first * HEADS, s->ctx + first * d, dq, dq + d, dq + 2 * d, s->scores,
+                               s->dscores);
     }
 }
 
@@ -71,7 +72,7 @@ static void time_direction(const sequences *core, bool backward)
 
 static void time_sequences(const adm_kernels *kernels, int64_t t, int64_t width)
 {
-    const int64_t d = HEADS * width, rows = TOKENS * 3 * d, scores = ADM_QUERY_TILE * t;
+    const int64_t d = HEADS * width, rows = TOKENS * 3 * d, scores = ADM_QUERY_TILE * ADM_KEY_TILE;
     const sequences core = {
         .attention = {kernels, HEADS, width, .q_stride = 3 * d, .kv_stride = 3 * d, .ctx_stride = d},
         .t = t,

@@ -12,7 +12,7 @@
 #define WEIGHT_ROWS 120 /* of a weight gradient, at most, in pieces of even sizes */
 #define VOCABULARY 10000
 #define LOGITS_ROWS 384     /* of logits held at once ... */
-#define LOGITS_TASK_ROWS 48 /* ... of which a task computes so many */
+#define LOGITS_TASK_ROWS 96 /* ... of which a task computes so many */
 #define LOGITS_WEIGHT_ROWS 240
 
 typedef enum direction { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, NUM_DIRECTIONS } direction;

@@ -61,7 +61,7 @@ static void call_gelu_forward(const void *work)
 static void call_softmax_forward(const void *work)
 {
     const rows_work *w = work;
-    w->kernels->softmax_forward(w->x, w->n, w->rows, w->n, w->n, false, 1, w->mean, 1);
+    w->kernels->softmax_tile(w->x, w->rows, w->n, w->n, false, 1, w->mean, w->rstd, w->y);
 }
 
 static void call_cross_entropy(const void *work)
