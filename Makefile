@@ -14,15 +14,16 @@ MAKE_CORE = $(MAKE) --no-print-directory -j$(JOBS) -C csrc PYTHON=$(BIN)/python
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python valgrind coverage \
-	wheel wheel-check bench build clean docs notebooks notebooks-check
+.PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
+	coverage wheel wheel-check bench build clean docs notebooks notebooks-check
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
 	@echo "make test         the C tests and the Python tests, with everything they need"
 	@echo "make lint         ruff, mypy, clang-format, and the compiler with warnings as errors"
 	@echo "make format       let ruff and clang-format write"
-	@echo "make sanitize     C tests and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make sanitize     C tests and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer,"
+	@echo "                  and C tests under ThreadSanitizer (needs clang with its OpenMP runtime)"
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
@@ -92,10 +93,13 @@ format: $(BIN)/.extra-lint
 	$(BIN)/ruff format $(LINTED)
 	$(MAKE_CORE) format FORMATTER=$(BIN)/clang-format
 
-sanitize: sanitize-c sanitize-python
+sanitize: sanitize-c sanitize-python sanitize-threads
 
 sanitize-c: $(BIN)/.build-requirements
 	$(MAKE_CORE) sanitize
+
+sanitize-threads: $(BIN)/.build-requirements
+	$(MAKE_CORE) sanitize-threads
 
 # The extension modules built for the sanitizers, used by the tests that work them hardest. Python itself and NumPy
 # are not built so, hence the preloading; what they hold until the end is no leak of ours, hence detect_leaks=0. Leaks

@@ -17,7 +17,7 @@ import numpy as np
 FORCING = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
-    "ADMIN_PY_KERNELS",
+    "ADMIN_PY_CPU",
     "ADMIN_PY_CPU",
     "ATEN_CPU_CAPABILITY",
     "ONEDNN_MAX_CPU_ISA",
@@ -29,7 +29,7 @@ CPU_SETTINGS: Mapping[str, Mapping[str, str]] = {
     "native": {},
     "avx2": {
         "OPENBLAS_CORETYPE": "Haswell",
-        "ADMIN_PY_KERNELS": "avx2",
+        "ADMIN_PY_CPU": "avx2",
         "ADMIN_PY_CPU": "avx2",
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",

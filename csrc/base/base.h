@@ -41,7 +41,8 @@ double adm_random_normal(uint64_t key, uint64_t index);
 
 typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
 /* Runs fn(context, task, thread) for task in [0, count), each once, on up to `threads` threads. Which thread
-   takes which task is open: a task's result must depend on its number alone. */
+   takes which task is open: a task's result must depend on its number alone. A task calls no adm_parallel_for, and
+   does not fork. */
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
 
 /* Seconds of a clock that never goes back. */

@@ -1,19 +1,103 @@
+/* The one thread pool: OpenMP's. What is here besides the loop keeps it safe in a process that is not ours alone:
+   it may fork, several of its threads may compute, and others may speak to the libraries that we use (threadpoolctl
+   speaks to every copy). Results do not depend on the number of threads, so fewer may be given than are wanted. */
 #define _GNU_SOURCE
 #include "base/base.h"
 
+#include <assert.h>
 #include <omp.h>
+#include <pthread.h>
 #include <time.h>
+
+/* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
+   builds of this core and threads that are not in regions share them. */
+#define MAX_RUNNING 256
+
+/* The only state of the core that belongs to the process. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int running; /* threads in regions */
+static int forks;   /* that wait for the end of all regions */
+static int threads_at_start;
+
+/* A fork copies the thread that calls it and no other. OpenMP would wait for ever for the pool that the child has
+   not, and BLAS for a lock that a missing thread held. So a fork waits until no region runs, and the pool of its
+   thread ends before: parent and child both start a new one with their next region, and both keep their threads. */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+    forks++;
+    while (running > 0)
+        pthread_cond_wait(&changed, &lock);
+    forks--;
+    (void)omp_pause_resource_all(omp_pause_hard); /* fails only inside of a region, which is not ours */
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+/* Made anew: the threads that waited are not here. */
+static void after_fork_in_child(void)
+{
+    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    forks = 0;
+}
+
+/* When the library is loaded. Without memory for the handlers forks are as before. */
+__attribute__((constructor)) static void set_up(void)
+{
+    threads_at_start = omp_get_max_threads();
+    (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* How many threads a region has: as many as wanted; fewer where the calling thread's limit has been lowered since
+   the start, or where there is no room. */
+static int begin_region(int wanted)
+{
+    const int limit = omp_get_max_threads();
+    pthread_mutex_lock(&lock);
+    while (forks > 0)
+        pthread_cond_wait(&changed, &lock);
+    const int allowed = smaller(wanted, limit < threads_at_start ? limit : wanted);
+    const int room = smaller(allowed, MAX_RUNNING - running);
+    const int threads = room > 1 ? room : 1;
+    running += threads;
+    adm_blas_setup(); /* others may have given it its threads back: slower by far in ours, and other bits */
+    pthread_mutex_unlock(&lock);
+    return threads;
+}
+
+static void end_region(int threads)
+{
+    pthread_mutex_lock(&lock);
+    running -= threads;
+    if (running == 0 && forks > 0)
+        pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
 
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
 {
-    if (threads <= 1 || count <= 1) {
+    assert(!omp_in_parallel());
+    threads = begin_region(count > 1 ? threads : 1);
+    if (threads == 1) {
         for (int64_t task = 0; task < count; task++)
             fn(context, task, 0);
-        return;
-    }
+    } else {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t task = 0; task < count; task++)
-        fn(context, task, omp_get_thread_num());
+        for (int64_t task = 0; task < count; task++)
+            fn(context, task, omp_get_thread_num());
+    }
+    end_region(threads);
 }
 
 double adm_clock(void)

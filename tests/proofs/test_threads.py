@@ -1,4 +1,7 @@
-"""The same bits for any number of threads: every pass, the profile, the optimisers, whole training steps."""
+"""The same bits for any number of threads: passes, the profile, optimisers, whole and resumed trainings.
+
+Dropout is on everywhere, of attention's probabilities too.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from test_optimizers import OPTIONS, RULES
 from proofs.configurations import ADMIN, CASES, FINAL, LARGE_CASES, POST, PRE, Case, config, with_dropout
 from proofs.core import BUILDS, core_batch, make
 
-THREADS = (1, 2, 3)
+THREADS = (1, 2, 3, 7)
 MANY = (tuple([9, 1, 14, 30, 5] * 30), tuple([8, 2, 11, 33, 4] * 30))
+ONE_LONG = ((250, *[4, 1, 7, 2] * 25), (3, *[5, 2, 1, 6] * 24, 240, 9, 1, 4))
 WIDE: dict[str, Any] = {"d_model": 64, "heads": 4, "d_ff": 96, "max_length": 256, "vocab_size": 700}
 CHOSEN = [
     *LARGE_CASES,
@@ -21,6 +25,12 @@ CHOSEN = [
     Case(
         "pre, wide, gelu", config(PRE, encoder=2, decoder=2, stacks=FINAL, activation="gelu", **WIDE), *MANY
     ),
+    Case("one long, many short", config(ADMIN, encoder=2, decoder=2, activation="gelu", **WIDE), *ONE_LONG),
+    Case("language model, one long", config(PRE, encoder=0, decoder=3, stacks=FINAL, **WIDE), *ONE_LONG),
+]
+TRAINED = [
+    Case("one long, many short", config(ADMIN, encoder=1, decoder=1, **WIDE), *ONE_LONG),
+    Case("language model", config(ADMIN, encoder=0, decoder=2, activation="gelu", **WIDE), *MANY),
 ]
 
 
@@ -58,6 +68,44 @@ def passes(case: Case, dtype: str, threads: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("case", CHOSEN, ids=[case.name for case in CHOSEN])
 def test_passes(case: Case, dtype: str) -> None:
     same([passes(case, dtype, threads) for threads in THREADS])
+
+
+def steps(case: Case, core: Any, optimizer: Any, numbers: range) -> None:
+    """Training steps over batches that change."""
+    module = BUILDS["float32"]
+    for step in numbers:
+        core.backward(core_batch(module, case.batch(step)), label_smoothing=0.1, step=step)
+        norm = module.norm2(core.gradient_buffer[: core.trained_length])
+        optimizer.step(core, 0.01, min(1.0, 0.5 / norm))
+
+
+def arrays(core: Any, optimizer: Any) -> dict[str, np.ndarray]:
+    """All that a training goes on from."""
+    state = {key: np.array(value) for key, value in optimizer.state.items() if isinstance(value, np.ndarray)}
+    return {"weights": core.weights.copy()} | state
+
+
+@pytest.mark.parametrize("kind", ["adam", "radam"])
+@pytest.mark.parametrize("case", TRAINED, ids=[case.name for case in TRAINED])
+def test_resumed_training(case: Case, kind: str) -> None:
+    """Six steps, or three and, in new objects on another number of threads, the other three."""
+    module = BUILDS["float32"]
+    results = []
+    for first, second in ((1, None), (2, 7), (7, 1), (3, 2)):
+        module.set_num_threads(first)
+        core, *_ = make(case, "float32", 53, with_dropout(case.config))
+        optimizer = module.Optimizer(kind, **OPTIONS)
+        steps(case, core, optimizer, range(3))
+        if second is not None:
+            module.set_num_threads(second)
+            old, state = core, optimizer.state
+            core, *_ = make(case, "float32", 53, with_dropout(case.config))
+            core.weights[...] = old.weights
+            optimizer = module.Optimizer(kind, **OPTIONS)
+            optimizer.load_state(state)
+        steps(case, core, optimizer, range(3, 6))
+        results.append(arrays(core, optimizer))
+    same(results)
 
 
 @pytest.mark.parametrize(("kind", "options"), RULES, ids=[f"{kind} {options}" for kind, options in RULES])

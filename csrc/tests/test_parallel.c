@@ -1,0 +1,247 @@
+/* Threads: whole training steps on several of them, by several masters at once and after a fork, give the bits of
+   one thread; a lowered limit holds. Thread sanitizer runs this, too. */
+#define _GNU_SOURCE
+#include "admin/admin.h"
+#include "base/base.h"
+
+#include <assert.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER /* which ends children of processes with threads */
+#endif
+#endif
+
+#define V 31
+#define B 60
+#define LONG 100 /* length of the first sequence; the others have 2 to 7 */
+#define STEPS 3
+
+typedef struct pairs {
+    int64_t offsets[B + 1];
+    int32_t tokens[LONG + 7 * B];
+} pairs;
+
+static void fill(pairs *p, uint64_t seed)
+{
+    const uint64_t key = adm_random_key(seed, 0, 0);
+    for (int i = 0; i < B; i++)
+        p->offsets[i + 1] = p->offsets[i] + (i == 0 ? LONG : 2 + (int64_t)(adm_random_uniform(key, i) * 6));
+    for (int64_t i = 0; i < p->offsets[B]; i++)
+        p->tokens[i] = (int32_t)(adm_random_uniform(key, (uint64_t)i + B) * V);
+}
+
+static adm_model *make_model(uint64_t seed)
+{
+    adm_sublayer_config rows[3];
+    for (int i = 0; i < 3; i++)
+        rows[i] = (adm_sublayer_config){
+            .norm_post = ADM_NORM_LAYER,
+            .input_scale = 1.0,
+            .omega = {ADM_SCALE_VECTOR, true, false, 1.2},
+            .alpha = {ADM_SCALE_NONE, false, false, 1.0},
+            .qkv_fused_init = true,
+            .gains = {1, 1, 1, 1, 1, 1},
+        };
+    const adm_config config = {
+        .vocab_size = V,
+        .d_model = 32,
+        .heads = 4,
+        .d_ff = 48,
+        .max_length = LONG,
+        .activation = ADM_ACTIVATION_GELU,
+        .positions = ADM_POSITIONS_SINUSOIDAL,
+        .share_embeddings = ADM_SHARE_ALL,
+        .dropout = 0.2,
+        .attention_dropout = 0.1,
+        .activation_dropout = 0.1,
+        .norm_eps = 1e-5,
+        .encoder = {1, false, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, rows},
+        .decoder = {1, true, true, ADM_NORM_LAYER, ADM_SCALE_NONE, 1.0, rows},
+    };
+    adm_model *model = NULL;
+    adm_error error = {0};
+    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    adm_model_init_weights(model, seed, 1);
+    return model;
+}
+
+typedef struct training {
+    uint64_t seed;
+    int threads;
+    int64_t length;
+    adm_real *weights; /* [length] after the last step */
+} training;
+
+/* Forward, backward, clipping and Adam, STEPS times. */
+static void *train(void *own)
+{
+    training *t = own;
+    static const adm_optim_config adam = {.kind = ADM_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8};
+    adm_model *model = make_model(t->seed);
+    const adm_param_table *params = adm_model_params(model);
+    const size_t trained = (size_t)params->trained_length;
+    adm_optim_state state = {.m = calloc(trained, sizeof(adm_real)), .v = calloc(trained, sizeof(adm_real))};
+    assert(state.m != NULL && state.v != NULL);
+    for (uint64_t step = 0; step < STEPS; step++) {
+        pairs source = {0}, target = {0};
+        fill(&source, 10 * t->seed + step);
+        fill(&target, 10 * t->seed + step + 5);
+        const adm_batch batch = {{source.tokens, source.offsets, B}, {target.tokens, target.offsets, B}};
+        const adm_run run = {.training = true,
+                             .seed = t->seed,
+                             .step = step,
+                             .threads = t->threads,
+                             .label_smoothing = 0.1,
+                             .scale = 1.0,
+                             .observe = step == 1};
+        adm_loss loss;
+        adm_error error;
+        double moved;
+        if (adm_model_backward(model, &batch, &run, &loss, &error) != ADM_OK) {
+            fprintf(stderr, "%s\n", error.message);
+            abort();
+        }
+        const double norm = adm_norm2(adm_model_gradients(model), params->trained_length, t->threads);
+        adm_optim_step(&adam, params, adm_model_weights(model), adm_model_gradients(model), 0.5 / norm, 0.01,
+                       &state, &moved, t->threads);
+        assert(loss.loss > 0 && norm > 0 && moved > 0);
+    }
+    t->length = params->length;
+    t->weights = malloc((size_t)t->length * sizeof(adm_real));
+    assert(t->weights != NULL);
+    memcpy(t->weights, adm_model_weights(model), (size_t)t->length * sizeof(adm_real));
+    free(state.m);
+    free(state.v);
+    adm_model_free(model);
+    return NULL;
+}
+
+static training trained(uint64_t seed, int threads)
+{
+    training t = {.seed = seed, .threads = threads};
+    train(&t);
+    return t;
+}
+
+static bool equal(const training *a, const training *b)
+{
+    return a->length == b->length &&
+           memcmp(a->weights, b->weights, (size_t)a->length * sizeof(adm_real)) == 0;
+}
+
+static void test_number_of_threads(void)
+{
+    const int numbers[] = {2, 3, 7};
+    training one = trained(1, 1), other = trained(2, 1);
+    assert(!equal(&one, &other));
+    for (int i = 0; i < 3; i++) {
+        training many = trained(1, numbers[i]);
+        assert(equal(&one, &many));
+        free(many.weights);
+    }
+    free(one.weights);
+    free(other.weights);
+}
+
+static void test_masters_at_once(void)
+{
+    enum { masters = 3 };
+    pthread_t threads[masters];
+    training at_once[masters];
+    for (int i = 0; i < masters; i++) {
+        at_once[i] = (training){.seed = (uint64_t)i, .threads = 3};
+        assert(pthread_create(&threads[i], NULL, train, &at_once[i]) == 0);
+    }
+    for (int i = 0; i < masters; i++)
+        assert(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < masters; i++) {
+        training alone = trained((uint64_t)i, 1);
+        assert(equal(&alone, &at_once[i]));
+        free(alone.weights);
+        free(at_once[i].weights);
+    }
+}
+
+#ifndef THREAD_SANITIZER
+/* The child is killed if it hangs. */
+static void fork_and_train(const training *expected)
+{
+    const pid_t child = fork();
+    assert(child >= 0);
+    if (child == 0) {
+        alarm(300);
+        training own = trained(expected->seed, 3);
+        const bool same = equal(expected, &own);
+        free(own.weights);
+        _exit(same ? 0 : 1);
+    }
+    int status = -1;
+    assert(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void test_forks(void)
+{
+    pthread_t thread;
+    training expected = trained(4, 3), beside = {.seed = 5, .threads = 3};
+    fork_and_train(&expected);
+    assert(pthread_create(&thread, NULL, train, &beside) == 0);
+    for (int i = 0; i < 3; i++) /* while another thread computes, or just after */
+        fork_and_train(&expected);
+    assert(pthread_join(thread, NULL) == 0);
+    training again = trained(4, 3), alone = trained(5, 1);
+    assert(equal(&expected, &again) && equal(&alone, &beside));
+    free(expected.weights);
+    free(beside.weights);
+    free(again.weights);
+    free(alone.weights);
+}
+#endif
+
+#define TASKS 2000
+static int thread_of[TASKS];
+
+static void note_thread(void *context, int64_t task, int thread)
+{
+    (void)context;
+    thread_of[task] = thread;
+}
+
+static int threads_used(int wanted)
+{
+    int most = 0;
+    adm_parallel_for(wanted, TASKS, note_thread, NULL);
+    for (int i = 0; i < TASKS; i++)
+        most = thread_of[i] > most ? thread_of[i] : most;
+    return most + 1;
+}
+
+static void test_limits(void)
+{
+    const int before = omp_get_max_threads();
+    assert(threads_used(1000) <= 256);
+    if (before > 1) {
+        omp_set_num_threads(1);
+        assert(threads_used(5) == 1);
+        omp_set_num_threads(before);
+    }
+    assert(threads_used(0) == 1 && threads_used(-1) == 1);
+}
+
+int main(void)
+{
+#ifndef THREAD_SANITIZER
+    test_forks();
+#endif
+    test_number_of_threads();
+    test_masters_at_once();
+    test_limits();
+    return 0;
+}

@@ -1,0 +1,108 @@
+"""Several Python threads that train at the same time, and what limits the core's threads."""
+
+from __future__ import annotations
+
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from company import run_script, train
+
+import admin_py as ap
+
+VENDORED = (Path(ap.__file__).parent / "_libs").exists()
+PLENTY = "import admin_py as ap\nfrom company import num_threads_alive, train\n"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_different_models_train_at_the_same_time(threads: int) -> None:
+    """Each as alone, in both precisions."""
+    before = ap.get_num_threads()
+    ap.set_num_threads(1)
+    jobs = [(seed, 3, dtype) for seed in (1, 2) for dtype in ("float32", "float64")]
+    alone = [train(*job) for job in jobs]
+    try:
+        ap.set_num_threads(threads, oversubscribe=True)
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            assert list(pool.map(lambda job: train(*job), jobs)) == alone
+    finally:
+        ap.set_num_threads(before, oversubscribe=True)
+
+
+def test_the_threads_of_a_python_thread_end_with_it() -> None:
+    code = """
+from threading import Thread
+def run():
+    thread = Thread(target=train, args=(1, 1)); thread.start(); thread.join()
+ap.set_num_threads(4, oversubscribe=True)
+run()
+before = num_threads_alive()
+for _ in range(10):
+    run()
+print(num_threads_alive() - before)
+"""
+    assert run_script(PLENTY + code) == ["0"]
+
+
+def test_more_threads_than_there_is_room_for() -> None:
+    """The core has a limit of its own on threads that run at once, as BLAS crashes beyond its."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+ap.set_num_threads(1024, oversubscribe=True)
+with ThreadPoolExecutor(3) as pool:
+    print(*pool.map(lambda seed: train(seed, 1), (1, 2, 3)))
+print(num_threads_alive() < 600)
+"""
+    assert run_script(PLENTY + code) == [" ".join(train(seed, 1) for seed in (1, 2, 3)), "True"]
+
+
+needs_threadpoolctl = pytest.mark.skipif(
+    importlib.util.find_spec("threadpoolctl") is None, reason="threadpoolctl is not installed"
+)
+needs_own_copies = pytest.mark.skipif(not VENDORED, reason="built with the system's libraries")
+
+
+@needs_threadpoolctl
+@needs_own_copies
+def test_threadpoolctl_sees_the_libraries() -> None:
+    code = """
+from pathlib import Path
+from threadpoolctl import threadpool_info
+ap.set_num_threads(1)
+for found in sorted(threadpool_info(), key=lambda found: found["user_api"]):
+    if Path(found["filepath"]).parent == Path(ap.__file__).parent / "_libs":
+        print(found["user_api"], found["internal_api"], found["num_threads"])
+"""
+    assert run_script(PLENTY + code, OMP_NUM_THREADS="3") == ["blas openblas 1", "openmp openmp 3"]
+
+
+@needs_threadpoolctl
+def test_a_limit_holds_the_core_to_fewer_threads() -> None:
+    code = """
+from threadpoolctl import threadpool_limits
+train(1, 1)  # all that NumPy and BLAS start is there
+ap.set_num_threads(1); before = num_threads_alive()
+ap.set_num_threads(3, oversubscribe=True)
+with threadpool_limits(1):
+    print(train(1), num_threads_alive() - before)
+with threadpool_limits(2):
+    print(train(1), num_threads_alive() - before)
+print(train(1), num_threads_alive() - before)
+"""
+    same = train(1)
+    got = run_script(PLENTY + code, OMP_NUM_THREADS="3", ADMIN_PY_NUM_THREADS="1")
+    assert got == [f"{same} 0", f"{same} 1", f"{same} 2"]
+
+
+@needs_threadpoolctl
+@needs_own_copies
+def test_a_limit_does_not_give_blas_its_threads_back() -> None:
+    """It would otherwise: to threadpoolctl a limit above 1 means that many threads for every BLAS."""
+    code = """
+from threadpoolctl import threadpool_info, threadpool_limits
+with threadpool_limits(4):
+    print(train(1))
+    print([found["num_threads"] for found in threadpool_info() if "openblas-admin_py" in found["filepath"]])
+"""
+    assert run_script(PLENTY + code) == [train(1), "[1]"]
