@@ -2,9 +2,11 @@
 
 Every configuration (scheme, depth, learning rate, seed) is measured before its first step, as `ap.diagnose`
 measures it, and then trained on the embedded numbers task: for 100 steps, and where it has not trained by
-then for up to 300, which tells a slow beginning from a training that gets nowhere. The results file is
-written after every run, and what it holds is not run again. Then the thresholds of the verdict are chosen on
-the depths `CHOSEN_ON` and counted on the others; `--table` prints the counts of a file without training.
+then for up to 300, which tells a slow beginning from a training that gets nowhere. To have trained, a model
+must have learnt and must read its source: a low loss alone may be that of a language model of the target,
+whose encoder puts out one and the same vector for all tokens. The results file is written after every run,
+and what it holds is not run again. Then the thresholds of the verdict are chosen on the depths `CHOSEN_ON`
+and counted on the others; `--table` prints the counts of a file without training.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import numpy as np
 import admin_py as ap
 from admin_py.diagnose_evidence import Counts
 from admin_py.diagnose_measures import measure, measure_gradients
+from admin_py.outcomes import reads_source
 from admin_py.results import write_aside
 
 RESULTS = Path(__file__).parent / "results" / "diagnosis_check.json"
@@ -34,7 +37,7 @@ SCHEMES = (
     "mix_ln", "deep_scale_lm", "post_ln/pre_ln", "pre_ln/post_ln",
 )  # fmt: skip
 TRAINED_BELOW = 0.75
-"""A model has trained if its validation loss falls below this share of the data's unigram entropy.
+"""A model has learnt if its validation loss falls below this share of the data's unigram entropy.
 
 Stricter than a study's 0.9, which models that hardly learn pass too in 300 steps: Post-LN of 12 layers comes
 to 0.86 at step 200, where Pre-LN is at 0.2.
@@ -61,6 +64,11 @@ def configurations(seeds: list[int]) -> Iterator[dict[str, Any]]:
                     yield {"scheme": scheme, "layers": layers, "lr": lr, "seed": seed}
 
 
+def has_trained(nll: float, other_nll: float, entropy: float) -> bool:
+    """Whether a model has learnt and reads its source, from its validation loss with right and wrong ones."""
+    return bool(nll < TRAINED_BELOW * entropy and reads_source(nll, other_nll))
+
+
 def run(data: Any, one: dict[str, Any]) -> dict[str, Any]:
     """One configuration measured, then trained."""
     config = ap.TransformerConfig(
@@ -78,12 +86,15 @@ def run(data: Any, one: dict[str, Any]) -> dict[str, Any]:
     stacks, _ = measure(model, batch)
     before = measure_gradients(model, batch, label_smoothing=SETTINGS["label_smoothing"])
     start = time.perf_counter()
-    enough = TRAINED_BELOW * data.unigram_entropy()
+    entropy = data.unigram_entropy()
+    other_nll: list[float] = []
 
     def stop(step: int, model: ap.Transformer, history: Any) -> None:
-        """Once it has learnt."""
-        if step % SETTINGS["valid_every"] == 0 and history.valid["nll"][-1] < enough:
-            raise KeyboardInterrupt
+        """Once it has trained; asks for the loss with the sources of other examples on the way."""
+        if step % SETTINGS["valid_every"] == 0:
+            other_nll.append(ap.analysis.source_use(model, data).other_nll)
+            if has_trained(history.valid["nll"][-1], other_nll[-1], entropy):
+                raise KeyboardInterrupt
 
     history = ap.train(
         model,
@@ -106,6 +117,7 @@ def run(data: Any, one: dict[str, Any]) -> dict[str, Any]:
         "loss_before": round(before.loss, 4),
         "train_nll": round(float(np.mean(history.nll[-10:])), 4),
         "valid_nll": [round(float(nll), 4) for nll in history.valid["nll"]],
+        "other_nll": [round(nll, 4) for nll in other_nll],
         "diverged_at": history.diverged_at,
         "seconds": round(time.perf_counter() - start, 2),
     }
@@ -161,7 +173,7 @@ def train_all(path: Path, seeds: list[int]) -> None:
         print(
             f"{one['layers']:3d} {one['lr']:g} seed {one['seed']} {one['scheme']:20s} "
             + " ".join(f"A {sum(own):6.2f}" for own in found["own"].values())
-            + f"  valid {found['valid_nll']}  train {found['train_nll']}  {found['seconds']} s",
+            + f"  valid {found['valid_nll']}  others' sources {found['other_nll']}  {found['seconds']} s",
             flush=True,
         )
 
@@ -180,22 +192,35 @@ def amplification(run: dict[str, Any]) -> float:
     return max(sum(own) for own in run["own"].values())
 
 
+def trained(run: dict[str, Any], entropy: float, at: int = -1) -> bool:
+    """Whether a run had trained at its last validation, or at that of an index; not if it diverged."""
+    return run["diverged_at"] is None and has_trained(run["valid_nll"][at], run["other_nll"][at], entropy)
+
+
+def blind(run: dict[str, Any], entropy: float, at: int = -1) -> bool:
+    """Whether it had learnt, but only the target language."""
+    learnt = run["diverged_at"] is None and run["valid_nll"][at] < TRAINED_BELOW * entropy
+    return bool(learnt and not trained(run, entropy, at))
+
+
 def summarise(runs: list[dict[str, Any]], entropy: float) -> dict[str, Any]:
     """Thresholds chosen on one half of the depths, and what they say of the other.
 
-    "Unstable" begins at the smallest amplification that failed to train, rounded down to a tenth; "stable"
-    ends at the largest below it that trained, rounded up.
+    "Unstable" begins at the smallest amplification from `SLOW_BELOW` up that failed to train (below it a
+    failure is want of time), rounded down to a tenth; "stable" ends at the largest below it that trained,
+    rounded up.
     """
-    table = [(amplification(run), run["valid_nll"][-1] < TRAINED_BELOW * entropy, run) for run in runs]
-    chosen = [(a, trained) for a, trained, run in table if run["layers"] in CHOSEN_ON]
-    first_failed = min(a for a, trained in chosen if not trained)
-    stable = math.ceil(10 * max(a for a, trained in chosen if trained and a < first_failed)) / 10
+    table = [(amplification(run), trained(run, entropy), run) for run in runs]
+    chosen = [(a, ok) for a, ok, run in table if run["layers"] in CHOSEN_ON]
+    first_failed = min(a for a, ok in chosen if not ok and a >= SLOW_BELOW)
+    stable = math.ceil(10 * max(a for a, ok in chosen if ok and a < first_failed)) / 10
     unstable = math.floor(10 * first_failed) / 10
     counts = {half: _count(table, half, stable, unstable) for half in (True, False)}
     slow = [run for a, _, run in table if a < SLOW_BELOW]
-    above = [trained for a, trained, _ in table if a >= unstable]
+    between = [ok for a, ok, _ in table if SLOW_BELOW <= a <= stable]
+    above = [ok for a, ok, _ in table if a >= unstable]
     post = {
-        depth: [t for _, t, r in table if r["scheme"] == "post_ln" and r["layers"] == depth]
+        depth: [ok for _, ok, r in table if r["scheme"] == "post_ln" and r["layers"] == depth]
         for depth in DEPTHS
     }
     return {
@@ -203,21 +228,44 @@ def summarise(runs: list[dict[str, Any]], entropy: float) -> dict[str, Any]:
         "UNSTABLE_FROM": unstable,
         "CHOSEN": counts[True],
         "HELD_OUT": counts[False],
+        "LEARNT_BETWEEN": (between.count(True), len(between)),
         "FAILED_ABOVE": (above.count(False), len(above)),
         "POST_LN_FAILED": {depth: (found.count(False), len(found)) for depth, found in post.items()},
         "SLOW_BELOW": SLOW_BELOW,
-        "SLOW": (sum(run["valid_nll"][0] >= TRAINED_BELOW * entropy for run in slow), len(slow)),
-        "SLOW_FAILED": sum(run["valid_nll"][-1] >= TRAINED_BELOW * entropy for run in slow),
+        "SLOW": (sum(not trained(run, entropy, 0) for run in slow), len(slow)),
+        "SLOW_FAILED": sum(not trained(run, entropy) for run in slow),
+        "SLOW_MISSES": sum(not trained(run, entropy) for run in slow if run["layers"] not in CHOSEN_ON),
+        **_late([run for a, _, run in table if a >= SLOW_BELOW], unstable, entropy),
+    }
+
+
+def _late(runs: list[dict[str, Any]], unstable: float, entropy: float) -> dict[str, Any]:
+    """From which amplification of the encoder on the source comes late, where the decoder is not unstable.
+
+    The threshold is the smallest, on the depths for choosing, of a model that was blind at its first
+    validation, rounded down to a tenth.
+    """
+    calm = [run for run in runs if sum(run["own"]["decoder"]) < unstable]
+    encoders = [(sum(run["own"]["encoder"]), run) for run in calm]
+    first = min(a for a, run in encoders if run["layers"] in CHOSEN_ON and blind(run, entropy, 0))
+    late_from = math.floor(10 * first) / 10
+    above = [run for a, run in encoders if a >= late_from]
+    below = [run for a, run in encoders if a < late_from]
+    return {
+        "LATE_FROM": late_from,
+        "LATE": (sum(blind(run, entropy, 0) for run in above), len(above)),
+        "LATE_FAILED": sum(not trained(run, entropy) for run in above),
+        "LATE_BELOW": (sum(blind(run, entropy, 0) for run in below), len(below)),
     }
 
 
 def _count(table: list[Any], chosen: bool, stable: float, unstable: float) -> Counts:
     """Verdicts against what happened, on one half."""
-    half = [(a, trained) for a, trained, run in table if (run["layers"] in CHOSEN_ON) == chosen]
+    half = [(a, ok) for a, ok, run in table if (run["layers"] in CHOSEN_ON) == chosen]
     return Counts(
-        right=sum((a <= stable and trained) or (a >= unstable and not trained) for a, trained in half),
-        false_alarms=sum(a >= unstable and trained for a, trained in half),
-        misses=sum(a <= stable and not trained for a, trained in half),
+        right=sum((a <= stable and ok) or (a >= unstable and not ok) for a, ok in half),
+        false_alarms=sum(a >= unstable and ok for a, ok in half),
+        misses=sum(a <= stable and not ok for a, ok in half),
         borderline=sum(stable < a < unstable for a, _ in half),
     )
 

@@ -337,6 +337,28 @@ def test_branches_that_start_at_zero_are_called_slow() -> None:
     assert "No gradient reaches the encoder" in " ".join(found.findings)
 
 
+def test_an_encoder_of_large_amplification_may_not_be_read_for_long() -> None:
+    """A finding beside the level, and only where the decoder is calm enough to learn without it."""
+
+    def words(encoder: float, decoder: float, stacks: tuple[str, ...] = ("encoder", "decoder")) -> str:
+        totals = {"encoder": encoder, "decoder": decoder}
+        own = {stack: np.full(1, totals[stack]) for stack in stacks}
+        given = facts(1.0, own=own, references=dict.fromkeys(("post_ln", "pre_ln", "admin"), own),
+                      var_branch={s: np.ones(1) for s in stacks}, per_layer=dict.fromkeys(stacks, 1),
+                      layers=dict.fromkeys(stacks, 1))  # fmt: skip
+        return " ".join(judge(given).findings)
+
+    late = evidence.LATE_FROM
+    assert "source_use" in words(late, 2.0)
+    assert "source_use" not in words(0.99 * late, 2.0)
+    assert "source_use" not in words(late, evidence.UNSTABLE_FROM)
+    assert "source_use" not in words(late, 2.0, stacks=("encoder",))
+    model, batch, _ = made("post_ln/pre_ln", (14, 2))
+    found = ap.diagnose(model, batch)
+    assert found.amplification("encoder")[-1] > late
+    assert "source_use" in " ".join(found.findings)
+
+
 # The evidence
 
 
@@ -346,6 +368,18 @@ def test_the_constants_are_those_of_the_trainings() -> None:
     results = json.loads((Path(__file__).parents[1] / "benchmarks/results/diagnosis_check.json").read_text())
     computed = diagnosis_check.summarise(results["runs"], results["unigram_entropy"])
     assert {name: getattr(evidence, name) for name in computed} == computed
+
+
+def test_a_training_counts_only_if_the_model_reads_its_source() -> None:
+    from benchmarks import diagnosis_check
+
+    assert diagnosis_check.has_trained(1.0, 1.5, entropy=2.8)
+    assert not diagnosis_check.has_trained(1.47, 1.47, entropy=2.8), "a language model of the target"
+    assert not diagnosis_check.has_trained(2.5, 2.9, entropy=2.8), "reads, but has hardly learnt"
+    run = {"valid_nll": [1.5, 1.0], "other_nll": [1.5, 1.6], "diverged_at": None}
+    assert [diagnosis_check.trained(run, 2.8, at) for at in (0, -1)] == [False, True]
+    assert [diagnosis_check.blind(run, 2.8, at) for at in (0, -1)] == [True, False]
+    assert not diagnosis_check.trained({**run, "diverged_at": 250}, 2.8)
 
 
 # Page, table, file
