@@ -30,7 +30,6 @@ CPU_SETTINGS: Mapping[str, Mapping[str, str]] = {
     "avx2": {
         "OPENBLAS_CORETYPE": "Haswell",
         "ADMIN_PY_CPU": "avx2",
-        "ADMIN_PY_CPU": "avx2",
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
