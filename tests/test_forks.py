@@ -79,6 +79,7 @@ def test_while_other_threads_train() -> None:
     """A fork waits for the regions of other threads; these are not in the child, which trains as ever."""
     code = """
     import threading
+    train(9)  # what is imported late, is imported: Python's children wait for ever for locks of imports
     others = [Training(seed) for seed in (2, 3)]
     end = threading.Event()
     def go_on(training):
@@ -88,7 +89,7 @@ def test_while_other_threads_train() -> None:
     for thread in threads:
         thread.start()
     try:
-        print(len({in_child(lambda: train(1, 1)) for _ in range(20)}), in_child(lambda: train(1)))
+        print(len({in_child(lambda: train(1, 1)) for _ in range(10)}), in_child(lambda: train(1)))
     finally:
         end.set()
     for thread in threads:

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <omp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,9 @@
 #endif
 
 #define V 31
-#define B 60
-#define LONG 100 /* length of the first sequence; the others have 2 to 7 */
-#define STEPS 3
+#define B 32
+#define LONG 80 /* length of the first sequence; the others have 2 to 7 */
+#define STEPS 2
 
 typedef struct pairs {
     int64_t offsets[B + 1];
@@ -153,7 +154,7 @@ static void test_number_of_threads(void)
 
 static void test_masters_at_once(void)
 {
-    enum { masters = 3 };
+    enum { masters = 2 };
     pthread_t threads[masters];
     training at_once[masters];
     for (int i = 0; i < masters; i++) {
@@ -171,20 +172,19 @@ static void test_masters_at_once(void)
 }
 
 #ifndef THREAD_SANITIZER
-/* The child is killed if it hangs. */
+/* The child is killed by the alarm if it hangs. If all is well it kills itself, which no leak check follows: what the
+   threads had that it has not is lost. */
 static void fork_and_train(const training *expected)
 {
     const pid_t child = fork();
     assert(child >= 0);
     if (child == 0) {
         alarm(300);
-        training own = trained(expected->seed, 3);
-        const bool same = equal(expected, &own);
-        free(own.weights);
-        _exit(same ? 0 : 1);
+        const training own = trained(expected->seed, 3);
+        (void)raise(equal(expected, &own) ? SIGKILL : SIGABRT);
     }
-    int status = -1;
-    assert(waitpid(child, &status, 0) == child && status == 0);
+    int status = 0;
+    assert(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void test_forks(void)
