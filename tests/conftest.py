@@ -1,7 +1,12 @@
 """What pytest is to leave alone, and what its processes are to hear."""
 
 import signal
+from collections.abc import Iterator
 from importlib.util import find_spec
+
+import pytest
+
+import admin_py as ap
 
 collect_ignore = [] if find_spec("torch") else ["torch_reference.py", "make_torch_results.py"]
 
@@ -9,3 +14,12 @@ collect_ignore = [] if find_spec("torch") else ["torch_reference.py", "make_torc
 # Those that are sent one must hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Iterator[None]:
+    """Results note the number of threads: no test leaves its own to those after it in the same process."""
+    before = ap.get_num_threads()
+    yield
+    if ap.get_num_threads() != before:
+        ap.set_num_threads(before, oversubscribe=True)
