@@ -22,8 +22,9 @@ help:
 	@echo "make test         the C tests and the Python tests, with everything they need"
 	@echo "make lint         ruff, mypy, clang-format, and the compiler with warnings as errors"
 	@echo "make format       let ruff and clang-format write"
-	@echo "make sanitize     C tests and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-	@echo "make sanitize-threads  C tests under ThreadSanitizer (slow; needs clang with its OpenMP runtime)"
+	@echo "make sanitize     C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, C tests under"
+	@echo "                  ThreadSanitizer"
+	@echo "make sanitize-threads  the last of these alone; needs clang with its OpenMP runtime"
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
@@ -93,7 +94,7 @@ format: $(BIN)/.extra-lint
 	$(BIN)/ruff format $(LINTED)
 	$(MAKE_CORE) format FORMATTER=$(BIN)/clang-format
 
-sanitize: sanitize-c sanitize-python
+sanitize: sanitize-c sanitize-python sanitize-threads
 
 sanitize-c: $(BIN)/.build-requirements
 	$(MAKE_CORE) sanitize
