@@ -11,7 +11,7 @@
 typedef struct rows_work {
     const adm_kernels *kernels;
     int64_t rows, n;
-    adm_real *x, *y, *z;   /* [rows, n] */
+    adm_real *x, *y, *z;   /* [rows, n]; those that the kernel leaves alone: [rows] */
     adm_real *vector;      /* [n]: gamma, nu, omega */
     adm_real *sums;        /* [2, n]: gradients of gamma and nu */
     adm_real *mean, *rstd; /* [rows] */
@@ -130,8 +130,8 @@ static void time_kernel(const adm_kernels *kernels, const row_kernel *kernel, in
         .rows = rows,
         .n = n,
         .x = bench_filled(count),
-        .y = bench_filled(kernel->arrays > 1 ? count : 1),
-        .z = bench_filled(kernel->arrays > 2 ? count : 1),
+        .y = bench_filled(kernel->arrays > 1 ? count : rows),
+        .z = bench_filled(kernel->arrays > 2 ? count : rows),
         .vector = bench_filled(n),
         .sums = bench_filled(2 * n),
         .mean = bench_filled(rows),
@@ -142,8 +142,8 @@ static void time_kernel(const adm_kernels *kernels, const row_kernel *kernel, in
         core.labels[i] = (int32_t)(i * 31 % n);
     time_size(kernel, &core);
     bench_release(core.x, count);
-    bench_release(core.y, kernel->arrays > 1 ? count : 1);
-    bench_release(core.z, kernel->arrays > 2 ? count : 1);
+    bench_release(core.y, kernel->arrays > 1 ? count : rows);
+    bench_release(core.z, kernel->arrays > 2 ? count : rows);
     bench_release(core.vector, n);
     bench_release(core.sums, 2 * n);
     bench_release(core.mean, rows);
