@@ -14,7 +14,7 @@ typedef struct rows_work {
     adm_real *x, *y, *z;   /* [rows, n]; those that the kernel leaves alone: [rows] */
     adm_real *vector;      /* [n]: gamma, nu, omega */
     adm_real *sums;        /* [2, n]: gradients of gamma and nu */
-    adm_real *mean, *rstd; /* [rows] */
+    adm_real *mean, *rstd; /* [rows or n] */
     int32_t *labels;       /* [rows] */
 } rows_work;
 
@@ -58,10 +58,12 @@ static void call_gelu_forward(const void *work)
     w->kernels->gelu_forward(w->x, w->y, w->rows * w->n);
 }
 
+/* n queries a tile: the rows are its keys */
 static void call_softmax_forward(const void *work)
 {
     const rows_work *w = work;
-    w->kernels->softmax_tile(w->x, w->rows, w->n, w->n, false, 1, w->mean, w->rstd, w->y);
+    const adm_softmax_tile tile = {.keys = w->rows, .queries = w->n, .valid = w->rows, .scale = 1};
+    w->kernels->softmax_tile(&tile, w->x, w->mean, w->rstd, w->y);
 }
 
 static void call_cross_entropy(const void *work)
@@ -98,7 +100,7 @@ static const row_kernel KERNELS[] = {
     {"residual forward", call_residual_forward, 3, 3, {{256, 128}, {256, 512}, {32768, 512}}},
     {"dropout", call_dropout, 1, 2, {{256, 128}, {256, 512}, {65536, 512}}},
     {"gelu forward", call_gelu_forward, 2, 2, {{256, 256}, {256, 1024}, {32768, 1024}}},
-    {"softmax forward", call_softmax_forward, 1, 2, {{32, 32}, {64, 512}, {65536, 512}}},
+    {"softmax forward", call_softmax_forward, 1, 2, {{32, 32}, {128, 64}, {524288, 64}}},
     {"cross-entropy", call_cross_entropy, 1, 2, {{48, LABELS}, {384, LABELS}, {4096, LABELS}}},
 };
 

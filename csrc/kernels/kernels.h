@@ -14,11 +14,19 @@ typedef struct adm_dropout {
     adm_real scale;     /* 1 / (1 - p) */
 } adm_dropout;
 
-/* Dropout of a tile of attention's probabilities: row i has the number row + i stride, column j column + j. */
-typedef struct adm_tile_dropout {
+#define ADM_QUERY_TILE 64 /* queries whose scores are held at once, ... */
+#define ADM_KEY_TILE 128  /* ... against so many keys, at most */
+#define ADM_QUERY_STEP                                                                                       \
+    16 /* a tile's queries are a multiple of this; those beyond the last one mean nothing */
+
+/* A tile of attention's scores s [keys, queries]. Query i sees key j where j < valid + i. For dropout query i has the
+   row number row + i stride, and key j the column number column + j. */
+typedef struct adm_softmax_tile {
+    int64_t keys, queries, valid;
+    adm_real scale;
     adm_dropout dropout;
     int64_t row, stride, column;
-} adm_tile_dropout;
+} adm_softmax_tile;
 
 adm_dropout adm_dropout_make(double p, bool training, uint64_t seed, uint64_t step, uint64_t site);
 
@@ -85,6 +93,7 @@ typedef struct adm_gemm {
     int64_t ldc;
     const adm_real *bias; /* [n] or NULL */
     bool accumulate, relu;
+    bool spare; /* C has room for whole vectors: columns beyond n may be written, with something finite */
 } adm_gemm;
 
 #define ADM_PANEL_MAX 64 /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
@@ -124,18 +133,18 @@ typedef struct adm_kernels {
     /* out[c] += sum over rows of x[., c] y[., c] */
     void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *out, int64_t rows, int64_t n);
 
-    /* A tile of scores, s [rows, n], becomes exp(scale (s - top)): query row i sees the first `valid` keys of the
-       tile (causal: valid + i), the rest become 0. top and sum [rows] run over the tiles of a row, -infinity and 0
-       before the first; factor [rows]: by what to multiply the sums of the tiles before. */
-    void (*softmax_tile)(adm_real *s, int64_t rows, int64_t n, int64_t valid, bool causal, adm_real scale,
-                         adm_real *top, adm_real *sum, adm_real *factor);
-    /* s [rows, n]: scores, become dropped probabilities; dp: gradient of those, becomes that of the scores. lse and
-       dot [rows stride]: log of the sum of exp(scale s), and sum of p dp over all keys. */
-    void (*softmax_backward)(adm_real *s, adm_real *dp, int64_t rows, int64_t n, int64_t valid, bool causal,
-                             adm_real scale, const adm_real *lse, int64_t stride, const adm_real *dot,
-                             const adm_tile_dropout *dropout);
-    /* Dropout on a tile of probabilities */
-    void (*softmax_dropout)(adm_real *s, int64_t rows, int64_t n, const adm_tile_dropout *dropout);
+    /* s becomes exp(scale (s - top)), dropped out; what is not seen becomes 0. top and sum [queries] run over the
+       tiles of keys, -infinity and 0 before the first, of which every query has to see a key; factor [queries]: by what
+       to multiply the results of the tiles before. */
+    void (*softmax_tile)(const adm_softmax_tile *tile, adm_real *s, adm_real *top, adm_real *sum,
+                         adm_real *factor);
+    /* After the last tile: lse [queries] = log of the sum of exp(scale s), factor = 1 / sum */
+    void (*softmax_end)(const adm_real *top, const adm_real *sum, int64_t queries, adm_real scale,
+                        adm_real *lse, adm_real *factor);
+    /* s: scores, become dropped probabilities; dp: gradient of those, becomes that of the scores. lse and dot [queries]:
+       as above, and the sum of p dp over all keys. */
+    void (*softmax_backward)(const adm_softmax_tile *tile, adm_real *s, adm_real *dp, const adm_real *lse,
+                             const adm_real *dot);
     /* x [rows, ld], the first n of each row, *= factor [rows] */
     void (*scale_rows)(const adm_real *factor, adm_real *x, int64_t ld, int64_t rows, int64_t n);
     /* out [rows] = row by row sum of x y, both [rows, ld], of the first n */

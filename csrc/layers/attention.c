@@ -1,15 +1,16 @@
 /* Scaled dot-product attention by tiles of at most ADM_QUERY_TILE queries and ADM_KEY_TILE keys (Dao et al. 2022,
    FlashAttention): what is held of the scores fits in the second cache, and memory is linear in the length. The
    forward pass keeps a running maximum and sum for every query, and the logarithm of the sum of exponentials for the
-   backward pass, which computes the scores again. Tiles that causal queries do not see are skipped. */
+   backward pass, which computes the scores again. Tiles that causal queries do not see are skipped. Scores lie as
+   k q^T, queries in the columns; their number is rounded up, since scratch has room for it. */
 #include "layers/layers.h"
 
 #include <math.h>
 
-/* The products of one tile: C = A B (+ C), A [m, lda] or, transposed, [k, lda]. */
-static void product(const adm_kernels *kernels, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                    int64_t k, const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb,
-                    bool accumulate, adm_real *c, int64_t ldc)
+/* The product of two matrices of one tile: C [m, n] = A B (+ C), A [m, lda] or, transposed, [k, lda]. */
+static void product(const adm_kernels *kernels, bool transpose_a, int64_t m, int64_t n, int64_t k,
+                    const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, bool accumulate,
+                    adm_real *c, int64_t ldc)
 {
     kernels->gemm(&(adm_gemm){
         .m = m,
@@ -20,26 +21,49 @@ static void product(const adm_kernels *kernels, bool transpose_a, bool transpose
         .step = transpose_a ? lda : 1,
         .b = b,
         .ldb = ldb,
-        .layout = transpose_b ? ADM_B_TRANSPOSED : ADM_B_ROWS,
+        .layout = ADM_B_ROWS,
         .c = c,
         .ldc = ldc,
         .accumulate = accumulate,
     });
 }
 
-/* Queries [first, first + rows) see the keys [0, keys), `step` of them at a time. */
+/* Scores: C [keys, queries rounded up] = A B^T, A [keys, lda], B [queries, ldb], over a head's width. */
+static void score(const adm_kernels *kernels, int64_t keys, int64_t rows, int64_t width, const adm_real *a,
+                  int64_t lda, const adm_real *b, int64_t ldb, adm_real *c, int64_t queries)
+{
+    kernels->gemm(&(adm_gemm){
+        .m = keys,
+        .n = rows,
+        .k = width,
+        .a = a,
+        .row = lda,
+        .step = 1,
+        .b = b,
+        .ldb = ldb,
+        .layout = ADM_B_TRANSPOSED,
+        .c = c,
+        .ldc = queries,
+        .spare = true,
+    });
+}
+
+/* Queries [first, first + rows), `queries` with those that round up, see the keys [0, keys), `step` at a time. */
 typedef struct query_tile {
-    int64_t first, rows, keys, step;
+    int64_t first, rows, queries, keys, step;
 } query_tile;
 
 static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s)
 {
-    const int64_t tiles = (s + ADM_KEY_TILE - 1) / ADM_KEY_TILE, even = (s + tiles - 1) / tiles;
-    query_tile tile = {first, t - first < ADM_QUERY_TILE ? t - first : ADM_QUERY_TILE, s,
-                       (even + 15) / 16 * 16};
-    if (attention->causal && first + tile.rows < s)
-        tile.keys = first + tile.rows;
-    return tile;
+    const int64_t rows = t - first < ADM_QUERY_TILE ? t - first : ADM_QUERY_TILE;
+    const int64_t tiles = (s + ADM_KEY_TILE - 1) / ADM_KEY_TILE;
+    return (query_tile){
+        .first = first,
+        .rows = rows,
+        .queries = (rows + ADM_QUERY_STEP - 1) / ADM_QUERY_STEP * ADM_QUERY_STEP,
+        .keys = attention->causal && first + rows < s ? first + rows : s,
+        .step = (s + tiles - 1) / tiles,
+    };
 }
 
 /* One head: where its columns begin. */
@@ -60,48 +84,50 @@ static head_view view_of(const adm_attention *attention, int64_t head, int64_t r
         q + column, k + column,         v + column, (adm_real)(1.0 / sqrt((double)attention->width))};
 }
 
-static adm_tile_dropout dropout_of(const head_view *view, int64_t first, int64_t key)
+/* The scores of a tile of queries with `keys` keys from `key` on. */
+static adm_softmax_tile scores_of(const head_view *view, const query_tile *tile, int64_t key, int64_t keys)
 {
-    const int64_t heads = view->attention->heads;
-    return (adm_tile_dropout){view->attention->dropout, (view->row0 + first) * heads + view->head, heads,
-                              key};
+    const adm_attention *attention = view->attention;
+    return (adm_softmax_tile){
+        .keys = keys,
+        .queries = tile->queries,
+        .valid = attention->causal ? tile->first + 1 - key : keys,
+        .scale = view->scale,
+        .dropout = attention->dropout,
+        .row = (view->row0 + tile->first) * attention->heads + view->head,
+        .stride = attention->heads,
+        .column = key,
+    };
 }
 
-/* Keys that the first query of the tile sees, counted from `key`. */
-static int64_t first_sees(const head_view *view, const query_tile *tile, int64_t key)
-{
-    return (view->attention->causal ? tile->first + 1 : tile->keys) - key;
-}
-
-/* scores = q k^T; p = softmax(scores / sqrt(K)); ctx = dropout(p) v, all for one tile of queries */
+/* scores = k q^T; p = softmax(scores / sqrt(K)); ctx = dropout(p)^T v, all for one tile of queries */
 static void forward_tile(const head_view *view, const query_tile *tile, adm_real *ctx, adm_real *lse,
                          adm_real *scores)
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = view->kernels;
-    const int64_t width = attention->width, rows = tile->rows;
+    const int64_t width = attention->width, rows = tile->rows, queries = tile->queries;
     const int64_t q_stride = attention->q_stride, kv_stride = attention->kv_stride;
-    adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE] = {0}, factor[ADM_QUERY_TILE];
-    for (int64_t i = 0; i < rows; i++)
+    adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE], factor[ADM_QUERY_TILE], sums[ADM_QUERY_TILE];
+    for (int64_t i = 0; i < queries; i++) {
         top[i] = -(adm_real)INFINITY;
+        sum[i] = 0;
+    }
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
-        const adm_tile_dropout dropout = dropout_of(view, tile->first, key);
-        product(kernels, false, true, rows, keys, width, view->q + tile->first * q_stride, q_stride,
-                view->k + key * kv_stride, kv_stride, false, scores, keys);
-        kernels->softmax_tile(scores, rows, keys, first_sees(view, tile, key), attention->causal, view->scale,
-                              top, sum, factor);
-        kernels->softmax_dropout(scores, rows, keys, &dropout);
+        const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
+        score(kernels, keys, rows, width, view->k + key * kv_stride, kv_stride,
+              view->q + tile->first * q_stride, q_stride, scores, queries);
+        kernels->softmax_tile(&softmax, scores, top, sum, factor);
         if (key > 0)
             kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
-        product(kernels, false, false, rows, width, keys, scores, keys, view->v + key * kv_stride, kv_stride,
+        product(kernels, true, rows, width, keys, scores, queries, view->v + key * kv_stride, kv_stride,
                 key > 0, ctx, attention->ctx_stride);
     }
-    for (int64_t i = 0; i < rows; i++) {
-        lse[i * attention->heads] = top[i] * view->scale + (adm_real)log((double)sum[i]);
-        factor[i] = 1 / sum[i];
-    }
+    kernels->softmax_end(top, sum, queries, view->scale, sums, factor);
     kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
+    for (int64_t i = 0; i < rows; i++)
+        lse[i * attention->heads] = sums[i];
 }
 
 void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
@@ -125,33 +151,33 @@ typedef struct head_gradients {
     adm_real *dk, *dv;          /* [S, kv_stride] */
 } head_gradients;
 
-/* ctx = pd v, pd = dropout(p):  dv = pd^T dctx, dpd = dctx v^T, ds from the softmax, dq = ds k, dk = ds^T q.
+/* ctx = pd^T v, pd = dropout(p):  dv = pd dctx, dpd = v dctx^T, ds from the softmax, dq = ds^T k, dk = ds q.
    The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. */
 static void backward_tile(const head_view *view, const query_tile *tile, const head_gradients *head,
                           bool last, const adm_real *lse, adm_real *scores, adm_real *dscores)
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = view->kernels;
-    const int64_t width = attention->width, rows = tile->rows, ctx_stride = attention->ctx_stride;
-    const int64_t q_stride = attention->q_stride, kv_stride = attention->kv_stride;
+    const int64_t width = attention->width, rows = tile->rows, queries = tile->queries;
+    const int64_t ctx_stride = attention->ctx_stride, q_stride = attention->q_stride,
+                  kv_stride = attention->kv_stride;
     const adm_real *q = view->q + tile->first * q_stride, *dctx = head->dctx + tile->first * ctx_stride;
-    adm_real dot[ADM_QUERY_TILE];
+    adm_real dot[ADM_QUERY_TILE] = {0}, sums[ADM_QUERY_TILE] = {0};
     kernels->row_dots(head->ctx + tile->first * ctx_stride, dctx, ctx_stride, rows, width, dot);
+    for (int64_t i = 0; i < rows; i++)
+        sums[i] = lse[i * attention->heads];
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const int64_t at = key * kv_stride;
-        const adm_tile_dropout dropout = dropout_of(view, tile->first, key);
-        product(kernels, false, true, rows, keys, width, q, q_stride, view->k + at, kv_stride, false, scores,
-                keys);
-        product(kernels, false, true, rows, keys, width, dctx, ctx_stride, view->v + at, kv_stride, false,
-                dscores, keys);
-        kernels->softmax_backward(scores, dscores, rows, keys, first_sees(view, tile, key), attention->causal,
-                                  view->scale, lse, attention->heads, dot, &dropout);
-        product(kernels, true, false, keys, width, rows, scores, keys, dctx, ctx_stride, !last, head->dv + at,
+        const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
+        score(kernels, keys, rows, width, view->k + at, kv_stride, q, q_stride, scores, queries);
+        score(kernels, keys, rows, width, view->v + at, kv_stride, dctx, ctx_stride, dscores, queries);
+        kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
+        product(kernels, false, keys, width, rows, scores, queries, dctx, ctx_stride, !last, head->dv + at,
                 kv_stride);
-        product(kernels, false, false, rows, width, keys, dscores, keys, view->k + at, kv_stride, key > 0,
+        product(kernels, true, rows, width, keys, dscores, queries, view->k + at, kv_stride, key > 0,
                 head->dq + tile->first * q_stride, q_stride);
-        product(kernels, true, false, keys, width, rows, dscores, keys, q, q_stride, !last, head->dk + at,
+        product(kernels, false, keys, width, rows, dscores, queries, q, q_stride, !last, head->dk + at,
                 kv_stride);
     }
 }

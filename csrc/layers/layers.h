@@ -29,9 +29,6 @@ void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *li
                                 adm_real *dw, int64_t first, int64_t last, int64_t rows);
 
 /* ---- attention.c: softmax(Q K^T / sqrt(K)) V of one sequence, all heads ---- */
-#define ADM_QUERY_TILE 64 /* query rows whose scores are held at once, ... */
-#define ADM_KEY_TILE 128  /* ... against so many keys, at most: a multiple of 16 */
-
 typedef struct adm_attention {
     const adm_kernels *kernels;
     int64_t heads, width; /* H, K = D / H */
@@ -41,7 +38,7 @@ typedef struct adm_attention {
     int64_t ctx_stride;
 } adm_attention;
 
-/* One sequence: T queries, S keys. scores: scratch [ADM_QUERY_TILE, ADM_KEY_TILE] each. */
+/* One sequence: T queries, S keys. scores: scratch [ADM_KEY_TILE, ADM_QUERY_TILE] each. */
 void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
                            const adm_real *q,                    /* [T, q_stride] */
                            const adm_real *k, const adm_real *v, /* [S, kv_stride] */

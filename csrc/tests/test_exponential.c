@@ -33,11 +33,12 @@ enum { N = 1 << 10 };
 static void exponentials(const adm_real *x, adm_real *y)
 {
     static adm_real dp[N];
-    const adm_tile_dropout none = {.dropout = {.scale = 1}};
-    const adm_real lse = 0, dot = 0;
+    const adm_real lse[ADM_QUERY_STEP] = {0}, dot[ADM_QUERY_STEP] = {0};
+    const adm_softmax_tile tile = {
+        .keys = N / ADM_QUERY_STEP, .queries = ADM_QUERY_STEP, .valid = N, .scale = 1};
     memset(dp, 0, sizeof dp);
     memcpy(y, x, N * sizeof *y);
-    adm_kernels_select().softmax_backward(y, dp, 1, N, N, false, 1, &lse, 1, &dot, &none);
+    adm_kernels_select().softmax_backward(&tile, y, dp, lse, dot);
 }
 
 /* In units in the last place of the exact value. */

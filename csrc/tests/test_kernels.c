@@ -101,37 +101,64 @@ static void call_residual(const adm_kernels *k, arrays *x, int64_t n)
     k->scale_add(NULL, x->c, NULL, x->a, ROWS, n);
 }
 
-/* Two tiles of keys after each other, and the probabilities of both passes are the same ones. */
+/* Two tiles of keys after each other; the probabilities of both passes are the same ones. The queries are as many as a
+   tile takes, the keys as many as the arrays hold. */
 static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
 {
+    const int64_t queries = (n + ADM_QUERY_STEP - 1) / ADM_QUERY_STEP * ADM_QUERY_STEP;
+    if (queries > ADM_QUERY_TILE)
+        return;
+    const int64_t keys = COUNT / queries;
     for (int causal = 0; causal < 2; causal++) {
-        const int64_t valid = causal != 0 && n > ROWS ? n - ROWS : n;
-        const adm_real scale = (adm_real)0.4;
-        adm_real scores[COUNT], factor[ROWS], lse[ROWS];
+        adm_softmax_tile tile = {.keys = keys,
+                                 .queries = queries,
+                                 .valid = keys,
+                                 .scale = (adm_real)0.4,
+                                 .row = 4,
+                                 .stride = 3,
+                                 .column = 5};
+        adm_real scores[COUNT], plain[COUNT], seen[COUNT], top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE],
+            factor[ADM_QUERY_TILE], lse[ADM_QUERY_TILE], dot[ADM_QUERY_TILE] = {0};
+        for (int64_t i = 0; i < queries; i++) {
+            top[i] = -(adm_real)INFINITY;
+            sum[i] = 0;
+        }
+        k->softmax_tile(&tile, x->b, top, sum, factor);
+        tile.valid = causal != 0 ? keys - queries - 3 : keys;
         memcpy(scores, x->a, sizeof scores);
-        for (int i = 0; i < ROWS; i++) {
-            x->stats[0][i] = -(adm_real)INFINITY;
-            x->stats[1][i] = 0;
+        memcpy(plain, x->a, sizeof plain);
+        adm_real top_again[ADM_QUERY_TILE], sum_again[ADM_QUERY_TILE], factor_again[ADM_QUERY_TILE];
+        memcpy(top_again, top, sizeof top);
+        memcpy(sum_again, sum, sizeof sum);
+        k->softmax_tile(&tile, plain, top_again, sum_again, factor_again);
+        tile.dropout = some_dropout;
+        k->softmax_tile(&tile, x->a, top, sum, factor);
+        assert(memcmp(top, top_again, (size_t)queries * sizeof *top) == 0 &&
+               memcmp(sum, sum_again, (size_t)queries * sizeof *sum) == 0);
+        for (int64_t i = 0; i < queries; i++) {
+            double total = 0;
+            for (int64_t j = 0; j < keys; j++) {
+                const int64_t at = j * queries + i;
+                total += (double)plain[at] + (double)(x->b[at] * factor[i]);
+                assert((plain[at] != 0) == (j < tile.valid + i));
+                assert(x->a[at] == 0 || x->a[at] == plain[at] * some_dropout.scale);
+            }
+            assert(fabs(total / (double)sum[i] - 1.0) <= 10 * TOLERANCE);
         }
-        k->softmax_tile(x->b, ROWS, n, n, false, scale, x->stats[0], x->stats[1], factor);
-        k->softmax_tile(x->a, ROWS, n, valid, causal != 0, scale, x->stats[0], x->stats[1], factor);
-        k->scale_rows(factor, x->b, n, ROWS, n);
-        for (int i = 0; i < ROWS; i++) {
-            double sum = 0;
-            for (int64_t j = 0; j < n; j++)
-                sum += (double)(x->a[i * n + j] + x->b[i * n + j]);
-            assert(fabs(sum / (double)x->stats[1][i] - 1.0) <= 10 * TOLERANCE);
-            lse[i] = x->stats[0][i] * scale + (adm_real)log((double)x->stats[1][i]);
-            factor[i] = 1 / x->stats[1][i];
+        k->softmax_end(top, sum, queries, tile.scale, lse, factor);
+        for (int64_t i = 0; i < queries; i++) {
+            const double exact = (double)(top[i] * tile.scale) + log((double)sum[i]);
+            assert(fabs((double)lse[i] - exact) <= TOLERANCE / 20 * (1 + fabs(exact)));
+            assert(fabs((double)factor[i] * (double)sum[i] - 1) <= TOLERANCE / 20);
         }
-        k->scale_rows(factor, x->a, n, ROWS, n);
-        const adm_tile_dropout dropout = {some_dropout, 4, 3, 5};
-        k->softmax_dropout(x->a, ROWS, n, &dropout);
-        k->row_dots(x->a, x->c, n, ROWS, n, x->stats[2]);
-        k->softmax_backward(scores, x->c, ROWS, n, valid, causal != 0, scale, lse, 1, x->stats[2], &dropout);
-        for (int64_t i = 0; i < ROWS * n; i++)
-            assert(fabs((double)(scores[i] - x->a[i])) <= TOLERANCE);
-        memcpy(x->out, scores, sizeof scores);
+        for (int64_t at = 0; at < queries * keys; at++) {
+            seen[at] = x->a[at] * factor[at % queries];
+            dot[at % queries] += seen[at] * x->c[at];
+        }
+        k->softmax_backward(&tile, scores, x->c, lse, dot);
+        for (int64_t at = 0; at < queries * keys; at++)
+            assert(fabs((double)(scores[at] - seen[at])) <= TOLERANCE);
+        memcpy(x->out, scores, (size_t)(queries * keys) * sizeof *scores);
     }
 }
 
@@ -195,16 +222,51 @@ static void test_tables(void)
     unsetenv("ADMIN_PY_CPU");
 }
 
-/* Softmax of two scores 0 and -d is the logistic function of d: its tail shows the exponential. */
+/* Softmax of two scores 0 and -d is the logistic function of d: its tail shows the exponential, and its sum the
+   logarithm. */
 static void test_exponential(void)
 {
     const double unit = sizeof(adm_real) == 8 ? 2.3e-16 : 1.2e-7;
+    const adm_kernels kernels = adm_kernels_select();
+    const adm_softmax_tile tile = {.keys = 2, .queries = ADM_QUERY_STEP, .valid = 2, .scale = 1};
     for (double d = 0; d < 80; d += 0.37) {
-        adm_real scores[2] = {0, (adm_real)-d}, top = -(adm_real)INFINITY, sum = 0, factor;
+        adm_real scores[2 * ADM_QUERY_STEP] = {0}, top[ADM_QUERY_STEP], sum[ADM_QUERY_STEP] = {0},
+                            factor[ADM_QUERY_STEP], lse[ADM_QUERY_STEP];
         const double exact = exp(-(double)(adm_real)d);
-        adm_kernels_select().softmax_tile(scores, 1, 2, 2, false, 1, &top, &sum, &factor);
-        assert(fabs((double)scores[1] - exact) <= 3 * unit * exact); /* a few roundings */
+        for (int i = 0; i < ADM_QUERY_STEP; i++) {
+            scores[ADM_QUERY_STEP + i] = (adm_real)-d;
+            top[i] = -(adm_real)INFINITY;
+        }
+        kernels.softmax_tile(&tile, scores, top, sum, factor);
+        kernels.softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
+        for (int i = 0; i < ADM_QUERY_STEP; i++) {
+            assert(fabs((double)scores[ADM_QUERY_STEP + i] - exact) <=
+                   3 * unit * exact); /* a few roundings */
+            assert(fabs((double)lse[i] - log1p(exact)) <= 3 * unit);
+        }
     }
+}
+
+/* log(sum) from 1 to more keys than memory holds: a few roundings of e^y, whose relative error is the absolute one of
+   y, and of y itself. */
+static void test_logarithm(void)
+{
+    const double unit = sizeof(adm_real) == 8 ? 2.3e-16 : 1.2e-7;
+    const adm_kernels kernels = adm_kernels_select();
+    adm_real top[ADM_QUERY_STEP] = {0}, sum[ADM_QUERY_STEP], lse[ADM_QUERY_STEP], factor[ADM_QUERY_STEP];
+    for (double x = 1; x < 1e12; x *= 1.003) {
+        for (int i = 0; i < ADM_QUERY_STEP; i++)
+            sum[i] = (adm_real)(x * (1 + 0.0002 * i));
+        kernels.softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
+        for (int i = 0; i < ADM_QUERY_STEP; i++) {
+            const double exact = log((double)sum[i]);
+            assert(fabs((double)lse[i] - exact) <= (3 + exact) * unit);
+            assert(fabs((double)factor[i] * (double)sum[i] - 1) <= unit);
+        }
+    }
+    sum[3] = (adm_real)NAN;
+    kernels.softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
+    assert(isnan(lse[3]) && isnan(factor[3]) && !isnan(lse[2]));
 }
 
 /* Keep rate, its variance over rows and columns, and the correlation of neighbours: all within 5 standard errors. */
@@ -276,6 +338,7 @@ int main(void)
     test_tables();
     test_components();
     test_exponential();
+    test_logarithm();
     test_dropout();
     return 0;
 }
