@@ -252,6 +252,8 @@ class BuildCore(build_ext):
         return [pool.submit(compile_object, command, ROOT / source, folder) for source in extension.sources]
 
     def copy_extensions_to_source(self):
+        for old in ROOT.glob("admin_py/_core*.so"):
+            old.unlink()  # written over in place, it would crash the processes that have it loaded
         super().copy_extensions_to_source()
         target = ROOT / "admin_py" / "_libs"
         shutil.rmtree(target, ignore_errors=True)

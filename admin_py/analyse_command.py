@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from admin_py.plots.output_change import height_for
 from admin_py.plots.panels import panels
-from admin_py.results import Result, write_aside
+from admin_py.results import Result
 from admin_py.study_run import file_name, run_folder
 from admin_py.study_settings import OPTIMIZERS
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -192,11 +193,11 @@ def _write(
             told = rows[columns].assign(scheme=scheme, seed=one.seed)[["scheme", "seed", *columns]]
             tables.setdefault(table, []).append(told)
     for table, parts in tables.items():
-        write_aside(folder / f"{table}.csv", pd.concat(parts, ignore_index=True).to_csv(index=False))
+        write_whole(folder / f"{table}.csv", pd.concat(parts, ignore_index=True).to_csv(index=False))
         files.append(f"{table}.csv")
     for picture in PICTURES[name](found):
         for kind, content in _render(picture, formats).items():
-            write_aside(folder / f"{picture.name}.{kind}", content)
+            write_whole(folder / f"{picture.name}.{kind}", content)
             files.append(f"{picture.name}.{kind}")
     return files
 

@@ -1,8 +1,6 @@
 """Checkpoints of a training: one safetensors file that is whole at any moment.
 
-The arrays (weights, the optimiser's moments, the history) are its tensors; the rest is JSON in its header. A
-new file is written aside, flushed to the disk and renamed over the old one, and the folder is flushed too. So
-a process that is killed at any moment, or a disk that is full, leaves the old checkpoint or the new one.
+The arrays (weights, the optimiser's moments, the history) are its tensors; the rest is JSON in its header.
 """
 
 from __future__ import annotations
@@ -12,15 +10,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+
+from admin_py.whole_files import clear_aside, written_whole
 
 FORMAT = "admin-py checkpoint"
 VERSION = "1"
@@ -229,32 +227,6 @@ def _write_tensors(
         stream.write(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data)
 
 
-@contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A stream to a new file aside, which takes the name when the block ends without an error.
-
-    File and folder are flushed to the disk.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; nothing is left behind.
-    """
-    target = Path(path)
-    descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=_aside_prefix(target), suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.fchmod(stream.fileno(), _mode_of(target))
-        os.replace(aside, target)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    _flush_folder(target.parent)
-
-
 def prepare(path: str | os.PathLike[str]) -> None:
     """Make a checkpoint's folder, see that it can be written, and clear what killed processes left aside.
 
@@ -267,28 +239,6 @@ def prepare(path: str | os.PathLike[str]) -> None:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "checkpoint must be a file, and here is a folder", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f"{escape(_aside_prefix(target))}*.part"):
-        left.unlink(missing_ok=True)
+    clear_aside(target)
     with tempfile.TemporaryFile(dir=target.parent):
         pass
-
-
-def _aside_prefix(target: Path) -> str:
-    return f".{target.name}."
-
-
-def _mode_of(target: Path) -> int:
-    """Permissions of the file that is replaced, or those that a new file gets."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

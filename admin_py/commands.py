@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from admin_py import schemes
 from admin_py.config import TransformerConfig
-from admin_py.results import write_aside
 from admin_py.study_settings import OPTIMIZERS, layers_of
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     from admin_py.batch import Batch
@@ -89,7 +89,7 @@ def study(options: argparse.Namespace) -> int:
         progress=not options.quiet,
     )
     if found.runs:
-        write_aside(Path(options.out) / "results.csv", found.to_dataframe().to_csv(index=False))
+        write_whole(Path(options.out) / "results.csv", found.to_dataframe().to_csv(index=False))
         print(_study_table(found))
         print(f"report: {found.report(options.out)}")
     if found.interrupted:
@@ -110,7 +110,7 @@ def profile(options: argparse.Namespace) -> int:
     folder = Path(options.out)
     found.save(folder / "profile.json")
     found.to_clinic(folder / "profile.txt")
-    write_aside(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
+    write_whole(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
     _draw(folder / "profile.png", found.plot)
     print(found)
     print(f"written to {folder}: profile.json, profile.csv, profile.txt (lines 'index omega'), profile.png")
@@ -144,7 +144,7 @@ def train(options: argparse.Namespace) -> int:
     )
     profile.save(folder / "profile.json")
     history.save(folder / "history.json")
-    write_aside(folder / "history.csv", history.to_dataframe().to_csv(index=False))
+    write_whole(folder / "history.csv", history.to_dataframe().to_csv(index=False))
     model.save(folder / "model.safetensors")
     _draw(folder / "history.png", history.plot)
     print(history)
@@ -260,4 +260,4 @@ def _draw(path: Path, plot: Callable[[Any], Any]) -> None:
         plot(figure.subplots())
         stream = io.BytesIO()
         figure.savefig(stream, format="png")
-    write_aside(path, stream.getvalue())
+    write_whole(path, stream.getvalue())

@@ -30,6 +30,7 @@ from admin_py.results import decode, encode, run_metadata, same
 from admin_py.study_settings import check_training, describe
 from admin_py.threads import MAX_THREADS
 from admin_py.training_progress import in_notebook
+from admin_py.whole_files import clear_aside
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -292,6 +293,8 @@ class _Run:
                 cell = GridCell.load(path)
                 _check_same(folder, job, cell)
                 self.cells[job.name] = cell
+            else:
+                clear_aside(path)
         return old
 
     def _begin(self, old: Grid | None) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from admin_py import _core, grid_presets
 from admin_py.grid_axes import AXES, SCHEDULES, cell_title
-from admin_py.results import write_aside
 from admin_py.study_settings import OPTIMIZERS
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     from admin_py.grid_results import Grid
@@ -114,10 +114,10 @@ def run(options: argparse.Namespace) -> int:
 def _write(found: Grid, folder: Path) -> None:
     """Table and figure of a grid, and the table on the standard output stream."""
     table = found.to_dataframe()
-    write_aside(folder / "grid.csv", table.to_csv(index=False))
+    write_whole(folder / "grid.csv", table.to_csv(index=False))
     names = [f"grid.{kind}" for kind in ("png", "svg")]
     for name, picture in zip(names, _pictures(found), strict=True):
-        write_aside(folder / name, picture)
+        write_whole(folder / name, picture)
     several = [axis for axis in AXES if table[axis].nunique(dropna=False) > 1] or ["scheme"]
     shown = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
     print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))

@@ -15,7 +15,8 @@ from admin_py.checks import check_choice
 from admin_py.grid_axes import AXES, show
 from admin_py.grid_cell import GridCell
 from admin_py.outcomes import BLIND, DIVERGED, STUCK
-from admin_py.results import Result, dump_json, read_json, write_aside
+from admin_py.results import Result, dump_json, read_json
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -413,7 +414,7 @@ def cell_file(folder: str | os.PathLike[str], name: str) -> Path:
 def save_header(folder: str | os.PathLike[str], grid: Grid) -> None:
     """Write what a grid is, without its cells."""
     header = replace(grid, cells=())
-    write_aside(Path(folder) / GRID_FILE, dump_json(header.to_dict()))
+    write_whole(Path(folder) / GRID_FILE, dump_json(header.to_dict()))
 
 
 def load_header(folder: str | os.PathLike[str]) -> Grid:

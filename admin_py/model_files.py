@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from admin_py.config import TransformerConfig
-from admin_py.results import write_aside
+from admin_py.whole_files import write_whole
 
 FORMAT = "admin-py model"
 VERSION = "1"
@@ -39,7 +39,7 @@ def write(
         If it cannot be written.
     """
     header = {"format": FORMAT, "version": VERSION, "config": json.dumps(config.to_dict()), "seed": str(seed)}
-    write_aside(path, save(dict(state), metadata=header))
+    write_whole(path, save(dict(state), metadata=header))
 
 
 def read(path: str | os.PathLike[str]) -> Saved:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.checks import check_integer
-from admin_py.results import Result, run_metadata, write_aside
+from admin_py.results import Result, run_metadata
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,7 +203,7 @@ class VarianceProfile(Result):
             for stack in self.stacks
             for index, value in enumerate(self.omega(stack), start=1)
         ]
-        write_aside(path, "".join(lines))
+        write_whole(path, "".join(lines))
 
     @classmethod
     def from_clinic(

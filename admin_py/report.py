@@ -13,7 +13,7 @@ from admin_py import findings
 from admin_py.inline_svg import inline_svg
 from admin_py.plots.style import SOLID, scheme_style
 from admin_py.report_pictures import Picture, pictures
-from admin_py.results import write_aside
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     from admin_py.study_results import SchemeSummary, Study
@@ -52,8 +52,8 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
     shown = _pictures(study)
     path = Path(folder) / REPORT_FILE
     for one in shown:
-        write_aside(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
-    write_aside(path, _render(study, shown))
+        write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
+    write_whole(path, _render(study, shown))
     return path
 
 

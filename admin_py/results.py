@@ -13,7 +13,6 @@ import json
 import math
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from html import escape
 from importlib import metadata as importlib_metadata
@@ -22,6 +21,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,46 +80,6 @@ def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: A
         "python": platform.python_version(),
     }
     return {"seed": seed, "dtype": dtype, "threads": get_num_threads(), "versions": versions, **more}
-
-
-def write_aside(path: str | os.PathLike[str], data: str | bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    The data goes to a new file in the same folder, is flushed to the disk and takes the name in one step.
-    Missing folders are made.
-
-    Parameters
-    ----------
-    path : path
-        Of the file; one that is there is replaced.
-    data : str or bytes
-        Text is written as UTF-8.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; nothing is left behind, and an older file stays as it was.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    payload = data.encode("utf-8") if isinstance(data, str) else data
-    descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(aside, 0o666 & ~_umask())
-        os.replace(aside, target)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def encode(value: Any) -> Any:
@@ -287,7 +248,7 @@ class Result:
         OSError
             If the file cannot be written.
         """
-        write_aside(path, dump_json(self.to_dict()))
+        write_whole(path, dump_json(self.to_dict()))
 
     @classmethod
     def load(cls: type[R], path: str | os.PathLike[str]) -> R:

@@ -29,6 +29,7 @@ from admin_py.study_results import (
     run_folder,
     save_header,
 )
+from admin_py.study_run import clear_run
 from admin_py.study_settings import (
     CONTINUATION,
     PROMPT,
@@ -279,7 +280,10 @@ class _Runner:
     def _load(self, config: TransformerConfig, seed: int) -> StudyRun | None:
         """The run if an earlier call made it whole."""
         place = self._place(config, seed)
-        if place is None or not (place / RUN_FILE).exists():
+        if place is None:
+            return None
+        if not (place / RUN_FILE).exists():
+            clear_run(place)
             return None
         run = StudyRun.load(place)
         if not same(run.metadata["config"], decode(encode(config.to_dict()))):

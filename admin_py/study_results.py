@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from admin_py.results import dump_json, encode, freeze, same, write_aside
+from admin_py.results import dump_json, encode, freeze, same
 from admin_py.study_run import RUN_FILE, Sample, StudyRun, read_kind, run_folder
+from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,7 +232,7 @@ def save_header(
 ) -> None:
     """Write what a study is, before its runs."""
     fields = {"settings": settings, "data": data, "metadata": metadata}
-    write_aside(Path(folder) / STUDY_FILE, dump_json({"kind": "study", **encode(fields)}))
+    write_whole(Path(folder) / STUDY_FILE, dump_json({"kind": "study", **encode(fields)}))
 
 
 def load_header(folder: str | os.PathLike[str]) -> dict[str, Any]:

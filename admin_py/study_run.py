@@ -19,7 +19,8 @@ from admin_py.analysis.updates import UpdateNorms, updates
 from admin_py.history import History
 from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
 from admin_py.profiling import VarianceProfile
-from admin_py.results import Result, decode, dump_json, encode, freeze, read_json, same, write_aside
+from admin_py.results import Result, decode, dump_json, encode, freeze, read_json, same
+from admin_py.whole_files import clear_aside, write_whole
 
 RUN_FILE = "run.json"
 
@@ -159,7 +160,7 @@ class StudyRun:
             "metadata": self.metadata,
             "without": self.without,
         }
-        write_aside(base / RUN_FILE, dump_json({"kind": "study run", **encode(kept)}))
+        write_whole(base / RUN_FILE, dump_json({"kind": "study run", **encode(kept)}))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> StudyRun:
@@ -207,6 +208,13 @@ class StudyRun:
 
     def __repr__(self) -> str:
         return f"StudyRun({self.scheme!r}, seed {self.seed}, validation {self.valid_nll:.3g} nats)"
+
+
+def clear_run(folder: str | os.PathLike[str]) -> None:
+    """Remove what a process that was killed while it saved a run has left aside."""
+    for name in ("history", "profile", "gradients", *ANALYSES):
+        clear_aside(Path(folder) / f"{name}.json")
+    clear_aside(Path(folder) / RUN_FILE)
 
 
 def run_folder(scheme: str, seed: int) -> str:

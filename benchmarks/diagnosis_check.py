@@ -27,7 +27,7 @@ import admin_py as ap
 from admin_py.diagnose_evidence import Counts
 from admin_py.diagnose_measures import measure, measure_gradients
 from admin_py.outcomes import reads_source
-from admin_py.results import write_aside
+from admin_py.whole_files import write_whole
 
 RESULTS = Path(__file__).parent / "results" / "diagnosis_check.json"
 
@@ -151,7 +151,7 @@ def save(path: Path, results: dict[str, Any]) -> None:
     """One line a run."""
     head = {key: value for key, value in results.items() if key != "runs"}
     lines = ",\n".join(json.dumps(one) for one in results["runs"])
-    write_aside(path, json.dumps(head)[:-1] + f', "runs": [\n{lines}\n]}}\n')
+    write_whole(path, json.dumps(head)[:-1] + f', "runs": [\n{lines}\n]}}\n')
 
 
 def train_all(path: Path, seeds: list[int]) -> None:

@@ -114,10 +114,10 @@ def test_a_damaged_header_is_an_error_that_names_the_file(tmp_path: Path, text: 
 
 
 def test_what_killed_writers_left_is_cleared(tmp_path: Path) -> None:
-    (tmp_path / ".run[1].ckpt.abc.part").write_text("half")
-    (tmp_path / ".other.ckpt.abc.part").write_text("not ours")
+    (tmp_path / ".run[1].ckpt.0123abcd.part").write_text("half")
+    (tmp_path / ".other.ckpt.0123abcd.part").write_text("not ours")
     prepare(tmp_path / "run[1].ckpt")
-    assert os.listdir(tmp_path) == [".other.ckpt.abc.part"]
+    assert os.listdir(tmp_path) == [".other.ckpt.0123abcd.part"]
 
 
 # Disks that fail

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from admin_py.results import Result, decode, encode, read_json, same, write_aside
+from admin_py.results import Result, decode, encode, read_json, same
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,23 +105,3 @@ def test_a_foreign_file_is_one_clear_error(tmp_path, text: str) -> None:
 def test_a_file_that_is_not_there_is_an_oserror(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "none.json", dict)
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
-    path = tmp_path / "file.txt"
-    write_aside(path, "old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_aside(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
-
-
-def test_the_file_has_the_permissions_of_a_plain_one(tmp_path) -> None:
-    write_aside(tmp_path / "a", "x")
-    (tmp_path / "b").write_text("x")
-    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from admin_py.data.sequences import Sequences
-from admin_py.results import write_aside
+from admin_py.whole_files import write_whole
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 NUM_SPECIAL = 4
@@ -85,7 +85,7 @@ class Tokenizer(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the tokenizer as JSON, for `load_tokenizer` or the `tokenizer` argument of a dataset."""
-        write_aside(path, self._to_json())
+        write_whole(path, self._to_json())
 
     def _to_json(self) -> str:
         return json.dumps({"format": _FORMAT, "kind": self.kind, **self._to_dict()}, ensure_ascii=False)
