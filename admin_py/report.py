@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py import findings
+from admin_py.diagnose_page import page_html
 from admin_py.inline_svg import inline_svg
 from admin_py.plots.style import SOLID, scheme_style
-from admin_py.report_pictures import Picture, pictures
+from admin_py.report_analyses import table_of
+from admin_py.report_pictures import pictures
+from admin_py.report_tables import Picture, by_run
 from admin_py.whole_files import write_whole
 
 if TYPE_CHECKING:
     from admin_py.study_results import SchemeSummary, Study
 
 REPORT_FILE, DATA_FOLDER = "report.html", "data"
+DIAGNOSIS_DATA = f"{DATA_FOLDER}/diagnosis.csv"
 TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
@@ -53,6 +57,10 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
     path = Path(folder) / REPORT_FILE
     for one in shown:
         write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
+    diagnosed = [run for run in study.runs if run.diagnosis is not None]
+    if diagnosed:
+        table = by_run(diagnosed, lambda run: table_of(run.diagnosis))
+        write_whole(path.parent / DIAGNOSIS_DATA, table.to_csv(index=False))
     write_whole(path, _render(study, shown))
     return path
 
@@ -106,6 +114,8 @@ def _render(study: Study, shown: Sequence[Picture]) -> str:
         rows=[_row(one) for one in study.summary()],
         swatch=_swatch,
         ties=findings.ties(study),
+        diagnoses=_diagnoses(study),
+        diagnosis_data=DIAGNOSIS_DATA,
         parts=_parts(shown, findings.listing(map(findings.label, study.schemes))),
         samples=samples,
         samples_read=(
@@ -132,6 +142,31 @@ def _row(one: SchemeSummary) -> dict[str, Any]:
         "speed": findings.number(one.tokens_per_second),
         "parameters": f"{one.num_parameters:,}",
     }
+
+
+def _diagnoses(study: Study) -> list[dict[str, Any]]:
+    """What was said of each scheme before its training, and what became of it; the page of its first seed."""
+    from markupsafe import Markup
+
+    rows = []
+    for one in study.summary():
+        found = [run.diagnosis for run in study.of_scheme(one.scheme) if run.diagnosis is not None]
+        if not found:
+            continue
+        levels = dict.fromkeys(diagnosis.level for diagnosis in found)
+        totals = [np.array([d.amplification(stack)[-1] for d in found]) for stack in found[0].stacks]
+        rows.append(
+            {
+                "scheme": one.scheme,
+                "label": findings.label(one.scheme),
+                "stacks": found[0].stacks,
+                "totals": [_mean_and_range(total) for total in totals],
+                "level": findings.listing(levels),
+                "outcome": findings.outcome(one),
+                "page": Markup(page_html(found[0])),
+            }
+        )
+    return rows
 
 
 def _mean_and_range(values: np.ndarray) -> dict[str, str]:

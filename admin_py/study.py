@@ -14,6 +14,7 @@ from admin_py import analysis, schedules
 from admin_py.analysis import AttentionMap, Dependency, OutputChange, SourceUse
 from admin_py.checks import check_bool
 from admin_py.config import SchemeLike, TransformerConfig
+from admin_py.diagnose import diagnose
 from admin_py.generation import greedy
 from admin_py.model import Transformer
 from admin_py.optimizers import Optimizer
@@ -227,6 +228,7 @@ class _Runner:
         batch: Batch = next(self.data.batches(max_tokens=settings["max_tokens"], seed=seed))
         profile = model.profile(batch, seed=seed)
         gradients = analysis.gradients(model, batch, label_smoothing=settings["label_smoothing"])
+        diagnosis = diagnose(model, batch, label_smoothing=settings["label_smoothing"])
         without: dict[str, str] = {}
         before = _dependency(model, batch, "dependency_before", without)
         output_change = _output_change(model, batch, without)
@@ -265,6 +267,7 @@ class _Runner:
             samples=decode_samples(model, self.data, settings["samples"]) if whole else (),
             num_parameters=model.num_parameters,
             metadata=run_metadata(seed=seed, dtype=model.dtype, config=config.to_dict()),
+            diagnosis=diagnosis,
             dependency_before=before,
             dependency_after=after,
             output_change=output_change,

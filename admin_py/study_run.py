@@ -16,6 +16,7 @@ from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
 from admin_py.analysis.source_use import SourceUse
 from admin_py.analysis.updates import UpdateNorms, updates
+from admin_py.diagnose_results import Diagnosis
 from admin_py.history import History
 from admin_py.outcomes import last_train_nll, last_valid_nll, outcome_of
 from admin_py.profiling import VarianceProfile
@@ -25,6 +26,7 @@ from admin_py.whole_files import clear_aside, write_whole
 RUN_FILE = "run.json"
 
 ANALYSES: Mapping[str, type[Result]] = {
+    "diagnosis": Diagnosis,
     "dependency_before": Dependency,
     "dependency_after": Dependency,
     "output_change": OutputChange,
@@ -66,6 +68,8 @@ class StudyRun:
         Trained ones.
     metadata : mapping
         Versions, threads, dtype.
+    diagnosis : Diagnosis or None
+        After profiling, before training.
     dependency_before, dependency_after : Dependency or None
         After profiling, and after training.
     output_change : OutputChange or None
@@ -86,6 +90,7 @@ class StudyRun:
     samples: tuple[Sample, ...]
     num_parameters: int
     metadata: Mapping[str, Any]
+    diagnosis: Diagnosis | None = None
     dependency_before: Dependency | None = None
     dependency_after: Dependency | None = None
     output_change: OutputChange | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import admin_py as ap
 from admin_py import report_pictures
-from admin_py.findings import number
+from admin_py.findings import label, number, outcome
 from admin_py.schemes import Residual, Scheme
 from admin_py.study_results import Study
 
@@ -43,6 +44,28 @@ def test_all_pictures_are_there_with_words_and_numbers(study: Study, tmp_path: P
         assert list(table.columns[:2]) == ["scheme", "seed"]
         assert set(table["scheme"]) == {"post_ln", "admin"}
         assert len(table) > 0
+
+
+def test_what_was_said_before_training_stands_beside_what_became_of_it(study: Study, tmp_path: Path) -> None:
+    study.report(tmp_path)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    part = text[text.index('<h2 id="diagnosis">') : text.index('<h2 id="training">')]
+    assert part.count("<details>") == 2
+    for summary in study.summary():
+        first = study.run(summary.scheme).diagnosis
+        assert first is not None
+        row = re.search(rf"<tr><th.*?{label(summary.scheme)}</th>(.*?)</tr>", part, flags=re.DOTALL)
+        assert row is not None
+        assert re.findall(r'<td class="words">(.*?)</td>', row[1]) == [first.level, outcome(summary)]
+        totals = [
+            np.mean([run.diagnosis.amplification(stack)[-1] for run in study.of_scheme(summary.scheme)])
+            for stack in ("encoder", "decoder")
+        ]
+        assert re.findall(r"<td>([^<]+)<", row[1]) == [number(float(total)) for total in totals]
+        assert escape(first.limits) in part
+    table = pd.read_csv(tmp_path / "data" / "diagnosis.csv")
+    mine = table[(table["scheme"] == "admin") & (table["seed"] == 2) & (table["stack"] == "decoder")]
+    np.testing.assert_array_equal(mine["own"], study.run("admin", 2).diagnosis.own["decoder"])
 
 
 def test_the_words_hold_the_measured_numbers(study: Study) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
 from made_results import made_study
 
+import admin_py as ap
 from admin_py.report import write_report
 from admin_py.study_results import Sample, Study, StudyRun
 
@@ -42,7 +44,14 @@ def study() -> Study:
     """Several seeds, one that diverged, and outputs too long for a line."""
     made = made_study({"post_ln": [2.65, 2.7], "pre_ln": [0.17, 0.15], "admin": [0.16, None]})
     samples = (Sample(LONG, LONG, LONG), Sample("a", "b", "b"))
-    runs = tuple(StudyRun(**{**vars(run), "samples": samples}) for run in made.runs)
+    config = ap.TransformerConfig(
+        vocab_size=9, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
+    )
+    diagnosis = ap.diagnose(ap.Transformer(config, seed=1), ap.Batch([[3, 4, 5]], [[1, 6, 7, 2]]))
+    runs = tuple(
+        StudyRun(**{**vars(run), "samples": samples, "diagnosis": replace(diagnosis, scheme=run.scheme)})
+        for run in made.runs
+    )
     return Study(made.settings, made.data, runs, made.metadata)
 
 
@@ -63,6 +72,8 @@ def test_it_fits_is_silent_and_shows_every_picture(
     browser: Browser, page: Path, width: int, theme: str
 ) -> None:
     browser.open(page, width=width, theme=theme)
+    opened = browser.evaluate("[...document.querySelectorAll('details')].map(one => one.open = true)")
+    assert len(opened) == 3
     needed, there, *outside = browser.evaluate(SIZES)
     assert width - 20 <= there <= width, "but for a scroll bar"
     assert needed <= there
