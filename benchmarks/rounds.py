@@ -156,7 +156,12 @@ def measure(workload: Workload, options: Options, say: Say = print) -> dict[str,
         about = runner.call("describe")
         memory = round(runner.finish())
         sides.append(
-            {**about, "seconds": seconds[:, k].tolist(), "loss": losses[k], "peak_memory_mib": memory}
+            {
+                **about,
+                "seconds": seconds[:, k].tolist(),
+                "loss": _finite(losses[k]),
+                "peak_memory_mib": memory,
+            }
         )
     return {
         "workload": asdict(workload),
@@ -173,6 +178,11 @@ def measure(workload: Workload, options: Options, say: Say = print) -> dict[str,
         "ours": {**sides[0], "timings": timings},
         "pytorch": {**sides[1], "variant": str(variant), "variants": tried},
     }
+
+
+def _finite(loss: float) -> float | None:
+    """A loss as JSON holds it; None if it is not finite, which the table then says."""
+    return loss if np.isfinite(loss) else None
 
 
 def _difference(after: dict[str, float] | None, before: dict[str, float] | None) -> dict[str, float] | None:

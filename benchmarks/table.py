@@ -80,10 +80,11 @@ def describe_entry(entry: Entry) -> str:
         f"and {after} after ({entry['peak_blas']}), bandwidth {entry['bandwidth'] * 1e-9:.0f} GB/s",
     ]
     for side in (ours, theirs):
+        loss = "not finite" if side["loss"] is None else f"{side['loss']:.3f}"
         lines.append(
             f"  {side['name']}, {side['kernels']} kernels: from {1e3 * min(side['seconds']):.1f} to "
             f"{1e3 * max(side['seconds']):.1f} ms, peak memory {side['peak_memory_mib']} MiB, last loss "
-            f"{side['loss']:.3f}"
+            f"{loss}"
         )
     if ours["timings"]:
         total = sum(ours["timings"].values())
