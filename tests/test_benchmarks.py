@@ -244,6 +244,14 @@ def test_the_table_prints_medians_ratios_goals_and_shares(stored: Path) -> None:
     assert "matrix products 75 %, attention 25 %" in text
     assert "compiled, glibc: left out, no compiler" in text
     assert "peak 400 GFLOP/s before and 390 after" in text
+    assert "not finite" not in text
+
+
+def test_a_loss_that_is_lost_is_said_to_be(stored: Path) -> None:
+    found = keeping.load(stored, table.KIND)
+    found["entries"]["one"]["pytorch"]["loss"] = rounds._finite(float("nan"))
+    keeping.save(stored, table.KIND, found["machine"], found["entries"])
+    assert "last loss not finite" in table.format_table(keeping.load(stored, table.KIND))
 
 
 def test_the_command_prints_a_file_and_needs_no_pytorch(stored: Path) -> None:
