@@ -71,8 +71,12 @@ def main() -> None:
         last[scheme] = float(curve[-1])
         growth = f"R^2 {fits.linear.r2:.3f} in i, {fits.logarithmic.r2:.3f} in ln i"
         change = f"output change {curve[-1]:.3g}, {last['post_ln'] / curve[-1]:.1f} times less than Post-LN"
-        paper = f" (paper {PAPER['post_ln'] / PAPER[scheme]:.1f})" if scheme in PAPER else ""
-        half = f"{curve[-1] / curve[len(curve) // 2]:.2f} of that at half the depth"
+        paper = (
+            f" (paper {PAPER['post_ln'] / PAPER[scheme]:.1f})"
+            if scheme in PAPER and options.layers == 100
+            else ""
+        )
+        half = f"{curve[-1] / curve[len(curve) // 2 - 1]:.2f} of that at half the depth"
         print(f"{scheme}: {change}{paper}, {half}, {growth}, {seconds:.1f} s", flush=True)
         del model
     print(f"peak memory {peak():.2f} GiB")

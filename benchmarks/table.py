@@ -83,8 +83,8 @@ def describe_entry(entry: Entry) -> str:
         loss = "not finite" if side["loss"] is None else f"{side['loss']:.3f}"
         lines.append(
             f"  {side['name']}, {side['kernels']} kernels: from {1e3 * min(side['seconds']):.1f} to "
-            f"{1e3 * max(side['seconds']):.1f} ms, peak memory {side['peak_memory_mib']} MiB, last loss "
-            f"{loss}"
+            f"{1e3 * max(side['seconds']):.1f} ms, peak memory {side['peak_memory_mib']} MiB, "
+            f"last loss {loss}"
         )
     if ours["timings"]:
         total = sum(ours["timings"].values())

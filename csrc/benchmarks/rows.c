@@ -14,7 +14,7 @@ typedef struct rows_work {
     adm_real *x, *y, *z;   /* [rows, n]; those that the kernel leaves alone: [rows] */
     adm_real *vector;      /* [n]: gamma, nu, omega */
     adm_real *sums;        /* [2, n]: gradients of gamma and nu */
-    adm_real *mean, *rstd; /* [rows or n] */
+    adm_real *mean, *rstd; /* [rows]; a softmax has no fewer rows than n */
     int32_t *labels;       /* [rows] */
 } rows_work;
 
