@@ -1,4 +1,4 @@
-/* The products of linear maps, y = x W^T: forward with packed weights, dx = dy W, and dW += dy^T x; cut as the model
+/* The products of linear maps, y = x W^T: forward and dx = dy W with packed weights, and dW += dy^T x; cut as the model
    cuts them. Packing is not counted: it happens once a step. The BLAS library gets the same pieces, and the whole
    product at once, so that it may cut as it likes. */
 #include "benchmarks/timing.h"
@@ -65,7 +65,7 @@ static void time_pass(const char *name, const product *core)
     blas.gemm = adm_gemm_by_blas;
     product pieces = *core;
     pieces.kernels = &blas;
-    pieces.matrix.packed = NULL;
+    pieces.matrix.packed = pieces.matrix.packed_back = NULL;
     product whole = pieces;
     whole.piece = core->pass == BACKWARD_WEIGHT ? out : rows;
     const int64_t size = rows * (in + out) + in * out;
@@ -91,28 +91,34 @@ static void time_linear(const adm_kernels *kernels, const char *name, int64_t d,
     const int64_t packed_size = (out + ADM_PANEL_MAX) * in;
     adm_real *x = bench_filled(rows * in), *y = bench_filled(rows * out), *dw = bench_filled(out * in);
     adm_real *weight = bench_filled(out * in), *packed = bench_filled(packed_size);
+    const int64_t back_size = (in + ADM_PANEL_MAX) * out;
+    adm_real *packed_back = bench_filled(back_size);
     const bool packs = kernels->panel > 0;
-    if (packs)
-        kernels->gemm_pack(out, in, weight, in, packed);
+    if (packs) {
+        kernels->gemm_pack(out, in, weight, in, ADM_B_TRANSPOSED, packed);
+        kernels->gemm_pack(in, out, weight, in, ADM_B_ROWS, packed_back);
+    }
     for (direction pass = FORWARD; pass < NUM_DIRECTIONS; pass++) {
         char full_name[NAME_SIZE];
         snprintf(full_name, sizeof full_name, "%s %s, D %d", name, DIRECTIONS[pass], (int)d);
-        time_pass(full_name, &(product){
-                                 .pass = pass,
-                                 .kernels = kernels,
-                                 .matrix = {weight, NULL, packs ? packed : NULL, out, in},
-                                 .rows = rows,
-                                 .piece = piece_of(pass, out),
-                                 .x = x,
-                                 .y = y,
-                                 .dw = dw,
-                             });
+        time_pass(full_name,
+                  &(product){
+                      .pass = pass,
+                      .kernels = kernels,
+                      .matrix = {weight, NULL, packs ? packed : NULL, packs ? packed_back : NULL, out, in},
+                      .rows = rows,
+                      .piece = piece_of(pass, out),
+                      .x = x,
+                      .y = y,
+                      .dw = dw,
+                  });
     }
     bench_release(x, rows * in);
     bench_release(y, rows * out);
     bench_release(dw, out * in);
     bench_release(weight, out * in);
     bench_release(packed, packed_size);
+    bench_release(packed_back, back_size);
 }
 
 void bench_products(const adm_kernels *kernels)

@@ -165,8 +165,9 @@ typedef struct adm_kernels {
     double (*adam)(const adm_adam *adam, int64_t begin, int64_t end);
 
     int64_t panel; /* columns of a panel of packed B; 0: nothing is packed */
-    /* packed = panels of B [k, n], given as B^T = w [n, ldw] */
-    void (*gemm_pack)(int64_t n, int64_t k, const adm_real *w, int64_t ldw, adm_real *packed);
+    /* packed = panels of B [k, n], which lies as layout says (not packed) */
+    void (*gemm_pack)(int64_t n, int64_t k, const adm_real *b, int64_t ldb, adm_layout layout,
+                      adm_real *packed);
     void (*gemm)(const adm_gemm *gemm);
 
     /* Rows are components of one token's vector: y = omega pre(x) + kappa layer, variances[i] += Var(row i of y),

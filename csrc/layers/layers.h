@@ -7,9 +7,10 @@
 
 /* ---- linear.c: y = x W^T + bias, W [out, in] ---- */
 typedef struct adm_matrix {
-    const adm_real *weight; /* [out, in] */
-    const adm_real *bias;   /* [out] or NULL */
-    const adm_real *packed; /* weight by gemm_pack, or NULL: few rows do not pay for it */
+    const adm_real *weight;      /* [out, in] */
+    const adm_real *bias;        /* [out] or NULL */
+    const adm_real *packed;      /* panels of W^T, for x W^T, or NULL: few rows do not pay for them */
+    const adm_real *packed_back; /* panels of W, for dy W, or NULL */
     int64_t out, in;
 } adm_matrix;
 

@@ -30,6 +30,7 @@ void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, co
 void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *dy,
                                adm_real *dx, bool accumulate, int64_t rows)
 {
+    const bool packed = linear->packed_back != NULL;
     kernels->gemm(&(adm_gemm){
         .m = rows,
         .n = linear->in,
@@ -37,8 +38,9 @@ void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *lin
         .a = dy,
         .row = linear->out,
         .step = 1,
-        .b = linear->weight,
+        .b = packed ? linear->packed_back : linear->weight,
         .ldb = linear->in,
+        .layout = packed ? ADM_B_PACKED : ADM_B_ROWS,
         .c = dx,
         .ldc = linear->in,
         .accumulate = accumulate,

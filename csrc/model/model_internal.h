@@ -25,10 +25,15 @@ typedef struct adm_norm {
     int64_t partial_gamma, partial_nu, partial_scale; /* in the chunk's partial gradients */
 } adm_norm;
 
+/* Places among the workspace's packed weights: of panels of W^T, for forward passes, and of W, for backward passes. */
+typedef struct adm_packing {
+    int64_t forward, back;
+} adm_packing;
+
 typedef struct adm_linear {
     int64_t weight, bias, out, in;
     int64_t partial_bias;
-    int64_t packed; /* place of the weight's panels in the workspace's packed weights */
+    adm_packing packing;
 } adm_linear;
 
 /* A vector whose gradient is summed in every chunk apart and then over the chunks in their order. */
@@ -145,8 +150,9 @@ typedef struct adm_workspace {
     adm_real *dmemory;
     int64_t memory_rows, memory_max_length;
     int64_t *memory_offsets;
-    adm_real *packed; /* [packed_length] every weight that forward passes multiply with, or NULL: few rows */
-    double *work;     /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
+    adm_real *packed;      /* every weight that forward passes multiply with, or NULL: few rows */
+    adm_real *packed_back; /* and that backward passes multiply with, or NULL */
+    double *work;          /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
     int work_threads;
     adm_real *scores; /* [threads, 2, score_size] */
     int64_t score_size;
@@ -171,9 +177,9 @@ struct adm_model {
     const adm_kernels *kernels; /* own_kernels */
     adm_param_table params;
     adm_stack stacks[2];
-    int64_t output;        /* offset of the output embedding */
-    int64_t packed_output; /* place of its panels in the workspace's packed weights */
-    int64_t packed_length; /* of all of those */
+    int64_t output; /* offset of the output embedding */
+    adm_packing output_packing;
+    adm_packing packed_lengths; /* of all packed weights */
     adm_real *weights, *gradients;
     adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
     int64_t num_sinusoids;
@@ -243,8 +249,8 @@ void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_r
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 
-/* ---- packing.c: the weights as the matrix products of forward passes read them ---- */
-/* Gives every linear map its place among the packed weights. */
+/* ---- packing.c: the weights as the matrix products read them ---- */
+/* Gives every linear map its places among the packed weights. */
 void adm_packing_place(adm_model *model);
 /* Packs all weights if the workspace has room for them; the workspace's functions call it before every pass. */
 void adm_pack_weights(adm_model *model);

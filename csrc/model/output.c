@@ -21,7 +21,8 @@ static adm_matrix output_matrix(const adm_model *model)
     const adm_workspace *ws = &model->ws;
     return (adm_matrix){
         .weight = model->weights + model->output,
-        .packed = ws->packed == NULL ? NULL : ws->packed + model->packed_output,
+        .packed = ws->packed == NULL ? NULL : ws->packed + model->output_packing.forward,
+        .packed_back = ws->packed_back == NULL ? NULL : ws->packed_back + model->output_packing.back,
         .out = model->config.vocab_size,
         .in = model->config.d_model,
     };

@@ -1,12 +1,12 @@
-/* The weights as the matrix products of forward passes read them: panels of W^T, packed once a pass by all threads.
-   Backward passes multiply with W itself, whose rows need no packing. */
+/* The weights as the matrix products read them: panels of W^T for forward passes and, where a backward pass may
+   follow, panels of W; packed once a pass by all threads. Products of a few rows read the weights themselves. */
 #include "model/model_internal.h"
 
-#define OUTPUT_COLUMNS (8 * ADM_PANEL_MAX) /* of the output embedding that one task packs */
+#define OUTPUT_COLUMNS (8 * ADM_PANEL_MAX) /* of the output embedding's W^T that one task packs */
 
-static int64_t packed_size(int64_t out, int64_t in)
+static int64_t packed_size(int64_t n, int64_t k)
 {
-    return (out + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX * in;
+    return (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX * k;
 }
 
 static int64_t linears_of(adm_sublayer *sub, adm_linear *linears[3])
@@ -17,50 +17,84 @@ static int64_t linears_of(adm_sublayer *sub, adm_linear *linears[3])
     return sub->kind == ADM_BRANCH_CROSS_ATTENTION ? 3 : 2;
 }
 
+static void place(adm_packing *packing, int64_t out, int64_t in, adm_packing *next)
+{
+    *packing = *next;
+    next->forward += packed_size(out, in);
+    next->back += packed_size(in, out);
+}
+
 void adm_packing_place(adm_model *model)
 {
-    int64_t next = 0;
+    adm_packing next = {0, 0};
     adm_linear *linears[3];
     for (int s = 0; s < 2; s++) {
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++) {
             const int64_t count = linears_of(&model->stacks[s].sublayers[i], linears);
-            for (int64_t l = 0; l < count; l++) {
-                linears[l]->packed = next;
-                next += packed_size(linears[l]->out, linears[l]->in);
-            }
+            for (int64_t l = 0; l < count; l++)
+                place(&linears[l]->packing, linears[l]->out, linears[l]->in, &next);
         }
     }
-    model->packed_output = next;
     if (model->output >= 0)
-        next += packed_size(model->config.vocab_size, model->config.d_model);
-    model->packed_length = next;
+        place(&model->output_packing, model->config.vocab_size, model->config.d_model, &next);
+    model->packed_lengths = next;
 }
 
-static void pack(const adm_model *model, int64_t weight, int64_t packed, int64_t out, int64_t in)
+static void pack_linear(const adm_model *model, const adm_linear *linear)
 {
-    model->kernels->gemm_pack(out, in, model->weights + weight, in, model->ws.packed + packed);
+    const adm_workspace *ws = &model->ws;
+    const adm_real *weight = model->weights + linear->weight;
+    const int64_t out = linear->out, in = linear->in;
+    model->kernels->gemm_pack(out, in, weight, in, ADM_B_TRANSPOSED, ws->packed + linear->packing.forward);
+    if (ws->packed_back != NULL)
+        model->kernels->gemm_pack(in, out, weight, in, ADM_B_ROWS, ws->packed_back + linear->packing.back);
 }
 
-/* A task packs the weights of one sub-layer, or OUTPUT_COLUMNS rows of the output embedding. */
+static int64_t output_tasks(const adm_model *model)
+{
+    return model->output < 0 ? 0 : (model->config.vocab_size + OUTPUT_COLUMNS - 1) / OUTPUT_COLUMNS;
+}
+
+static int64_t output_back_tasks(const adm_model *model)
+{
+    const bool back = model->output >= 0 && model->ws.packed_back != NULL;
+    return back ? (model->config.d_model + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX : 0;
+}
+
+static void pack_output(const adm_model *model, int64_t task)
+{
+    const int64_t d = model->config.d_model, v = model->config.vocab_size, first = task * OUTPUT_COLUMNS;
+    model->kernels->gemm_pack(adm_min(OUTPUT_COLUMNS, v - first), d,
+                              model->weights + model->output + first * d, d, ADM_B_TRANSPOSED,
+                              model->ws.packed + model->output_packing.forward + first * d);
+}
+
+static void pack_output_back(const adm_model *model, int64_t task)
+{
+    const int64_t d = model->config.d_model, v = model->config.vocab_size, first = task * ADM_PANEL_MAX;
+    model->kernels->gemm_pack(adm_min(ADM_PANEL_MAX, d - first), v, model->weights + model->output + first, d,
+                              ADM_B_ROWS, model->ws.packed_back + model->output_packing.back + first * v);
+}
+
+/* A task packs the weights of one sub-layer, or a part of the output embedding for one direction. */
 static void pack_task(void *context, int64_t task, int thread)
 {
     adm_model *model = context;
     double since = adm_clock();
     for (int s = 0; s < 2; s++) {
         adm_stack *stack = &model->stacks[s];
-        if (task < stack->num_sublayers) {
+        if (task >= 0 && task < stack->num_sublayers) {
             adm_linear *linears[3];
             const int64_t count = linears_of(&stack->sublayers[task], linears);
             for (int64_t l = 0; l < count; l++)
-                pack(model, linears[l]->weight, linears[l]->packed, linears[l]->out, linears[l]->in);
-            adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
-            return;
+                pack_linear(model, linears[l]);
         }
         task -= stack->num_sublayers;
     }
-    const int64_t d = model->config.d_model, first = task * OUTPUT_COLUMNS;
-    pack(model, model->output + first * d, model->packed_output + first * d,
-         adm_min(OUTPUT_COLUMNS, model->config.vocab_size - first), d);
+    if (task >= output_tasks(model))
+        pack_output_back(model, task - output_tasks(model));
+    else if (task >= 0)
+        pack_output(model, task);
     adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
 }
 
@@ -68,8 +102,8 @@ void adm_pack_weights(adm_model *model)
 {
     if (model->ws.packed == NULL)
         return;
-    int64_t tasks = model->stacks[ADM_ENCODER].num_sublayers + model->stacks[ADM_DECODER].num_sublayers;
-    if (model->output >= 0)
-        tasks += (model->config.vocab_size + OUTPUT_COLUMNS - 1) / OUTPUT_COLUMNS;
-    adm_parallel_for(model->ws.run.threads, tasks, pack_task, model);
+    const int64_t sublayers =
+        model->stacks[ADM_ENCODER].num_sublayers + model->stacks[ADM_DECODER].num_sublayers;
+    adm_parallel_for(model->ws.run.threads, sublayers + output_tasks(model) + output_back_tasks(model),
+                     pack_task, model);
 }

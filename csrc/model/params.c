@@ -119,7 +119,7 @@ static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *n
 static void add_linear(builder *b, adm_linear *linear, adm_slots *slots, int count, const char *const *names,
                        const adm_param_kind *kinds, int64_t out, int64_t in)
 {
-    *linear = (adm_linear){-1, -1, count * out, in, -1, -1};
+    *linear = (adm_linear){-1, -1, count * out, in, -1, {-1, -1}};
     char full[24];
     for (int i = 0; i < count; i++) {
         snprintf(full, sizeof full, "%s.weight", names[i]);
@@ -190,7 +190,7 @@ static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, i
         .stack = b->stack,
         .index = i,
         .first_in_layer = i % per_layer == 0,
-        .kv = {-1, -1, 0, 0, -1, -1},
+        .kv = {-1, -1, 0, 0, -1, {-1, -1}},
     };
     for (int64_t j = layer * per_layer; j < (layer + 1) * per_layer; j++)
         sub->layer_has_kappa |= stack->config->sublayers[j].kappa != 0.0;

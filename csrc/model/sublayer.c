@@ -38,7 +38,8 @@ adm_matrix adm_linear_resolve(const adm_model *model, const adm_linear *linear)
     return (adm_matrix){
         .weight = model->weights + linear->weight,
         .bias = model->weights + linear->bias,
-        .packed = ws->packed == NULL ? NULL : ws->packed + linear->packed,
+        .packed = ws->packed == NULL ? NULL : ws->packed + linear->packing.forward,
+        .packed_back = ws->packed_back == NULL ? NULL : ws->packed_back + linear->packing.back,
         .out = linear->out,
         .in = linear->in,
     };

@@ -56,16 +56,18 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
     const uint64_t seed = (uint64_t)(m * 1000003 + n * 1009 + k * 31 + variant);
     const int64_t lda = (transposed_a ? m : k) + more;
     int64_t ldc = n + more;
-    const int64_t ldb = (layout == ADM_B_ROWS ? n : k) + more;
+    const adm_layout packed_from = variant % 2 == 0 ? ADM_B_TRANSPOSED : ADM_B_ROWS;
+    const bool rows = (layout == ADM_B_PACKED ? packed_from : layout) == ADM_B_ROWS;
+    const int64_t ldb = (rows ? n : k) + more;
     adm_real *a = filled(shift + (transposed_a ? k : m) * lda, seed);
     adm_real *b_rows = filled(k * n, seed + 1), *vector = filled(n, seed + 2), *c = filled(m * ldc, seed + 3);
-    adm_real *b = filled(shift + (layout == ADM_B_ROWS ? k : n) * ldb, seed + 4);
+    adm_real *b = filled(shift + (rows ? k : n) * ldb, seed + 4);
     adm_real *packed = malloc((size_t)((n + ADM_PANEL_MAX) * k) * sizeof *packed);
     double *wanted = malloc((size_t)(2 * m * n) * sizeof *wanted), *bound = wanted + m * n;
     assert(packed != NULL && wanted != NULL);
     for (int64_t p = 0; p < k; p++)
         for (int64_t j = 0; j < n; j++)
-            b[shift + (layout == ADM_B_ROWS ? p * ldb + j : j * ldb + p)] = b_rows[p * n + j];
+            b[shift + (rows ? p * ldb + j : j * ldb + p)] = b_rows[p * n + j];
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = n; j < ldc; j++)
             c[i * ldc + j] = OUTSIDE;
@@ -92,10 +94,10 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
         gemm.c = c = filled(m * ldc, seed + 3);
     }
     if (layout == ADM_B_PACKED && kernels->panel > 0) {
-        kernels->gemm_pack(n, k, b + shift, ldb, packed);
+        kernels->gemm_pack(n, k, b + shift, ldb, packed_from, packed);
         gemm.b = packed;
     } else if (layout == ADM_B_PACKED) {
-        gemm.layout = ADM_B_TRANSPOSED;
+        gemm.layout = packed_from;
     }
     plain_gemm(&gemm, b_rows, wanted, bound);
     kernels->gemm(&gemm);
