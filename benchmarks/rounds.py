@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +58,15 @@ TRIAL_SECONDS = 2.0
 LONG_TRIAL_SECONDS = 6.0
 
 
+def compiled_code(cpu: str) -> str:
+    """Folder of what PyTorch has compiled for a setting of the CPU.
+
+    One for each: PyTorch takes code up again that it compiled for longer vectors than it has now, and then writes
+    beyond its buffers or loses its numbers.
+    """
+    return str(Path(tempfile.gettempdir()) / f"admin-py-benchmarks-{getpass.getuser()}" / f"compiled-{cpu}")
+
+
 def start_torch(workload: Workload, batches: list[Pairs], options: Options, variant: Variant) -> Runner:
     """A process of PyTorch that has made its first step of every shape, which is when it compiles."""
     library = ALLOCATORS[variant.allocator]()
@@ -63,6 +75,7 @@ def start_torch(workload: Workload, batches: list[Pairs], options: Options, vari
     changes = machine.environment(options.cpu, options.threads)
     if library:
         changes["LD_PRELOAD"] = library
+    changes["TORCHINDUCTOR_CACHE_DIR"] = compiled_code(options.cpu)
     runner = Runner(
         "benchmarks.torch_side",
         workload,

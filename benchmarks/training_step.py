@@ -44,7 +44,10 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help="file of the results, by default one in benchmarks/results")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what a file holds; measure nothing")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if given.out is not None and given.out.is_dir():
+        parser.error(f"--out must be a file, got the folder {given.out}")
+    return given
 
 
 def main(arguments: list[str] | None = None) -> int:

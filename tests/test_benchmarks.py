@@ -182,6 +182,18 @@ def test_long_steps_get_few_samples_and_short_ones_many_steps() -> None:
     assert rounds.plan_samples(0.4, 0.3, 4, options) == (11, 4)
 
 
+def test_each_setting_of_the_cpu_has_its_own_compiled_code() -> None:
+    folders = {rounds.compiled_code(cpu) for cpu in machine.CPU_SETTINGS}
+    assert len(folders) == len(machine.CPU_SETTINGS)
+
+
+def test_no_choice_of_kernels_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_PY_GEMM", "openblas")
+    monkeypatch.setenv("ADMIN_PY_CPU", "generic")
+    environment = child_environment(machine.environment("native", 2))
+    assert not {"ADMIN_PY_GEMM", "ADMIN_PY_CPU"} & set(environment)
+
+
 # Files and tables
 
 

@@ -77,6 +77,13 @@ def test_depth_costs_an_output_a_segment_where_activations_are_computed_again() 
     assert again < a_layer / 4
 
 
+def test_weights_are_packed_for_both_passes_unless_memory_is_to_be_saved() -> None:
+    config = ap.TransformerConfig(vocab_size=128, **SIZES)  # whole panels
+    both = ap.plan_memory(config, max_tokens=2048).parts["packed"]
+    one = ap.plan_memory(config, max_tokens=2048, checkpoint_activations=True).parts["packed"]
+    assert both == 2 * one > 0
+
+
 def test_a_plan_says_what_it_is_of() -> None:
     config = ap.TransformerConfig(vocab_size=100, **SIZES)
     plan = ap.plan_memory(config, max_tokens=1000, optimizer=ap.SGD(lr=1.0))

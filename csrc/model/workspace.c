@@ -122,7 +122,9 @@ static void plan(adm_model *model, adm_arena *arena, const adm_batch_shape *shap
     ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
     const size_t before_packed = arena->used;
     ws->packed = packed ? adm_arena_real(arena, model->packed_lengths.forward) : NULL;
-    ws->packed_back = packed && shape->backward ? adm_arena_real(arena, model->packed_lengths.back) : NULL;
+    /* whoever recomputes activations would rather have the memory than a few percent of a backward pass */
+    const bool packed_back = packed && shape->backward && !shape->segmented;
+    ws->packed_back = packed_back ? adm_arena_real(arena, model->packed_lengths.back) : NULL;
     ws->sizes.packed = arena->used - before_packed;
     for (int s = 0; s < 2; s++)
         plan_stack(model, arena, shape, s);
