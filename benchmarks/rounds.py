@@ -61,7 +61,7 @@ LONG_TRIAL_SECONDS = 6.0
 def compiled_code(cpu: str) -> str:
     """Folder of what PyTorch has compiled for a setting of the CPU.
 
-    One for each: PyTorch takes code up again that it compiled for longer vectors than it has now, and then writes
+    One for each: PyTorch takes up again what it compiled for other vectors than it has now, and then writes
     beyond its buffers or loses its numbers.
     """
     return str(Path(tempfile.gettempdir()) / f"admin-py-benchmarks-{getpass.getuser()}" / f"compiled-{cpu}")
