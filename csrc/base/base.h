@@ -7,6 +7,16 @@
 
 #define ADM_ALIGN 64 /* bytes: a cache line, and one AVX-512 register */
 
+static inline int64_t adm_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t adm_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- memory.c: aligned buffers, and an arena that grows and is reused ---- */
 
 /* Zeroed, aligned, on huge pages where they are to be had; NULL if there is no memory. */

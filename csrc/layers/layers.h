@@ -23,6 +23,8 @@ void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *lin
                                const adm_real *dy, /* [rows, out] */
                                adm_real *dx,       /* [rows, in] */
                                bool accumulate, int64_t rows);
+/* Rows of dW that one of about `tasks` tasks computes: the gradient's bits do not depend on them. */
+int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t out, int64_t tasks);
 /* Rows [first, last) of dW [out, in] += dy^T x */
 void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *linear,
                                 const adm_real *x,  /* [rows, in] */

@@ -2,7 +2,7 @@
 
    Work is cut into chunks of whole sequences by the data's shape alone. A forward task takes one chunk through all
    sub-layers. A backward region takes every chunk through one sub-layer and, beside them, computes the weight
-   gradients of the sub-layer above, cut by output rows; so there is one barrier a sub-layer. */
+   gradients of the sub-layer above, cut by output rows, which no sum crosses; so there is one barrier a sub-layer. */
 #ifndef ADM_MODEL_INTERNAL_H
 #define ADM_MODEL_INTERNAL_H
 
@@ -194,16 +194,6 @@ struct adm_model {
 typedef struct adm_span {
     int64_t first, rows;
 } adm_span;
-
-static inline int64_t adm_min(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline int64_t adm_max(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 static inline adm_span adm_chunk_span(const adm_workspace *ws, const int64_t *offsets, int64_t chunk)
 {

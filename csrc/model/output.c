@@ -5,12 +5,13 @@
 #include <string.h>
 
 #define TASK_ROWS ADM_LOGITS_TASK_ROWS
-#define VOCABULARY_TILE 240 /* rows of the output embedding's gradient that one task computes */
+#define WEIGHT_TASKS 4 /* of the output embedding's gradient, for each thread: so that all end together */
 
 typedef struct output_block {
     adm_model *model;
     adm_real *logits;    /* [rows, V] */
     int64_t first, rows; /* of the decoder's rows */
+    int64_t tile;        /* rows of the embedding's gradient that one task computes */
     bool backward;
     adm_real factor; /* on the loss whose gradient is taken, over the number of tokens; 0 without backward */
     double *losses;  /* [tasks, 2] */
@@ -84,7 +85,7 @@ static void weight_task(void *context, int64_t task, int thread)
     double since = adm_clock();
     const adm_matrix output = output_matrix(model);
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + block->first * output.in;
-    const int64_t first = task * VOCABULARY_TILE, last = adm_min(first + VOCABULARY_TILE, output.out);
+    const int64_t first = task * block->tile, last = adm_min(first + block->tile, output.out);
     adm_linear_backward_weight(model->kernels, &output, x, block->logits, model->gradients + model->output,
                                first, last, block->rows);
     adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
@@ -100,8 +101,9 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
 {
     adm_workspace *ws = &model->ws;
     const int64_t rows = ws->stacks[ADM_DECODER].rows;
-    const int64_t tiles = (model->config.vocab_size + VOCABULARY_TILE - 1) / VOCABULARY_TILE;
-    output_block block = {.model = model, .logits = ws->logits, .losses = ws->losses};
+    const int64_t v = model->config.vocab_size;
+    const int64_t tile = adm_linear_weight_rows(model->kernels, v, WEIGHT_TASKS * ws->run.threads);
+    output_block block = {.model = model, .tile = tile, .logits = ws->logits, .losses = ws->losses};
     double total = 0, nll = 0;
     block.backward = backward;
     block.factor = backward ? (adm_real)(ws->run.scale / (double)rows) : 0;
@@ -110,7 +112,7 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
         const int64_t tasks = block_tasks(&block);
         adm_parallel_for(ws->run.threads, tasks, loss_task, &block);
         if (backward)
-            adm_parallel_for(ws->run.threads, tiles, weight_task, &block);
+            adm_parallel_for(ws->run.threads, (v + tile - 1) / tile, weight_task, &block);
         for (int64_t t = 0; t < tasks; t++) {
             total += block.losses[2 * t];
             nll += block.losses[2 * t + 1];

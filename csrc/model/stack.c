@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define SITE_EMBEDDING 0xFFFFFFFFu /* above the sites of all sub-layers */
-#define WEIGHT_TILE_ROWS 120       /* of a weight gradient, at most: what a product takes at once */
 
 /* ---- the ends of a stack: embedding and final norm ---- */
 
@@ -232,20 +231,18 @@ typedef struct weight_job {
     adm_matrix matrix;
     const adm_real *x, *dy;
     adm_real *dw;
-    int64_t rows, tile; /* tile: output rows of one task */
+    int64_t rows, tile; /* tile: rows of the gradient that one task computes */
 } weight_job;
 
 static weight_job job_make(adm_model *model, const adm_linear *linear, const adm_real *x, const adm_real *dy,
                            int64_t rows)
 {
-    const int64_t tiles = (linear->out + WEIGHT_TILE_ROWS - 1) / WEIGHT_TILE_ROWS; /* of even sizes */
     return (weight_job){
         .matrix = adm_linear_resolve(model, linear),
         .x = x,
         .dy = dy,
         .dw = model->gradients + linear->weight,
         .rows = rows,
-        .tile = (linear->out + tiles - 1) / tiles,
     };
 }
 
@@ -268,6 +265,9 @@ static int sublayer_jobs(adm_model *model, const adm_sublayer *sub, weight_job j
     jobs[count++] = job_make(model, &sub->out, inner, ws->da[parity], stack->rows);
     if (sub->kind == ADM_BRANCH_CROSS_ATTENTION)
         jobs[count++] = job_make(model, &sub->kv, ws->memory, ws->dkv[parity], ws->memory_rows);
+    const int64_t tasks = (ws->run.threads + count - 1) / count;
+    for (int j = 0; j < count; j++) /* the more threads, the smaller, so that none works alone at the end */
+        jobs[j].tile = adm_linear_weight_rows(model->kernels, jobs[j].matrix.out, tasks);
     return count;
 }
 
