@@ -50,10 +50,14 @@ double adm_random_normal(uint64_t key, uint64_t index);
 /* ---- parallel.c: the one thread pool ---- */
 
 typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
-/* Runs fn(context, task, thread) for task in [0, count), each once, on up to `threads` threads. Which thread
-   takes which task is open: a task's result must depend on its number alone. A task calls no adm_parallel_for, and
-   does not fork. */
+/* Runs fn(context, task, thread) for task in [0, count), each once, on up to `threads` threads. Tasks begin in their
+   order; which thread takes which is open: a task's result must depend on its number alone. A task calls no
+   adm_parallel_for, and does not fork. It may wait for tasks before it, never for later ones. */
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
+
+/* A task counts what it has done; what it wrote is seen by those that have waited for the count. */
+void adm_count_done(int64_t *count);
+void adm_wait_for(const int64_t *count, int64_t value);
 
 /* Seconds of a clock that never goes back. */
 double adm_clock(void);

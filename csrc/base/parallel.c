@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 /* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
@@ -85,6 +86,11 @@ static void end_region(int threads)
     pthread_mutex_unlock(&lock);
 }
 
+static int64_t take(int64_t *next)
+{
+    return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
+}
+
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
 {
     assert(!omp_in_parallel());
@@ -93,11 +99,24 @@ void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
         for (int64_t task = 0; task < count; task++)
             fn(context, task, 0);
     } else {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-        for (int64_t task = 0; task < count; task++)
+        int64_t next = 0;
+#pragma omp parallel num_threads(threads)
+        for (int64_t task = take(&next); task < count; task = take(&next))
             fn(context, task, omp_get_thread_num());
     }
     end_region(threads);
+}
+
+void adm_count_done(int64_t *count)
+{
+    __atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
+}
+
+/* Seldom, and then for some time: who waits gives its processor to the others. */
+void adm_wait_for(const int64_t *count, int64_t value)
+{
+    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < value)
+        sched_yield();
 }
 
 double adm_clock(void)

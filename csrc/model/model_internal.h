@@ -1,8 +1,8 @@
 /* What a model is inside: resolved sub-layers, the workspace of a pass, and who computes what.
 
    Work is cut into chunks of whole sequences by the data's shape alone. A forward task takes one chunk through all
-   sub-layers. A backward region takes every chunk through one sub-layer and, beside them, computes the weight
-   gradients of the sub-layer above, cut by output rows, which no sum crosses; so there is one barrier a sub-layer. */
+   sub-layers; a backward task takes it through one, and others compute the weight gradients of those above, cut by
+   output rows, which no sum crosses (backward.c). */
 #ifndef ADM_MODEL_INTERNAL_H
 #define ADM_MODEL_INTERNAL_H
 
@@ -158,6 +158,7 @@ typedef struct adm_workspace {
     int64_t score_size;
     /* backward; those the weight gradients read exist twice, for sub-layers of even and odd index */
     adm_real *da[2], *dproj[2], *dkv[2], *partials[2];
+    int64_t *progress; /* [C + sub-layers of a stack] what of the backward pass is done */
     adm_real *dy, *dh, *dinner, *dlayer;
     /* output */
     int32_t *labels;    /* [M] */
@@ -269,13 +270,26 @@ adm_norm_grads adm_norm_partials(const adm_norm *norm, adm_real *partials);
 adm_matrix adm_linear_resolve(const adm_model *model, const adm_linear *linear);
 int64_t adm_row_block(int64_t n); /* rows of n elements that stay in the first cache */
 
-/* ---- stack.c: drivers ---- */
+/* ---- ends.c: embedding and final norm, a chunk of them ---- */
+/* x0 = input_scale dropout(sqrt(D) embedding + position); with hidden states given, x0 = input_scale x */
+void adm_embed_chunk(adm_model *model, int stack, int64_t chunk);
+/* dx0 becomes the gradient of the embedding: dscale = sum dx0 x, dx = dropout(scale dx0) */
+void adm_embed_chunk_backward(adm_model *model, int stack, int64_t chunk);
+void adm_finish_chunk(adm_model *model, int stack, int64_t chunk);
+/* dx of the stack's end becomes that of its last sub-layer's output; the ends' partial gradients begin anew. */
+void adm_finish_chunk_backward(adm_model *model, int stack, int64_t chunk);
+
+/* ---- stack.c: the forward pass ---- */
 /* Embeds, runs sub-layers and the final norm of all stacks. */
 void adm_stacks_forward(adm_model *model);
 /* Embedding of all chunks; one sub-layer of all chunks; final norm of all chunks: for profiling. */
 void adm_stack_begin(adm_model *model, int stack);
 void adm_stack_forward_sublayer(adm_model *model, int stack, int64_t index);
 void adm_stack_finish(adm_model *model, int stack);
+/* Where segments share their buffers: fills them for the one from sub-layer `first`, unless they are. */
+void adm_stack_fill_segment(adm_model *model, int stack, int64_t first);
+
+/* ---- backward.c: the backward pass ---- */
 /* From stacks[stack].dx (gradient of the end) to the gradient of x0 in the same place; all gradients of the
    stack's parameters but the embeddings'. */
 void adm_stack_backward(adm_model *model, int stack);

@@ -69,10 +69,13 @@ static void plan_backward(adm_model *model, adm_arena *arena, const adm_batch_sh
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model, f = model->config.d_ff;
     const int64_t m = adm_max(shape->rows[0], shape->rows[1]);
-    int64_t partial_length = 0;
-    for (int s = 0; s < 2; s++)
+    int64_t partial_length = 0, sublayers = 0;
+    for (int s = 0; s < 2; s++) {
+        sublayers = adm_max(sublayers, model->stacks[s].num_sublayers);
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
             partial_length = adm_max(partial_length, model->stacks[s].sublayers[i].slots.length);
+    }
+    ws->progress = adm_arena_int64(arena, shape->chunks + sublayers);
     for (int i = 0; i < 2; i++) {
         ws->da[i] = adm_arena_real(arena, m * d);
         ws->dproj[i] = adm_arena_real(arena, m * adm_max(3 * d, f));
