@@ -1,4 +1,4 @@
-"""Any number of threads computes the same bits, with every table of kernels and with the library's products."""
+"""Any number of threads computes the same bits, whoever computes the matrix products."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import admin_py as ap
 from company import sequences
 config = ap.TransformerConfig(
-    encoder_layers=1, decoder_layers=1, vocab_size=600, d_model=128, heads=4, d_ff=256, scheme="admin", dropout=0.1,
+    encoder_layers=1, decoder_layers=1, vocab_size=600, d_model=128, heads=4, d_ff=256, scheme="admin",
+    dropout=0.1,
 )
 for threads in (1, 2, 3, 7, 16):
     ap.set_num_threads(threads, oversubscribe=True)

@@ -5,8 +5,8 @@
    these read exists twice, for even and odd sub-layers. So
      a chunk waits for its own step s - 1, and for the weight gradients of step s - 2, whose place it takes;
      the weight gradients of a step wait for all its chunks.
-   Tasks begin in their order, and weight gradients stand amid the chunks of the next step: by then the chunks before
-   them are done, and so are they when the chunks after the next need it. */
+   Tasks begin in their order, and weight gradients stand amid the chunks of the next step: half a step after the chunks
+   that they wait for, and half a step before those that wait for them, so that hardly any thread ever waits. */
 #include "model/model_internal.h"
 
 #include <string.h>
@@ -150,8 +150,8 @@ typedef struct backward_region {
     adm_model *model;
     const adm_sublayer *end; /* sub-layer `last` of the stack */
     int64_t steps;
-    int64_t beside;      /* tasks of a step beside the chunks; where it has fewer, the rest do nothing */
-    int64_t *chunk_done; /* [C] steps that a chunk has done */
+    int64_t beside;       /* tasks of a step beside the chunks; where it has fewer, the rest do nothing */
+    int64_t *chunk_done;  /* [C] steps that a chunk has done */
     int64_t *beside_done; /* [steps] tasks beside the chunks of step s that are done */
 } backward_region;
 

@@ -2,7 +2,7 @@
    follow, panels of W; packed once a pass by all threads. Products of a few rows read the weights themselves. */
 #include "model/model_internal.h"
 
-#define LINEARS 3 /* of a sub-layer, at most */
+#define LINEARS 3                          /* of a sub-layer, at most */
 #define OUTPUT_COLUMNS (8 * ADM_PANEL_MAX) /* of the output embedding's W^T that one task packs */
 
 static int64_t packed_size(int64_t n, int64_t k)
