@@ -8,12 +8,10 @@
 #include <stdio.h>
 
 #define TOKENS 4096
-#define CHUNK_ROWS 256  /* of tokens: what a task of the model takes through a layer */
-#define WEIGHT_ROWS 120 /* of a weight gradient, at most, in pieces of even sizes */
+#define CHUNK_ROWS 256 /* of tokens: what a task of the model takes through a layer */
 #define VOCABULARY 10000
 #define LOGITS_ROWS 384     /* of logits held at once ... */
 #define LOGITS_TASK_ROWS 96 /* ... of which a task computes so many */
-#define LOGITS_WEIGHT_ROWS 240
 
 typedef enum direction { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT, NUM_DIRECTIONS } direction;
 static const char *const DIRECTIONS[NUM_DIRECTIONS] = {"forward", "backward input", "backward weight"};
@@ -46,15 +44,12 @@ static void call_product(const void *work)
     }
 }
 
-/* Rows of a piece as the model cuts them. */
-static int64_t piece_of(direction pass, int64_t out)
+/* Rows of a piece as the model cuts them for one thread or two. */
+static int64_t piece_of(const adm_kernels *kernels, direction pass, int64_t out)
 {
-    if (out == VOCABULARY)
-        return pass == BACKWARD_WEIGHT ? LOGITS_WEIGHT_ROWS : LOGITS_TASK_ROWS;
-    if (pass != BACKWARD_WEIGHT)
-        return CHUNK_ROWS;
-    const int64_t pieces = (out + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
-    return (out + pieces - 1) / pieces;
+    if (pass == BACKWARD_WEIGHT)
+        return adm_linear_weight_rows(kernels, out, 1);
+    return out == VOCABULARY ? LOGITS_TASK_ROWS : CHUNK_ROWS;
 }
 
 static void time_pass(const char *name, const product *core)
@@ -107,7 +102,7 @@ static void time_linear(const adm_kernels *kernels, const char *name, int64_t d,
                       .kernels = kernels,
                       .matrix = {weight, NULL, packs ? packed : NULL, packs ? packed_back : NULL, out, in},
                       .rows = rows,
-                      .piece = piece_of(pass, out),
+                      .piece = piece_of(kernels, pass, out),
                       .x = x,
                       .y = y,
                       .dw = dw,

@@ -71,6 +71,40 @@ static void test_parallel(void)
         assert(counts[i] == (i < 50 ? 2 : 1));
 }
 
+enum { STEPS = 40, WIDTH = 6 };
+
+typedef struct relay {
+    int64_t done[STEPS]; /* tasks of a step */
+    int values[STEPS][WIDTH];
+} relay;
+
+/* One more than the sum of all values of the step before: each task reads what other threads have just written. */
+static void relay_task(void *context, int64_t task, int thread)
+{
+    relay *r = context;
+    const int64_t step = task / WIDTH, i = task % WIDTH;
+    (void)thread;
+    int sum = 0;
+    if (step > 0) {
+        adm_wait_for(&r->done[step - 1], WIDTH);
+        for (int j = 0; j < WIDTH; j++)
+            sum += r->values[step - 1][j];
+    }
+    r->values[step][i] = (1 + sum) % 1009;
+    adm_count_done(&r->done[step]);
+}
+
+static void test_waiting(void)
+{
+    relay one = {0};
+    adm_parallel_for(1, STEPS * WIDTH, relay_task, &one);
+    for (int threads = 2; threads < 9; threads++) {
+        relay many = {0};
+        adm_parallel_for(threads, STEPS * WIDTH, relay_task, &many);
+        assert(memcmp(&one, &many, sizeof one) == 0);
+    }
+}
+
 /* Small whole numbers: exact in either precision. */
 static void test_gemm(void)
 {
@@ -106,6 +140,7 @@ int main(void)
     test_arena();
     test_random();
     test_parallel();
+    test_waiting();
     test_gemm();
     return 0;
 }
