@@ -96,7 +96,8 @@ typedef struct adm_gemm {
     bool spare; /* C has room for whole vectors: columns beyond n may be written, with something finite */
 } adm_gemm;
 
-#define ADM_PANEL_MAX 64 /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
+#define ADM_PANEL_MAX 64  /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
+#define ADM_GEMM_ROWS 264 /* of op(A) that a product takes at once, at most */
 
 typedef struct adm_kernels {
     const char *name;

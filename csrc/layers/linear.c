@@ -2,9 +2,8 @@
 
 #include "base/base.h"
 
-/* Rows of a weight gradient in one task */
-#define MOST_ROWS 264    /* what a product takes at once */
-#define LEAST_ROWS 32    /* fewer do not pay for the copied panels */
+/* Rows of a weight gradient in one task: at most ADM_GEMM_ROWS, ... */
+#define LEAST_ROWS 32    /* and at least, since fewer do not pay for the copied panels */
 #define LIBRARY_ROWS 120 /* where BLAS computes them: its sums may depend on how many rows it is given */
 
 /* y = x W^T + bias, negative elements 0 where relu */
@@ -56,7 +55,7 @@ void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *lin
 
 int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t out, int64_t tasks)
 {
-    const int64_t fewest = (out + MOST_ROWS - 1) / MOST_ROWS, most = adm_max(out / LEAST_ROWS, 1);
+    const int64_t fewest = (out + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS, most = adm_max(out / LEAST_ROWS, 1);
     const bool library = kernels->gemm == adm_gemm_by_blas;
     const int64_t cut =
         library ? (out + LIBRARY_ROWS - 1) / LIBRARY_ROWS : adm_max(adm_min(tasks, most), fewest);

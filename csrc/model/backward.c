@@ -58,8 +58,8 @@ static int64_t job_tiles(const weight_job *job)
     return (job->matrix.out + job->tile - 1) / job->tile;
 }
 
-/* The jobs of a sub-layer, at most 3. */
-static int sublayer_jobs(adm_model *model, const adm_sublayer *sub, weight_job jobs[3])
+/* The jobs of a sub-layer, one for each linear map. */
+static int sublayer_jobs(adm_model *model, const adm_sublayer *sub, weight_job jobs[ADM_MAX_LINEARS])
 {
     adm_workspace *ws = &model->ws;
     const adm_stack_acts *stack = &ws->stacks[sub->stack];
@@ -81,7 +81,7 @@ static int sublayer_jobs(adm_model *model, const adm_sublayer *sub, weight_job j
 /* The tasks beside the chunks: the weight gradients, and one for the vectors. */
 static int64_t tasks_beside(adm_model *model, const adm_sublayer *sub)
 {
-    weight_job jobs[3];
+    weight_job jobs[ADM_MAX_LINEARS];
     const int count = sublayer_jobs(model, sub, jobs);
     int64_t tasks = 1;
     for (int j = 0; j < count; j++)
@@ -91,7 +91,7 @@ static int64_t tasks_beside(adm_model *model, const adm_sublayer *sub)
 
 static void run_task_beside(adm_model *model, const adm_sublayer *sub, int64_t task, int thread)
 {
-    weight_job jobs[3];
+    weight_job jobs[ADM_MAX_LINEARS];
     const int count = sublayer_jobs(model, sub, jobs);
     double since = adm_clock();
     for (int j = 0; j < count; j++) {

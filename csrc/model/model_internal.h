@@ -14,6 +14,7 @@
 #define ADM_ENCODER 0
 #define ADM_DECODER 1
 #define ADM_MAX_SLOTS 20
+#define ADM_MAX_LINEARS 3       /* of a sub-layer: in, out, kv */
 #define ADM_LOGITS_TASK_ROWS 96 /* rows of logits that one task computes */
 
 /* ---- resolved parameters: all positions are offsets in the flat buffers, -1 where there is none ---- */

@@ -2,7 +2,6 @@
    follow, panels of W; packed once a pass by all threads. Products of a few rows read the weights themselves. */
 #include "model/model_internal.h"
 
-#define LINEARS 3                          /* of a sub-layer, at most */
 #define OUTPUT_COLUMNS (8 * ADM_PANEL_MAX) /* of the output embedding's W^T that one task packs */
 
 static int64_t packed_size(int64_t n, int64_t k)
@@ -10,7 +9,7 @@ static int64_t packed_size(int64_t n, int64_t k)
     return (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX * k;
 }
 
-static int64_t linears_of(adm_sublayer *sub, adm_linear *linears[LINEARS])
+static int64_t linears_of(adm_sublayer *sub, adm_linear *linears[ADM_MAX_LINEARS])
 {
     linears[0] = &sub->in;
     linears[1] = &sub->out;
@@ -28,7 +27,7 @@ static void place(adm_packing *packing, int64_t out, int64_t in, adm_packing *ne
 void adm_packing_place(adm_model *model)
 {
     adm_packing next = {0, 0};
-    adm_linear *linears[LINEARS];
+    adm_linear *linears[ADM_MAX_LINEARS];
     for (int s = 0; s < 2; s++) {
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++) {
             const int64_t count = linears_of(&model->stacks[s].sublayers[i], linears);
@@ -84,12 +83,12 @@ static void pack_task(void *context, int64_t task, int thread)
     double since = adm_clock();
     for (int s = 0; s < 2; s++) {
         adm_stack *stack = &model->stacks[s];
-        if (task >= 0 && task < LINEARS * stack->num_sublayers) {
-            adm_linear *linears[LINEARS];
-            if (task % LINEARS < linears_of(&stack->sublayers[task / LINEARS], linears))
-                pack_linear(model, linears[task % LINEARS]);
+        if (task >= 0 && task < ADM_MAX_LINEARS * stack->num_sublayers) {
+            adm_linear *linears[ADM_MAX_LINEARS];
+            if (task % ADM_MAX_LINEARS < linears_of(&stack->sublayers[task / ADM_MAX_LINEARS], linears))
+                pack_linear(model, linears[task % ADM_MAX_LINEARS]);
         }
-        task -= LINEARS * stack->num_sublayers;
+        task -= ADM_MAX_LINEARS * stack->num_sublayers;
     }
     if (task >= output_tasks(model))
         pack_output_back(model, task - output_tasks(model));
@@ -105,5 +104,6 @@ void adm_pack_weights(adm_model *model)
     const int64_t sublayers =
         model->stacks[ADM_ENCODER].num_sublayers + model->stacks[ADM_DECODER].num_sublayers;
     adm_parallel_for(model->ws.run.threads,
-                     LINEARS * sublayers + output_tasks(model) + output_back_tasks(model), pack_task, model);
+                     ADM_MAX_LINEARS * sublayers + output_tasks(model) + output_back_tasks(model), pack_task,
+                     model);
 }
