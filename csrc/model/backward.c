@@ -4,12 +4,24 @@
    chunk through one sub-layer and, beside them, computes the weight gradients of the sub-layer of step s - 1. What
    these read exists twice, for even and odd sub-layers. So
      a chunk waits for its own step s - 1, and for the weight gradients of step s - 2, whose place it takes;
-     the weight gradients of a step wait for all its chunks.
+     the weight gradients of a step wait for all its chunks;
+     the vectors' gradients of a step wait for those of step s - 1, since sub-layers may share their scales.
    Tasks begin in their order, and weight gradients stand amid the chunks of the next step: half a step after the chunks
    that they wait for, and half a step before those that wait for them, so that hardly any thread ever waits. */
 #include "model/model_internal.h"
 
 #include <string.h>
+
+/* Sub-layers last - 1, ..., first: one each step; a step more for the tasks beside the last one's chunks. */
+typedef struct backward_region {
+    adm_model *model;
+    const adm_sublayer *end; /* sub-layer `last` of the stack */
+    int64_t steps;
+    int64_t beside;        /* tasks of a step beside the chunks; where it has fewer, the rest do nothing */
+    int64_t *chunk_done;   /* [C] steps that a chunk has done */
+    int64_t *beside_done;  /* [steps] tasks beside the chunks of step s that are done */
+    int64_t *vectors_done; /* steps whose vectors' gradients are added up */
+} backward_region;
 
 /* ---- what is computed beside the chunks ---- */
 
@@ -89,8 +101,10 @@ static int64_t tasks_beside(adm_model *model, const adm_sublayer *sub)
     return tasks;
 }
 
-static void run_task_beside(adm_model *model, const adm_sublayer *sub, int64_t task, int thread)
+static void run_task_beside(const backward_region *region, int64_t step, int64_t task, int thread)
 {
+    adm_model *model = region->model;
+    const adm_sublayer *sub = region->end - 1 - step;
     weight_job jobs[ADM_MAX_LINEARS];
     const int count = sublayer_jobs(model, sub, jobs);
     double since = adm_clock();
@@ -106,8 +120,11 @@ static void run_task_beside(adm_model *model, const adm_sublayer *sub, int64_t t
         }
         task -= tiles;
     }
-    if (task == 0)
+    if (task == 0) {
+        adm_wait_for(region->vectors_done, step);
         reduce_slots(model, &sub->slots, model->ws.partials[sub->index % 2]);
+        adm_count_done(region->vectors_done);
+    }
     adm_work_note(model, ADM_WORK_ROWS, thread, &since);
 }
 
@@ -145,16 +162,6 @@ static void backward_chunk(adm_model *model, const adm_sublayer *sub, int64_t ch
 
 /* ---- the region ---- */
 
-/* Sub-layers last - 1, ..., first: one each step; a step more for the tasks beside the last one's chunks. */
-typedef struct backward_region {
-    adm_model *model;
-    const adm_sublayer *end; /* sub-layer `last` of the stack */
-    int64_t steps;
-    int64_t beside;       /* tasks of a step beside the chunks; where it has fewer, the rest do nothing */
-    int64_t *chunk_done;  /* [C] steps that a chunk has done */
-    int64_t *beside_done; /* [steps] tasks beside the chunks of step s that are done */
-} backward_region;
-
 static void chunk_task(const backward_region *region, int64_t step, int64_t chunk, int thread)
 {
     if (step == region->steps)
@@ -173,7 +180,7 @@ static void beside_task(const backward_region *region, int64_t step, int64_t tas
         return;
     for (int64_t chunk = 0; chunk < region->model->ws.num_chunks; chunk++)
         adm_wait_for(&region->chunk_done[chunk], step + 1);
-    run_task_beside(region->model, region->end - 1 - step, task, thread);
+    run_task_beside(region, step, task, thread);
     adm_count_done(&region->beside_done[step]);
 }
 
@@ -199,12 +206,13 @@ static void backward_sublayers(adm_model *model, int number, int64_t first, int6
         .model = model,
         .end = sublayers + last,
         .steps = last - first,
-        .chunk_done = ws->progress,
-        .beside_done = ws->progress + ws->num_chunks,
+        .vectors_done = ws->progress,
+        .chunk_done = ws->progress + 1,
+        .beside_done = ws->progress + 1 + ws->num_chunks,
     };
     for (int64_t i = first; i < last; i++)
         region.beside = adm_max(region.beside, tasks_beside(model, &sublayers[i]));
-    memset(ws->progress, 0, (size_t)(ws->num_chunks + region.steps) * sizeof *ws->progress);
+    memset(ws->progress, 0, (size_t)(1 + ws->num_chunks + region.steps) * sizeof *ws->progress);
     adm_parallel_for(ws->run.threads, (region.steps + 1) * (ws->num_chunks + region.beside), backward_task,
                      &region);
 }

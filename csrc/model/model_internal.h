@@ -159,7 +159,7 @@ typedef struct adm_workspace {
     int64_t score_size;
     /* backward; those the weight gradients read exist twice, for sub-layers of even and odd index */
     adm_real *da[2], *dproj[2], *dkv[2], *partials[2];
-    int64_t *progress; /* [C + sub-layers of a stack] what of the backward pass is done */
+    int64_t *progress; /* [1 + C + sub-layers of a stack] what of the backward pass is done */
     adm_real *dy, *dh, *dinner, *dlayer;
     /* output */
     int32_t *labels;    /* [M] */

@@ -75,7 +75,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const adm_batch_sh
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
             partial_length = adm_max(partial_length, model->stacks[s].sublayers[i].slots.length);
     }
-    ws->progress = adm_arena_int64(arena, shape->chunks + sublayers);
+    ws->progress = adm_arena_int64(arena, 1 + shape->chunks + sublayers);
     for (int i = 0; i < 2; i++) {
         ws->da[i] = adm_arena_real(arena, m * d);
         ws->dproj[i] = adm_arena_real(arena, m * adm_max(3 * d, f));

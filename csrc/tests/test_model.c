@@ -1,5 +1,5 @@
-/* The core alone: a small encoder-decoder with every field of the residual formula in use. Its gradients agree
-   with finite differences (float64), and 1, 2 and 3 threads give the same bits. */
+/* The core alone: a small encoder-decoder with every field of the residual formula in use, and one whose sub-layers
+   share alpha. Their gradients agree with finite differences (float64), and 1, 2, 3 and 7 threads give the same bits. */
 #include "admin/admin.h"
 #include "base/base.h"
 
@@ -13,7 +13,7 @@
 #define D 6
 #define LAYERS 2
 
-static adm_sublayer_config make_sublayer(int64_t i)
+static adm_sublayer_config make_sublayer(int64_t i, bool shared_alpha)
 {
     const adm_norm_kind kinds[] = {ADM_NORM_LAYER, ADM_NORM_RMS, ADM_NORM_DYT, ADM_NORM_NONE};
     const adm_scale_kind scales[] = {ADM_SCALE_VECTOR, ADM_SCALE_SCALAR, ADM_SCALE_NONE};
@@ -26,19 +26,19 @@ static adm_sublayer_config make_sublayer(int64_t i)
         .input_scale = i % 2 == 0 ? 1.0 : 0.7,
         .kappa = i % 3 == 2 ? 0.5 : 0.0,
         .omega = {scales[i % 3], true, false, 1.2},
-        .alpha = {scales[(i + 1) % 3], true, false, 0.8},
+        .alpha = {shared_alpha ? ADM_SCALE_VECTOR : scales[(i + 1) % 3], true, shared_alpha, 0.8},
         .qkv_fused_init = true,
         .gains = {1, 1, 1, 1, 1, 1},
     };
 }
 
-static adm_model *make_model(void)
+static adm_model *make_model(bool shared_alpha)
 {
     adm_sublayer_config encoder[2 * LAYERS], decoder[3 * LAYERS];
     for (int64_t i = 0; i < 2 * LAYERS; i++)
-        encoder[i] = make_sublayer(i);
+        encoder[i] = make_sublayer(i, shared_alpha);
     for (int64_t i = 0; i < 3 * LAYERS; i++)
-        decoder[i] = make_sublayer(i + 1);
+        decoder[i] = make_sublayer(i + 1, shared_alpha);
     const adm_config config = {
         .vocab_size = V,
         .d_model = D,
@@ -88,10 +88,10 @@ static double loss_of(adm_model *model, const adm_batch *batch, const adm_run *r
 }
 
 /* For one element of every parameter, |analytic - numeric| against the gradient's size. */
-static void test_gradients(void)
+static void test_gradients(bool shared_alpha)
 {
     int32_t source[200], target[200];
-    adm_model *model = make_model();
+    adm_model *model = make_model(shared_alpha);
     const adm_batch batch = make_batch(source, target);
     const adm_run run = {
         .training = true, .seed = 3, .step = 7, .threads = 2, .label_smoothing = 0.1, .scale = 1.0};
@@ -125,33 +125,40 @@ static void test_gradients(void)
     adm_model_free(model);
 }
 
-static void test_threads(void)
+/* A pass that keeps everything, and one that keeps the ends of segments and adds to its gradients. */
+static void test_threads(bool shared_alpha)
 {
     int32_t source[200], target[200];
-    adm_model *models[3];
+    const int threads[] = {1, 2, 3, 7};
+    adm_model *models[4];
     const adm_batch batch = make_batch(source, target);
-    for (int t = 0; t < 3; t++) {
-        const adm_run run = {.training = true,
-                             .seed = 3,
-                             .threads = t + 1,
-                             .label_smoothing = 0.1,
-                             .scale = 1.0,
-                             .observe = true};
-        adm_loss loss;
-        adm_error error;
-        models[t] = make_model();
-        assert(adm_model_backward(models[t], &batch, &run, &loss, &error) == ADM_OK);
+    for (int t = 0; t < 4; t++) {
+        models[t] = make_model(shared_alpha);
         const size_t bytes = (size_t)adm_model_params(models[t])->length * sizeof(adm_real);
+        for (int segments = 0; segments < 2; segments++) {
+            const adm_run run = {.training = true,
+                                 .seed = 3,
+                                 .threads = threads[t],
+                                 .label_smoothing = 0.1,
+                                 .accumulate = segments == 1,
+                                 .scale = 1.0,
+                                 .observe = true,
+                                 .keep_gradients = segments == 0,
+                                 .segment_layers = segments};
+            adm_loss loss;
+            adm_error error;
+            assert(adm_model_backward(models[t], &batch, &run, &loss, &error) == ADM_OK);
+        }
         assert(memcmp(adm_model_gradients(models[0]), adm_model_gradients(models[t]), bytes) == 0);
     }
-    for (int t = 0; t < 3; t++)
+    for (int t = 0; t < 4; t++)
         adm_model_free(models[t]);
 }
 
 static void test_refusals(void)
 {
     int32_t source[200], target[200];
-    adm_model *model = make_model();
+    adm_model *model = make_model(false);
     adm_batch batch = make_batch(source, target);
     const adm_run run = {.threads = 1, .scale = 1.0};
     adm_loss loss;
@@ -170,8 +177,10 @@ static void test_refusals(void)
 int main(void)
 {
     adm_blas_setup();
-    test_gradients();
-    test_threads();
+    for (int shared_alpha = 0; shared_alpha < 2; shared_alpha++) {
+        test_gradients(shared_alpha);
+        test_threads(shared_alpha);
+    }
     test_refusals();
     return 0;
 }
