@@ -1,52 +1,92 @@
 /* Scaled dot-product attention by tiles of at most ADM_QUERY_TILE queries and ADM_KEY_TILE keys (Dao et al. 2022,
    FlashAttention): what is held of the scores fits in the second cache, and memory is linear in the length. The
    forward pass keeps a running maximum and sum for every query, and the logarithm of the sum of exponentials for the
-   backward pass, which computes the scores again. Tiles that causal queries do not see are skipped. Scores lie as
-   k q^T, queries in the columns; their number is rounded up, since scratch has room for it. */
+   backward pass, which computes the scores again. What causal queries do not see is left out: whole tiles, and of those
+   that they see in part what kernels.h calls a triangle. Scores lie as k q^T, queries in the columns; their number is
+   rounded up, since scratch has room for it. */
 #include "layers/layers.h"
 
 #include <math.h>
 
-/* The product of two matrices of one tile: C [m, n] = A B (+ C), A [m, lda] or, transposed, [k, lda]. */
-static void product(const adm_kernels *kernels, bool transpose_a, int64_t m, int64_t n, int64_t k,
-                    const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, bool accumulate,
-                    adm_real *c, int64_t ldc)
+/* ---- the products of one tile, whose scores, probabilities and their gradients lie as [keys, queries] ---- */
+
+/* Triangles of so few keys save nothing: their tiles end after numbers of steps that no processor foresees. */
+#define FEW_KEYS 32
+
+static adm_triangle of_seen(const adm_softmax_tile *tile, adm_triangle triangle)
+{
+    return tile->valid < tile->keys && tile->keys > FEW_KEYS ? triangle : ADM_TRIANGLE_NONE;
+}
+
+/* scores = x y^T over a head's width: a row of x for every key, and one of y for the first `rows` queries */
+static void score(const adm_kernels *kernels, const adm_softmax_tile *tile, int64_t rows, int64_t width,
+                  const adm_real *x, int64_t ldx, const adm_real *y, int64_t ldy, adm_real *scores)
 {
     kernels->gemm(&(adm_gemm){
-        .m = m,
-        .n = n,
-        .k = k,
-        .a = a,
-        .row = transpose_a ? 1 : lda,
-        .step = transpose_a ? lda : 1,
-        .b = b,
-        .ldb = ldb,
-        .layout = ADM_B_ROWS,
-        .c = c,
-        .ldc = ldc,
-        .accumulate = accumulate,
+        .m = tile->keys,
+        .n = rows,
+        .k = width,
+        .a = x,
+        .row = ldx,
+        .step = 1,
+        .b = y,
+        .ldb = ldy,
+        .layout = ADM_B_TRANSPOSED,
+        .c = scores,
+        .ldc = tile->queries,
+        .spare = true,
+        .triangle = of_seen(tile, ADM_TRIANGLE_C),
+        .diagonal = tile->valid,
     });
 }
 
-/* Scores: C [keys, queries rounded up] = A B^T, A [keys, lda], B [queries, ldb], over a head's width. */
-static void score(const adm_kernels *kernels, int64_t keys, int64_t rows, int64_t width, const adm_real *a,
-                  int64_t lda, const adm_real *b, int64_t ldb, adm_real *c, int64_t queries)
+/* out (+)= p^T x: from keys to queries */
+static void to_queries(const adm_kernels *kernels, const adm_softmax_tile *tile, int64_t rows, int64_t width,
+                       const adm_real *p, const adm_real *x, int64_t ldx, bool accumulate, adm_real *out,
+                       int64_t ldo)
 {
     kernels->gemm(&(adm_gemm){
-        .m = keys,
-        .n = rows,
-        .k = width,
-        .a = a,
-        .row = lda,
-        .step = 1,
-        .b = b,
-        .ldb = ldb,
-        .layout = ADM_B_TRANSPOSED,
-        .c = c,
-        .ldc = queries,
-        .spare = true,
+        .m = rows,
+        .n = width,
+        .k = tile->keys,
+        .a = p,
+        .row = 1,
+        .step = tile->queries,
+        .b = x,
+        .ldb = ldx,
+        .layout = ADM_B_ROWS,
+        .c = out,
+        .ldc = ldo,
+        .accumulate = accumulate,
+        .triangle = of_seen(tile, ADM_TRIANGLE_A_T),
+        .diagonal = tile->valid,
     });
 }
+
+/* out (+)= p x: from queries to keys */
+static void to_keys(const adm_kernels *kernels, const adm_softmax_tile *tile, int64_t rows, int64_t width,
+                    const adm_real *p, const adm_real *x, int64_t ldx, bool accumulate, adm_real *out,
+                    int64_t ldo)
+{
+    kernels->gemm(&(adm_gemm){
+        .m = tile->keys,
+        .n = width,
+        .k = rows,
+        .a = p,
+        .row = tile->queries,
+        .step = 1,
+        .b = x,
+        .ldb = ldx,
+        .layout = ADM_B_ROWS,
+        .c = out,
+        .ldc = ldo,
+        .accumulate = accumulate,
+        .triangle = of_seen(tile, ADM_TRIANGLE_A),
+        .diagonal = tile->valid,
+    });
+}
+
+/* ---- tiles ---- */
 
 /* Queries [first, first + rows), `queries` with those that round up, see the keys [0, keys), `step` at a time. */
 typedef struct query_tile {
@@ -116,13 +156,13 @@ static void forward_tile(const head_view *view, const query_tile *tile, adm_real
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
-        score(kernels, keys, rows, width, view->k + key * kv_stride, kv_stride,
-              view->q + tile->first * q_stride, q_stride, scores, queries);
+        score(kernels, &softmax, rows, width, view->k + key * kv_stride, kv_stride,
+              view->q + tile->first * q_stride, q_stride, scores);
         kernels->softmax_tile(&softmax, scores, top, sum, factor);
         if (key > 0)
             kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
-        product(kernels, true, rows, width, keys, scores, queries, view->v + key * kv_stride, kv_stride,
-                key > 0, ctx, attention->ctx_stride);
+        to_queries(kernels, &softmax, rows, width, scores, view->v + key * kv_stride, kv_stride, key > 0, ctx,
+                   attention->ctx_stride);
     }
     kernels->softmax_end(top, sum, queries, view->scale, sums, factor);
     kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
@@ -158,7 +198,7 @@ static void backward_tile(const head_view *view, const query_tile *tile, const h
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = view->kernels;
-    const int64_t width = attention->width, rows = tile->rows, queries = tile->queries;
+    const int64_t width = attention->width, rows = tile->rows;
     const int64_t ctx_stride = attention->ctx_stride, q_stride = attention->q_stride,
                   kv_stride = attention->kv_stride;
     const adm_real *q = view->q + tile->first * q_stride, *dctx = head->dctx + tile->first * ctx_stride;
@@ -170,15 +210,13 @@ static void backward_tile(const head_view *view, const query_tile *tile, const h
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const int64_t at = key * kv_stride;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
-        score(kernels, keys, rows, width, view->k + at, kv_stride, q, q_stride, scores, queries);
-        score(kernels, keys, rows, width, view->v + at, kv_stride, dctx, ctx_stride, dscores, queries);
+        score(kernels, &softmax, rows, width, view->k + at, kv_stride, q, q_stride, scores);
+        score(kernels, &softmax, rows, width, view->v + at, kv_stride, dctx, ctx_stride, dscores);
         kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
-        product(kernels, false, keys, width, rows, scores, queries, dctx, ctx_stride, !last, head->dv + at,
-                kv_stride);
-        product(kernels, true, rows, width, keys, dscores, queries, view->k + at, kv_stride, key > 0,
-                head->dq + tile->first * q_stride, q_stride);
-        product(kernels, false, keys, width, rows, dscores, queries, q, q_stride, !last, head->dk + at,
-                kv_stride);
+        to_keys(kernels, &softmax, rows, width, scores, dctx, ctx_stride, !last, head->dv + at, kv_stride);
+        to_queries(kernels, &softmax, rows, width, dscores, view->k + at, kv_stride, key > 0,
+                   head->dq + tile->first * q_stride, q_stride);
+        to_keys(kernels, &softmax, rows, width, dscores, q, q_stride, !last, head->dk + at, kv_stride);
     }
 }
 

@@ -47,6 +47,21 @@ static adm_real *filled(int64_t count, uint64_t seed)
     return x;
 }
 
+/* Whether the triangle of a product has element (i, j) of the matrix it is about. */
+static bool inside(const adm_gemm *gemm, int64_t i, int64_t j)
+{
+    return gemm->triangle == ADM_TRIANGLE_A_T ? j < i + gemm->diagonal : i < j + gemm->diagonal;
+}
+
+/* A is 0 outside of its triangle. */
+static void clear_outside(const adm_gemm *gemm, adm_real *a)
+{
+    for (int64_t i = 0; i < gemm->m; i++)
+        for (int64_t p = 0; p < gemm->k; p++)
+            if (!inside(gemm, i, p))
+                a[i * gemm->row + p * gemm->step] = 0;
+}
+
 /* One product: C lies between rows of OUTSIDE, A and B begin `shift` elements after an aligned place. */
 static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, int variant)
 {
@@ -86,7 +101,11 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
         .bias = bias ? vector : NULL,
         .accumulate = accumulate,
         .relu = variant % 11 == 0,
+        .triangle = (adm_triangle)(variant % 17 % 4),
+        .diagonal = variant % 9 - 2 + variant / 9 % 3 * m / 2,
     };
+    if (gemm.triangle == ADM_TRIANGLE_A || gemm.triangle == ADM_TRIANGLE_A_T)
+        clear_outside(&gemm, a + shift);
     if (bias == false && variant % 13 == 0) { /* room for whole vectors */
         gemm.spare = true;
         free(c);
@@ -104,6 +123,8 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < ldc; j++) {
             const double got = (double)c[i * ldc + j];
+            if (j < n && gemm.triangle == ADM_TRIANGLE_C && !inside(&gemm, i, j))
+                continue;
             if (j >= n ? (gemm.spare ? isfinite(got) : got == OUTSIDE)
                        : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
                              (double)(k + 2) * EPSILON * bound[i * n + j])

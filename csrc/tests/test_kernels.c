@@ -101,6 +101,15 @@ static void call_residual(const adm_kernels *k, arrays *x, int64_t n)
     k->scale_add(NULL, x->c, NULL, x->a, ROWS, n);
 }
 
+/* What the queries of a tile do not see may be anything. */
+static void spoil_unseen(const adm_softmax_tile *tile, adm_real *s)
+{
+    for (int64_t j = 0; j < tile->keys; j++)
+        for (int64_t i = 0; i < tile->queries; i++)
+            if (j >= tile->valid + i)
+                s[j * tile->queries + i] = (adm_real)NAN;
+}
+
 /* Two tiles of keys after each other; the probabilities of both passes are the same ones. The queries are as many as a
    tile takes, the keys as many as the arrays hold. */
 static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
@@ -125,6 +134,7 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
         }
         k->softmax_tile(&tile, x->b, top, sum, factor);
         tile.valid = causal != 0 ? keys - queries - 3 : keys;
+        spoil_unseen(&tile, x->a);
         memcpy(scores, x->a, sizeof scores);
         memcpy(plain, x->a, sizeof plain);
         adm_real top_again[ADM_QUERY_TILE], sum_again[ADM_QUERY_TILE], factor_again[ADM_QUERY_TILE];
@@ -155,6 +165,7 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
             seen[at] = x->a[at] * factor[at % queries];
             dot[at % queries] += seen[at] * x->c[at];
         }
+        spoil_unseen(&tile, x->c);
         k->softmax_backward(&tile, scores, x->c, lse, dot);
         for (int64_t at = 0; at < queries * keys; at++)
             assert(fabs((double)(scores[at] - seen[at])) <= TOLERANCE);
