@@ -39,7 +39,13 @@ void adm_arena_free(adm_arena *arena);
 
 /* ---- random.c: numbers from a counter, no state ---- */
 
-uint64_t adm_random_mix(uint64_t x);
+/* The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). */
+static inline uint64_t adm_random_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
 /* A key for one stream: (seed, step, site). */
 uint64_t adm_random_key(uint64_t seed, uint64_t step, uint64_t site);
 /* Element index of the stream: uniform in [0, 1), 53 bits. */

@@ -1,18 +1,11 @@
 /* Counter-based random numbers: element i of a stream is a hash of (key, i), so that any element can be had in
-   any order by any thread. The hash is the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). */
+   any order by any thread. */
 #include "base/base.h"
 
 #include <math.h>
 
 #define GOLDEN_GAMMA 0x9E3779B97F4A7C15u /* 2^64 / golden ratio, odd */
 #define TWO_PI 6.283185307179586476925286766559
-
-uint64_t adm_random_mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
 
 uint64_t adm_random_key(uint64_t seed, uint64_t step, uint64_t site)
 {
