@@ -1,5 +1,5 @@
 /* Counter-based random numbers: element i of a stream is a hash of (key, i), so that any element can be had in
-   any order by any thread. */
+   any order by any thread. The hash is base.h's, since kernels inline it. */
 #include "base/base.h"
 
 #include <math.h>

@@ -80,12 +80,15 @@ typedef enum adm_layout {
     ADM_B_PACKED      /* panels of the table's `panel` columns, each [k, panel], by gemm_pack */
 } adm_layout;
 
-/* What a product may leave out as far as its tiles allow, since it is not wanted or zero. */
+/* What a product may leave out as far as its tiles allow:
+     C    elements but those where i < j + diagonal, in whole ADM_QUERY_STEPs of columns; they stay as they were
+     A    its elements are 0 but where i < p + diagonal
+     A_T  its elements are 0 but where p < i + diagonal */
 typedef enum adm_triangle {
     ADM_TRIANGLE_NONE,
-    ADM_TRIANGLE_C, /* C (i, j) is wanted where i < j + diagonal; of the rest whole ADM_QUERY_STEPs of columns */
-    ADM_TRIANGLE_A,  /* A (i, p) is 0 but where i < p + diagonal */
-    ADM_TRIANGLE_A_T /* A (i, p) is 0 but where p < i + diagonal */
+    ADM_TRIANGLE_C,
+    ADM_TRIANGLE_A,
+    ADM_TRIANGLE_A_T
 } adm_triangle;
 
 /* C [m, n] = A B (+ C where accumulate) (+ bias), negative elements 0 where relu. Element (i, p) of A is
@@ -144,9 +147,9 @@ typedef struct adm_kernels {
     /* out[c] += sum over rows of x[., c] y[., c] */
     void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *out, int64_t rows, int64_t n);
 
-    /* s becomes exp(scale (s - top)), dropped out; what is not seen may be anything and becomes 0. top and sum [queries] run over the
-       tiles of keys, -infinity and 0 before the first, of which every query has to see a key; factor [queries]: by what
-       to multiply the results of the tiles before. */
+    /* s becomes exp(scale (s - top)), dropped out; what is not seen may be anything and becomes 0. top and sum
+       [queries] run over the tiles of keys, -infinity and 0 before the first, of which every query has to see a key;
+       factor [queries]: by what to multiply the results of the tiles before. */
     void (*softmax_tile)(const adm_softmax_tile *tile, adm_real *s, adm_real *top, adm_real *sum,
                          adm_real *factor);
     /* After the last tile: lse [queries] = log of the sum of exp(scale s), factor = 1 / sum */

@@ -40,48 +40,28 @@ static void score(const adm_kernels *kernels, const adm_softmax_tile *tile, int6
     });
 }
 
-/* out (+)= p^T x: from keys to queries */
-static void to_queries(const adm_kernels *kernels, const adm_softmax_tile *tile, int64_t rows, int64_t width,
-                       const adm_real *p, const adm_real *x, int64_t ldx, bool accumulate, adm_real *out,
-                       int64_t ldo)
-{
-    kernels->gemm(&(adm_gemm){
-        .m = rows,
-        .n = width,
-        .k = tile->keys,
-        .a = p,
-        .row = 1,
-        .step = tile->queries,
-        .b = x,
-        .ldb = ldx,
-        .layout = ADM_B_ROWS,
-        .c = out,
-        .ldc = ldo,
-        .accumulate = accumulate,
-        .triangle = of_seen(tile, ADM_TRIANGLE_A_T),
-        .diagonal = tile->valid,
-    });
-}
+typedef enum direction { TO_QUERIES, TO_KEYS } direction;
 
-/* out (+)= p x: from queries to keys */
-static void to_keys(const adm_kernels *kernels, const adm_softmax_tile *tile, int64_t rows, int64_t width,
-                    const adm_real *p, const adm_real *x, int64_t ldx, bool accumulate, adm_real *out,
-                    int64_t ldo)
+/* out (+)= p^T x, from keys to queries, or p x, from queries to keys */
+static void carry(const adm_kernels *kernels, const adm_softmax_tile *tile, direction to, int64_t rows,
+                  int64_t width, const adm_real *p, const adm_real *x, int64_t ldx, bool accumulate,
+                  adm_real *out, int64_t ldo)
 {
+    const bool queries = to == TO_QUERIES;
     kernels->gemm(&(adm_gemm){
-        .m = tile->keys,
+        .m = queries ? rows : tile->keys,
         .n = width,
-        .k = rows,
+        .k = queries ? tile->keys : rows,
         .a = p,
-        .row = tile->queries,
-        .step = 1,
+        .row = queries ? 1 : tile->queries,
+        .step = queries ? tile->queries : 1,
         .b = x,
         .ldb = ldx,
         .layout = ADM_B_ROWS,
         .c = out,
         .ldc = ldo,
         .accumulate = accumulate,
-        .triangle = of_seen(tile, ADM_TRIANGLE_A),
+        .triangle = of_seen(tile, queries ? ADM_TRIANGLE_A_T : ADM_TRIANGLE_A),
         .diagonal = tile->valid,
     });
 }
@@ -161,8 +141,8 @@ static void forward_tile(const head_view *view, const query_tile *tile, adm_real
         kernels->softmax_tile(&softmax, scores, top, sum, factor);
         if (key > 0)
             kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
-        to_queries(kernels, &softmax, rows, width, scores, view->v + key * kv_stride, kv_stride, key > 0, ctx,
-                   attention->ctx_stride);
+        carry(kernels, &softmax, TO_QUERIES, rows, width, scores, view->v + key * kv_stride, kv_stride,
+              key > 0, ctx, attention->ctx_stride);
     }
     kernels->softmax_end(top, sum, queries, view->scale, sums, factor);
     kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
@@ -213,10 +193,11 @@ static void backward_tile(const head_view *view, const query_tile *tile, const h
         score(kernels, &softmax, rows, width, view->k + at, kv_stride, q, q_stride, scores);
         score(kernels, &softmax, rows, width, view->v + at, kv_stride, dctx, ctx_stride, dscores);
         kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
-        to_keys(kernels, &softmax, rows, width, scores, dctx, ctx_stride, !last, head->dv + at, kv_stride);
-        to_queries(kernels, &softmax, rows, width, dscores, view->k + at, kv_stride, key > 0,
-                   head->dq + tile->first * q_stride, q_stride);
-        to_keys(kernels, &softmax, rows, width, dscores, q, q_stride, !last, head->dk + at, kv_stride);
+        carry(kernels, &softmax, TO_KEYS, rows, width, scores, dctx, ctx_stride, !last, head->dv + at,
+              kv_stride);
+        carry(kernels, &softmax, TO_QUERIES, rows, width, dscores, view->k + at, kv_stride, key > 0,
+              head->dq + tile->first * q_stride, q_stride);
+        carry(kernels, &softmax, TO_KEYS, rows, width, dscores, q, q_stride, !last, head->dk + at, kv_stride);
     }
 }
 
