@@ -20,7 +20,7 @@ export MPLBACKEND := Agg
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
 	@echo "make test         the C tests and the Python tests, with everything they need"
-	@echo "make lint         ruff, mypy, clang-format, and the compiler with warnings as errors"
+	@echo "make lint         ruff, mypy, import-linter, clang-format, and the compiler with warnings as errors"
 	@echo "make format       let ruff and clang-format write"
 	@echo "make sanitize     C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, C tests under"
 	@echo "                  ThreadSanitizer"
@@ -85,6 +85,7 @@ lint: build $(BIN)/.extra-lint $(BIN)/.extra-test
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(MAKE_CORE) format-check FORMATTER=$(BIN)/clang-format
 	$(MAKE_CORE) all BUILD=build/werror WERROR=1
 	ADMIN_PY_WERROR=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/werror
@@ -107,7 +108,7 @@ sanitize-threads: $(BIN)/.build-requirements
 # are the business of the C tests, and of the tests that nothing grows, which make no sense here: the sanitizer keeps
 # freed memory for a while on purpose.
 SANITIZED := build/sanitized
-SANITIZED_TESTS ?= $(wildcard tests/test_core_*.py) tests/proofs/test_random_configurations.py
+SANITIZED_TESTS ?= $(wildcard tests/core/test_*.py) tests/proofs/test_random_configurations.py
 SANITIZER_LIBRARIES = $$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so)
 sanitize-python: build $(BIN)/.extra-test
 	rm -rf $(SANITIZED)

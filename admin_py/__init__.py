@@ -15,32 +15,28 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py._patience import load_core
-
-load_core()  # before anything else imports it
-
-from admin_py import analysis, data, generation, plots, schedules, schemes  # noqa: E402
-from admin_py._version import __version__  # noqa: E402
-from admin_py.batch import Batch  # noqa: E402
-from admin_py.config import TransformerConfig  # noqa: E402
-from admin_py.diagnose import diagnose  # noqa: E402
-from admin_py.diagnose_results import Diagnosis  # noqa: E402
-from admin_py.grid import grid  # noqa: E402
-from admin_py.grid_cell import GridCell  # noqa: E402
-from admin_py.grid_results import Grid  # noqa: E402
-from admin_py.history import History  # noqa: E402
-from admin_py.layers import DecoderLayer, EncoderLayer  # noqa: E402
-from admin_py.live import LivePlot  # noqa: E402
-from admin_py.memory import MemoryPlan, plan_memory  # noqa: E402
-from admin_py.model import Loss, Transformer  # noqa: E402
-from admin_py.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam  # noqa: E402
-from admin_py.profiling import VarianceProfile  # noqa: E402
-from admin_py.schemes import Residual, Scale, Scheme, Site  # noqa: E402
-from admin_py.study import study  # noqa: E402
-from admin_py.study_results import Study  # noqa: E402
-from admin_py.threads import get_num_threads, set_num_threads  # noqa: E402
-from admin_py.training import train  # noqa: E402
-from admin_py.versions import show_versions  # noqa: E402
+from admin_py import analysis, data, generation, plots, schedules, schemes
+from admin_py._version import __version__
+from admin_py.analysis.diagnosis.diagnose import diagnose
+from admin_py.analysis.diagnosis.results import Diagnosis
+from admin_py.base.threads import get_num_threads, set_num_threads
+from admin_py.base.versions import show_versions
+from admin_py.data.batch import Batch
+from admin_py.experiments.grid.cell import GridCell
+from admin_py.experiments.grid.grid import grid
+from admin_py.experiments.grid.results import Grid
+from admin_py.experiments.study.results import Study
+from admin_py.experiments.study.study import study
+from admin_py.live import LivePlot
+from admin_py.model.config import TransformerConfig
+from admin_py.model.layers import DecoderLayer, EncoderLayer
+from admin_py.model.profile import VarianceProfile
+from admin_py.model.transformer import Loss, Transformer
+from admin_py.schemes import Residual, Scale, Scheme, Site
+from admin_py.training.history import History
+from admin_py.training.memory import MemoryPlan, plan_memory
+from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam
+from admin_py.training.train import train
 
 __all__ = [
     "SGD",

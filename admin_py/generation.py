@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.batch import Batch
-from admin_py.checks import check_number
-from admin_py.data.checks import checked_integer
+from admin_py.base.checks import check_number, checked_integer
+from admin_py.data.batch import Batch
 from admin_py.data.sequences import Sequences
-from admin_py.model import Transformer
+from admin_py.model.transformer import Transformer
 
 BATCH_SIZE = 64
 """Sequences that grow together: bounds the memory of the logits."""
@@ -66,7 +65,7 @@ def greedy(
 
     Examples
     --------
-    >>> from admin_py.config import TransformerConfig
+    >>> from admin_py.model.config import TransformerConfig
     >>> config = TransformerConfig(
     ...     vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
     ... )

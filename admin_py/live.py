@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from admin_py.checks import check_integer
-from admin_py.training_progress import in_notebook
+from admin_py.base.checks import check_integer
+from admin_py.base.progress import in_notebook
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from admin_py.history import Recorder
-    from admin_py.model import Transformer
+    from admin_py.model.transformer import Transformer
+    from admin_py.training.recorder import Recorder
 
 MAX_EVERY = 2**31 - 1
 
@@ -76,7 +76,7 @@ def draw(model: Transformer, history: Recorder) -> Figure:
     from matplotlib.figure import Figure
 
     from admin_py import plots
-    from admin_py.history import MATRICES
+    from admin_py.training.history import MATRICES
 
     observed = MATRICES in history.observations
     with plots.context():

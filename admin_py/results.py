@@ -9,20 +9,20 @@ disk and renamed, so that a reader sees the old one or the new one whole.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import math
 import os
-import platform
 from collections.abc import Callable, Mapping
 from html import escape
-from importlib import metadata as importlib_metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from admin_py.whole_files import write_whole
+from admin_py.base.versions import origin
+from admin_py.base.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,20 +34,6 @@ FORMAT = 1
 """Version of the layout of the JSON files; raised when an old file can no longer be read as it stands."""
 
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-
-
-def package_version(name: str) -> str:
-    """Version of an installed distribution, ``"not installed"`` if there is none.
-
-    Examples
-    --------
-    >>> package_version("no-such-distribution")
-    'not installed'
-    """
-    try:
-        return importlib_metadata.version(name)
-    except importlib_metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: Any) -> dict[str, Any]:
@@ -72,14 +58,21 @@ def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: A
     >>> sorted(run_metadata(seed=1, dtype="float32"))
     ['dtype', 'seed', 'threads', 'versions']
     """
-    from admin_py.threads import get_num_threads
+    return {"seed": seed, "dtype": dtype, **origin(), **more}
 
-    versions = {
-        "admin-py": package_version("admin-py"),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-    return {"seed": seed, "dtype": dtype, "threads": get_num_threads(), "versions": versions, **more}
+
+def figure(name: str) -> Callable[..., Any]:
+    """A function of `admin_py.plots` by its name, imported when a result is drawn.
+
+    The one arrow that points up: results lie below the plots that draw them, and are computed without
+    Matplotlib.
+
+    Examples
+    --------
+    >>> figure("plot_history").__name__
+    'plot_history'
+    """
+    return getattr(importlib.import_module("admin_py.plots"), name)
 
 
 def encode(value: Any) -> Any:

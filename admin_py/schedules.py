@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.checks import check_integer, check_number
+from admin_py.base.checks import check_integer, check_number
+from admin_py.results import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,12 +121,10 @@ class Schedule:
         -------
         matplotlib.axes.Axes
         """
-        from admin_py.plots.schedule import plot_schedule
-
         count = self.horizon if steps is None else check_integer("steps", steps, 1, MAX_STEPS)
         # As many points as a figure can show, the first and last step among them.
         step = np.unique(np.linspace(1, count, min(count, 2000)).round().astype(np.int64))
-        return plot_schedule(step, np.asarray(self(step)), label=repr(self), ax=ax)
+        return figure("plot_schedule")(step, np.asarray(self(step)), label=repr(self), ax=ax)
 
     def to_dict(self) -> dict[str, Any]:
         """The kind and all its numbers; `from_dict` rebuilds an equal schedule."""

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 import admin_py as ap
-from admin_py.diagnose_evidence import Counts
-from admin_py.diagnose_measures import measure, measure_gradients
-from admin_py.outcomes import reads_source
-from admin_py.whole_files import write_whole
+from admin_py.analysis.diagnosis.evidence import Counts
+from admin_py.analysis.diagnosis.measures import measure, measure_gradients
+from admin_py.analysis.source_use import reads_source
+from admin_py.base.whole_files import write_whole
 
 RESULTS = Path(__file__).parent / "results" / "diagnosis_check.json"
 
@@ -178,7 +178,7 @@ def train_all(path: Path, seeds: list[int]) -> None:
         )
 
 
-# What the runs say: the constants of admin_py.diagnose_evidence
+# What the runs say: the constants of admin_py.analysis.diagnosis.evidence
 
 CHOSEN_ON = (3, 12)
 """Depths on which the thresholds are chosen; the others are held out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import admin_py as ap
-from admin_py import versions
+from admin_py.base import versions
 from benchmarks.turns import TimedSide
 from benchmarks.workload import Pairs, Workload
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from admin_py import schemes
-from admin_py.config import TransformerConfig
+from admin_py.model.config import TransformerConfig
 from admin_py.schemes import Residual, Scale
 
 PAGE = Path(__file__).with_name("schemes.md")

@@ -8,7 +8,7 @@ import pytest
 
 import admin_py as ap
 
-collect_ignore = [] if find_spec("torch") else ["torch_reference.py", "make_torch_results.py"]
+collect_ignore = [] if find_spec("torch") else ["helpers/torch_reference.py", "helpers/make_torch_results.py"]
 
 # Where the tests are started in the background, Ctrl-C is ignored, by the processes that they start too.
 # Those that are sent one must hear it.

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from admin_py.batch import Batch
-from admin_py.config import TransformerConfig
 from admin_py.data import copy_task
+from admin_py.data.batch import Batch
 from admin_py.generation import draw_from, greedy, sample
-from admin_py.model import Transformer
-from admin_py.optimizers import Adam
+from admin_py.model.config import TransformerConfig
+from admin_py.model.transformer import Transformer
+from admin_py.training.optimizers import Adam
 
 V = 12
 

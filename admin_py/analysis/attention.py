@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.checks import check_integer
-from admin_py.results import Result, run_metadata
+from admin_py.base.checks import check_integer
+from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from admin_py.data.dataset import Dataset
-    from admin_py.model import Transformer
+    from admin_py.model.transformer import Transformer
 
 LONGEST = 16
 """Tokens of an example that a small picture has room for."""
@@ -71,10 +71,8 @@ class AttentionMap(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The map with its tokens, see `admin_py.plots.plot_attention`."""
-        from admin_py.plots import plot_attention
-
         tokens = (self.queries, self.keys)
-        return plot_attention(
+        return figure("plot_attention")(
             self.probabilities, ax, tokens=tokens, title=f"{self.sublayer}, mean over heads"
         )
 
@@ -125,7 +123,7 @@ def attention(
     >>> found.sublayer, bool(np.allclose(found.probabilities.sum(axis=1), 1))
     ('decoder.0.cross_attn', True)
     """
-    from admin_py.batch import Batch
+    from admin_py.data.batch import Batch
 
     longest = check_integer("longest", longest, 2, np.iinfo(np.int32).max)
     number, source, target = _example(data, split, longest)

@@ -10,16 +10,16 @@ import numpy as np
 
 from admin_py.analysis.by_stack import StackResult
 from admin_py.analysis.theory import amplification
-from admin_py.checks import check_choice, check_integer
-from admin_py.results import run_metadata
+from admin_py.base.checks import check_choice, check_integer
+from admin_py.results import figure, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from admin_py.batch import Batch
-    from admin_py.config import TransformerConfig
-    from admin_py.model import Transformer
+    from admin_py.data.batch import Batch
+    from admin_py.model.config import TransformerConfig
+    from admin_py.model.transformer import Transformer
 
 SCALES = ("row", "std")
 
@@ -126,9 +126,7 @@ class Dependency(StackResult):
 
     def plot(self, ax: Axes | None = None, *, stack: str | None = None, scale: str = "row") -> Axes:
         """Heatmap of beta_ij, see `admin_py.plots.plot_dependency_heatmap`."""
-        from admin_py.plots import plot_dependency_heatmap
-
-        return plot_dependency_heatmap(self, ax, stack=stack, scale=scale)
+        return figure("plot_dependency_heatmap")(self, ax, stack=stack, scale=scale)
 
     def _summary(self) -> str:
         parts = [

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.matrices import place_of
-from admin_py.results import Result, run_metadata
+from admin_py.model.names import place_of
+from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from admin_py.batch import Batch
-    from admin_py.model import Transformer
+    from admin_py.data.batch import Batch
+    from admin_py.model.transformer import Transformer
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,15 +117,11 @@ class GradientNorms(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Log bars by sub-layer, see `admin_py.plots.plot_gradients`."""
-        from admin_py.plots import plot_gradients
-
-        return plot_gradients(self, ax=ax)
+        return figure("plot_gradients")(self, ax=ax)
 
     def plot_matrices(self, ax: Axes | None = None) -> Axes:
         """|dL/dW| of every weight matrix, see `admin_py.plots.plot_matrix_gradients`."""
-        from admin_py.plots import plot_matrix_gradients
-
-        return plot_matrix_gradients(self, ax=ax)
+        return figure("plot_matrix_gradients")(self, ax=ax)
 
     def _check(self, stack: str) -> None:
         if stack not in self.outputs:
@@ -278,3 +274,7 @@ def _spread(scheme: str, group: list[GradientNorms]) -> GradientSpread:
         high={stack: table.max(axis=0) for stack, table in tables.items()},
         kinds={stack: group[0].kinds(stack) for stack in tables},
     )
+
+
+VANISHING = 10.0
+"""A gradient is called vanishing when it falls by more than this factor from a stack's top to its bottom."""

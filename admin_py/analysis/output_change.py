@@ -11,16 +11,16 @@ import numpy as np
 from admin_py.analysis import perturbation as perturbations
 from admin_py.analysis import theory
 from admin_py.analysis.by_stack import StackResult
-from admin_py.checks import check_bool, check_integer, check_probability
-from admin_py.optimizers import Optimizer
-from admin_py.results import run_metadata
+from admin_py.base.checks import check_bool, check_integer, check_probability
+from admin_py.results import figure, run_metadata
+from admin_py.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from admin_py.batch import Batch
-    from admin_py.model import Transformer
+    from admin_py.data.batch import Batch
+    from admin_py.model.transformer import Transformer
 
 MAX_REPEATS = 1_000_000
 MAX_SEED = 2**64 - 1
@@ -117,9 +117,7 @@ class OutputChange(StackResult):
 
     def plot(self, ax: Axes | None = None, *, stack: str | None = None, log: bool = False) -> Axes:
         """Change against depth with fit and theory, see `admin_py.plots.plot_output_change`."""
-        from admin_py.plots import plot_output_change
-
-        return plot_output_change(self, ax, stack=stack, log=log)
+        return figure("plot_output_change")(self, ax, stack=stack, log=log)
 
     def _summary(self) -> str:
         parts = [

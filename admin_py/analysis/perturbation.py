@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.checks import check_choice, check_number
-from admin_py.optimizers import Optimizer, from_dict
+from admin_py.base.checks import check_choice, check_number
+from admin_py.training.optimizers import Optimizer, from_dict
 
 if TYPE_CHECKING:
-    from admin_py.batch import Batch
-    from admin_py.model import Transformer
+    from admin_py.data.batch import Batch
+    from admin_py.model.transformer import Transformer
 
 SIZES = {"random": 1e-4, "gradient": 1e-6}
 """What each kind changes a weight by, unless it is told."""

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.checks import check_integer
-from admin_py.outcomes import reads_source
+from admin_py.base.checks import check_integer
 from admin_py.results import Result, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from admin_py.batch import Batch
+    from admin_py.data.batch import Batch
     from admin_py.data.dataset import Dataset
     from admin_py.data.sequences import Sequences
-    from admin_py.model import Transformer
+    from admin_py.model.transformer import Transformer
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,3 +167,18 @@ def _token_share(output: NDArray[Any]) -> float:
     values = output.astype(np.float64)
     whole = float(values.var())
     return float(values.var(axis=0).mean()) / whole if whole > 0 else 0.0
+
+
+LEAST_GAIN = 0.02
+"""A model is said to read its source if the right one lowers its loss by at least this share of it."""
+
+
+def reads_source(nll: float, other_nll: float) -> bool:
+    """Whether a loss with the right sources is lower than one with those of other examples.
+
+    Examples
+    --------
+    >>> reads_source(1.238, 1.726), reads_source(1.472, 1.472)
+    (True, False)
+    """
+    return other_nll - nll >= LEAST_GAIN * nll

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.checks import check_choice, check_integer
-from admin_py.history import MATRICES, History, Recorder
-from admin_py.matrices import KINDS, place_of
-from admin_py.results import Result
+from admin_py.base.checks import check_choice, check_integer
+from admin_py.model.names import KINDS, place_of
+from admin_py.results import Result, figure
+from admin_py.training.history import MATRICES, History
+from admin_py.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from admin_py.data.dataset import Dataset
-    from admin_py.model import Transformer
-    from admin_py.optimizers import Optimizer
+    from admin_py.model.transformer import Transformer
+    from admin_py.training.optimizers import Optimizer
 
 QUANTITIES = ("update_norm", "relative", "grad_norm", "norm")
 
@@ -187,21 +188,15 @@ class UpdateNorms(Result):
         self, ax: Axes | None = None, *, quantity: str = "update_norm", stack: str | None = None
     ) -> Axes:
         """Lines by kind over the steps, see `admin_py.plots.plot_updates`."""
-        from admin_py.plots import plot_updates
-
-        return plot_updates(self, ax=ax, quantity=quantity, stack=stack)
+        return figure("plot_updates")(self, ax=ax, quantity=quantity, stack=stack)
 
     def plot_histogram(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Histogram of relative updates, see `admin_py.plots.plot_update_histogram`."""
-        from admin_py.plots import plot_update_histogram
-
-        return plot_update_histogram(self, ax=ax, **options)
+        return figure("plot_update_histogram")(self, ax=ax, **options)
 
     def plot_omega(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Omega of every sub-layer over the steps, see `admin_py.plots.plot_omega_drift`."""
-        from admin_py.plots import plot_omega_drift
-
-        return plot_omega_drift(self, ax=ax, **options)
+        return figure("plot_omega_drift")(self, ax=ax, **options)
 
     def _of_stack(self, stack: str | None) -> NDArray[np.bool_]:
         if stack is None:
@@ -282,7 +277,7 @@ def updates(
         if data is not None or optimizer is not None:
             raise TypeError("data and optimizer belong to a model: a history's training is over")
         return _of_history(source)
-    from admin_py.model import Transformer
+    from admin_py.model.transformer import Transformer
 
     if not isinstance(source, Transformer):
         raise TypeError(
@@ -291,8 +286,8 @@ def updates(
     if data is None or optimizer is None:
         missing = "data" if data is None else "optimizer"
         raise TypeError(f"{missing} must be given with a model: a copy of it is trained")
-    from admin_py import optimizers
-    from admin_py.training import train
+    from admin_py.training import optimizers
+    from admin_py.training.train import train
 
     own = optimizers.from_dict(optimizer.to_dict())
     own.load_state(optimizer.state)
@@ -349,3 +344,18 @@ def _sublayers(names: Iterable[str], stack: str) -> tuple[str, ...]:
     """Names of a stack's sub-layers: each has matrices, in the order of the stack."""
     inner = (name.split(".") for name in names if name.startswith(f"{stack}."))
     return tuple(dict.fromkeys(".".join(parts[:3]) for parts in inner if len(parts) > 3))
+
+
+DRIFT = 1e-3
+"""Relative change from which omega is said to have moved."""
+
+
+def drifts(one: UpdateNorms) -> bool:
+    """Whether omega moved while it was observed."""
+    return any(drift(values) > DRIFT for values in one.omega.values() if len(values) > 1)
+
+
+def drift(values: np.ndarray) -> float:
+    """Largest relative change of a sub-layer's omega between the first and any later step."""
+    start = np.where(values[0] == 0, 1.0, np.abs(values[0]))
+    return float(np.nanmax(np.abs(values - values[0]) / start))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.checks import check_bool
-from admin_py.data.checks import checked_integer
+from admin_py.base.checks import check_bool, checked_integer
 
 # Lengths of one bucket differ by at most a quarter.
 BUCKET_GROWTH = 4

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from admin_py.checks import check_bool
+from admin_py.base.checks import check_bool, checked_integer
 from admin_py.data.batching import random_bits
-from admin_py.data.checks import checked_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.parallel import encode_pairs
 from admin_py.data.reading import LinePairs

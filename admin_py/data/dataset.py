@@ -7,19 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.checks import checked_integer
+from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
-from admin_py.data.checks import checked_integer
 from admin_py.data.sequences import Sequences
 from admin_py.data.summary import DatasetSummary, Lengths, SplitSummary
 from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-
-if TYPE_CHECKING:
-    from admin_py.batch import Batch
 
 Kind = Literal["translation", "language_model"]
 Side = Literal["source", "target"]
@@ -251,8 +249,6 @@ class Dataset:
 
     @staticmethod
     def _make_batches(split: Split, plan: Iterator[NDArray[np.int64]]) -> Iterator[Batch]:
-        from admin_py.batch import Batch
-
         for indices in plan:
             target = None if split.target is None else split.target.take(indices)
             yield Batch(split.source.take(indices), target)

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import tokenizers
 
+from admin_py.base.checks import checked_integer
 from admin_py.data.characters import CharacterTokenizer
-from admin_py.data.checks import checked_integer
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.reading import Path, read_lines
 from admin_py.data.sequences import Sequences

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from admin_py.base.checks import checked_integer
 from admin_py.data.batching import random_bits, random_order
-from admin_py.data.checks import checked_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.parallel import encode_pairs
 from admin_py.data.reading import LinePairs

@@ -8,9 +8,8 @@ from itertools import chain
 import numpy as np
 import tokenizers
 
-from admin_py.checks import check_bool
+from admin_py.base.checks import check_bool, checked_integer
 from admin_py.data.batching import random_bits, random_order
-from admin_py.data.checks import checked_integer
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.reading import LinePairs, Path, read_pairs
 from admin_py.data.subwords import SubwordTokenizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_py.data.checks import checked_integer
+from admin_py.base.checks import checked_integer
 
 LIMIT = 1_000_000
 

@@ -10,7 +10,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from admin_py.data.checks import checked_integer
+from admin_py.base.checks import checked_integer
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
 

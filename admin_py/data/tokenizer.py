@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from admin_py.base.whole_files import write_whole
 from admin_py.data.sequences import Sequences
-from admin_py.whole_files import write_whole
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 NUM_SPECIAL = 4

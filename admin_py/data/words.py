@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from admin_py.data.checks import checked_integer
+from admin_py.base.checks import checked_integer
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
 

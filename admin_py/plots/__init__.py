@@ -21,6 +21,7 @@ from admin_py.plots.omega_drift import plot_omega_drift, plot_omega_panels
 from admin_py.plots.output_change import plot_output_change
 from admin_py.plots.own_dependency import plot_own_dependency
 from admin_py.plots.profile import plot_profile, plot_quantity
+from admin_py.plots.schedule import plot_schedule
 from admin_py.plots.style import context, scheme_style
 from admin_py.plots.training import plot_curves, plot_history, plot_training
 from admin_py.plots.updates import plot_update_histogram, plot_update_panels, plot_updates
@@ -49,6 +50,7 @@ __all__ = [
     "plot_own_dependency",
     "plot_profile",
     "plot_quantity",
+    "plot_schedule",
     "plot_training",
     "plot_update_histogram",
     "plot_update_panels",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from admin_py.checks import check_choice
+from admin_py.base.checks import check_choice
 from admin_py.plots.style import legend_text, scheme_style
 
 T = TypeVar("T")

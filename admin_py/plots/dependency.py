@@ -12,7 +12,7 @@ from admin_py.plots.tables import profile_series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.profiling import VarianceProfile
+    from admin_py.model.profile import VarianceProfile
 
 
 @context()

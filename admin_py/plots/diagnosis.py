@@ -13,7 +13,7 @@ from admin_py.plots.sublayers import Series, draw_lines, log_axis, positions, sc
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.diagnose_results import Diagnosis
+    from admin_py.analysis.diagnosis.results import Diagnosis
 
 HEIGHT = 2.9
 """Of a panel, inches."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
 
-    from admin_py.grid_results import GridTable
+    from admin_py.plots.tables import GridTable
 
 COLORS = "viridis_r"
 """From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.matrices import KINDS, MatrixPlace, place_of
+from admin_py.model.names import KINDS, MatrixPlace, place_of
 from admin_py.plots.arguments import several
 from admin_py.plots.legends import legend_below, one_legend
 from admin_py.plots.panels import given_axes, one_scale

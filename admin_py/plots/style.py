@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from admin_py.schemes.labels import label
+
 Dashes = tuple[float, tuple[float, ...]]
 
 SOLID: Dashes = (0.0, ())
@@ -48,31 +50,34 @@ class SchemeStyle(NamedTuple):
 VERMILION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
 ORANGE, SKY, GREY, OLIVE, WINE = "#E69F00", "#56B4E9", "#7A7A7A", "#999933", "#882255"
 
-SCHEMES: Mapping[str, SchemeStyle] = {
-    "post_ln": SchemeStyle("Post-LN", VERMILION, SOLID),
-    "ds_init": SchemeStyle("DS-Init", VERMILION, LONG),
-    "b2t": SchemeStyle("B2T", VERMILION, DOTTED),
-    "keel": SchemeStyle("Keel", VERMILION, SHORT),
-    "pre_ln": SchemeStyle("Pre-LN", BLUE, LONG),
-    "layer_scale": SchemeStyle("LayerScale", BLUE, DOTTED),
-    "layernorm_scaling": SchemeStyle("LayerNorm scaling", BLUE, SHORT),
-    "deep_scale_lm": SchemeStyle("DeepScaleLM", BLUE, DASH_DOT),
-    "admin": SchemeStyle("Admin", GREEN, DASH_DOT),
-    "admin_torch": SchemeStyle("admin-torch", SKY, SOLID),
-    "admin_torch_trained": SchemeStyle("admin-torch (trained)", SKY, LONG),
-    "admin_torch_1": SchemeStyle("admin-torch 1", SKY, DOTTED),
-    "admin_torch_1_trained": SchemeStyle("admin-torch 1 (trained)", SKY, SHORT),
-    "admin_torch_n": SchemeStyle("admin-torch n", SKY, DASH_DOT),
-    "admin_torch_n_trained": SchemeStyle("admin-torch n (trained)", SKY, SPARSE),
-    "deepnorm": SchemeStyle("DeepNorm", PURPLE, LONG_SHORT),
-    "sub_ln": SchemeStyle("Sub-LN", PURPLE, DASH_TWO_DOTS),
-    "rezero": SchemeStyle("ReZero", ORANGE, LONG_SHORT),
-    "rezero_post_ln": SchemeStyle("ReZero + Post-LN", ORANGE, DASH_TWO_DOTS),
-    "looks_linear": SchemeStyle("looks-linear", GREY, DASH_TWO_DOTS),
-    "t_fixup": SchemeStyle("T-Fixup", WINE, SOLID),
-    "sandwich": SchemeStyle("Sandwich", OLIVE, SPARSE),
-    "mix_ln": SchemeStyle("Mix-LN", OLIVE, TWO_DASHES_DOT),
+_STYLES: Mapping[str, tuple[str, Dashes]] = {
+    "post_ln": (VERMILION, SOLID),
+    "ds_init": (VERMILION, LONG),
+    "b2t": (VERMILION, DOTTED),
+    "keel": (VERMILION, SHORT),
+    "pre_ln": (BLUE, LONG),
+    "layer_scale": (BLUE, DOTTED),
+    "layernorm_scaling": (BLUE, SHORT),
+    "deep_scale_lm": (BLUE, DASH_DOT),
+    "admin": (GREEN, DASH_DOT),
+    "admin_torch": (SKY, SOLID),
+    "admin_torch_trained": (SKY, LONG),
+    "admin_torch_1": (SKY, DOTTED),
+    "admin_torch_1_trained": (SKY, SHORT),
+    "admin_torch_n": (SKY, DASH_DOT),
+    "admin_torch_n_trained": (SKY, SPARSE),
+    "deepnorm": (PURPLE, LONG_SHORT),
+    "sub_ln": (PURPLE, DASH_TWO_DOTS),
+    "rezero": (ORANGE, LONG_SHORT),
+    "rezero_post_ln": (ORANGE, DASH_TWO_DOTS),
+    "looks_linear": (GREY, DASH_TWO_DOTS),
+    "t_fixup": (WINE, SOLID),
+    "sandwich": (OLIVE, SPARSE),
+    "mix_ln": (OLIVE, TWO_DASHES_DOT),
 }
+
+SCHEMES: Mapping[str, SchemeStyle] = {name: SchemeStyle(label(name), *look) for name, look in _STYLES.items()}
+"""Every built-in scheme."""
 
 _HASHED_COLORS = ("#AA4499", "#44AA99", "#6A51A3", "#B8860B", "#117733", "#8C564B", "#1F4E9E", "#E377C2")
 _HASHED_DASHES = (SHORT, DASH_DOT, LONG, DOTTED)
@@ -182,8 +187,7 @@ def scheme_style(name: str) -> SchemeStyle:
     digest = hashlib.sha256(name.encode("utf-8")).digest()
     color = _HASHED_COLORS[digest[0] % len(_HASHED_COLORS)]
     dashes = _HASHED_DASHES[digest[1] % len(_HASHED_DASHES)]
-    label = " / ".join(SCHEMES[part].label if part in SCHEMES else part for part in name.split("/"))
-    return SchemeStyle(label, color, dashes)
+    return SchemeStyle(label(name), color, dashes)
 
 
 def legend_text(label: str) -> str:

@@ -14,7 +14,7 @@ from admin_py.plots.tables import Curve, training_curve, validation_curve
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.history import History
+    from admin_py.training.history import History
 
 LABEL = "nll per token, nats"
 

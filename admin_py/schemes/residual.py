@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from admin_py.checks import check_bool, check_choice, check_number
+from admin_py.base.checks import check_bool, check_choice, check_number
 
 NORMS = ("none", "layer", "rms", "dyt")
 """No norm, LayerNorm, RMSNorm, DyT (gamma tanh(scale x) + nu)."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from admin_py.checks import check_choice, check_number
+from admin_py.base.checks import check_choice, check_number
 from admin_py.schemes.residual import NORMS, Residual, Site
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]*")
@@ -47,7 +47,7 @@ class Scheme:
     >>> def rule(site: Site) -> Residual:
     ...     return Residual(norm_post="layer", omega=Scale("scalar", 1 + 0.1 * site.layer))
     >>> growing = Scheme("growing_skip", rule, source="this example")
-    >>> from admin_py.config import TransformerConfig
+    >>> from admin_py.model.config import TransformerConfig
     >>> config = TransformerConfig(vocab_size=100, encoder_layers=3, decoder_layers=0, scheme=growing)
     >>> [residual.omega.value for residual in config.residuals("encoder")]
     [1.0, 1.0, 1.1, 1.1, 1.2, 1.2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from admin_py.checks import check_choice
+from admin_py.base.checks import check_choice
 from admin_py.schemes.norm_placement import value_path_gain
 from admin_py.schemes.residual import Residual, Scale, Site
 from admin_py.schemes.scheme import Scheme

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_optimizers import OPTIONS, RULES
+from optimizer_rules import OPTIONS, RULES
 
 from proofs.configurations import ADMIN, CASES, FINAL, LARGE_CASES, POST, PRE, Case, config, with_dropout
 from proofs.core import BUILDS, core_batch, make

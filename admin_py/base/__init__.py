@@ -1,0 +1,1 @@
+"""What everything stands on: checks, whole files, tensors, words, progress, threads, versions, the core."""

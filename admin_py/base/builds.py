@@ -1,0 +1,42 @@
+"""The builds of the core, one for each precision; loaded so that waiting threads give way to others.
+
+GCC's OpenMP runtime lets a thread that waits spin for milliseconds before it sleeps. Where other
+programs want the processors too, that costs the very thread it waits for its turn: on two busy cores,
+steps of a small deep model took four times as long. A short spin costs a few per cent on an idle
+machine. The runtime reads its settings when it is loaded, and the package has a copy of its own, so the
+setting reaches nobody else. Whoever sets GOMP_SPINCOUNT or OMP_WAIT_POLICY is obeyed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+
+SPIN = "1000"
+SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+NAMES: Mapping[str, str] = {"float32": "admin_py._core", "float64": "admin_py._core64"}
+"""dtype -> the extension module that computes in it."""
+
+
+def load() -> dict[str, ModuleType]:
+    """Import both precisions of the core, by dtype."""
+    ours = not any(name in os.environ for name in SETTINGS)
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = SPIN
+    try:
+        return {dtype: importlib.import_module(name) for dtype, name in NAMES.items()}
+    finally:
+        if ours:
+            del os.environ["GOMP_SPINCOUNT"]
+
+
+MODULES: Mapping[str, ModuleType] = MappingProxyType(load())
+"""The build of the core for each dtype. Nothing else in the package imports them."""
+
+DTYPES = tuple(MODULES)
+
+MAX_SEED = 2**64 - 1
+"""Largest seed of a model."""

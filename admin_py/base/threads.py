@@ -1,0 +1,83 @@
+"""How many threads the core uses. The numbers it computes do not depend on it."""
+
+from __future__ import annotations
+
+from admin_py.base.builds import MODULES
+from admin_py.base.checks import check_bool, check_integer
+
+MAX_THREADS = 1024
+"""More the core refuses."""
+
+
+def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
+    """Set how many threads the core uses, in both precisions.
+
+    At first it is the number of processors that the process may use, or what the environment variable
+    ``ADMIN_PY_NUM_THREADS`` says.
+
+    Parameters
+    ----------
+    n : int
+        At least 1, at most the number of processors that the process may use.
+    oversubscribe : bool, default False
+        Allow more threads than processors. They are slower, and compute the same bits.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer or `oversubscribe` not a bool.
+    ValueError
+        If `n` is out of range.
+
+    See Also
+    --------
+    get_num_threads
+
+    Notes
+    -----
+    Any number of Python threads may compute at the same time, each with a model of its own and so many
+    threads; of more than 256 in all the core makes no use. A forked process computes, too: a fork waits for
+    what other threads compute just then. `threadpoolctl` sees the core's OpenMP and BLAS; its
+    ``threadpool_limits(1)`` holds the core to one thread in the Python thread that calls it, and a limit
+    above `n` changes nothing.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> before = ap.get_num_threads()
+    >>> ap.set_num_threads(1)
+    >>> ap.get_num_threads()
+    1
+    >>> ap.set_num_threads(before)
+    """
+    n = check_integer("n", n, 1, MAX_THREADS)
+    processors = num_processors()
+    if n > processors and not check_bool("oversubscribe", oversubscribe):
+        raise ValueError(
+            f"n must be at most the number of processors, {processors}, got {n}; "
+            "oversubscribe=True allows more, which is slower and computes the same"
+        )
+    for core in MODULES.values():
+        core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Number of threads that the core uses.
+
+    Returns
+    -------
+    int
+        As `set_num_threads` set it.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> ap.get_num_threads() >= 1
+    True
+    """
+    return MODULES["float32"].get_num_threads()
+
+
+def num_processors() -> int:
+    """Number of processors that the process may use."""
+    return MODULES["float32"].num_procs()

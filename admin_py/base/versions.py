@@ -1,0 +1,117 @@
+"""What is installed and what the core runs on: for bug reports, and beside results."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+from typing import Any, TextIO
+
+from admin_py._version import __version__
+from admin_py.base.builds import MODULES
+from admin_py.base.threads import get_num_threads
+
+PACKAGES = ("numpy", "tokenizers", "safetensors", "matplotlib", "pandas", "jinja2", "tqdm", "torch")
+"""Distributions whose versions are told; the last is optional."""
+
+
+def package_version(name: str) -> str:
+    """Version of an installed distribution, ``"not installed"`` if there is none.
+
+    Examples
+    --------
+    >>> package_version("no-such-distribution")
+    'not installed'
+    """
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def origin() -> dict[str, Any]:
+    """What numbers come from, beside their inputs: threads and versions.
+
+    Examples
+    --------
+    >>> sorted(origin())
+    ['threads', 'versions']
+    """
+    told = {
+        "admin-py": package_version("admin-py"),
+        "numpy": package_version("numpy"),
+        "python": platform.python_version(),
+    }
+    return {"threads": get_num_threads(), "versions": told}
+
+
+def versions() -> dict[str, str]:
+    """Versions of admin-py, Python and the packages it stands on.
+
+    Returns
+    -------
+    dict
+        Name -> version, ``"not installed"`` for what is not there.
+
+    Examples
+    --------
+    >>> import admin_py
+    >>> from admin_py.base.versions import versions
+    >>> versions()["admin-py"] == admin_py.__version__
+    True
+    """
+    found = {"admin-py": __version__, "python": platform.python_version()}
+    return found | {name: package_version(name) for name in PACKAGES}
+
+
+def system() -> dict[str, str | int]:
+    """What the core runs on.
+
+    Returns
+    -------
+    dict
+        ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"`` or ``"avx512"``
+        (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
+        version and configuration of the library for matrix products; ``processors`` that the process may use;
+        ``threads`` that it uses; ``compiler`` of the core; ``precisions`` it was built for.
+
+    Examples
+    --------
+    >>> from admin_py.base.versions import system
+    >>> system()["precisions"]
+    'float32, float64'
+    """
+    info = MODULES["float32"].system_info()
+    return {
+        "platform": platform.platform(),
+        "kernels": info["kernels"],
+        "blas": info["blas"],
+        "processors": info["num_procs"],
+        "threads": info["threads"],
+        "compiler": info["compiler"],
+        "precisions": ", ".join(core.system_info()["dtype"] for core in MODULES.values()),
+    }
+
+
+def show_versions(*, file: TextIO | None = None) -> None:
+    """Print versions, processor features in use, BLAS and threads.
+
+    Parameters
+    ----------
+    file : text file, optional
+        Where to, standard output by default.
+
+    See Also
+    --------
+    admin_py.base.versions.versions, admin_py.base.versions.system : the same as dictionaries.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> ap.show_versions()
+    admin-py ...
+    """
+    rows = [*versions().items(), *system().items()]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}", file=file or sys.stdout)

@@ -1,0 +1,149 @@
+"""``admin-py grid``: its options, and what it writes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from admin_py.base.threads import num_processors
+from admin_py.base.whole_files import write_whole
+from admin_py.cli.options import STOPPED, add_data, layers, load_data
+from admin_py.experiments.grid import presets as grid_presets
+from admin_py.experiments.grid.axes import AXES, SCHEDULES, cell_title
+from admin_py.experiments.settings import OPTIMIZERS
+from admin_py.plots.files import saved
+from admin_py.plots.style import context
+
+if TYPE_CHECKING:
+    from admin_py.experiments.grid.results import Grid
+
+SUMMARY = "train a cross of settings, resumably"
+
+EXAMPLES = """\
+examples:
+  admin-py grid --preset hybrids --out hybrids
+      encoders and decoders of Post-LN and Pre-LN, crossed, 18-18 layers
+  admin-py grid --scheme post_ln admin --lr 0.001 0.002 --depth 6 12 --seed 1 2 --out depth
+      a cross of one's own: 2 schemes x 2 learning rates x 2 depths x 2 seeds
+  admin-py grid --preset lr_beta2 --steps 100 --workers 4
+      a preset with something changed, in four processes
+
+presets:
+"""
+EXAMPLES += "".join(f"  {name:<11} {grid_presets.get(name).summary}\n" for name in grid_presets.names())
+EXAMPLES += (
+    "\nA grid that was stopped, or killed, trains only what is missing when the same command is given again."
+)
+
+NUMBERS = ("d_model", "d_ff", "heads", "steps", "max_tokens", "dropout", "label_smoothing")
+OTHERS = ("clip_norm", "schedule", "valid_every", "dtype")
+"""Options that go to `grid` under their names, beside the axes."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command. What is not given comes from the preset, or is as in a study."""
+    add_data(parser)
+    parser.add_argument("--preset", choices=grid_presets.names(), help="a grid of the paper's questions")
+    axes = parser.add_argument_group("axes (each takes several values)")
+
+    def axis(*names: str, kind: Any, metavar: str, text: str) -> None:
+        axes.add_argument(*names, nargs="+", type=kind, metavar=metavar, help=text)
+
+    axis("--scheme", kind=str, metavar="SCHEME", text="a hybrid is ENCODER/DECODER (post_ln pre_ln admin)")
+    axis("--layers", "--depth", kind=layers, metavar="N[,M]", text="of encoder and decoder, or N,M (18)")
+    axis("--lr", kind=float, metavar="X", text="largest learning rate (0.001)")
+    axis("--beta2", kind=float, metavar="X", text="decay of the second moment (the optimiser's own: .98)")
+    axis("--warmup", kind=int, metavar="N", text="steps of linear warm-up (100)")
+    axes.add_argument("--optimizer", nargs="+", choices=tuple(OPTIMIZERS), help="sgd: momentum .9 (adam)")
+    axis("--seed", kind=int, metavar="N", text="of weights, dropout and batches (1)")
+
+    fixed = parser.add_argument_group("of all cells")
+    fixed.add_argument("--d-model", type=int, metavar="D", help="width (64)")
+    fixed.add_argument("--d-ff", type=int, metavar="F", help="feed-forward width (128)")
+    fixed.add_argument("--heads", type=int, metavar="H", help="of attention (4)")
+    fixed.add_argument("--dropout", type=float, metavar="P", help="(0.1)")
+    fixed.add_argument("--dtype", choices=("float32", "float64"), help="(float32)")
+    fixed.add_argument("--steps", type=int, metavar="N", help="of each training (300)")
+    fixed.add_argument("--schedule", choices=tuple(SCHEDULES), help="after the warm-up (inverse_sqrt)")
+    fixed.add_argument("--label-smoothing", type=float, metavar="X", help="(0.1)")
+    fixed.add_argument("--max-tokens", type=int, metavar="N", help="of a batch, on either side (512)")
+    fixed.add_argument("--clip-norm", type=float, metavar="X", help="largest norm of the gradient (none)")
+    fixed.add_argument("--valid-every", type=int, metavar="N", help="steps (a twelfth of all)")
+
+    parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes; 1 trains here, one cell after another (default: one a processor)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="of each process (default: 1)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train what is missing, write the table and the figure."""
+    from admin_py.experiments.grid.grid import grid
+
+    given = {name: getattr(options, name) for name in (*AXES, *NUMBERS, *OTHERS)}
+    workers = num_processors() if options.workers is None else options.workers
+    found = grid(
+        load_data(options),
+        preset=options.preset,
+        **given,
+        workers=None if workers == 1 else workers,
+        threads=options.threads,
+        out=options.out,
+        progress=not options.quiet,
+    )
+    folder = Path(options.out)
+    if found.cells:
+        _write(found, folder)
+    if found.interrupted:
+        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+def _write(found: Grid, folder: Path) -> None:
+    """Table and figure of a grid, and the table on the standard output stream."""
+    table = found.to_dataframe()
+    write_whole(folder / "grid.csv", table.to_csv(index=False))
+    names = [f"grid.{kind}" for kind in ("png", "svg")]
+    for name, picture in zip(names, _pictures(found), strict=True):
+        write_whole(folder / name, picture)
+    several = [axis for axis in AXES if table[axis].nunique(dropna=False) > 1] or ["scheme"]
+    shown = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
+    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    print(f"written to {folder}: grid.csv, grid.png, grid.svg, grid.json, cells/")
+
+
+def _pictures(found: Grid) -> tuple[bytes, bytes]:
+    """The figure as PNG and as SVG: panels of the scheme where two other axes vary, else one heatmap."""
+    import matplotlib.pyplot as plt
+
+    with context(), plt.ioff():
+        figure = draw(found).figure
+        files = saved(figure, "png"), saved(figure, "svg")
+        plt.close(figure)
+    return files
+
+
+def draw(found: Grid) -> Any:
+    """The heatmap that shows most of a grid; returns its first axes.
+
+    More axes than a figure has are shown at their first value, and the figure says so.
+    """
+    varying = found.varying
+    panels = "scheme" if "scheme" in varying and len(varying) > 2 else None
+    others = [axis for axis in varying if axis != panels]
+    first = {axis: found.values(axis)[0] for axis in others[2:]}
+    for axis, value in first.items():
+        found = found.select(**{axis: [value]})
+    ax = found.plot_panels(panels)[0] if panels else found.plot()
+    if first:
+        ax.figure.suptitle(f"only {cell_title(first)}; the others are in grid.csv", fontsize="medium")
+    return ax

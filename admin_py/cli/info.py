@@ -1,0 +1,93 @@
+"""The command ``admin-py info``."""
+
+from __future__ import annotations
+
+import argparse
+
+from admin_py import schemes
+from admin_py.cli.options import add_model
+from admin_py.experiments.settings import OPTIMIZERS, layers_of
+from admin_py.model.config import TransformerConfig
+
+SUMMARY = "versions, processor, BLAS, threads, schemes, memory"
+
+EXAMPLES = """\
+examples:
+  admin-py info --memory --layers 18
+  admin-py info --memory --layers 100 --d-model 512 --d-ff 2048 --heads 8 --max-tokens 4096 \\
+      --checkpoint-activations"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--schemes", action="store_true", help="list the schemes with formula and source")
+    _add_memory(parser)
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, metavar="N", help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run ``admin-py info``."""
+    from admin_py.base.versions import show_versions
+
+    if options.schemes:
+        for name in schemes.names():
+            scheme = schemes.get(name)
+            print(f"{name}\n    {scheme.summary}\n    {scheme.source}")
+        return 0
+    if options.memory:
+        print(_memory(options))
+        return 0
+    show_versions()
+    return 0
+
+
+def _memory(options: argparse.Namespace) -> str:
+    from admin_py.training.memory import plan_memory
+
+    kind = "language_model" if options.language_model else "translation"
+    encoder_layers, decoder_layers = layers_of(options.layers, kind)
+    config = TransformerConfig(
+        vocab_size=options.vocab_size,
+        encoder_layers=encoder_layers,
+        decoder_layers=decoder_layers,
+        d_model=options.d_model,
+        d_ff=options.d_ff,
+        heads=options.heads,
+        dropout=options.dropout,
+        scheme=options.scheme,
+    )
+    plan = plan_memory(
+        config,
+        max_tokens=options.max_tokens,
+        optimizer=OPTIMIZERS[options.optimizer](lr=0.0),
+        checkpoint_activations=options.checkpoint_activations,
+        dtype=options.dtype,
+    )
+    return f"{config.num_parameters:,} parameters\n{plan!r}"
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("memory")
+    group.add_argument(
+        "--memory", action="store_true", help="what a training step of the model below holds, by part"
+    )
+    group.add_argument(
+        "--vocab-size", type=int, default=8000, metavar="V", help="of the model (default: 8000)"
+    )
+    group.add_argument(
+        "--max-tokens", type=int, default=4096, metavar="N", help="of a batch, on either side (default: 4096)"
+    )
+    group.add_argument("--scheme", default="admin", help="residual scheme (default: admin)")
+    group.add_argument("--language-model", action="store_true", help="a decoder alone, which reads one text")
+    group.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="(default: adam)")
+    group.add_argument(
+        "--checkpoint-activations",
+        nargs="?",
+        type=int,
+        const=True,
+        default=False,
+        metavar="N",
+        help="compute activations again by segments of N layers (default N: about the root of the layers)",
+    )
+    add_model(parser)

@@ -1,0 +1,48 @@
+"""The command ``admin-py profile``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from admin_py.base.whole_files import write_whole
+from admin_py.cli.options import add_common, add_data, add_single, model_of
+from admin_py.plots.files import rendered
+
+SUMMARY = "omega and branch variances of a model, from one forward pass"
+
+EXAMPLES = """\
+examples:
+  admin-py profile --layers 18
+  admin-py profile --source train.en --target train.de --layers 100 --d-model 512 --d-ff 2048 --heads 8 \\
+      --max-tokens 2000 --out profile100"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add_data(parser)
+    add_single(parser)
+    parser.add_argument(
+        "--method",
+        choices=("clinic", "paper"),
+        default="clinic",
+        help="omega set on the way, or all at once from a pass with omega = 1 (default: clinic)",
+    )
+    parser.add_argument(
+        "--max-tokens", type=int, default=4096, metavar="N", help="of the batch (default: 4096)"
+    )
+    add_common(parser, out="profile")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run ``admin-py profile``."""
+    model, batch, _ = model_of(options)
+    found = model.profile(batch, method=options.method, seed=options.seed)
+    folder = Path(options.out)
+    found.save(folder / "profile.json")
+    found.to_clinic(folder / "profile.txt")
+    write_whole(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
+    write_whole(folder / "profile.png", rendered(lambda figure: found.plot(figure.subplots()), "png"))
+    print(found)
+    print(f"written to {folder}: profile.json, profile.csv, profile.txt (lines 'index omega'), profile.png")
+    return 0

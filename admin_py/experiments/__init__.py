@@ -1,0 +1,1 @@
+"""Experiments: many trainings, kept in a folder, from which a stopped one goes on."""

@@ -1,0 +1,1 @@
+"""Grids: crosses of settings, a training a cell."""

@@ -1,0 +1,188 @@
+"""One cell of a grid: a training, and what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from admin_py.analysis.source_use import reads_source
+from admin_py.experiments.grid.axes import AXES, cell_name, cell_title, show
+from admin_py.experiments.outcomes import DIVERGED, outcome_of
+from admin_py.results import Result, figure
+from admin_py.training.history import History
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GridCell(Result):
+    """One training of a grid.
+
+    Attributes
+    ----------
+    scheme : str
+        Its name; a hybrid is ``"encoder's/decoder's"``.
+    layers : int or tuple of two int
+        Of each stack; (encoder's, decoder's) where they differ.
+    lr : float
+        Largest learning rate.
+    beta2 : float or None
+        Decay of the optimiser's second moment; None where it has none.
+    warmup : int
+        Steps.
+    optimizer : str
+        Its name.
+    seed : int
+    history : History
+        Of the training, step by step.
+    entropy : float
+        Unigram entropy of the data, nats per token, on which the outcome's words rest.
+    num_parameters : int
+        Trained ones.
+    setup : mapping
+        What decided the numbers beside data and seed: configuration, optimiser, schedule, training.
+    metadata : mapping
+        Seed, dtype, threads, versions.
+    other_source_nll : float or None
+        Validation loss with the sources of other pairs, see `admin_py.analysis.source_use`; None for language
+        models and where it was not trained to the end.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=50, valid=10)
+    >>> found = ap.grid(data, scheme="admin", layers=1, d_model=8, d_ff=16, heads=2, steps=2, progress=False)
+    >>> found.cells[0].outcome, found.cells[0].diverged_at, found.cells[0].history.num_steps
+    ('does not train within this budget', None, 2)
+    """
+
+    kind: ClassVar[str] = "grid cell"
+
+    scheme: str
+    layers: int | tuple[int, int]
+    lr: float
+    beta2: float | None
+    warmup: int
+    optimizer: str
+    seed: int
+    history: History
+    entropy: float
+    num_parameters: int
+    setup: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    other_source_nll: float | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Axis -> value."""
+        return {axis: getattr(self, axis) for axis in AXES}
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return cell_name(self.values)
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's scheme."""
+        return self.scheme.split("/")[0]
+
+    @property
+    def decoder(self) -> str:
+        """The decoder's scheme."""
+        return self.scheme.split("/")[-1]
+
+    @property
+    def train_nll(self) -> float:
+        """Mean loss of the last twentieth of the training batches, nats per token, dropout on."""
+        return self.history.train_nll
+
+    @property
+    def valid_nll(self) -> float:
+        """Last validation loss, nats per token; nan where it diverged."""
+        return self.history.valid_nll
+
+    @property
+    def best_valid_nll(self) -> float:
+        """Lowest validation loss on the way, also of one that diverged; nan where there is none."""
+        values = self.history.valid["nll"]
+        return float(np.min(values)) if len(values) else float("nan")
+
+    @property
+    def outcome(self) -> str:
+        """In words: trains, does not train or does not read its source within this budget, or diverged."""
+        other = self.other_source_nll
+        return outcome_of(
+            self.history, self.entropy, None if other is None else reads_source(self.valid_nll, other)
+        )
+
+    @property
+    def diverged_at(self) -> int | None:
+        """The step whose numbers were not finite."""
+        return self.history.diverged_at
+
+    @property
+    def diverged_because(self) -> str | None:
+        """What was not finite."""
+        return self.history.diverged_because
+
+    @property
+    def seconds(self) -> float:
+        """Spent in training steps."""
+        return float(np.sum(self.history.seconds))
+
+    def row(self) -> dict[str, Any]:
+        """Its row of a grid's table."""
+        layers = self.layers if isinstance(self.layers, int) else show(self.layers)
+        losses = ("train_nll", "valid_nll", "best_valid_nll", "other_source_nll")
+        names = (*losses, "outcome", "diverged_at", "diverged_because")
+        results = {name: getattr(self, name) for name in (*names, "seconds", "num_parameters")}
+        return {**self.values, "layers": layers, **results}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row: axes and results."""
+        import pandas as pd
+
+        return pd.DataFrame([self.row()])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw training and validation loss over the steps."""
+        return figure("plot_history")(self.history, ax, scheme=self.scheme)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cell as what JSON can hold."""
+        return {**super().to_dict(), "history": self.history.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> GridCell:
+        """Back from `to_dict`."""
+        if isinstance(data, Mapping) and "history" in data:
+            history = History.from_dict(data["history"])
+            cell = super().from_dict({**data, "history": None})
+            object.__setattr__(cell, "history", history)
+            return cell
+        return super().from_dict(data)
+
+    def same_numbers(self, other: GridCell) -> bool:
+        """Whether two cells agree bit for bit in all but the time they took and where they ran."""
+
+        def kept(cell: GridCell) -> dict[str, Any]:
+            data = cell.to_dict()
+            history = {k: v for k, v in data["history"].items() if k not in ("seconds", "metadata")}
+            return {**data, "history": history, "metadata": None}
+
+        return kept(self) == kept(other)
+
+    def last_words(self) -> str:
+        """How it ended, in a line."""
+        if self.outcome == DIVERGED:
+            return f"diverged at step {self.diverged_at}: {self.diverged_because}"
+        return f"{self.outcome}, validation nll {self.valid_nll:.3f}, {self.seconds:.0f} s"
+
+    def _summary(self) -> str:
+        return f"{cell_title(self.values)}: {self.last_words()}"

@@ -1,0 +1,371 @@
+"""What a grid found: its cells, their table, and the values of two axes against each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from admin_py.base.checks import check_choice
+from admin_py.base.whole_files import write_whole
+from admin_py.experiments.grid.axes import AXES, show
+from admin_py.experiments.grid.cell import GridCell
+from admin_py.experiments.outcomes import BLIND, DIVERGED, STUCK
+from admin_py.plots.tables import VALUES, GridTable
+from admin_py.results import Result, dump_json, figure, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
+
+PLACES = (*AXES, "encoder", "decoder")
+"""What may be an axis of a figure: the axes, and the two schemes of a hybrid."""
+
+
+ABSCISSA = ("beta2", "lr", "layers", "warmup", "optimizer", "scheme")
+"""Which axes a figure takes where none are named: the first two that vary, x and y."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Grid(Result):
+    """The cells of a grid.
+
+    Attributes
+    ----------
+    settings : mapping
+        What all cells have in common: sizes, steps, batches, schedule.
+    axes : mapping
+        Axis -> its values, in order.
+    asked : tuple of str
+        Names of the cells that the last call asked for.
+    data : mapping
+        ``name``, ``kind``, ``vocab_size``, ``unigram_entropy`` (nats per token), ``description``.
+    cells : tuple of GridCell
+        In the order of the axes' values, the last axis fastest.
+    metadata : mapping
+        Versions, threads, dtype.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=50, valid=10)
+    >>> found = ap.grid(data, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), layers=1, d_model=8, d_ff=16,
+    ...                 heads=2, steps=2, progress=False)
+    >>> found.pivot("lr", "scheme", value="train_nll").shape
+    (2, 2)
+    >>> found.select(scheme="admin", lr=1e-2).cells[0].history.num_steps
+    2
+    """
+
+    kind: ClassVar[str] = "grid"
+
+    settings: Mapping[str, Any]
+    axes: Mapping[str, tuple[Any, ...]]
+    asked: tuple[str, ...]
+    data: Mapping[str, Any]
+    cells: tuple[GridCell, ...]
+    metadata: Mapping[str, Any]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether cells that were asked for are not there, as after Ctrl-C."""
+        return not set(self.asked) <= {cell.name for cell in self.cells}
+
+    @property
+    def entropy(self) -> float | None:
+        """Unigram entropy of the data, nats per token."""
+        return self.data.get("unigram_entropy")
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Axes in which cells differ that agree in all others, in the order of `ABSCISSA`; seeds aside.
+
+        Beta2 that changes only because the optimiser does is not among them.
+        """
+        return tuple(axis for axis in ABSCISSA if self._varies(axis))
+
+    def _varies(self, axis: str) -> bool:
+        seen: dict[Any, Any] = {}
+        aside = (axis, "seed", "beta2") if axis == "optimizer" else (axis, "seed")
+        for cell in self.cells:
+            rest = tuple(value for name, value in cell.values.items() if name not in aside)
+            if seen.setdefault(rest, getattr(cell, axis)) != getattr(cell, axis):
+                return True
+        return False
+
+    def select(self, **values: Any) -> Grid:
+        """The cells with these values of axes, as a grid.
+
+        Parameters
+        ----------
+        **values
+            Axis -> one value, or a list or tuple of values; of ``layers`` a list, as a tuple is a pair.
+
+        Raises
+        ------
+        ValueError
+            For an axis that there is not, and where no cell is left.
+        """
+        wanted = {}
+        for name, given in values.items():
+            check_choice("axis", name, PLACES)
+            several = isinstance(given, list) or (isinstance(given, tuple) and name != "layers")
+            wanted[name] = tuple(given) if several else (given,)
+        cells = tuple(
+            cell
+            for cell in self.cells
+            if all(getattr(cell, name) in allowed for name, allowed in wanted.items())
+        )
+        if not cells:
+            given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+            have = {name: self.values(name) for name in values}
+            raise ValueError(f"no cell with {given}; the grid has {have}")
+        kept = {cell.name for cell in cells}
+        axes = {axis: tuple(v for v in own if _has(cells, axis, v)) for axis, own in self.axes.items()}
+        return replace(self, axes=axes, cells=cells, asked=tuple(name for name in self.asked if name in kept))
+
+    def values(self, axis: str) -> tuple[Any, ...]:
+        """The values of an axis, or of ``"encoder"`` or ``"decoder"``, that cells have, in order."""
+        if axis in self.axes:
+            return tuple(value for value in self.axes[axis] if _has(self.cells, axis, value))
+        check_choice("axis", axis, PLACES)
+        return tuple(dict.fromkeys(getattr(cell, axis) for cell in self.cells))
+
+    # Tables
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a cell: its axes, losses, outcome in words, the step at which it diverged, and its time."""
+        import pandas as pd
+
+        return pd.DataFrame([cell.row() for cell in self.cells])
+
+    def pivot(self, x: str, y: str, value: str = "valid_nll") -> pd.DataFrame:
+        """Means over seeds, a row for each value of `y`, a column for each of `x`; nan where all diverged.
+
+        Parameters
+        ----------
+        x, y : str
+            Axes, or ``"encoder"`` and ``"decoder"`` for the two schemes of hybrids.
+        value : str
+            ``"valid_nll"``, ``"train_nll"``, ``"best_valid_nll"`` or ``"seconds"``.
+
+        Raises
+        ------
+        ValueError
+            For other names, and where cells of one place differ in more than their seed.
+        """
+        import pandas as pd
+
+        table = self.table(x, y, value)
+        rows = pd.Index([_label(v) for v in table.y_values], name=y)
+        return pd.DataFrame(table.mean, rows, pd.Index([_label(v) for v in table.x_values], name=x))
+
+    def table(self, x: str, y: str, value: str = "valid_nll", *, title: str = "") -> GridTable:
+        """As `pivot`, with what diverged and what does not train beside the means."""
+        for name, given in (("x", x), ("y", y)):
+            check_choice(name, given, PLACES)
+        check_choice("value", value, tuple(VALUES))
+        if x == y:
+            raise ValueError(f"x and y must be two axes, got {x!r} twice")
+        columns, rows = self.values(x), self.values(y)
+        shape = (len(rows), len(columns))
+        mean = np.full(shape, np.nan)
+        runs, diverged, stuck, blind, at = (np.zeros(shape, np.int64) for _ in range(5))
+        for index in np.ndindex(*shape):
+            row, column = index
+            here = [c for c in self.cells if getattr(c, y) == rows[row] and getattr(c, x) == columns[column]]
+            self._check_place(here, x, y)
+            numbers = np.array([getattr(cell, value) for cell in here])
+            numbers = numbers[np.isfinite(numbers)]
+            mean[index] = numbers.mean() if len(numbers) else np.nan
+            runs[index] = len(here)
+            diverged[index] = sum(cell.outcome == DIVERGED for cell in here)
+            stuck[index] = sum(cell.outcome == STUCK for cell in here)
+            blind[index] = sum(cell.outcome == BLIND for cell in here)
+            at[index] = min((cell.diverged_at for cell in here if cell.diverged_at is not None), default=0)
+        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, at, title)
+
+    def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
+        for axis in ("optimizer", *AXES):  # it may be why beta2 differs
+            found = {getattr(cell, axis) for cell in cells}
+            if axis != "seed" and len(found) > 1:
+                shown = ", ".join(sorted(map(show, found)))
+                raise ValueError(
+                    f"x={x!r}, y={y!r}: {axis} varies too ({shown}); choose one with select({axis}=...), or "
+                    f"draw plot_panels(panels={axis!r})"
+                )
+
+    # Pictures
+
+    def _axes_of_figure(self, x: str | None, y: str | None, panels: str | None = None) -> tuple[str, str]:
+        """The axes that were named, and the first that vary for the others."""
+        hybrids = any("/" in cell.scheme for cell in self.cells)
+        if hybrids and x is None and y is None and panels is None and self.varying == ("scheme",):
+            return "decoder", "encoder"
+        free = [
+            axis for axis in dict.fromkeys((*self.varying, "scheme", *AXES)) if axis not in (x, y, panels)
+        ]
+        x = free.pop(0) if x is None else x
+        return x, (free.pop(0) if y is None else y)
+
+    def plot(
+        self, x: str | None = None, y: str | None = None, ax: Axes | None = None, *, value: str = "valid_nll"
+    ) -> Axes:
+        """Draw a heatmap of the final loss over two axes, seeds averaged.
+
+        Places where a seed diverged are hatched and have a cross and the first step at which one did; those
+        that do not train within the budget are hatched lightly and say so.
+
+        Parameters
+        ----------
+        x, y : str, optional
+            Axes, or ``"encoder"`` and ``"decoder"``; by default the first two that vary.
+        ax : matplotlib.axes.Axes, optional
+            Drawn into; a new figure otherwise.
+        value : str
+            As for `pivot`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            As `pivot` does.
+        """
+        return figure("plot_grid")(self.table(*self._axes_of_figure(x, y), value), ax)
+
+    def plot_panels(
+        self,
+        panels: str = "scheme",
+        x: str | None = None,
+        y: str | None = None,
+        axes: Any = None,
+        *,
+        value: str = "valid_nll",
+    ) -> np.ndarray:
+        """Heatmaps side by side, one for each value of a third axis, in one scale of colours.
+
+        Parameters
+        ----------
+        panels : str
+            The third axis.
+        x, y, value
+            As for `plot`.
+        axes : sequence of matplotlib.axes.Axes, optional
+            As many as there are values; a new figure otherwise.
+
+        Returns
+        -------
+        ndarray of matplotlib.axes.Axes
+        """
+        check_choice("panels", panels, PLACES)
+        x, y = self._axes_of_figure(x, y, panels)
+        tables = [
+            self.select(**{panels: [one]}).table(x, y, value, title=_panel_title(panels, one))
+            for one in self.values(panels)
+        ]
+        return figure("plot_grid_panels")(tables, axes)
+
+    # Files
+
+    def to_dict(self) -> dict[str, Any]:
+        """The grid as what JSON can hold, cells included."""
+        return {**super().to_dict(), "cells": [cell.to_dict() for cell in self.cells]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Grid:
+        """Back from `to_dict`."""
+        if isinstance(data, Mapping) and isinstance(data.get("cells"), (list, tuple)):
+            cells = tuple(GridCell.from_dict(cell) for cell in data["cells"])
+            return replace(super().from_dict({**data, "cells": []}), cells=cells)
+        return super().from_dict(data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a folder: ``grid.json``, and a file a cell under ``cells``.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+        """
+        for cell in self.cells:
+            cell.save(cell_file(path, cell.name))
+        save_header(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Grid:
+        """Read a grid's folder; one that was stopped gives the cells that were whole.
+
+        Raises
+        ------
+        OSError
+            If there is no grid in the folder.
+        ValueError
+            If a file is not what it should be.
+        """
+        header = load_header(path)
+        cells = [GridCell.load(file) for file in sorted((Path(path) / CELLS_FOLDER).glob("*.json"))]
+        return replace(header, cells=in_order(cells, header.axes))
+
+    def _summary(self) -> str:
+        words: dict[str, int] = {}
+        for cell in self.cells:
+            words[cell.outcome] = words.get(cell.outcome, 0) + 1
+        several = [axis for axis in AXES if axis in (*self.varying, "seed") and len(self.values(axis)) > 1]
+        sizes = " x ".join(f"{len(self.values(axis))} {axis}" for axis in several)
+        parts = [str(self.data.get("name")), f"{len(self.cells)} cells" + (f" ({sizes})" if sizes else "")]
+        parts += [f"{count} {word}" for word, count in words.items()]
+        missing = len(set(self.asked) - {cell.name for cell in self.cells})
+        return ", ".join(parts + ([f"{missing} not run yet"] if missing else []))
+
+
+def _has(cells: Iterable[GridCell], axis: str, value: Any) -> bool:
+    return any(getattr(cell, axis) == value for cell in cells)
+
+
+def _label(value: Any) -> Any:
+    return show(value) if isinstance(value, tuple) or value is None else value
+
+
+def _panel_title(axis: str, value: Any) -> str:
+    return str(value) if axis in ("scheme", "optimizer", "encoder", "decoder") else f"{axis} {show(value)}"
+
+
+def in_order(cells: Iterable[GridCell], axes: Mapping[str, tuple[Any, ...]]) -> tuple[GridCell, ...]:
+    """Cells in the order of their axes' values."""
+    rank = {axis: {value: i for i, value in enumerate(values)} for axis, values in axes.items()}
+
+    def key(cell: GridCell) -> tuple[Any, ...]:
+        return (*(rank[axis].get(getattr(cell, axis), len(rank[axis])) for axis in AXES), cell.name)
+
+    return tuple(sorted(cells, key=key))
+
+
+def axes_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Axis -> values, in the order in which cells have them."""
+    values = list(cells)
+    return {axis: tuple(dict.fromkeys(cell[axis] for cell in values)) for axis in AXES}
+
+
+def cell_file(folder: str | os.PathLike[str], name: str) -> Path:
+    """Where a cell is kept."""
+    return Path(folder) / CELLS_FOLDER / f"{name}.json"
+
+
+def save_header(folder: str | os.PathLike[str], grid: Grid) -> None:
+    """Write what a grid is, without its cells."""
+    header = replace(grid, cells=())
+    write_whole(Path(folder) / GRID_FILE, dump_json(header.to_dict()))
+
+
+def load_header(folder: str | os.PathLike[str]) -> Grid:
+    """A grid's folder without its cells."""
+    return read_json(Path(folder) / GRID_FILE, Grid.from_dict)

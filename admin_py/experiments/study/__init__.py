@@ -1,0 +1,1 @@
+"""Studies: schemes side by side, with every analysis and a report."""

@@ -1,0 +1,1 @@
+"""Models: configuration, layers, the Transformer, its profile, and its files."""

@@ -1,0 +1,437 @@
+"""What a Transformer is: sizes, regularisation, and the scheme of its residual connections."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from admin_py import schemes
+from admin_py.base.checks import check_bool, check_choice, check_integer, check_number, check_probability
+from admin_py.schemes import Residual, Scheme, Site
+from admin_py.schemes import scheme as scheme_module
+
+STACKS = ("encoder", "decoder")
+
+ACTIVATIONS = ("relu", "gelu")
+POSITIONS = ("sinusoidal", "learned")
+SHARING = ("none", "decoder", "inputs", "all")
+
+MAX_LAYERS = 100_000
+MAX_SIZE = 2**30
+MAX_VOCAB = 2**31 - 1  # ids are int32
+MAX_PARAMETERS = 10**12
+
+SchemeLike = str | Scheme
+"""A registered scheme's name, or a scheme."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class TransformerConfig:
+    """The sizes and the scheme of a Transformer. Frozen, and checked when it is made.
+
+    Parameters
+    ----------
+    vocab_size : int
+        V, of the joint vocabulary of source and target.
+    encoder_layers, decoder_layers : int
+        N and N'. Without an encoder it is a language model, without a decoder an encoder.
+    d_model, heads, d_ff : int
+        D, H and F; H divides D.
+    scheme : str, Scheme or pair of these
+        How residual connections are built and started. A pair is the encoder's and the decoder's; so is a
+        string ``"post_ln/pre_ln"``.
+    dropout : float
+        On the embeddings and on the output of every residual branch, a probability in [0, 1).
+    attention_dropout, activation_dropout : float
+        On the attention probabilities; after the activation.
+    activation : {"relu", "gelu"}
+        The exact gelu.
+    share_embeddings : {"all", "decoder", "inputs", "none"}
+        Which of source, target and output embeddings are one matrix: all three; target and output; source and
+        target; none. Where a scheme scales embeddings, a matrix both stacks read takes the encoder's gain.
+    positions : {"sinusoidal", "learned"}
+    max_length : int
+        Of a sequence the model reads, tokens.
+    qkv_fused_init : bool
+        Draw q, k and v as one [3D, D] matrix, unless the scheme says otherwise.
+    norm_eps : float
+        Inside the root of LayerNorm and RMSNorm.
+    input_scale : {"none", "scalar", "vector"}
+        A trained factor on the input of each stack, 1 at first; it comes from folding omega.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the field, what was given and what was expected.
+
+    See Also
+    --------
+    admin_py.schemes.names : the names of schemes.
+
+    Examples
+    --------
+    >>> config = TransformerConfig(vocab_size=8000, encoder_layers=18, decoder_layers=18, d_model=128,
+    ...                            heads=4, d_ff=256, scheme="admin")
+    >>> config.num_sublayers("encoder"), config.num_sublayers("decoder")
+    (36, 54)
+    >>> config.replace(scheme=("post_ln", "pre_ln")).scheme_name
+    'post_ln/pre_ln'
+    >>> TransformerConfig(vocab_size=8000, d_model=100)
+    Traceback (most recent call last):
+        ...
+    ValueError: heads must divide d_model, got heads=8 and d_model=100
+    """
+
+    vocab_size: int
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    d_model: int = 512
+    heads: int = 8
+    d_ff: int = 2048
+    scheme: SchemeLike | tuple[SchemeLike, SchemeLike] = "admin"
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    activation: str = "relu"
+    share_embeddings: str = "all"
+    positions: str = "sinusoidal"
+    max_length: int = 1024
+    qkv_fused_init: bool = True
+    norm_eps: float = 1e-5
+    input_scale: str = "none"
+
+    def __post_init__(self) -> None:
+        def store(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        for name, low, high in _SIZES:
+            store(name, check_integer(name, getattr(self, name), low, high))
+        for name in ("dropout", "attention_dropout", "activation_dropout"):
+            store(name, check_probability(name, getattr(self, name)))
+        for name, choices in _CHOICES.items():
+            check_choice(name, getattr(self, name), choices)
+        store("qkv_fused_init", check_bool("qkv_fused_init", self.qkv_fused_init))
+        store("norm_eps", check_number("norm_eps", self.norm_eps))
+        if self.norm_eps <= 0:
+            raise ValueError(f"norm_eps must be positive, got {self.norm_eps!r}")
+        if self.encoder_layers == 0 and self.decoder_layers == 0:
+            raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
+        if self.d_model % self.heads != 0:
+            raise ValueError(f"heads must divide d_model, got heads={self.heads} and d_model={self.d_model}")
+        given, pair = _resolve_scheme(self.scheme)
+        store("scheme", given)
+        store("_schemes", dict(zip(STACKS, pair, strict=True)))
+        store("_residuals", {stack: self._apply_scheme(stack) for stack in self.stacks})
+        if self.num_parameters > MAX_PARAMETERS:
+            raise ValueError(f"the model would have {self.num_parameters:,} parameters, more than 10^12")
+
+    def _apply_scheme(self, stack: str) -> tuple[Residual, ...]:
+        """The stack's sub-layers as its scheme fills them, checked against the sizes."""
+        scheme = self.stack_scheme(stack)
+        table = tuple(scheme.residual(site) for site in self.sites(stack))
+        per_layer = self.sublayers_per_layer(stack)
+        for name, residual in zip(self.sublayer_names(stack), table, strict=True):
+            if residual.init == "looks_linear" and self.d_ff % 2 != 0:
+                raise ValueError(
+                    f"d_ff must be even for the looks-linear initialisation of {name}, got {self.d_ff}"
+                )
+        for first in range(0, len(table), per_layer):
+            shared = {row.alpha for row in table[first : first + per_layer] if row.alpha.shared}
+            if len(shared) > 1:
+                raise ValueError(
+                    f"scheme {scheme.name!r} shares one alpha in a layer but gives its sub-layers different "
+                    f"ones in {stack} layer {first // per_layer}: {', '.join(sorted(map(repr, shared)))}"
+                )
+        return table
+
+    # What it says of the model
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks it has: "encoder", "decoder" or both."""
+        return tuple(stack for stack in STACKS if self.stack_layers(stack) > 0)
+
+    @property
+    def kind(self) -> str:
+        """ "encoder_decoder", "language_model" (no encoder) or "encoder" (no decoder)."""
+        if len(self.stacks) == 2:
+            return "encoder_decoder"
+        return "encoder" if self.stacks == ("encoder",) else "language_model"
+
+    @property
+    def scheme_name(self) -> str:
+        """Name of the scheme; of a hybrid ``"encoder's/decoder's"``."""
+        used = dict.fromkeys(self.stack_scheme(stack).name for stack in self.stacks)
+        return "/".join(used)
+
+    def stack_scheme(self, stack: str) -> Scheme:
+        """The scheme of one stack."""
+        schemes_by_stack: dict[str, Scheme] = vars(self)["_schemes"]
+        return schemes_by_stack[check_choice("stack", stack, STACKS)]
+
+    def stack_layers(self, stack: str) -> int:
+        """Layers of a stack, 0 if the model has it not."""
+        return (
+            self.encoder_layers if check_choice("stack", stack, STACKS) == "encoder" else self.decoder_layers
+        )
+
+    def sublayers_per_layer(self, stack: str) -> int:
+        """2, or 3 with cross-attention."""
+        check_choice("stack", stack, STACKS)
+        return 3 if stack == "decoder" and self.encoder_layers > 0 else 2
+
+    def num_sublayers(self, stack: str) -> int:
+        """R of a stack."""
+        return self.stack_layers(stack) * self.sublayers_per_layer(stack)
+
+    def sites(self, stack: str) -> list[Site]:
+        """Places of a stack's sub-layers, from bottom to top."""
+        per_layer = self.sublayers_per_layer(stack)
+        kinds = schemes.KINDS if per_layer == 3 else (schemes.KINDS[0], schemes.KINDS[2])
+        return [
+            Site(
+                stack=stack,
+                layer=index // per_layer,
+                sublayer=index,
+                kind=kinds[index % per_layer],
+                per_layer=per_layer,
+                encoder_layers=self.encoder_layers,
+                decoder_layers=self.decoder_layers,
+                d_model=self.d_model,
+            )
+            for index in range(self.num_sublayers(stack))
+        ]
+
+    def sublayer_names(self, stack: str) -> list[str]:
+        """Names of a stack's sub-layers, as the parameters' names begin.
+
+        Examples
+        --------
+        >>> TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=1).sublayer_names("decoder")
+        ['decoder.0.self_attn', 'decoder.0.cross_attn', 'decoder.0.feed_forward']
+        """
+        return [f"{stack}.{site.layer}.{site.kind}" for site in self.sites(stack)]
+
+    def residuals(self, stack: str) -> tuple[Residual, ...]:
+        """Fields of a stack's sub-layers, from bottom to top; () for a stack the model has not."""
+        tables: dict[str, tuple[Residual, ...]] = vars(self)["_residuals"]
+        return tables.get(check_choice("stack", stack, STACKS), ())
+
+    def embedding_gain(self, stack: str) -> float:
+        """Factor on the standard deviation D^(-1/2) of the stack's initial embeddings."""
+        sites = self.sites(stack)
+        return self.stack_scheme(stack).embedding_gain_of(sites[0]) if sites else 1.0
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained elements.
+
+        Examples
+        --------
+        >>> TransformerConfig(vocab_size=1000, encoder_layers=1, decoder_layers=0, d_model=64, heads=4,
+        ...                   d_ff=128, scheme="post_ln").num_parameters
+        97472
+        """
+        total = self.num_embeddings * self.vocab_size * self.d_model
+        for stack in self.stacks:
+            places = zip(self.sites(stack), self.residuals(stack), strict=True)
+            total += sum(self._sublayer_parameters(site, residual) for site, residual in places)
+            total += _norm_size(self.stack_scheme(stack).final_norm, self.d_model)
+            total += {"none": 0, "scalar": 1, "vector": self.d_model}[self.input_scale]
+            total += self.max_length * self.d_model if self.positions == "learned" else 0
+        return total
+
+    @property
+    def num_embeddings(self) -> int:
+        """How many [V, D] matrices there are, those of the output included."""
+        if self.kind == "encoder":
+            return 1
+        if self.kind == "language_model":
+            return 1 if self.share_embeddings in ("all", "decoder") else 2
+        return {"all": 1, "decoder": 2, "inputs": 2, "none": 3}[self.share_embeddings]
+
+    def _sublayer_parameters(self, site: Site, residual: Residual) -> int:
+        d, f = self.d_model, self.d_ff
+        attention = site.kind != "feed_forward"
+        total = 4 * (d * d + d) if attention else 2 * d * f + d + f
+        total += sum(
+            _norm_size(kind, d) for kind in (residual.norm_pre, residual.norm_branch, residual.norm_post)
+        )
+        total += _norm_size(residual.norm_inner, d if attention else f)
+        if residual.omega.trained:
+            total += residual.omega.num_elements(d)
+        if residual.alpha.trained and not (residual.alpha.shared and self._follows_shared_alpha(site)):
+            total += residual.alpha.num_elements(d)
+        return total
+
+    def _follows_shared_alpha(self, site: Site) -> bool:
+        """Whether an earlier sub-layer of the layer holds the shared alpha."""
+        first = site.layer * site.per_layer
+        return any(row.alpha.shared for row in self.residuals(site.stack)[first : site.sublayer])
+
+    # As plain values
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values that JSON keeps exactly.
+
+        A scheme that comes with the package is kept by its name. Any other is written out, one entry a
+        sub-layer, so that the model can be rebuilt where its rule is not at hand.
+
+        Examples
+        --------
+        >>> config = TransformerConfig(vocab_size=100, scheme="deepnorm")
+        >>> TransformerConfig.from_dict(config.to_dict()) == config
+        True
+        """
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        entries = [self._scheme_entry(stack) for stack in STACKS]
+        data["scheme"] = entries if isinstance(self.scheme, tuple) else self._scheme_entry(*self.stacks)
+        return data
+
+    def _scheme_entry(self, *stacks: str) -> str | dict[str, Any]:
+        """Name, or fields written out, of the scheme of these stacks."""
+        scheme = self.stack_scheme(stacks[0])
+        if schemes.BUILT_IN.get(scheme.name) is scheme:
+            return scheme.name
+        return scheme_module.to_dict(
+            scheme,
+            {stack: self.residuals(stack) for stack in stacks},
+            {stack: self.embedding_gain(stack) for stack in stacks},
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TransformerConfig:
+        """The inverse of `to_dict`; fields that are left out take their defaults.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a key that is no field, or as the constructor does.
+        """
+        if not isinstance(data, Mapping):
+            raise TypeError(f"a TransformerConfig is rebuilt from a mapping, got {type(data).__name__}")
+        fields = _check_fields(data)
+        if "vocab_size" not in fields:
+            raise ValueError("a TransformerConfig needs vocab_size")
+        scheme = fields.get("scheme")
+        if isinstance(scheme, Mapping):
+            fields["scheme"] = scheme_module.from_dict(scheme)
+        elif isinstance(scheme, (list, tuple)):
+            entries = (scheme_module.from_dict(e) if isinstance(e, Mapping) else e for e in scheme)
+            fields["scheme"] = tuple(entries)
+        return cls(**fields)
+
+    def replace(self, **changes: Any) -> TransformerConfig:
+        """A copy with some fields changed, checked anew."""
+        return dataclasses.replace(self, **_check_fields(changes))
+
+    def to_core(self) -> dict[str, Any]:
+        """The dict that the compute core builds a model from."""
+        own = ("vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions")
+        more = ("share_embeddings", "dropout", "attention_dropout", "activation_dropout", "norm_eps")
+        return {
+            **{name: getattr(self, name) for name in own + more},
+            **{s: self._stack_to_core(s) for s in STACKS},
+        }
+
+    def _stack_to_core(self, stack: str) -> dict[str, Any]:
+        present = stack in self.stacks
+        return {
+            "layers": self.stack_layers(stack),
+            "causal": stack == "decoder",
+            "cross": stack == "decoder" and self.encoder_layers > 0,
+            "norm_final": self.stack_scheme(stack).final_norm if present else "none",
+            "input_scale": self.input_scale if present else "none",
+            "embedding_gain": self.embedding_gain(stack),
+            "sublayers": [self._sublayer_to_core(residual) for residual in self.residuals(stack)],
+        }
+
+    def _sublayer_to_core(self, residual: Residual) -> dict[str, Any]:
+        fused = self.qkv_fused_init if residual.qkv_fused_init is None else residual.qkv_fused_init
+        return {**residual.to_dict(), "qkv_fused_init": fused}
+
+    # Python's protocols
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both describe the same model: schemes are compared by name and by what they fill in."""
+        if not isinstance(other, TransformerConfig):
+            return NotImplemented
+        return self._key() == other._key() and self.to_core() == other.to_core()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        fields = (f.name for f in dataclasses.fields(self) if f.name != "scheme")
+        return (*(getattr(self, name) for name in fields), self.scheme_name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TransformerConfig.from_dict, (self.to_dict(),)
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in _REPR_ALWAYS} | {"scheme": self.scheme_name}
+        for field in dataclasses.fields(self):
+            if field.name not in shown and getattr(self, field.name) != field.default:
+                shown[field.name] = getattr(self, field.name)
+        return f"TransformerConfig({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+_REPR_ALWAYS = ("vocab_size", "encoder_layers", "decoder_layers", "d_model", "heads", "d_ff")
+
+_SIZES = (
+    ("vocab_size", 1, MAX_VOCAB),
+    ("encoder_layers", 0, MAX_LAYERS),
+    ("decoder_layers", 0, MAX_LAYERS),
+    ("d_model", 1, MAX_SIZE),
+    ("heads", 1, MAX_SIZE),
+    ("d_ff", 1, MAX_SIZE),
+    ("max_length", 1, MAX_SIZE),
+)
+
+_CHOICES = {
+    "activation": ACTIVATIONS,
+    "positions": POSITIONS,
+    "share_embeddings": SHARING,
+    "input_scale": schemes.SCALE_KINDS,
+}
+
+
+def _check_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    known = [field.name for field in dataclasses.fields(TransformerConfig)]
+    for name in data:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; its fields are {', '.join(known)}"
+            raise ValueError(f"a TransformerConfig has no field {name!r}{hint}")
+    return dict(data)
+
+
+def _resolve_scheme(
+    given: Any,
+) -> tuple[SchemeLike | tuple[SchemeLike, SchemeLike], tuple[Scheme, Scheme]]:
+    """What the field keeps, and the schemes of encoder and decoder."""
+    if isinstance(given, str) and "/" in given:
+        given = tuple(given.split("/"))
+    if isinstance(given, (tuple, list)):
+        if len(given) != 2:
+            raise ValueError(f"a pair of schemes is the encoder's and the decoder's, got {len(given)}")
+        pair = (_one_scheme(given[0]), _one_scheme(given[1]))
+        return (given[0], given[1]), pair
+    scheme = _one_scheme(given)
+    return given, (scheme, scheme)
+
+
+def _one_scheme(given: Any) -> Scheme:
+    if isinstance(given, Scheme):
+        return given
+    if isinstance(given, str):
+        return schemes.get(given)
+    raise TypeError(f"scheme must be a name, a Scheme or a pair of these, got {given!r}")
+
+
+def _norm_size(kind: str, n: int) -> int:
+    """Trained elements of a norm over n features: gain, bias, and the one scale of DyT."""
+    return {"none": 0, "layer": 2 * n, "rms": n, "dyt": 2 * n + 1}[kind]

@@ -1,0 +1,156 @@
+"""What one observed forward pass shows: named activations and the variances of every sub-layer."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.results import figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Place = tuple[str, int, str]
+"""Stack, index and site of an activation, as the core names it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Observation:
+    """Activations and statistics of one forward pass. Frozen.
+
+    Parameters
+    ----------
+    activations : mapping
+        Name -> array. Of a stack ``encoder.input`` x_0 and ``encoder.output``, after the final norm; of a
+        sub-layer such as ``encoder.0.self_attn`` its ``.input`` x_{i-1}, ``.normed`` what its branch reads,
+        ``.branch`` a_i, ``.sum`` y_i, ``.output`` x_i, all [M, D], and of attention ``.probabilities``,
+        before dropout: a tuple with [H, T_q, T_k] for each sequence; ``logits`` [M_target, V], or an
+        encoder's hidden states ``output`` [M, D].
+    gradients : mapping
+        Name -> gradient of the mean loss with respect to it, of the same shape.
+    var_input, var_branch : mapping
+        Stack -> Var(x_{i-1}), Var(a_i) over all tokens and features, float64 [R].
+    names : mapping
+        Stack -> names of its sub-layers.
+    """
+
+    activations: Mapping[str, Any]
+    gradients: Mapping[str, NDArray[Any]]
+    var_input: Mapping[str, NDArray[np.float64]]
+    var_branch: Mapping[str, NDArray[np.float64]]
+    names: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        for name in ("activations", "gradients", "var_input", "var_branch", "names"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.activations:
+            close = difflib.get_close_matches(str(name), self.activations, n=3) or list(self.activations)[:8]
+            raise KeyError(f"no activation {name!r} was kept; there are {', '.join(close) or 'none'}")
+        return self.activations[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.activations)
+
+    def __len__(self) -> int:
+        return len(self.activations)
+
+    def __repr__(self) -> str:
+        arrays = [*self.activations.values(), *self.gradients.values()]
+        flat = [one for array in arrays for one in (array if isinstance(array, tuple) else (array,))]
+        size = sum(array.nbytes for array in flat)
+        sublayers = ", ".join(f"{stack} {len(names)} sub-layers" for stack, names in self.names.items())
+        count = f"{len(self)} activations"
+        if self.gradients:
+            count += f", {len(self.gradients)} gradients"
+        return f"Observation({sublayers}; {count}, {size / 2**20:.1f} MiB)"
+
+    def plot_attention(
+        self,
+        sublayer: str,
+        *,
+        sequence: int = 0,
+        head: int | None = None,
+        ax: Axes | None = None,
+        tokens: Sequence[str] | tuple[Sequence[str], Sequence[str]] | None = None,
+    ) -> Axes:
+        """Map of the attention probabilities of one sub-layer, see `admin_py.plots.plot_attention`.
+
+        Parameters
+        ----------
+        sublayer : str
+            Such as ``"decoder.0.cross_attn"``, whose ``.probabilities`` were kept.
+        sequence : int
+            Of the batch.
+        head : int, optional
+            By default the mean over heads.
+        ax : matplotlib.axes.Axes, optional
+        tokens : sequence of str, or pair of these
+            Labels of queries and keys.
+
+        Raises
+        ------
+        KeyError
+            If the probabilities of the sub-layer were not kept.
+        IndexError
+            If there is no such sequence or head.
+        """
+        kept = self[f"{sublayer}.probabilities"]
+        if not 0 <= sequence < len(kept):
+            raise IndexError(f"sequence must be from 0 to {len(kept) - 1}, got {sequence}")
+        maps = kept[sequence]
+        if head is not None and not 0 <= head < len(maps):
+            raise IndexError(f"head must be from 0 to {len(maps) - 1}, got {head}")
+        shown = maps.mean(axis=0) if head is None else maps[head]
+        which = "mean over heads" if head is None else f"head {head}"
+        return figure("plot_attention")(shown, ax, tokens=tokens, title=f"{sublayer}, {which}")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each sub-layer: stack, index (from 1), name, var_input, var_branch."""
+        import pandas as pd
+
+        parts = [
+            pd.DataFrame(
+                {
+                    "stack": stack,
+                    "index": np.arange(1, len(names) + 1),
+                    "name": names,
+                    "var_input": self.var_input[stack],
+                    "var_branch": self.var_branch[stack],
+                }
+            )
+            for stack, names in self.names.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+
+def select(names: Sequence[str], patterns: str | Sequence[str], argument: str = "activations") -> list[str]:
+    """The names that match any of the patterns (``*`` and ``?`` as in a shell).
+
+    Raises
+    ------
+    ValueError
+        If a pattern matches none.
+
+    Examples
+    --------
+    >>> select(["encoder.input", "encoder.0.self_attn.branch"], "*.branch")
+    ['encoder.0.self_attn.branch']
+    """
+    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+    for pattern in wanted:
+        if not isinstance(pattern, str):
+            raise TypeError(f"{argument} must be patterns of names, got {pattern!r}")
+        if not fnmatch.filter(names, pattern):
+            close = ", ".join(difflib.get_close_matches(pattern, names, n=3)) or ", ".join(names[:3])
+            raise ValueError(f"{argument}: no name matches {pattern!r}; names are such as {close}")
+    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)]

@@ -1,0 +1,516 @@
+"""The Transformer: a model of the compute core with its configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
+from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
+from admin_py.data.batch import Batch
+from admin_py.model import closed_form
+from admin_py.model import files as model_files
+from admin_py.model.activations import observe
+from admin_py.model.config import TransformerConfig
+from admin_py.model.folding import fold
+from admin_py.model.observation import Observation
+from admin_py.model.omega import check_omega, read_omega, write_omega
+from admin_py.model.profile import VarianceProfile
+from admin_py.model.state import check_state
+from admin_py.results import run_metadata
+
+METHODS = ("clinic", "paper", "admin_torch")
+
+
+class Loss(NamedTuple):
+    """Cross-entropy of a batch, in nats, means over the predicted tokens.
+
+    Examples
+    --------
+    >>> Loss(loss=1.5, nll=0.0, num_tokens=10).perplexity
+    1.0
+    """
+
+    loss: float
+    """With label smoothing."""
+    nll: float
+    """Without: the negative log-likelihood."""
+    num_tokens: int
+    """Predicted tokens."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nll)."""
+        return float(np.exp(self.nll))
+
+
+class Transformer:
+    """An encoder-decoder, a language model or an encoder, with the residual scheme of its configuration.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    seed : int
+        Of the first weights and of dropout, from 0 to 2^64 - 1.
+    dtype : {"float32", "float64"}
+        In which it computes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was given and what was expected.
+    MemoryError
+        If there is no memory for the weights.
+
+    Examples
+    --------
+    >>> config = TransformerConfig(
+    ...     vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> model = Transformer(config, seed=1)
+    >>> batch = Batch([[4, 5, 6], [7, 8]], [[1, 9, 10, 2], [1, 11, 2]])
+    >>> model.forward(batch).shape
+    (5, 20)
+    >>> model.backward(batch).num_tokens
+    5
+    >>> model.gradients["encoder.0.self_attn.q.weight"].shape
+    (8, 8)
+    """
+
+    def __init__(self, config: TransformerConfig, *, seed: int = 0, dtype: str = "float32") -> None:
+        if not isinstance(config, TransformerConfig):
+            raise TypeError(
+                f"config must be a TransformerConfig, got an object of type {type(config).__name__}"
+            )
+        self._config = config
+        self._dtype = check_choice("dtype", dtype, DTYPES)
+        self._core = MODULES[self._dtype].Transformer(
+            config.to_core(), check_integer("seed", seed, 0, MAX_SEED)
+        )
+        self._parameters: Mapping[str, NDArray[Any]] = MappingProxyType(self._core.parameters)
+        self._gradients: Mapping[str, NDArray[Any]] | None = None
+
+    # What it is
+
+    @property
+    def config(self) -> TransformerConfig:
+        """Sizes and scheme."""
+        return self._config
+
+    @property
+    def dtype(self) -> str:
+        """ "float32" or "float64"."""
+        return self._dtype
+
+    @property
+    def seed(self) -> int:
+        """Of dropout; may be set."""
+        return self._core.seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._core.seed = check_integer("seed", value, 0, MAX_SEED)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained elements."""
+        return self._core.num_parameters
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes held by ``weights``, ``gradients`` and ``activations``."""
+        return self._core.memory
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds of work in all passes so far, of all threads together, by kind.
+
+        Kinds are ``products`` (matrix products of linear maps and logits), ``attention``, ``rows`` (norms,
+        residuals, dropout, activations, embeddings) and ``loss``.
+        """
+        return self._core.timings
+
+    def __repr__(self) -> str:
+        config = self.config
+        layers = " + ".join(f"{stack} {config.stack_layers(stack)} layers" for stack in config.stacks)
+        return (
+            f"Transformer({layers}, d_model={config.d_model}, heads={config.heads}, d_ff={config.d_ff}, "
+            f"vocab_size={config.vocab_size}, scheme={config.scheme_name!r}, "
+            f"{self.num_parameters:,} parameters, {self.dtype}, {self.memory['weights'] / 1e6:.1f} MB)"
+        )
+
+    # Parameters
+
+    @property
+    def parameters(self) -> Mapping[str, NDArray[Any]]:
+        """Name -> array of the weights. Views: writing to them changes the model."""
+        return self._parameters
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the parameters that optimisers change."""
+        return self._core.trained
+
+    @property
+    def gradients(self) -> Mapping[str, NDArray[Any]]:
+        """Name -> array of the gradients of the last `backward`: views, allocated at the first use."""
+        if self._gradients is None:
+            self._gradients = MappingProxyType(self._core.gradients)
+        return self._gradients
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Name -> copy of every parameter, to be given to `load_state` later."""
+        return {name: value.copy() for name, value in self.parameters.items()}
+
+    def load_state(self, state: Mapping[str, Any], *, allow_nonfinite: bool = False) -> None:
+        """Take all parameters from a mapping.
+
+        Parameters
+        ----------
+        state : mapping
+            Name -> array of floating point numbers, exactly the model's names and shapes. Another precision
+            is rounded to the model's.
+        allow_nonfinite : bool
+            Whether numbers that are not finite may be loaded.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the parameter that is missing, unknown, of a wrong shape or type, or not finite; the model
+            is then as before.
+        """
+        checked = check_state(
+            state, self.parameters, allow_nonfinite=check_bool("allow_nonfinite", allow_nonfinite)
+        )
+        for name, value in checked.items():
+            self.parameters[name][...] = value
+
+    def copy(self, *, dtype: str | None = None) -> Transformer:
+        """A new model with the same weights and seed, computing in the same or another dtype."""
+        other = Transformer(self.config, seed=self.seed, dtype=self.dtype if dtype is None else dtype)
+        other.load_state(self.parameters, allow_nonfinite=True)
+        return other
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, configuration and seed as a safetensors file, whole or not at all.
+
+        The file is written aside, flushed to the disk and renamed.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an older one is as before.
+        """
+        model_files.write(path, self.parameters, self.config, self.seed)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, dtype: str | None = None, allow_nonfinite: bool = False
+    ) -> Transformer:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        dtype : {"float32", "float64"}, optional
+            In which the model shall compute; by default that of the file.
+        allow_nonfinite : bool
+            Whether weights that are not finite may be loaded.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is cut off, damaged, or not such a file.
+        """
+        saved = model_files.read(path)
+        model = cls(saved.config, seed=saved.seed, dtype=saved.dtype if dtype is None else dtype)
+        try:
+            model.load_state(saved.state, allow_nonfinite=allow_nonfinite)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)!r} does not hold a whole model: {error}") from None
+        return model
+
+    # Passes
+
+    def _batch(self, batch: Batch) -> Any:
+        if not isinstance(batch, Batch):
+            raise TypeError(f"batch must be a Batch, got an object of type {type(batch).__name__}")
+        return batch.core(self.dtype)
+
+    def _need_decoder(self) -> None:
+        if self.config.kind == "encoder":
+            raise ValueError(
+                "an encoder predicts no tokens, so it has no loss; forward gives its hidden states"
+            )
+
+    def forward(self, batch: Batch, *, training: bool = False, step: int = 0) -> NDArray[Any]:
+        """Logits [M_target, V] of every predicted token; of an encoder hidden states [M, D].
+
+        Parameters
+        ----------
+        batch : Batch
+        training : bool
+            Whether dropout is on.
+        step : int
+            Of dropout's random numbers: the same step drops the same elements.
+
+        Raises
+        ------
+        IndexError
+            If a token id is not in the vocabulary.
+        ValueError
+            If a sequence is too short or too long for the model, or there is no target where one is read.
+        """
+        return self._core.forward(self._batch(batch), training=training, step=step)
+
+    def loss(
+        self, batch: Batch, *, label_smoothing: float = 0.0, training: bool = False, step: int = 0
+    ) -> Loss:
+        """Cross-entropy of the predicted tokens, in nats, label-smoothed and plain.
+
+        Parameters
+        ----------
+        batch : Batch
+        label_smoothing : float
+            Probability mass spread evenly over the vocabulary, from 0 to 1.
+        training, step
+            As for `forward`.
+        """
+        self._need_decoder()
+        options = {"label_smoothing": label_smoothing, "training": training, "step": step}
+        return Loss(*self._core.loss(self._batch(batch), **options))
+
+    def backward(
+        self,
+        batch: Batch,
+        *,
+        label_smoothing: float = 0.0,
+        training: bool = True,
+        step: int = 0,
+        accumulate: bool = False,
+        scale: float = 1.0,
+        observe: bool = False,
+        checkpoint_activations: bool | int = False,
+    ) -> Loss:
+        """Forward and backward pass: fills `gradients` with those of the mean loss.
+
+        Parameters
+        ----------
+        batch : Batch
+        label_smoothing, training, step
+            As for `loss`; dropout is on by default.
+        accumulate : bool
+            Add to the gradients instead of replacing them.
+        scale : float
+            Factor on the loss whose gradient is taken; the loss that is returned is without it.
+        observe : bool
+            Record the norms of the gradients between sub-layers and the variances, see `analysis.gradients`.
+        checkpoint_activations : bool or int
+            Keep only the inputs of segments of so many layers (True: about as many as there are segments)
+            and run a segment's forward pass again before its backward pass: about a third more time for much
+            less memory, and the same bits. See `plan_memory`.
+
+        Returns
+        -------
+        Loss
+        """
+        self._need_decoder()
+        loss = self._core.backward(
+            self._batch(batch),
+            label_smoothing=label_smoothing,
+            training=training,
+            step=step,
+            accumulate=accumulate,
+            scale=scale,
+            observe=observe,
+            segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
+        )
+        return Loss(*loss)
+
+    def observe(
+        self,
+        batch: Batch,
+        *,
+        activations: str | Sequence[str] = "*",
+        gradients: str | Sequence[str] = (),
+        training: bool = False,
+        step: int = 0,
+        label_smoothing: float = 0.0,
+    ) -> Observation:
+        """One pass with named activations, their gradients and the variances of every sub-layer.
+
+        Parameters
+        ----------
+        batch : Batch
+        activations : str or list of str
+            Patterns of the names to keep, such as ``"decoder.*.branch"``; an empty list keeps none.
+        gradients : str or list of str
+            Patterns of the names whose gradients of the loss are kept: stacks' inputs, sub-layers' inputs,
+            branches and outputs, logits. `Transformer.gradients` stay as they are.
+        training, step, label_smoothing
+            As for `loss`.
+
+        Returns
+        -------
+        Observation
+
+        Examples
+        --------
+        >>> config = TransformerConfig(
+        ...     vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2, d_ff=16
+        ... )
+        >>> seen = Transformer(config).observe(Batch([[4, 5, 6]]))
+        >>> list(seen)[:6]
+        ['encoder.input', 'encoder.0.self_attn.input', 'encoder.0.self_attn.normed',
+         'encoder.0.self_attn.probabilities', 'encoder.0.self_attn.branch', 'encoder.0.self_attn.sum']
+        >>> seen["encoder.input"].shape
+        (3, 8)
+        """
+        return observe(
+            self._core,
+            self.config,
+            batch,
+            self._batch(batch),
+            activations=activations,
+            gradients=gradients,
+            spare=lambda: self.copy()._core,
+            training=training,
+            step=step,
+            label_smoothing=label_smoothing,
+        )
+
+    # Profile and omega
+
+    def profile(
+        self,
+        batch: Batch | None = None,
+        *,
+        method: str = "clinic",
+        output_change: str = "log n",
+        dropout: bool = True,
+        seed: int = 0,
+        apply: bool = True,
+    ) -> VarianceProfile:
+        """Profile the variances of all sub-layers; set omega of those whose scheme profiles it (Admin).
+
+        Parameters
+        ----------
+        batch : Batch
+            What is read; only ``"admin_torch"`` does without (and then measures no variances).
+        method : {"clinic", "paper", "admin_torch"}
+            How omega follows. ``"clinic"``, the release's and the default: omega_i = acc, where acc is 1 at
+            first and then sqrt(Var(omega_i x_{i-1}) + Var(a_i)). ``"paper"``: omega_i = sqrt(1 + sum_{j<i}
+            Var(a_j)) at omega = 1. ``"admin_torch"``: a closed form of the depth, see
+            `schemes.admin_torch_omega`.
+        output_change : {"log n", "1", "n"}
+            Of ``"admin_torch"``: how the output change may grow with depth.
+        dropout : bool
+            Whether dropout is on, as in training.
+        seed : int
+            Of dropout.
+        apply : bool
+            Whether omega is set; if not, the model stays as it was.
+
+        Returns
+        -------
+        VarianceProfile
+
+        Examples
+        --------
+        >>> config = TransformerConfig(
+        ...     vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
+        ... )
+        >>> model = Transformer(config, seed=1)
+        >>> profile = model.profile(Batch([[4, 5, 6], [7, 8]], [[1, 9, 10, 2], [1, 11, 2]]))
+        >>> bool(np.allclose(model.omega["decoder"][:, 0], profile.omega("decoder")))
+        True
+        """
+        check_choice("method", method, METHODS)
+        dropout, apply = check_bool("dropout", dropout), check_bool("apply", apply)
+        seed = check_integer("seed", seed, 0, MAX_SEED)
+        if method == "admin_torch":
+            tables = self._closed_form(batch, output_change, dropout=dropout, seed=seed, apply=apply)
+        elif batch is None:
+            raise ValueError(f'method={method!r} needs a batch, got none (only "admin_torch" does without)')
+        else:
+            tables = self._core.profile(
+                self._batch(batch), method=method, dropout=dropout, seed=seed, apply=apply
+            )
+        return VarianceProfile.from_arrays(
+            tables,
+            scheme=self.config.scheme_name,
+            method=method,
+            names={stack: tuple(self.config.sublayer_names(stack)) for stack in tables},
+            metadata=run_metadata(seed=self.seed, dtype=self.dtype, profile_seed=seed, dropout=dropout),
+        )
+
+    def _closed_form(
+        self, batch: Batch | None, output_change: str, *, dropout: bool, seed: int, apply: bool
+    ) -> dict[str, dict[str, Any]]:
+        """Stack -> columns ``omega``, ``var_input``, ``var_branch`` [R]; nan where there is no batch."""
+        before, own_seed, keep = self.omega, self.seed, False
+        after = closed_form.omegas(self.config, before, output_change)
+        try:
+            self.set_omega(after)
+            self.seed = seed
+            seen = None if batch is None else self.observe(batch, activations=[], training=dropout)
+            keep = apply
+        finally:
+            self.seed = own_seed
+            if not keep:
+                self.set_omega(before)
+        return closed_form.columns(
+            after, *((None, None) if seen is None else (seen.var_input, seen.var_branch))
+        )
+
+    @property
+    def omega(self) -> dict[str, NDArray[Any]]:
+        """Stack -> copy of the skip scale of every sub-layer: [R], or [R, D] where any is a vector."""
+        return {stack: read_omega(self.config, stack, self.parameters) for stack in self.config.stacks}
+
+    def set_omega(self, omega: Mapping[str, Any] | VarianceProfile) -> None:
+        """Set the skip scales of one stack or both.
+
+        Parameters
+        ----------
+        omega : mapping or VarianceProfile
+            Stack -> [R], [R, 1] or [R, D].
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the sub-layer whose omega cannot be that: of a wrong shape, not finite, a vector where it
+            is a scalar, or other than 1 where its scheme has none; the model is then as before.
+        """
+        if isinstance(omega, VarianceProfile):
+            omega = {stack: omega.omega(stack) for stack in omega.stacks}
+        if not isinstance(omega, Mapping):
+            raise TypeError(f"omega must map stacks to arrays, got an object of type {type(omega).__name__}")
+        checked = {
+            stack: check_omega(self.config, stack, values, self.dtype) for stack, values in omega.items()
+        }
+        for stack, values in checked.items():
+            write_omega(self.config, stack, values, self.parameters)
+
+    def reparameterise(self) -> Transformer:
+        """A plain Post-LN model that computes the same function, with omega folded into other weights.
+
+        See Also
+        --------
+        admin_py.model.folding.fold : how, and which models allow it.
+        """
+        config, arrays = fold(self.config, self.parameters)
+        plain = Transformer(config, seed=self.seed, dtype=self.dtype)
+        try:
+            plain.load_state({name: arrays[name] for name in plain.parameters})
+        except ValueError as error:
+            raise ValueError(f"the model cannot be folded: {error}") from None
+        return plain

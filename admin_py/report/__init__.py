@@ -1,0 +1,1 @@
+"""A study as one HTML page: pictures, tables and sentences, a file a topic."""

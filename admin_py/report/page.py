@@ -1,0 +1,268 @@
+"""A study as one HTML file: figures, tables and sentences inside, no network, light, dark and on paper."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from admin_py.base.whole_files import write_whole
+from admin_py.base.words import listing, number, spread
+from admin_py.plots.style import SOLID, scheme_style
+from admin_py.report import summary
+from admin_py.report.picture import Picture, by_run, table_of
+from admin_py.report.pictures import pictures
+from admin_py.report.svg import inline_svg
+from admin_py.schemes.labels import label
+
+if TYPE_CHECKING:
+    from admin_py.experiments.study.results import SchemeSummary, Study
+
+REPORT_FILE, DATA_FOLDER = "report.html", "data"
+DIAGNOSIS_DATA = f"{DATA_FOLDER}/diagnosis.csv"
+TEMPLATES = Path(__file__).parent / "templates"
+
+SHOWN_SAMPLES = 6
+MAX_TEXT = 400
+"""Characters of a text that are shown; of an output twice the reference's, at least MIN_TEXT."""
+MIN_TEXT = 120
+
+
+def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
+    """Write a study's report, and what each of its pictures shows as a table.
+
+    Parameters
+    ----------
+    study : Study
+        With at least one run.
+    folder : path
+        Gets ``report.html`` and ``data/<picture>.csv``; made if it is not there.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    ValueError
+        If the study has no run.
+    OSError
+        If a file cannot be written.
+    """
+    shown = _pictures(study)
+    path = Path(folder) / REPORT_FILE
+    for one in shown:
+        write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
+    diagnosed = [run for run in study.runs if run.diagnosis is not None]
+    if diagnosed:
+        table = by_run(diagnosed, lambda run: table_of(run.diagnosis))
+        write_whole(path.parent / DIAGNOSIS_DATA, table.to_csv(index=False))
+    write_whole(path, _render(study, shown))
+    return path
+
+
+def render(study: Study) -> str:
+    """The report as HTML text; every text that comes from data or users is escaped.
+
+    Parameters
+    ----------
+    study : Study
+        With at least one run.
+
+    Returns
+    -------
+    str
+        Its links to ``data/<picture>.csv`` lead to what `write_report` writes beside it.
+
+    Raises
+    ------
+    ValueError
+        If the study has no run.
+    """
+    return _render(study, _pictures(study))
+
+
+def _pictures(study: Study) -> list[Picture]:
+    if not study.runs:
+        raise ValueError("study: has no run to report on")
+    return pictures(study)
+
+
+def _render(study: Study, shown: Sequence[Picture]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    samples = _samples(study)
+    first = study.settings["encoder_layers"] > 0
+    return environment.get_template("report.html.j2").render(
+        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        title=summary.title(study),
+        data_name=summary.task(study),
+        introduction=summary.introduction(study),
+        interrupted=study.interrupted,
+        rows=[_row(one) for one in study.summary()],
+        swatch=_swatch,
+        ties=summary.ties(study),
+        diagnoses=_diagnoses(study),
+        diagnosis_data=DIAGNOSIS_DATA,
+        parts=_parts(shown, listing(map(label, study.schemes))),
+        samples=samples,
+        samples_read=(
+            f"Greedy decoding (the likeliest token each time) of {len(samples)} held-out examples, not "
+            "chosen by their outputs, with the models trained from the first seed."
+        ),
+        samples_found=summary.samples(study),
+        source_name="source" if first else "beginning",
+        expected_name="reference" if first else "continuation",
+        settings=_settings(study),
+        description=study.data.get("description", ""),
+    )
+
+
+def _row(one: SchemeSummary) -> dict[str, Any]:
+    return {
+        "scheme": one.scheme,
+        "label": label(one.scheme),
+        "outcome": summary.outcome(one),
+        "valid": _mean_and_range(one.valid_nll),
+        "train": _mean_and_range(one.train_nll),
+        "diverged": summary.divergence(one),
+        "time": duration(one.seconds),
+        "speed": number(one.tokens_per_second),
+        "parameters": f"{one.num_parameters:,}",
+    }
+
+
+def _diagnoses(study: Study) -> list[dict[str, Any]]:
+    """What was said of each scheme before its training, and what became of it; the page of its first seed."""
+    from markupsafe import Markup
+
+    rows = []
+    for one in study.summary():
+        found = [run.diagnosis for run in study.of_scheme(one.scheme) if run.diagnosis is not None]
+        if not found:
+            continue
+        levels = dict.fromkeys(diagnosis.level for diagnosis in found)
+        totals = [np.array([d.amplification(stack)[-1] for d in found]) for stack in found[0].stacks]
+        rows.append(
+            {
+                "scheme": one.scheme,
+                "label": label(one.scheme),
+                "stacks": found[0].stacks,
+                "totals": [_mean_and_range(total) for total in totals],
+                "level": listing(levels),
+                "outcome": summary.outcome(one),
+                "page": Markup(found[0]._repr_html_()),
+            }
+        )
+    return rows
+
+
+def _mean_and_range(values: np.ndarray) -> dict[str, str]:
+    mean, _, span = spread(values).partition(" (")
+    return {"mean": mean, "range": span.rstrip(")")}
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Examples
+    --------
+    >>> duration(8.26), duration(75), duration(7260)
+    ('8.3 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _swatch(scheme: str) -> Any:
+    from markupsafe import Markup
+
+    style = scheme_style(scheme)
+    dashed = "" if style.dashes == SOLID else " dashed"
+    return Markup('<span class="swatch{}" style="border-color:{}"></span>').format(dashed, style.color)
+
+
+def _parts(shown: Sequence[Picture], names: str) -> list[dict[str, Any]]:
+    """The pictures as the template needs them, by part of the report."""
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for one in shown:
+        alt = f"{one.heading} of {names}. {one.found}"
+        figure = {
+            "id": one.name,
+            "heading": one.heading,
+            "svg": inline_svg(one.draw, one.height, name=one.name, alt=alt),
+            "read": one.read,
+            "found": one.found,
+            "paper": one.paper,
+            "data": f"{DATA_FOLDER}/{one.name}.csv",
+        }
+        parts.setdefault(one.part, []).append(figure)
+    return [
+        {"id": heading.lower().replace(" ", "-"), "heading": heading, "figures": figures}
+        for heading, figures in parts.items()
+    ]
+
+
+def _samples(study: Study) -> list[dict[str, Any]]:
+    """Per example: source, reference, and each scheme's output; of the first seed of each scheme."""
+    runs = [run for run in map(study.run, study.schemes) if run.samples]
+    result = []
+    for index in range(min((len(run.samples) for run in runs), default=0)):
+        first = runs[0].samples[index]
+        outputs = [
+            {
+                "scheme": run.scheme,
+                "label": label(run.scheme),
+                "text": _shorten(run.samples[index].output, max(MIN_TEXT, 2 * len(first.expected))),
+                "right": run.samples[index].output == first.expected,
+            }
+            for run in runs
+        ]
+        shown = {"source": _shorten(first.source), "expected": _shorten(first.expected), "outputs": outputs}
+        result.append(shown)
+    return result[:SHOWN_SAMPLES]
+
+
+def _shorten(text: str, limit: int = MAX_TEXT) -> str:
+    return text if len(text) <= limit else text[:limit] + " ..."
+
+
+def _settings(study: Study) -> list[tuple[str, str]]:
+    """Names and values, as rows."""
+    rows = [(name.replace("_", " "), _plain(value)) for name, value in study.settings.items()]
+    data = [("data", summary.task(study)), ("vocabulary", f"{study.data['vocab_size']:,}")]
+    if study.entropy is not None:
+        data.append(("unigram entropy", f"{study.entropy:.3f} nats"))
+    versions = study.metadata.get("versions", {})
+    machine = [
+        (name, _plain(value)) for name, value in study.metadata.items() if name not in ("versions", "seed")
+    ]
+    return rows + data + machine + [(name, str(value)) for name, value in versions.items()]
+
+
+def _plain(value: Any) -> str:
+    """A setting as people read it."""
+    if isinstance(value, Mapping) and "kind" in value:
+        rest = {key: item for key, item in value.items() if key != "kind"}
+        return f"{value['kind']} ({_plain(rest)})"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Training: the loop, its history, checkpoints, optimisers, and what stops it."""

@@ -1,0 +1,314 @@
+"""The loop of a training: one step after the other, and all that a checkpoint has to keep."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.base.builds import MODULES
+from admin_py.model.state import check_state
+from admin_py.results import run_metadata
+from admin_py.training import checkpoint as checkpoints
+from admin_py.training.checkpoint import TrainingState
+from admin_py.training.divergence import explain_gradient, explain_loss, explain_update
+from admin_py.training.history import History
+from admin_py.training.interrupts import DeferredInterrupt
+from admin_py.training.observing import StepObserver
+from admin_py.training.progress import TrainingProgress
+from admin_py.training.recorder import Recorder
+
+if TYPE_CHECKING:
+    from admin_py.data.batch import Batch
+    from admin_py.data.dataset import Dataset
+    from admin_py.model.transformer import Transformer
+    from admin_py.training.plan import Plan
+
+
+class Feed:
+    """The training batches of one epoch after the other; knows the place from which it goes on."""
+
+    def __init__(self, data: Dataset, *, max_tokens: int, seed: int, epoch: int = 0, batch: int = 0) -> None:
+        self._data, self._max_tokens, self._seed = data, max_tokens, seed
+        self.epoch, self.batch = epoch, batch
+        self._batches = self._open()
+
+    def _open(self) -> Iterator[Batch]:
+        return self._data.batches(max_tokens=self._max_tokens, seed=self._seed + self.epoch, start=self.batch)
+
+    def __next__(self) -> Batch:
+        batch = next(self._batches, None)
+        if batch is None:
+            self.epoch, self.batch = self.epoch + 1, 0
+            self._batches = self._open()
+            batch = next(self._batches)  # a split has a sequence, so an epoch has a batch
+        self.batch += 1
+        return batch
+
+
+def num_predicted(batch: Batch) -> int:
+    """Tokens that a model predicts: all but the first of each sequence."""
+    predicted = batch.source if batch.target is None else batch.target
+    return predicted.tokens.size - batch.num_sequences
+
+
+class Diverged(Exception):
+    """A step has met numbers that are not finite; says which. Never leaves this module."""
+
+
+class Loop:
+    """A training that can be stopped and taken up between any two steps.
+
+    Parameters
+    ----------
+    model : Transformer
+    data : Dataset
+    plan : Plan
+    """
+
+    def __init__(self, model: Transformer, data: Dataset, plan: Plan) -> None:
+        self.model, self.data, self.plan = model, data, plan
+        self.history = Recorder()
+        self._feed = self._new_feed(epoch=0, batch=0)
+        self._tail_done = True  # validation, callbacks and checkpoint of the last step
+        self._saved_at: int | None = None
+        self._limit = float(np.sqrt(np.finfo(model.dtype).max))
+        self._observer = StepObserver(model)
+
+    def _new_feed(self, *, epoch: int, batch: int) -> Feed:
+        seed = self.model.seed
+        return Feed(self.data, max_tokens=self.plan.max_tokens, seed=seed, epoch=epoch, batch=batch)
+
+    # The loop
+
+    def run(self, *, progress: bool) -> History:
+        """Train to the last step, to divergence or to Ctrl-C."""
+        history, steps = self.history, self.plan.steps
+        shown = TrainingProgress(steps, done=history.num_steps, enabled=progress)
+        try:
+            with DeferredInterrupt() as interrupt:
+                self._finish_step(shown, interrupt)
+                while history.num_steps < steps and not self._stopped(interrupt):
+                    self._step()
+                    shown.stepped(history)
+                    self._finish_step(shown, interrupt)
+                if history.diverged_at is not None:
+                    shown.stopped(history, f"diverged: {history.diverged_because}")
+                elif self._stopped(interrupt) and (history.num_steps < steps or not self._tail_done):
+                    history.interrupted = True
+                    shown.stopped(history, "interrupted")
+                else:
+                    shown.finished(history)
+                self._save()
+        finally:
+            shown.close()
+        return history.freeze(self._metadata())
+
+    def _stopped(self, interrupt: DeferredInterrupt) -> bool:
+        return interrupt.requested or self.history.diverged_at is not None
+
+    def _step(self) -> None:
+        """One update, or the record of why there is none."""
+        begin = time.perf_counter()
+        step = self.history.num_steps + 1
+        batches = [next(self._feed) for _ in range(self.plan.accumulate)]
+        row = {"lr": self.plan.lr(step), "loss": 0.0, "nll": 0.0, "grad_norm": np.nan, "update_norm": 0.0}
+        row["tokens"] = sum(map(num_predicted, batches))
+        observe = self.plan.observe.due(step, last=self.plan.steps)
+        why = None
+        try:
+            self._find_gradient(step, batches, row, observe=observe)
+            if observe:
+                self._observer.before_update()
+            self._update(row)
+            if observe:
+                self.history.add_observation(
+                    step, self._observer.after_update(), matrices=self._observer.names
+                )
+        except Diverged as found:
+            why = str(found)
+        self.history.add_step(**row, seconds=time.perf_counter() - begin)
+        self._tail_done = False
+        if why is not None:
+            self.history.diverged_at, self.history.diverged_because = step, why
+
+    def _find_gradient(
+        self, step: int, batches: list[Batch], row: dict[str, float], *, observe: bool
+    ) -> None:
+        """Gradient of the mean loss over all tokens of the batches; the last pass is observed if asked."""
+        model, plan = self.model, self.plan
+        losses = np.zeros(2)
+        for i, batch in enumerate(batches):
+            share = num_predicted(batch) / row["tokens"]
+            number = (step - 1) * plan.accumulate + i  # every pass has dropout of its own
+            last = i == len(batches) - 1
+            found = model.backward(
+                batch,
+                label_smoothing=plan.label_smoothing,
+                step=number,
+                accumulate=i > 0,
+                scale=share,
+                observe=observe and last,
+                checkpoint_activations=plan.checkpoint_activations,
+            )
+            losses += share * np.array([found.loss, found.nll])
+            row["loss"], row["nll"] = map(float, losses)
+            if not np.isfinite(losses).all():
+                raise Diverged(explain_loss(model, batch, found.loss, step=number))
+            if observe and last:
+                self._observer.after_pass(share)
+        core = model._core
+        row["grad_norm"] = MODULES[model.dtype].norm2(core.gradient_buffer[: core.trained_length])
+        if not np.isfinite(row["grad_norm"]):
+            raise Diverged(explain_gradient(model, row["grad_norm"]))
+
+    def _update(self, row: dict[str, float]) -> None:
+        """Change the weights; if that leaves the range of the numbers, put them back."""
+        clip_norm, norm = self.plan.clip_norm, row["grad_norm"]
+        factor = clip_norm / norm if clip_norm is not None and norm > clip_norm else 1.0
+        before = self._weights_at_risk(row["lr"], factor * norm)
+        update_norm = self.plan.optimizer.step(self.model, lr=row["lr"], grad_scale=factor)
+        if not np.isfinite(update_norm):
+            why = explain_update(self.model, update_norm)
+            if before is not None:
+                self.model._core.weights[...] = before
+            raise Diverged(why)
+        row["update_norm"] = update_norm
+
+    def _weights_at_risk(self, lr: float, norm: float) -> NDArray[Any] | None:
+        """A copy of the weights, if the update may be so large that it overflows; usually it is not."""
+        previous = self.history.update_norm[-1] if self.history.num_steps else 0.0
+        if max(lr, lr * norm, norm, previous) < self._limit:
+            return None
+        return self.model._core.weights.copy()
+
+    # After a step
+
+    def _finish_step(self, shown: TrainingProgress, interrupt: DeferredInterrupt) -> None:
+        """Validation, callbacks and checkpoint, where they are due and not done yet.
+
+        Ctrl-C during the validation leaves them to the training that goes on from the checkpoint.
+        """
+        if self._tail_done:
+            return
+        if self._validation_due():
+            found = self._validate(interrupt)
+            if found is None:
+                return
+            self.history.add_validation(nll=found[0], loss=found[1])
+            shown.validated(self.history)
+        self._tail_done = True
+        try:
+            for callback in self.plan.callbacks:
+                callback(self.history.num_steps, self.model, self.history)
+        except KeyboardInterrupt:
+            interrupt.requested = True
+        if self.history.num_steps % self.plan.checkpoint_every == 0:
+            self._save()
+
+    def _validation_due(self) -> bool:
+        every, step = self.plan.valid_every, self.history.num_steps
+        if every is None or self.history.diverged_at is not None:
+            return False
+        return step % every == 0 or step == self.plan.steps
+
+    def _validate(self, interrupt: DeferredInterrupt) -> tuple[float, float] | None:
+        """nll and loss, means over the tokens of the split "valid"; None if Ctrl-C came in between."""
+        sums, tokens = np.zeros(2), 0
+        batches = self.data.batches(max_tokens=self.plan.max_tokens, split="valid", shuffle=False)
+        for batch in batches:
+            found = self.model.loss(batch, label_smoothing=self.plan.label_smoothing)
+            sums += found.num_tokens * np.array([found.nll, found.loss])
+            tokens += found.num_tokens
+            if interrupt.requested:
+                return None
+        nll, loss = sums / tokens
+        return float(nll), float(loss)
+
+    # Checkpoints
+
+    def _describe(self) -> dict[str, Any]:
+        """All that decides the numbers, as plain JSON."""
+        model = {
+            "config": self.model.config.to_dict(),
+            "dtype": self.model.dtype,
+            "seed": self.model.seed,
+        }
+        data = {"fingerprint": self.data.fingerprint}
+        return json.loads(json.dumps({"model": model, **self.plan.describe(), "data": data}))
+
+    def _metadata(self) -> dict[str, Any]:
+        return run_metadata(
+            seed=self.model.seed,
+            dtype=self.model.dtype,
+            scheme=self.model.config.scheme_name,
+            data=self.data.name,
+            training=self.plan.describe(),
+        )
+
+    def _save(self) -> None:
+        step = self.history.num_steps
+        if self.plan.checkpoint is None or (self._saved_at == step and self._tail_done):
+            return
+        state = TrainingState(
+            setup=self._describe(),
+            weights=self.model.parameters,
+            optimizer=self.plan.optimizer.state,
+            history=self.history.arrays(),
+            position={"epoch": self._feed.epoch, "batch": self._feed.batch},
+            progress={
+                "step": step,
+                "tail": self._tail_done,
+                "diverged_at": self.history.diverged_at,
+                "diverged_because": self.history.diverged_because,
+            },
+        )
+        checkpoints.save(self.plan.checkpoint, state)
+        self._saved_at = step
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If it is of another training, or further than the plan goes; nothing is changed then.
+        """
+        path = self.plan.checkpoint
+        assert path is not None
+        checkpoints.check_setup(path, state.setup, self._describe())
+        if state.progress["step"] > self.plan.steps:
+            raise ValueError(
+                f"steps must be at least {state.progress['step']}, the step of the checkpoint {path!r}, got "
+                f"{self.plan.steps}"
+            )
+        try:
+            history = Recorder(state.history, matrices=self._observer.names)
+            history.diverged_at = state.progress["diverged_at"]
+            history.diverged_because = state.progress["diverged_because"]
+            if history.freeze().num_steps != state.progress["step"]:
+                raise ValueError(f"its history has {history.num_steps} steps, not {state.progress['step']}")
+            self._check_moments(state.optimizer)
+            weights = check_state(state.weights, self.model.parameters, allow_nonfinite=True)
+            self.plan.optimizer.load_state(state.optimizer)  # all of it or nothing
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path!r} is a damaged checkpoint: {error}") from error
+        for name, values in weights.items():
+            self.model.parameters[name][...] = values
+        self.history = history
+        self._feed = self._new_feed(**state.position)
+        self._tail_done = state.progress["tail"]
+        self._saved_at = state.progress["step"]
+
+    def _check_moments(self, optimizer: Any) -> None:
+        """That moments have the model's dtype and one of the two lengths that optimisers use."""
+        length = self.model._core.trained_length
+        for name, lengths in (("m", {length}), ("v", {length, len(self.model.parameters)})):
+            value = optimizer[name]
+            if value is not None and (value.dtype != self.model.dtype or value.size not in lengths):
+                expected = f"{self.model.dtype} [{length}]"
+                raise ValueError(f"its moment {name} is {value.dtype} [{value.size}], expected {expected}")

@@ -1,0 +1,187 @@
+"""How much memory a training needs, from the core's own plan, before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from admin_py.base.builds import MODULES
+from admin_py.base.checks import check_choice, check_integer, check_segments
+from admin_py.data.batch import Batch
+from admin_py.model.config import TransformerConfig
+from admin_py.training.optimizers import Adam, Optimizer
+
+MAX_TOKENS = 2**31 - 1
+MIB = 2**20
+
+PARTS = {
+    "weights": "weights",
+    "gradients": "gradients of the weights",
+    "moments": "moments of the optimiser",
+    "encoder": "activations kept, encoder",
+    "decoder": "activations kept, decoder",
+    "again": "activations computed again",
+    "backward": "gradients of activations",
+    "logits": "logits, a block at a time",
+    "packed": "weights packed for products",
+    "other": "embedded tokens, scores, statistics",
+}
+"""Part -> what it is, in the order of the table."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What a training step holds, in bytes by part; printed, a table. `plan_memory` makes them.
+
+    Examples
+    --------
+    >>> config = TransformerConfig(vocab_size=1000, encoder_layers=2, decoder_layers=2, d_model=64, d_ff=256)
+    >>> plan = plan_memory(config, max_tokens=1024)
+    >>> plan.total == plan.activations + sum(plan.parts[x] for x in ("weights", "gradients", "moments"))
+    True
+    >>> plan
+    Memory of a training step of 1,024 encoder and 1,024 decoder tokens, float32
+    weights ...
+    """
+
+    config: TransformerConfig
+    dtype: str
+    parts: dict[str, int]
+    """Bytes of ``weights``, ``gradients`` and ``moments``; of the activations that wait for the backward
+    pass, ``encoder`` and ``decoder``; of those ``again`` computed, which share buffers; of the ``backward``
+    pass's gradients; of ``logits``; of weights ``packed`` for products; and ``other``."""
+    rows: dict[str, int]
+    """Stack -> tokens that it reads."""
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts."""
+        return sum(self.parts.values())
+
+    @property
+    def activations(self) -> int:
+        """Bytes of the workspace: everything but weights, their gradients and the moments."""
+        return self.total - sum(self.parts[name] for name in ("weights", "gradients", "moments"))
+
+    def per_token_and_layer(self, stack: str) -> float:
+        """Bytes that a stack keeps for its backward pass, of a token in a layer."""
+        layers = self.config.stack_layers(check_choice("stack", stack, self.config.stacks))
+        return self.parts[stack] / (self.rows[stack] * layers)
+
+    @property
+    def bound(self) -> int:
+        """(8 D + F) numbers in bytes: what an encoder layer is to keep of a token at most."""
+        return (8 * self.config.d_model + self.config.d_ff) * int(np.dtype(self.dtype).itemsize)
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        for name, text in PARTS.items():
+            if name not in ("encoder", "decoder") or name in self.config.stacks:
+                yield text, f"{self.parts[name] / MIB:,.1f} MiB"
+        yield "total", f"{self.total / MIB:,.1f} MiB"
+        for stack in self.config.stacks:
+            yield (
+                f"kept of a token in a layer, {stack}",
+                f"{self.per_token_and_layer(stack):,.0f} bytes ((8 D + F) numbers: {self.bound:,})",
+            )
+
+    def __repr__(self) -> str:
+        lines = list(self._lines())
+        width = max(len(text) for text, _ in lines)
+        column = max(len(value.split(" ")[0]) for _, value in lines)
+        table = "\n".join(
+            f"{text:<{width}}  {value.split(' ')[0]:>{column}} {value.partition(' ')[2]}"
+            for text, value in lines
+        )
+        rows = " and ".join(f"{count:,} {stack}" for stack, count in self.rows.items())
+        return f"Memory of a training step of {rows} tokens, {self.dtype}\n{table}"
+
+
+def plan_memory(
+    config: TransformerConfig,
+    batch: Batch | None = None,
+    *,
+    max_tokens: int = 4096,
+    length: int = 32,
+    optimizer: Optimizer | None = None,
+    checkpoint_activations: bool | int = False,
+    dtype: str = "float32",
+) -> MemoryPlan:
+    """Bytes that training a model will hold, by what they are for.
+
+    The numbers are the core's: the plan by which a pass lays out its buffers is asked for its sizes. Nothing
+    is allocated, so models larger than the machine can be asked about.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+        With a decoder: an encoder alone has no backward pass.
+    batch : Batch, optional
+        The batch of the step. By default max_tokens tokens on each side, in sequences of `length`.
+    max_tokens, length : int
+        Of the batch that is thought of where none is given.
+    optimizer : Optimizer, optional
+        Whose moments are counted; Adam by default.
+    checkpoint_activations : bool or int
+        As for `Transformer.backward`.
+    dtype : {"float32", "float64"}
+
+    Returns
+    -------
+    MemoryPlan
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument; also where the model cannot read such a batch.
+
+    Examples
+    --------
+    >>> config = TransformerConfig(vocab_size=1000, encoder_layers=6, decoder_layers=6, d_model=64, d_ff=256)
+    >>> plan = plan_memory(config, max_tokens=1024)
+    >>> plan.per_token_and_layer("encoder") < plan.bound
+    True
+    >>> plan_memory(config, max_tokens=1024, checkpoint_activations=True).total < plan.total
+    True
+    """
+    if not isinstance(config, TransformerConfig):
+        raise TypeError(f"config must be a TransformerConfig, got an object of type {type(config).__name__}")
+    if config.kind == "encoder":
+        raise ValueError("config must have a decoder: an encoder alone has no loss and no backward pass")
+    module = MODULES[check_choice("dtype", dtype, tuple(MODULES))]
+    optimizer = Adam(lr=0.0) if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an Optimizer, got an object of type {type(optimizer).__name__}")
+    batch = _thought_of(config, max_tokens, length) if batch is None else batch
+    if not isinstance(batch, Batch):
+        raise TypeError(f"batch must be a Batch, got an object of type {type(batch).__name__}")
+    found: dict[str, Any] = module.plan_memory(
+        config.to_core(),
+        batch.core(dtype),
+        optimizer=module.Optimizer(optimizer.kind, **optimizer._options),
+        segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
+    )
+    return MemoryPlan(
+        config=config,
+        dtype=dtype,
+        parts={name: found[name] for name in PARTS},
+        rows={stack: found[f"{stack}_rows"] for stack in config.stacks},
+    )
+
+
+def _thought_of(config: TransformerConfig, max_tokens: int, length: int) -> Batch:
+    """A batch of sequences of `length` tokens as each stack reads them."""
+    max_tokens = check_integer("max_tokens", max_tokens, 1, MAX_TOKENS)
+    length = min(check_integer("length", length, 1, MAX_TOKENS), max_tokens, config.max_length)
+    lengths = [length] * (max_tokens // length)
+    if max_tokens % length:
+        lengths.append(max_tokens % length)
+    target = _packed([n + 1 for n in lengths])  # the last is only predicted
+    return Batch(target) if config.kind == "language_model" else Batch(_packed(lengths), target)
+
+
+def _packed(lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.zeros(offsets[-1], np.int32), offsets

@@ -1,0 +1,352 @@
+"""Optimisers: rules that change a model's weights from its gradients, computed by the core."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from admin_py.base.builds import MODULES
+from admin_py.base.checks import check_bool, check_number
+
+if TYPE_CHECKING:
+    from admin_py.model.layers import DecoderLayer, EncoderLayer
+    from admin_py.model.transformer import Transformer
+
+Kind = Literal["sgd", "adam", "adamw", "radam", "novograd"]
+
+
+class Optimizer:
+    """What all optimisers have in common. Use one of `SGD`, `Adam`, `AdamW`, `RAdam`, `NovoGrad`.
+
+    An optimiser belongs to the first model it changes: its state has that model's size and dtype.
+    """
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, lr: float, options: dict[str, Any]) -> None:
+        self.lr = lr
+        self._options = options
+        MODULES["float32"].Optimizer(self.kind, **options)  # checks them
+        self._core: Any = None
+        self._loaded: dict[str, Any] | None = None  # a state that waits for the first model
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of a `step` that is given none; may be set."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = check_number("lr", value, low=0.0)
+
+    def step(
+        self,
+        model: Transformer | EncoderLayer | DecoderLayer,
+        lr: float | None = None,
+        grad_scale: float = 1.0,
+    ) -> float:
+        """One update of the trained parameters from the gradients that are there.
+
+        Parameters
+        ----------
+        model : Transformer, EncoderLayer or DecoderLayer
+        lr : float, optional
+            Instead of `lr`.
+        grad_scale : float
+            Factor on the gradients: 1 / accumulated batches, or what clips them.
+
+        Returns
+        -------
+        float
+            Euclidean norm of the change of the weights.
+
+        Raises
+        ------
+        ValueError
+            If the state belongs to a model of another size or dtype.
+        RuntimeError
+            If the model has no gradients yet.
+        """
+        core, dtype = getattr(model, "_core", None), str(getattr(model, "dtype", None))
+        if core is None or dtype not in MODULES:
+            raise TypeError(
+                f"model must be a Transformer or a layer, got an object of type {type(model).__name__}"
+            )
+        rate = self.lr if lr is None else check_number("lr", lr, low=0.0)
+        return self._for_dtype(dtype).step(core, rate, grad_scale)
+
+    def _for_dtype(self, dtype: str) -> Any:
+        """The core's optimiser, made for the dtype of the first model."""
+        module = MODULES[dtype]
+        if self._core is None:
+            core = module.Optimizer(self.kind, **self._options)
+            if self._loaded is not None:
+                core.load_state(self._loaded)
+            self._core, self._loaded = core, None
+        elif not isinstance(self._core, module.Optimizer):
+            raise ValueError(f"model must have the dtype of the optimizer's state, got {dtype}")
+        return self._core
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Updates made, ``"step"``, and the moments ``"m"`` and ``"v"``: views, or None."""
+        if self._core is not None:
+            return self._core.state
+        return dict(self._loaded or {"step": 0, "m": None, "v": None})
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where another optimiser of the same options was.
+
+        Parameters
+        ----------
+        state : mapping
+            As `state` gives it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an entry is missing or does not fit; the optimiser is then as before.
+        """
+        given = dict(state)
+        if self._core is not None:
+            self._core.load_state(given)
+            return
+        moments = [value for value in (given.get("m"), given.get("v")) if isinstance(value, np.ndarray)]
+        module = (
+            MODULES[str(moments[0].dtype)]
+            if moments and str(moments[0].dtype) in MODULES
+            else MODULES["float32"]
+        )
+        core = module.Optimizer(self.kind, **self._options)
+        core.load_state(given)  # checks it
+        if moments:
+            self._core, self._loaded = core, None
+        else:
+            self._loaded = given
+
+    def to_dict(self) -> dict[str, Any]:
+        """Kind and options as plain values; `from_dict` is the way back. The state is not among them.
+
+        Examples
+        --------
+        >>> Adam(0.001).to_dict()
+        {'kind': 'adam', 'lr': 0.001, 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.0}
+        """
+        return {"kind": self.kind, "lr": self.lr, **self._arguments()}
+
+    def _arguments(self) -> dict[str, Any]:
+        options = self._options
+        return {
+            "betas": [options["beta1"], options["beta2"]],
+            "eps": options["eps"],
+            "weight_decay": options["weight_decay"],
+        }
+
+    def __repr__(self) -> str:
+        shown = {k: tuple(v) if isinstance(v, list) else v for k, v in self._arguments().items()}
+        return f"{type(self).__name__}(lr={self.lr!r}, {', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum: m = momentum m + g, w = w - lr m.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    momentum : float
+        In [0, 1).
+    nesterov : bool
+        Nesterov's variant; needs momentum.
+    weight_decay : float
+        Added to the gradient as weight_decay times the weight.
+
+    Examples
+    --------
+    >>> SGD(0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
+    """
+
+    kind = "sgd"
+
+    def __init__(
+        self, lr: float, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+    ) -> None:
+        momentum = check_number("momentum", momentum)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+        if check_bool("nesterov", nesterov) and momentum == 0:
+            raise ValueError("nesterov=True needs a momentum above 0, got 0")
+        decay = check_number("weight_decay", weight_decay, low=0.0)
+        super().__init__(lr, {"beta1": momentum, "weight_decay": decay, "nesterov": nesterov})
+
+    def _arguments(self) -> dict[str, Any]:
+        options = self._options
+        return {
+            "momentum": options["beta1"],
+            "nesterov": options["nesterov"],
+            "weight_decay": options["weight_decay"],
+        }
+
+
+class _Adaptive(Optimizer):
+    """Optimisers with two moments."""
+
+    def __init__(self, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
+        try:
+            beta1, beta2 = (check_number("betas", beta) for beta in betas)
+        except (TypeError, ValueError):
+            raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}") from None
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+            raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
+        if check_number("eps", eps) <= 0 or not math.isfinite(eps):
+            raise ValueError(f"eps must be above 0, got {eps!r}")
+        decay = check_number("weight_decay", weight_decay, low=0.0)
+        super().__init__(lr, {"beta1": beta1, "beta2": beta2, "eps": float(eps), "weight_decay": decay})
+
+
+class Adam(_Adaptive):
+    """Adam (Kingma and Ba, ICLR 2015); weight decay is added to the gradient.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    betas : pair of float
+        Decay of the moments, in [0, 1).
+    eps : float
+        Added to the root of the second moment.
+    weight_decay : float
+        Added to the gradient as weight_decay times the weight.
+
+    Examples
+    --------
+    >>> Adam(0.001, betas=(0.9, 0.98))
+    Adam(lr=0.001, betas=(0.9, 0.98), eps=1e-08, weight_decay=0.0)
+    """
+
+    kind = "adam"
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)
+
+
+class AdamW(_Adaptive):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019): w = w - lr weight_decay w.
+
+    Parameters
+    ----------
+    lr, betas, eps, weight_decay
+        As of `Adam`, the decay apart from the gradient.
+
+    Examples
+    --------
+    >>> AdamW(lr=3e-4, weight_decay=0.1)
+    AdamW(lr=0.0003, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1)
+    """
+
+    kind = "adamw"
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)
+
+
+class RAdam(_Adaptive):
+    """Rectified Adam (Liu et al., ICLR 2020) as in its authors' Transformer release.
+
+    There is no update while the variance of the adaptive rate is intractable (the first steps); weight decay
+    is decoupled.
+
+    Parameters
+    ----------
+    lr, betas, eps, weight_decay
+        As of `AdamW`.
+
+    Examples
+    --------
+    >>> RAdam(lr=7e-4, betas=(0.9, 0.98))
+    RAdam(lr=0.0007, betas=(0.9, 0.98), eps=1e-08, weight_decay=0.0)
+    """
+
+    kind = "radam"
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)
+
+
+class NovoGrad(_Adaptive):
+    """NovoGrad (Ginsburg et al. 2019, arXiv 1905.11286): one second moment for each tensor.
+
+    Parameters
+    ----------
+    lr, betas, eps
+        As of `Adam`, with the paper's betas.
+    weight_decay : float
+        Times the weight, added to the normalised gradient.
+
+    Examples
+    --------
+    >>> NovoGrad()
+    NovoGrad(lr=0.01, betas=(0.95, 0.98), eps=1e-08, weight_decay=0.0)
+    """
+
+    kind = "novograd"
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        *,
+        betas: tuple[float, float] = (0.95, 0.98),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)
+
+
+_KINDS: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (SGD, Adam, AdamW, RAdam, NovoGrad)}
+
+
+def from_dict(data: Mapping[str, Any]) -> Optimizer:
+    """The inverse of `Optimizer.to_dict`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown kind or option.
+
+    Examples
+    --------
+    >>> from_dict({"kind": "sgd", "lr": 0.1, "momentum": 0.5})
+    SGD(lr=0.1, momentum=0.5, nesterov=False, weight_decay=0.0)
+    """
+    options = dict(data)
+    kind = options.pop("kind", None)
+    if kind not in _KINDS:
+        raise ValueError(f"kind of an optimizer must be one of {', '.join(_KINDS)}, got {kind!r}")
+    if "betas" in options:
+        options["betas"] = tuple(options["betas"])
+    return _KINDS[kind](**options)

@@ -1,0 +1,170 @@
+"""How to train: the arguments of `train`, checked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from admin_py.base.checks import check_number, check_segments
+from admin_py.data.dataset import Dataset
+from admin_py.model.transformer import Transformer
+from admin_py.training.divergence import find_nonfinite_weight
+from admin_py.training.observing import ObserveAt
+from admin_py.training.optimizers import Optimizer
+from admin_py.training.recorder import Recorder
+
+MAX_COUNT = 2**31 - 1
+
+
+Callback = Callable[[int, Transformer, Recorder], Any]
+"""Called with the step, the model and the history so far."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: the arguments of `train`, checked."""
+
+    optimizer: Optimizer
+    schedule: Callable[[int], float] | None
+    steps: int
+    max_tokens: int
+    accumulate: int
+    clip_norm: float | None
+    label_smoothing: float
+    valid_every: int | None
+    checkpoint: str | None
+    checkpoint_every: int
+    observe: ObserveAt
+    callbacks: tuple[Callback, ...]
+    checkpoint_activations: bool | int = False
+
+    def lr(self, step: int) -> float:
+        """Learning rate of a step, counted from 1."""
+        if self.schedule is None:
+            return self.optimizer.lr
+        return check_number(f"schedule({step})", self.schedule(step), low=0.0)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the numbers of a training, beside the model and the data, as plain JSON."""
+        optimizer = self.optimizer.to_dict()
+        schedule = None
+        if self.schedule is not None:
+            optimizer.pop("lr")
+            to_dict = getattr(self.schedule, "to_dict", None)
+            schedule = to_dict() if to_dict is not None else "a function"
+        numbers = {
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "max_tokens": self.max_tokens,
+            "accumulate": self.accumulate,
+            "clip_norm": self.clip_norm,
+            "label_smoothing": self.label_smoothing,
+            "observe": self.observe.describe(),
+        }
+        return json.loads(json.dumps(numbers))
+
+
+def check_type(name: str, value: Any, expected: type) -> Any:
+    """The value if it is of this type."""
+    if not isinstance(value, expected):
+        article = "an" if expected.__name__[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"{name} must be {article} {expected.__name__}, got an object of type {type(value).__name__}"
+        )
+    return value
+
+
+def check_schedule(schedule: Any) -> Any:
+    """A callable or None."""
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule must be callable or None, got {schedule!r}")
+    return schedule
+
+
+def check_clip_norm(clip_norm: Any) -> float | None:
+    """A positive number or None."""
+    if clip_norm is None:
+        return None
+    number = check_number("clip_norm", clip_norm)
+    if number <= 0:
+        raise ValueError(f"clip_norm must be above 0 or None, got {number!r}")
+    return number
+
+
+def check_share(name: str, value: Any) -> float:
+    """A number from 0 to 1."""
+    number = check_number(name, value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{name} must be from 0 to 1, got {number!r}")
+    return number
+
+
+def check_activation_segments(value: Any) -> bool | int:
+    """As the core takes it."""
+    check_segments("checkpoint_activations", value)
+    return value
+
+
+def check_path(checkpoint: Any) -> str | None:
+    """A path as text, or None."""
+    if checkpoint is not None and not isinstance(checkpoint, (str, os.PathLike)):
+        raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
+    return None if checkpoint is None else os.fsdecode(checkpoint)
+
+
+def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """A tuple of callables."""
+    if callable(callbacks) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}")
+    given = tuple(callbacks)
+    for one in given:
+        if not callable(one):
+            raise TypeError(f"callbacks must be callable, got {one!r}")
+    return given
+
+
+def check_model(model: Transformer) -> None:
+    """That the model predicts tokens."""
+    if model.config.kind == "encoder":
+        raise ValueError("model must predict tokens to be trained here, got an encoder without a decoder")
+
+
+def check_weights(model: Transformer) -> None:
+    """That all weights are finite."""
+    name = find_nonfinite_weight(model)
+    if name is not None:
+        bad = model.parameters[name][~np.isfinite(model.parameters[name])][0]
+        raise ValueError(f"model must have finite weights to be trained, got {bad} in {name}")
+
+
+def check_data(data: Dataset, model: Transformer, plan: Plan) -> None:
+    """That the model can read all splits which the plan uses."""
+    expected = "language_model" if model.config.kind == "language_model" else "translation"
+    if data.kind != expected:
+        raise ValueError(
+            f"data must be of kind {expected!r} for a model of kind {model.config.kind!r}, got {data.kind!r}"
+        )
+    if data.vocab_size > model.config.vocab_size:
+        raise ValueError(
+            f"data has {data.vocab_size} ids in its vocabulary, model only {model.config.vocab_size}"
+        )
+    limit = model.config.max_length
+    for name in ("train",) if plan.valid_every is None else ("train", "valid"):
+        lengths = data.split(name).lengths.max(axis=0)
+        read = max(int(lengths[-1]) - 1, *map(int, lengths[:-1]), 0)  # the last token is not read
+        if read > limit:
+            raise ValueError(
+                f"data has sequences of {read} tokens to read in its split {name!r}, but the model's "
+                f"max_length is {limit}"
+            )
+        longest = int(lengths.max())
+        if longest > plan.max_tokens:
+            raise ValueError(
+                f"max_tokens must be at least {longest}, the length of a sequence in the split {name!r}, got "
+                f"{plan.max_tokens}"
+            )

@@ -1,0 +1,147 @@
+"""A history that grows while a model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.results import freeze
+from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
+
+
+class Column:
+    """An array that grows at its end; its values are a read-only view.
+
+    Examples
+    --------
+    >>> column = Column(np.int64)
+    >>> column.append(3)
+    >>> column.values
+    array([3])
+    """
+
+    def __init__(self, dtype: Any, values: Any = ()) -> None:
+        self._buffer = np.array(values, dtype=dtype)
+        self._length = len(self._buffer)
+
+    def append(self, value: Any) -> None:
+        """Add one element: a number, or a row of the shape of those before."""
+        if self._length == len(self._buffer):
+            shape = (max(2 * self._length, 16), *np.shape(value))
+            grown = np.empty(shape, self._buffer.dtype)
+            grown[: self._length] = self._buffer if self._length else 0
+            self._buffer = grown
+        self._buffer[self._length] = value
+        self._length += 1
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """All elements so far."""
+        view = self._buffer[: self._length]
+        view.flags.writeable = False
+        return view
+
+
+class Recorder(_Views):
+    """A history that grows: what callbacks of a training are given, with the arrays of `History` so far.
+
+    Its arrays are views of what has been recorded when they are asked for; `freeze` makes a `History`.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any] | None = None, *, matrices: Sequence[str] = ()) -> None:
+        """Empty, or with the contents that `arrays` of another one gave and the names of its matrices."""
+        given = arrays or {}
+        self._steps = {name: Column(dtype, given.get(name, ())) for name, dtype in STEP_COLUMNS.items()}
+        valid = given.get("valid", {})
+        self._valid = {name: Column(dtype, valid.get(name, ())) for name, dtype in VALID_COLUMNS.items()}
+        observed = dict(given.get("observations", {}))
+        self._observed_at = Column(np.int64, observed.pop("step", ()))
+        self._observed = {
+            stack: {name: Column(np.float64, values) for name, values in columns.items()}
+            for stack, columns in observed.items()
+        }
+        self._matrices = tuple(matrices)
+        self.diverged_at: int | None = None
+        self.diverged_because: str | None = None
+        self.interrupted = False
+        self.metadata: Mapping[str, Any] = {}  # known when it is frozen
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        steps = self.__dict__.get("_steps", {})
+        if name not in steps:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        values: NDArray[Any] = steps[name].values
+        return values
+
+    @property
+    def valid(self) -> Mapping[str, NDArray[Any]]:  # type: ignore[override]
+        """As of `History`."""
+        return {name: column.values for name, column in self._valid.items()}
+
+    @property
+    def observations(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """As of `History`."""
+        observed = self._observed_arrays()
+        if MATRICES in observed:
+            observed[MATRICES] = {"names": self._matrices, **observed[MATRICES]}
+        return observed
+
+    def _observed_arrays(self) -> dict[str, Any]:
+        columns = {
+            place: {name: column.values for name, column in columns.items()}
+            for place, columns in self._observed.items()
+        }
+        return {"step": self._observed_at.values, **columns}
+
+    def add_step(self, **values: float) -> None:
+        """Record one step: a number for each of `STEP_COLUMNS`."""
+        if values.keys() != STEP_COLUMNS.keys():
+            raise ValueError(f"values must be {', '.join(STEP_COLUMNS)}, got {', '.join(values)}")
+        for name, value in values.items():
+            self._steps[name].append(value)
+
+    def add_validation(self, *, nll: float, loss: float) -> None:
+        """Record a validation after the last step."""
+        for name, value in (("step", self.num_steps), ("nll", nll), ("loss", loss)):
+            self._valid[name].append(value)
+
+    def add_observation(
+        self, step: int, places: Mapping[str, Mapping[str, Any]], *, matrices: Sequence[str] = ()
+    ) -> None:
+        """Record what was observed at a step.
+
+        Parameters
+        ----------
+        step : int
+        places : mapping
+            Stack -> name -> array over sub-layers, and ``"matrices"`` -> name -> array over matrices.
+        matrices : sequence of str
+            Names of the matrices.
+        """
+        self._observed_at.append(step)
+        self._matrices = tuple(matrices)
+        for place, columns in places.items():
+            own = self._observed.setdefault(place, {})
+            for name, values in columns.items():
+                own.setdefault(name, Column(np.float64)).append(values)
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything recorded, as nested mappings of arrays alone; a new `Recorder` goes on from them."""
+        steps = {name: column.values for name, column in self._steps.items()}
+        return {**steps, "valid": self.valid, "observations": self._observed_arrays()}
+
+    def freeze(self, metadata: Mapping[str, Any] | None = None) -> History:
+        """The history so far, as it will not change any more."""
+        return History(
+            **freeze({**self.arrays(), "observations": self.observations}),
+            diverged_at=self.diverged_at,
+            diverged_because=self.diverged_because,
+            interrupted=self.interrupted,
+            metadata=metadata or {},
+        )
+
+    def __repr__(self) -> str:
+        return f"Recorder({self.num_steps:,} steps)"

@@ -1,0 +1,176 @@
+"""Training: steps, validation, checkpoints, and what stops it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from admin_py.base.checks import check_bool, check_integer
+from admin_py.data.dataset import Dataset
+from admin_py.model.transformer import Transformer
+from admin_py.training import checkpoint as checkpoints
+from admin_py.training.history import History
+from admin_py.training.loop import Loop
+from admin_py.training.observing import read_observe
+from admin_py.training.optimizers import Optimizer
+from admin_py.training.plan import (
+    MAX_COUNT,
+    Callback,
+    Plan,
+    check_activation_segments,
+    check_callbacks,
+    check_clip_norm,
+    check_data,
+    check_model,
+    check_path,
+    check_schedule,
+    check_share,
+    check_type,
+    check_weights,
+)
+
+
+def train(
+    model: Transformer,
+    data: Dataset,
+    *,
+    optimizer: Optimizer,
+    schedule: Callable[[int], float] | None = None,
+    steps: int,
+    max_tokens: int = 4096,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+    label_smoothing: float = 0.1,
+    valid_every: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 100,
+    resume: bool = True,
+    observe: int | str | Iterable[int] = 0,
+    observe_every: int = 0,
+    checkpoint_activations: bool | int = False,
+    progress: bool = True,
+    callbacks: Iterable[Callback] = (),
+) -> History:
+    """Train a model on a dataset.
+
+    The order of the batches and dropout follow from ``model.seed``: epoch e takes
+    ``data.batches(seed=model.seed + e)``. Omega of a scheme that profiles it is set by `Transformer.profile`
+    before, not here.
+
+    Parameters
+    ----------
+    model : Transformer
+        Changed in place.
+    data : Dataset
+        Its split "train" is trained on, its split "valid" is for validation.
+    optimizer : Optimizer
+        Such as ``RAdam(lr=1e-3, betas=(0.9, 0.98))``; goes on from the state it has.
+    schedule : callable, optional
+        From the step, counted from 1, to the learning rate; by default ``optimizer.lr`` throughout. See
+        `admin_py.schedules`.
+    steps : int
+        Updates to make, those before a checkpoint counted.
+    max_tokens : int
+        Of a batch, on either side.
+    accumulate : int
+        Batches whose gradients make one update, weighted by their predicted tokens: the gradient is that of
+        the mean over all tokens of the batches.
+    clip_norm : float, optional
+        Gradients with a larger Euclidean norm are scaled down to it.
+    label_smoothing : float
+        Probability mass spread evenly over the vocabulary, from 0 to 1.
+    valid_every : int, optional
+        Steps between validations, each the mean over the whole split without dropout; the last step is
+        validated too. By default there are none.
+    checkpoint : path, optional
+        File from which the training goes on if it exists, and to which its state is written every
+        `checkpoint_every` steps and at the end. A training that is killed at any moment and started again
+        ends with the same bits as one that never stopped.
+    checkpoint_every : int
+        Steps between checkpoints.
+    resume : bool
+        False begins anew, whatever checkpoint there is, and replaces it.
+    observe : int, "log" or iterable of int
+        When to record variances, omega and gradient norms of all sub-layers, and for every weight matrix the
+        norms of gradient, weights and update (``history.observations``, `analysis.updates`): at the first
+        step and every so many; at steps with equal ratios, ten from one power of ten to the next, and the
+        last (``"log"``); or at the steps given. 0 is never. A step that diverges is not recorded.
+    observe_every : int
+        The same as a number for `observe`; only one of them may be given.
+    checkpoint_activations : bool or int
+        Keep only the inputs of segments of so many layers (True: about the root of the layers) and compute
+        the rest again in the backward pass: less memory, about a third more time, the same bits.
+    progress : bool
+        Show a bar on a terminal or in a notebook, plain lines elsewhere, on the standard error stream.
+    callbacks : iterable of callable
+        Each is called as ``callback(step, model, history)`` after every step and its validation; `history` is
+        a `Recorder`, the history so far. One that raises KeyboardInterrupt ends the training as Ctrl-C does.
+
+    Returns
+    -------
+    History
+        Also where the training diverges (``history.diverged_at``; the model keeps the last finite weights) or
+        is stopped by Ctrl-C (``history.interrupted``; between two steps, after a checkpoint if there is one).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was given and what was expected; also where the model cannot read the data,
+        has weights that are not finite, or the checkpoint is damaged or of another training. Model and
+        optimiser are then as before.
+    OSError
+        If the checkpoint cannot be read or written; an older one is as before.
+
+    Notes
+    -----
+    Steps whose loss, gradient or update is not finite change nothing: divergence is a result, with the step
+    and the first tensor that was not finite.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=64, valid=8)
+    >>> config = ap.TransformerConfig(
+    ...     vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> model = ap.Transformer(config, seed=1)
+    >>> history = ap.train(
+    ...     model, data, optimizer=ap.Adam(lr=1e-2), steps=6, max_tokens=128, valid_every=3, progress=False
+    ... )
+    >>> history.num_steps, history.valid["step"].tolist(), history.diverged_at
+    (6, [3, 6], None)
+    """
+    plan = Plan(
+        optimizer=check_type("optimizer", optimizer, Optimizer),
+        schedule=check_schedule(schedule),
+        steps=check_integer("steps", steps, 1, MAX_COUNT),
+        max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
+        accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
+        clip_norm=check_clip_norm(clip_norm),
+        label_smoothing=check_share("label_smoothing", label_smoothing),
+        valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
+        checkpoint=check_path(checkpoint),
+        checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
+        observe=read_observe(observe, observe_every),
+        callbacks=check_callbacks(callbacks),
+        checkpoint_activations=check_activation_segments(checkpoint_activations),
+    )
+    resume, progress = check_bool("resume", resume), check_bool("progress", progress)
+    check_model(check_type("model", model, Transformer))
+    check_data(check_type("data", data, Dataset), model, plan)
+
+    loop = Loop(model, data, plan)
+    if not _restored(loop, plan, resume=resume):
+        check_weights(model)
+    return loop.run(progress=progress)
+
+
+def _restored(loop: Loop, plan: Plan, *, resume: bool) -> bool:
+    """Go on from the checkpoint, if there is one."""
+    if plan.checkpoint is None:
+        return False
+    checkpoints.prepare(plan.checkpoint)
+    if not (resume and os.path.exists(plan.checkpoint)):
+        return False
+    loop.restore(checkpoints.load(plan.checkpoint))
+    return True

@@ -1,0 +1,349 @@
+"""The command line: what it writes, its exit status, one line for every error, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import admin_py as ap
+from admin_py.analysis import GradientNorms
+from admin_py.cli import entry as cli
+
+COMMAND = [sys.executable, "-m", "admin_py.cli"]
+SMALL = ["--layers", "1", "--d-model", "8", "--d-ff", "16", "--heads", "2"]
+TINY = [*SMALL, "--task", "copy", "--steps", "3"]
+
+
+def run(*arguments: str | os.PathLike[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, its output in pipes."""
+    command = [*COMMAND, *map(os.fspath, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
+
+
+def text_pair(folder: Path, lines: int = 60) -> tuple[Path, Path]:
+    source, target = folder / "train.en", folder / "train.de"
+    source.write_text("".join(f"the cat number {i} sleeps\n" for i in range(lines)), encoding="utf-8")
+    target.write_text("".join(f"die Katze Nummer {i} schläft\n" for i in range(lines)), encoding="utf-8")
+    return source, target
+
+
+@pytest.mark.parametrize("command", [[], ["study"], ["profile"], ["train"], ["analyse"], ["grid"], ["info"]])
+def test_help_says_what_there_is(command: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: admin-py")
+    if command and command != ["info"]:
+        assert f"admin-py {command[0]} --" in text or f"admin-py {command[0]} gradients --" in text, (
+            "an example"
+        )
+        assert "--threads" in text
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"admin-py {ap.__version__}\n"
+
+
+def test_the_examples_of_the_help_are_understood() -> None:
+    """Every command line shown in a help text parses."""
+    parser = cli.build_parser()
+    texts = [command.EXAMPLES for command in cli.COMMANDS.values()]
+    shown = "\n".join(texts)
+    lines = re.findall(r"^  admin-py (.*)$", shown.replace("\\\n", " "), flags=re.MULTILINE)
+    assert len(lines) >= 9
+    for line in lines:
+        assert parser.parse_args(line.split()).command == line.split()[0]
+
+
+def test_study_writes_results_that_load_and_a_report(tmp_path: Path) -> None:
+    found = run(
+        "study", *TINY, "--schemes", "post_ln", "admin", "--seeds", "1", "2", "--out", tmp_path / "out"
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[-1] == f"report: {tmp_path / 'out' / 'report.html'}"
+    study = ap.Study.load(tmp_path / "out")
+    assert [(one.scheme, one.seed) for one in study.runs] == [
+        ("post_ln", 1),
+        ("post_ln", 2),
+        ("admin", 1),
+        ("admin", 2),
+    ]
+    with open(tmp_path / "out" / "results.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["valid_nll"]) for row in rows] == [one.valid_nll for one in study.runs]
+    assert "[4/4] admin, seed 2: " in found.stderr
+    assert "\r" not in found.stderr
+    assert "\x1b" not in found.stderr
+
+
+def test_quiet_says_only_what_was_found(tmp_path: Path) -> None:
+    found = run("study", *TINY, "--schemes", "pre_ln", "--quiet", "--out", tmp_path)
+    assert found.returncode == 0
+    assert found.stderr == ""
+    assert "pre_ln" in found.stdout
+
+
+def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    command = [*COMMAND, "train", *TINY, "--out", os.fspath(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=child)
+    os.close(child)
+    shown = b""
+    try:
+        while chunk := os.read(parent, 1024):
+            shown += chunk
+    except OSError:  # the terminal is closed with the process
+        pass
+    os.close(parent)
+    assert process.wait(timeout=60) == 0
+    assert b"\r" in shown
+    assert "3/3" in shown.decode("utf-8", "replace")
+
+
+def test_study_of_real_text(tmp_path: Path) -> None:
+    source, target = text_pair(tmp_path)
+    found = run(
+        "study",
+        *SMALL,
+        "--steps",
+        "2",
+        "--source",
+        source,
+        "--target",
+        target,
+        "--vocab-size",
+        "300",
+        "--schemes",
+        "post_ln/pre_ln",
+        "--out",
+        tmp_path / "out",
+    )
+    assert found.returncode == 0, found.stderr
+    study = ap.Study.load(tmp_path / "out")
+    assert study.schemes == ("post_ln/pre_ln",)
+    assert study.runs[0].samples[0].source.startswith("the cat number")
+
+
+def test_profile_writes_json_text_table_and_picture(tmp_path: Path) -> None:
+    found = run("profile", *SMALL, "--task", "copy", "--out", tmp_path)
+    assert found.returncode == 0, found.stderr
+    profile = ap.VarianceProfile.load(tmp_path / "profile.json")
+    again = ap.VarianceProfile.from_clinic(tmp_path / "profile.txt", encoder_layers=1, decoder_layers=1)
+    np.testing.assert_array_equal(again.omega("decoder"), profile.omega("decoder"))
+    assert (tmp_path / "profile.png").read_bytes()[:4] == b"\x89PNG"
+    assert len((tmp_path / "profile.csv").read_text().splitlines()) == 1 + 5
+    assert repr(profile) in found.stdout
+
+
+def test_train_saves_a_model_that_loads_and_goes_on(tmp_path: Path) -> None:
+    first = run("train", *TINY, "--out", tmp_path)
+    assert first.returncode == 0, first.stderr
+    model = ap.Transformer.load(tmp_path / "model.safetensors")
+    assert model.config.scheme_name == "admin"
+    assert ap.History.load(tmp_path / "history.json").num_steps == 3
+    arguments = [*TINY[:-1], "6", "--out", os.fspath(tmp_path), "--valid-every", "1"]
+    assert run("train", *arguments).returncode == 0
+    history = ap.History.load(tmp_path / "history.json")
+    assert history.num_steps == 6
+    assert not any(
+        np.array_equal(model.parameters[name], value)
+        for name, value in ap.Transformer.load(tmp_path / "model.safetensors").parameters.items()
+        if name.endswith("fc1.weight")
+    )
+
+
+def test_analyse_gradients_of_a_fresh_and_of_a_saved_model(tmp_path: Path) -> None:
+    assert run("train", *TINY, "--out", tmp_path / "run").returncode == 0
+    fresh = run("analyse", "gradients", *SMALL, "--task", "copy", "--out", tmp_path / "before")
+    assert fresh.returncode == 0, fresh.stderr
+    model = tmp_path / "run" / "model.safetensors"
+    saved = run("analyse", "gradients", "--task", "copy", "--model", model, "--out", tmp_path / "after")
+    assert saved.returncode == 0, saved.stderr
+    before, after = (GradientNorms.load(tmp_path / name / "gradients.json") for name in ("before", "after"))
+    assert before.sublayers == after.sublayers
+    assert before != after
+    assert (tmp_path / "after" / "gradients.png").exists()
+
+
+def test_info_tells_versions_and_schemes(capsys) -> None:
+    assert cli.main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert f"admin-py {ap.__version__}" in " ".join(text.split())
+    assert "threads" in text
+    assert cli.main(["info", "--schemes"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ap.schemes.names())
+
+
+def one_line(found: subprocess.CompletedProcess[str]) -> str:
+    assert found.stdout == ""
+    lines = found.stderr.splitlines()
+    assert len(lines) == 1, found.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study", "--heads", "3"], "heads must divide d_model, got heads=3 and d_model=64"),
+        (["study", "--schemes", "admni"], "did you mean 'admin'"),
+        (["study", "--seeds", "1", "1"], "seeds must be at least one, all different"),
+        (["study", "--steps", "0"], "steps must be an integer from 1"),
+        (["train", "--lr", "-1"], "lr must be"),
+        (["train", "--lr", "nan"], "lr must be"),
+        (["profile", "--d-model", "0"], "d_model must be an integer from 1"),
+        (["profile", "--threads", "0"], "n must be an integer from 1"),
+        (["profile", "--threads", "999"], "n must be at most the number of processors"),
+        (["profile", "--source", "no.en", "--target", "no.de"], "no.en: "),
+        (["profile", "--text", "no.txt"], "no.txt: "),
+        (["analyse", "gradients", "--model", "no.safetensors"], "no.safetensors"),
+    ],
+)
+def test_errors_are_one_line_and_status_1(tmp_path: Path, arguments: list[str], message: str) -> None:
+    found = run(*arguments, cwd=tmp_path)
+    assert found.returncode == 1
+    line = one_line(found)
+    assert line.startswith("admin-py: error: ")
+    assert message in line
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["stduy"], "invalid choice: 'stduy'"),
+        (["study", "--steps", "many"], "invalid int value: 'many'"),
+        (["study", "--layers", "1,2,3"], "expected a number from 1, or two as 18,6, got '1,2,3'"),
+        (["study", "--layers", "0"], "expected a number from 1"),
+        (["analyse", "dreams"], "invalid choice: 'dreams'"),
+        (["study", "--source", "a.en"], "--source and --target go together"),
+        (
+            ["study", "--task", "copy", "--text", "a.txt"],
+            "give one of --task, --source with --target, and --text",
+        ),
+        (["train", "--valid-source", "a.en"], "--valid-source and --valid-target go together"),
+    ],
+)
+def test_wrong_usage_is_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    found = run(*arguments, cwd=tmp_path)
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert message in found.stderr.splitlines()[-1]
+
+
+def test_texts_that_do_not_match_are_one_line(tmp_path: Path) -> None:
+    source, target = text_pair(tmp_path)
+    target.write_text(target.read_text("utf-8") + "eine Zeile mehr\n", encoding="utf-8")
+    line = one_line(run("study", "--source", source, "--target", target, "--out", tmp_path / "out"))
+    assert "60" in line
+    assert "61" in line
+
+
+def test_a_folder_of_another_study_is_one_line(tmp_path: Path) -> None:
+    assert run("study", *TINY, "--schemes", "admin", "--quiet", "--out", tmp_path).returncode == 0
+    found = run("study", *TINY, "--schemes", "admin", "--lr", "0.5", "--quiet", "--out", tmp_path)
+    assert found.returncode == 1
+    assert "holds a study with" in one_line(found)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    found = run("profile", *SMALL, "--task", "copy", "--out", tmp_path / "file" / "out")
+    assert found.returncode == 1
+    assert "file" in one_line(found)
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+    found = run("study", "--heads", "3", "--debug", "--out", tmp_path)
+    assert found.returncode == 1
+    assert "Traceback" in found.stderr
+    assert "heads must divide d_model" in found.stderr.splitlines()[-1]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_ctrl_c_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    arguments = [
+        "study",
+        *TINY[:-1],
+        "20000",
+        "--valid-every",
+        "20000",
+        "--schemes",
+        "post_ln",
+        "--out",
+        os.fspath(tmp_path),
+    ]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    checkpoint = tmp_path / "runs" / "post_ln-seed1" / "checkpoint.safetensors"
+    wait_for(checkpoint, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "the same command goes on" in errors
+    assert checkpoint.exists()
+    assert (tmp_path / "report.html").exists()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    before = checkpoint.stat().st_mtime_ns
+    while checkpoint.stat().st_mtime_ns == before and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    steps = [int(number.replace(",", "")) for number in re.findall(r"stopped after step (\d+)", errors)]
+    assert steps
+    assert steps[0] > 100, "it went on from the first one's checkpoint"
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "info", "--schemes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyError("x"), "KeyError: 'x' (--debug shows where)"),
+        (MemoryError(), "not enough memory"),
+        (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (ValueError("two\nlines"), "two lines"),
+        (ValueError(), "ValueError:  (--debug shows where)"),
+    ],
+)
+def test_every_error_has_its_line(error: Exception, line: str) -> None:
+    assert cli.describe(error) == line

@@ -1,0 +1,410 @@
+"""Studies: what they run, what they keep, that they go on after a stop, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_results import made_study
+
+import admin_py as ap
+from admin_py.experiments.outcomes import DIVERGED, FINISHED, STUCK, TRAINS
+from admin_py.schemes import Residual, Scale, Scheme
+from admin_py.experiments.study.study import study
+from admin_py.experiments.study.runner import decode_samples
+from admin_py.experiments.study.results import RUN_FILE, Study, StudyRun
+from admin_py.experiments.study.run import ANALYSES
+
+SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 4, "max_tokens": 128, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ap.data.copy_task(train=100, valid=10, symbols=6, max_length=6)
+
+
+@pytest.fixture(scope="module")
+def small(data) -> Study:
+    return study(data, schemes=("post_ln", "admin"), seeds=(1, 2), **SMALL)
+
+
+def same_numbers(a: Study, b: Study) -> bool:
+    """Whether two studies found the same, whatever time they took."""
+    if [(run.scheme, run.seed) for run in a.runs] != [(run.scheme, run.seed) for run in b.runs]:
+        return False
+    for one, other in zip(a.runs, b.runs, strict=True):
+        mine, theirs = one.history, other.history
+        arrays = ("loss", "nll", "lr", "grad_norm", "update_norm", "tokens")
+        if not all(np.array_equal(getattr(mine, name), getattr(theirs, name)) for name in arrays):
+            return False
+        if not np.array_equal(mine.valid["nll"], theirs.valid["nll"]):
+            return False
+        if (one.profile, one.gradients, one.samples) != (other.profile, other.gradients, other.samples):
+            return False
+    return True
+
+
+def test_every_scheme_is_run_from_every_seed(small: Study) -> None:
+    assert [(run.scheme, run.seed) for run in small.runs] == [
+        ("post_ln", 1),
+        ("post_ln", 2),
+        ("admin", 1),
+        ("admin", 2),
+    ]
+    assert small.schemes == ("post_ln", "admin")
+    assert small.seeds == (1, 2)
+    assert not small.interrupted
+    for run in small.runs:
+        assert run.history.num_steps == 4
+        assert run.history.valid["step"][-1] == 4
+        assert run.num_parameters > 1000
+        assert len(run.samples) == 4
+        assert run.metadata["dtype"] == "float32"
+        assert set(run.gradients.outputs) == {"encoder", "decoder"}
+
+
+def test_only_admin_is_given_its_omega_by_profiling(small: Study) -> None:
+    assert (small.run("post_ln").profile.omega("decoder") == 1.0).all()
+    omega = small.run("admin").profile.omega("decoder")
+    assert omega[0] == 1.0
+    assert (np.diff(omega) > 0).all()
+
+
+def test_a_run_is_what_the_parts_give_one_after_the_other(small: Study, data) -> None:
+    """Profile on the first training batch, gradients, then training: the same numbers by hand."""
+    config = ap.TransformerConfig(
+        vocab_size=data.vocab_size,
+        encoder_layers=1,
+        decoder_layers=1,
+        d_model=8,
+        d_ff=16,
+        heads=2,
+        dropout=0.1,
+        scheme="admin",
+        max_length=96,
+    )
+    model = ap.Transformer(config, seed=2)
+    batch = next(data.batches(max_tokens=128, seed=2))
+    run = small.run("admin", 2)
+    np.testing.assert_array_equal(model.profile(batch, seed=2).omega("encoder"), run.profile.omega("encoder"))
+    norms = ap.analysis.gradients(model, batch, label_smoothing=0.1).outputs["decoder"]
+    np.testing.assert_array_equal(norms, run.gradients.outputs["decoder"])
+    history = ap.train(
+        model,
+        data,
+        optimizer=ap.Adam(1e-3, betas=(0.9, 0.98), eps=1e-9),
+        schedule=ap.schedules.inverse_sqrt(1e-3, 100),
+        steps=4,
+        max_tokens=128,
+        valid_every=1,
+        progress=False,
+    )
+    np.testing.assert_array_equal(history.nll, run.history.nll)
+    np.testing.assert_array_equal(history.valid["nll"], run.history.valid["nll"])
+    assert decode_samples(model, data, 4) == run.samples
+
+
+def test_the_samples_are_held_out_examples_and_their_references(small: Study, data) -> None:
+    pairs = [(sample.source, sample.expected) for sample in small.run("admin").samples]
+    assert pairs == data.pairs("valid")[:4]
+
+
+def test_it_repeats_bit_for_bit(small: Study, data) -> None:
+    again = study(data, schemes=("post_ln", "admin"), seeds=(1, 2), **SMALL)
+    assert same_numbers(small, again)
+
+
+def test_what_is_loaded_equals_what_was_saved(small: Study, tmp_path: Path) -> None:
+    small.save(tmp_path / "kept")
+    loaded = Study.load(tmp_path / "kept")
+    assert loaded == small
+    assert loaded.run("admin", 2) == small.run("admin", 2)
+    assert loaded.run("admin", 2) != small.run("admin", 1)
+
+
+def test_a_run_of_an_earlier_version_loads_and_says_what_it_is_without(small: Study, tmp_path: Path) -> None:
+    small.save(tmp_path)
+    path = tmp_path / "runs" / "admin-seed2" / RUN_FILE
+    kept = json.loads(path.read_text("utf-8"))
+    del kept["without"]
+    for name in ANALYSES:
+        (path.parent / f"{name}.json").unlink()
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    run = Study.load(tmp_path).run("admin", 2)
+    assert run.history == small.run("admin", 2).history
+    assert run.dependency_before is None
+    assert "made before" in run.without["dependency_before"]
+
+
+def test_every_run_has_the_analyses(small: Study) -> None:
+    """Before and after training, on the batch that training begins with; none is left out in silence."""
+    for run in small.runs:
+        before, after = run.dependency_before, run.dependency_after
+        assert not run.without
+        assert before is not None
+        assert after is not None
+        assert before.scheme == run.scheme
+        assert not np.array_equal(before.variances["encoder"], after.variances["encoder"])
+        assert run.diagnosis is not None
+        assert run.diagnosis.own["encoder"].shape == (2 * SMALL["layers"],)
+        assert run.output_change is not None
+        assert run.output_change.perturbation == "random"
+        assert run.updates is not None
+        assert run.updates.steps[-1] == run.history.num_steps
+
+
+def test_a_scheme_that_cannot_be_taken_apart_says_why(data) -> None:
+    scheme = Scheme("tanh after the sum", lambda site: Residual(norm_post="dyt"), source="a test")
+    run = study(data, schemes=(scheme,), **SMALL).runs[0]
+    assert run.dependency_before is None
+    assert "linear" in run.without["dependency_before"]
+    assert run.output_change is not None
+
+
+def test_a_folder_holds_the_same_study(small: Study, data, tmp_path: Path) -> None:
+    kept = study(data, schemes=("post_ln", "admin"), seeds=(1, 2), out=tmp_path, **SMALL)
+    assert same_numbers(kept, small)
+    assert Study.load(tmp_path) == kept
+    assert not list(tmp_path.rglob("checkpoint*")), "checkpoints go when a run is whole"
+
+
+def test_whole_runs_are_not_run_again_and_more_may_be_added(data, tmp_path: Path) -> None:
+    first = study(data, schemes=("post_ln",), seeds=(1,), out=tmp_path, **SMALL)
+    before = (tmp_path / "runs" / "post_ln-seed1" / RUN_FILE).stat().st_mtime_ns
+    more = study(data, schemes=("post_ln", "admin"), seeds=(1, 3), out=tmp_path, **SMALL)
+    assert (tmp_path / "runs" / "post_ln-seed1" / RUN_FILE).stat().st_mtime_ns == before
+    assert more.run("post_ln", 1) == first.run("post_ln", 1)
+    assert len(more.runs) == 4
+    assert not more.interrupted
+    less = study(data, schemes=("admin",), seeds=(3,), out=tmp_path, **SMALL)
+    assert len(less.runs) == 4, "what is in the folder stays in the study"
+
+
+def test_a_folder_of_another_study_is_refused(data, tmp_path: Path) -> None:
+    study(data, schemes=("post_ln",), out=tmp_path, **SMALL)
+    before = (tmp_path / "study.json").read_bytes()
+    with pytest.raises(ValueError, match=r"out: .* holds a study with steps 4, not 5"):
+        study(data, schemes=("post_ln",), out=tmp_path, **{**SMALL, "steps": 5})
+    other = ap.data.copy_task(train=100, valid=10, symbols=6, max_length=6, seed=1)
+    with pytest.raises(ValueError, match=r"out: .* holds a study of other data"):
+        study(other, schemes=("post_ln",), out=tmp_path, **SMALL)
+    assert (tmp_path / "study.json").read_bytes() == before
+
+
+def growing(step: float) -> Scheme:
+    """A scheme of a user's own, of one name and several rules."""
+
+    def rule(site: ap.Site) -> Residual:
+        return Residual(norm_post="layer", omega=Scale("scalar", 1.0 + step * site.layer))
+
+    return Scheme("growing skip", rule, "this test")
+
+
+def test_a_users_scheme_is_kept_and_another_of_its_name_is_refused(data, tmp_path: Path) -> None:
+    options = {**SMALL, "layers": 2, "out": tmp_path}
+    found = study(data, schemes=(growing(0.5),), **options)
+    np.testing.assert_array_equal(found.run("growing skip").profile.omega("encoder"), [1.0, 1.0, 1.5, 1.5])
+    assert Study.load(tmp_path) == found
+    with pytest.raises(ValueError, match="a run of another scheme that was named 'growing skip' too"):
+        study(data, schemes=(growing(0.25),), **options)
+
+
+def test_hybrids(data, tmp_path: Path) -> None:
+    found = study(data, schemes=(("post_ln", "pre_ln"), "pre_ln/post_ln"), out=tmp_path, **SMALL)
+    assert found.schemes == ("post_ln/pre_ln", "pre_ln/post_ln")
+    assert Study.load(tmp_path) == found
+
+
+@pytest.mark.parametrize("optimizer", [ap.RAdam, ap.SGD, lambda lr: ap.AdamW(lr, weight_decay=0.1)])
+def test_optimisers(data, optimizer) -> None:
+    found = study(data, schemes=("pre_ln",), optimizer=optimizer, **SMALL)
+    assert found.settings["optimizer"]["lr"] == 1e-3
+    assert np.isfinite(found.runs[0].history.loss).all()
+
+
+def test_language_models(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat, and the dog sat on the cat. " * 40, encoding="utf-8")
+    data = ap.data.text(text, context=64)
+    found = study(data, schemes=("post_ln", "admin"), out=tmp_path / "out", **SMALL)
+    assert found.settings["encoder_layers"] == 0
+    assert list(found.run("admin").gradients.outputs) == ["decoder"]
+    sample = found.run("admin").samples[0]
+    assert sample.source
+    assert sample.source + sample.expected in "the cat sat on the mat, and the dog sat on the cat. " * 41
+    page = found.report(tmp_path / "out").read_text("utf-8")
+    assert "1 decoder layers" in page
+
+
+def test_divergence_is_a_result_with_its_step(data, tmp_path: Path) -> None:
+    options = {**SMALL, "steps": 20, "lr": 1e30, "warmup": 0, "optimizer": ap.SGD, "out": tmp_path}
+    found = study(data, schemes=("post_ln", "pre_ln"), **options)
+    run = next(run for run in found.runs if run.history.diverged_at is not None)
+    assert run.outcome(found.entropy) == DIVERGED
+    assert math.isnan(run.valid_nll)
+    assert run.samples == ()
+    assert Study.load(tmp_path) == found
+    page = found.report(tmp_path).read_text("utf-8")
+    assert f"step {run.history.diverged_at} (seed 1)" in page
+
+
+@pytest.mark.parametrize(
+    ("valid", "entropy", "outcome"),
+    [(0.5, 2.8, TRAINS), (2.65, 2.8, STUCK), (2.65, None, FINISHED)],
+)
+def test_outcomes_say_no_more_than_the_numbers(valid: float, entropy: float | None, outcome: str) -> None:
+    run = made_study({"post_ln": [valid]}).runs[0]
+    assert run.valid_nll == valid
+    assert run.outcome(entropy) == outcome
+    assert "diverged" not in run.outcome(entropy)
+
+
+def test_the_summary_is_over_seeds() -> None:
+    found = made_study({"post_ln": [2.6, 2.8], "admin": [0.1, None]})
+    post, admin = found.summary()
+    assert post.valid_nll.tolist() == [2.6, 2.8]
+    assert post.outcomes == (STUCK, STUCK)
+    assert admin.outcomes == (TRAINS, DIVERGED)
+    assert admin.diverged_at[0] is None
+    assert admin.diverged_at[1] is not None
+    assert post.seconds == pytest.approx(10 * 0.25)
+    assert post.tokens_per_second == pytest.approx(400.0)
+    table = found.to_dataframe()
+    assert len(table) == 4
+    assert table["valid_nll"].tolist()[:3] == [2.6, 2.8, 0.1]
+
+
+def test_repr_html_and_plot(small: Study) -> None:
+    assert "4 runs" in repr(small)
+    assert "<table" in small._repr_html_()
+    import matplotlib
+
+    matplotlib.use("Agg", force=True)
+    left, right = small.plot()
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    assert left is not right
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be an integer from 1"),
+        ({"steps": 1.5}, "steps must be an integer"),
+        ({"seeds": ()}, "seeds must be at least one"),
+        ({"seeds": (1, 1)}, "all different"),
+        ({"seeds": 1}, "seeds must be a sequence"),
+        ({"seeds": (-1,)}, "seeds must be an integer from 0"),
+        ({"schemes": ()}, "schemes must name at least one"),
+        ({"schemes": "admin"}, "schemes must be a sequence"),
+        ({"schemes": ("admin", "admin")}, "'admin' twice"),
+        ({"schemes": ("admni",)}, "did you mean 'admin'"),
+        ({"layers": 0}, "layers must be an integer from 1"),
+        ({"layers": (1, 2, 3)}, "layers must be one number or two"),
+        ({"heads": 3}, "heads must divide d_model"),
+        ({"lr": 0.0}, "lr must be positive"),
+        ({"lr": math.nan}, "lr must be a finite number"),
+        ({"clip_norm": 0.0}, "clip_norm must be above 0"),
+        ({"dropout": 1.0}, "dropout must be a probability"),
+        ({"dtype": "float16"}, "dtype must be one of"),
+        ({"samples": -1}, "samples must be an integer from 0"),
+        ({"max_tokens": 2}, "max_tokens"),
+        ({"valid_every": 0}, "valid_every must be an integer from 1"),
+        ({"progress": 1}, "progress must be True or False"),
+    ],
+)
+def test_bad_arguments_are_one_clear_error_before_anything_is_written(
+    data, tmp_path: Path, options, message
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        study(data, **{**SMALL, "schemes": ("admin",), "out": tmp_path / "out", **options})
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_without_a_held_out_part_are_refused() -> None:
+    with pytest.raises(ValueError, match="data must have a split 'valid'"):
+        study(ap.data.copy_task(train=20, valid=0), **SMALL)
+
+
+@pytest.mark.parametrize(
+    "name", ["study.json", "runs/post_ln-seed1/run.json", "runs/post_ln-seed1/history.json"]
+)
+def test_a_damaged_file_is_named(small: Study, tmp_path: Path, name: str) -> None:
+    small.save(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=path.name.replace(".", r"\.")):
+        Study.load(tmp_path)
+
+
+def test_a_folder_without_a_study_is_an_oserror(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Study.load(tmp_path)
+
+
+def test_there_is_an_error_for_a_run_that_is_not_there(small: Study) -> None:
+    with pytest.raises(ValueError, match="no run of 'pre_ln' with seed 1; the study has post_ln seed 1"):
+        small.run("pre_ln", 1)
+
+
+SCRIPT = """
+import sys
+import admin_py as ap
+from admin_py.experiments.study.study import study
+data = ap.data.copy_task(train=100, valid=10, symbols=6, max_length=6)
+study(data, schemes=("post_ln", "admin"), layers=1, d_model=8, d_ff=16, heads=2, steps=STEPS, max_tokens=128,
+      valid_every=50, out=sys.argv[1], progress=False)
+"""
+
+
+def test_a_study_that_is_killed_goes_on_and_ends_with_the_same_bits(data, tmp_path: Path) -> None:
+    """SIGKILL while the second run trains; then the same call again."""
+    steps = 600
+    script = SCRIPT.replace("STEPS", str(steps))
+    command = [sys.executable, "-c", script, str(tmp_path / "killed")]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    second = tmp_path / "killed" / "runs" / "admin-seed1" / "checkpoint.safetensors"
+    while not second.exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    partial = Study.load(tmp_path / "killed")
+    assert partial.interrupted == (len(partial.runs) < 2)
+    assert partial.run("post_ln").history.num_steps == steps
+    subprocess.run(command, check=True, timeout=120)
+    resumed = Study.load(tmp_path / "killed")
+    options = {**SMALL, "steps": steps, "valid_every": 50}
+    whole = study(data, schemes=("post_ln", "admin"), **options)
+    assert same_numbers(resumed, whole)
+    assert json.loads((tmp_path / "killed" / "study.json").read_text())["kind"] == "study"
+
+
+def test_ctrl_c_gives_the_runs_so_far(data, tmp_path: Path, monkeypatch) -> None:
+    runner = sys.modules["admin_py.experiments.study.study"]._Runner
+    original, calls = runner.run, []
+
+    def run(self, config, seed) -> StudyRun:
+        calls.append(config.scheme_name)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        return original(self, config, seed)
+
+    monkeypatch.setattr(runner, "run", run)
+    found = study(data, schemes=("post_ln", "admin"), out=tmp_path, **SMALL)
+    assert found.interrupted
+    assert [one.scheme for one in found.runs] == ["post_ln"]
+    assert Study.load(tmp_path).interrupted
+    monkeypatch.setattr(runner, "run", original)
+    assert not study(data, schemes=("post_ln", "admin"), out=tmp_path, **SMALL).interrupted

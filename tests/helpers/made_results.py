@@ -1,0 +1,265 @@
+"""Results made up for tests of figures and reports: shaped like real ones, with numbers drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from admin_py.analysis import AttentionMap, Dependency, GradientNorms, OutputChange, UpdateNorms
+from admin_py.analysis.diagnosis.results import Diagnosis
+from admin_py.experiments.study.results import Sample, Study, StudyRun
+from admin_py.model.names import place_of
+from admin_py.model.profile import VarianceProfile
+from admin_py.plots.tables import GridTable
+from admin_py.training.history import History
+from admin_py.training.recorder import Recorder
+
+KINDS = {
+    "encoder": ("self_attn", "feed_forward"),
+    "decoder": ("self_attn", "cross_attn", "feed_forward"),
+}
+
+
+def names(layers: int) -> dict[str, tuple[str, ...]]:
+    """Names of the sub-layers of an encoder-decoder."""
+    return {
+        stack: tuple(f"{stack}.{layer}.{kind}" for layer in range(layers) for kind in kinds)
+        for stack, kinds in KINDS.items()
+    }
+
+
+def matrix_names(layers: int) -> tuple[str, ...]:
+    """Names of the weight matrices of an encoder-decoder that shares its embeddings."""
+    parts = {"feed_forward": ("fc1", "fc2")}
+    inner = (
+        f"{sublayer}.{part}.weight"
+        for rows in names(layers).values()
+        for sublayer in rows
+        for part in parts.get(sublayer.rsplit(".", 1)[-1], ("q", "k", "v", "out"))
+    )
+    return ("embedding.weight", *inner)
+
+
+def columns(layers: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
+    """Positive numbers for each column of a profile, all different."""
+    random = np.random.default_rng(seed)
+    return {
+        stack: {
+            column: random.uniform(0.2, 3.0, len(rows)) for column in ("omega", "var_input", "var_branch")
+        }
+        for stack, rows in names(layers).items()
+    }
+
+
+def made_profile(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> VarianceProfile:
+    """A profile of an encoder-decoder."""
+    return VarianceProfile.from_arrays(columns(layers, seed), scheme=scheme, metadata={"seed": seed})
+
+
+def made_gradients(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> GradientNorms:
+    """Gradient norms of an encoder-decoder."""
+    random = np.random.default_rng(seed)
+    outputs: Mapping[str, np.ndarray] = {
+        stack: random.uniform(1e-3, 1.0, len(rows) + 1) for stack, rows in names(layers).items()
+    }
+    return GradientNorms(
+        scheme=scheme,
+        outputs=outputs,
+        sublayers=names(layers),
+        matrices={name: float(random.uniform(1e-3, 1.0)) for name in matrix_names(layers)},
+        loss=4.0,
+        num_tokens=100,
+        metadata={"seed": seed},
+    )
+
+
+def made_dependency(
+    scheme: str = "admin", *, layers: int = 2, seed: int = 0, lost: bool = False
+) -> Dependency:
+    """Dependency of an encoder-decoder; with `lost` one number of each stack is not finite."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+    variances = {
+        stack: np.tril(random.uniform(0.1, 1.0, (len(row), len(row) + 1)), 1) for stack, row in rows.items()
+    }
+    if lost:
+        for value in variances.values():
+            value[-1, 0] = np.inf
+    return Dependency(
+        scheme=scheme,
+        variances=variances,
+        bias={stack: np.zeros(len(row)) for stack, row in rows.items()},
+        sums={stack: value.sum(axis=1) for stack, value in variances.items()},
+        predicted={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        sublayers=rows,
+        num_tokens=dict.fromkeys(rows, 10),
+        metadata={"seed": seed},
+    )
+
+
+def made_output_change(
+    scheme: str = "admin", *, layers: int = 2, repeats: int = 3, seed: int = 0
+) -> OutputChange:
+    """Output change of an encoder-decoder."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+    return OutputChange(
+        scheme=scheme,
+        perturbation="random",
+        size=1e-4,
+        change={stack: random.uniform(0.5, 2.0, (repeats, len(row))) for stack, row in rows.items()},
+        input_change={stack: random.uniform(0.1, 0.2, repeats) for stack in rows},
+        own={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        sublayers=rows,
+        metadata={"seed": seed},
+    )
+
+
+def made_attention(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> AttentionMap:
+    """Probabilities of twice as many queries as layers, and a key more; tokens short, long and odd."""
+    random = np.random.default_rng(seed)
+    values = random.uniform(size=(2 * layers, 2 * layers + 1)) ** 4
+    words = ("the", "quick", "$x_", "_", "Donaudampfschiff")
+    return AttentionMap(
+        scheme=scheme,
+        sublayer=f"decoder.{layers - 1}.cross_attn",
+        probabilities=values / values.sum(axis=1, keepdims=True),
+        queries=tuple(words[i % 5] for i in range(2 * layers)),
+        keys=tuple(words[i % 5] for i in range(2 * layers + 1)),
+        metadata={"seed": seed},
+    )
+
+
+def made_updates(
+    scheme: str = "admin", *, layers: int = 2, steps: Sequence[int] = (1, 2, 5, 10, 20), seed: int = 0
+) -> UpdateNorms:
+    """Norms of a training of an encoder-decoder at these steps; omega drifts."""
+    random = np.random.default_rng(seed)
+    matrices, rows, count = matrix_names(layers), names(layers), len(steps)
+    places = [place_of(name) for name in matrices]
+    sizes = (count, len(matrices))
+
+    def by_stack(low: float, high: float) -> dict[str, np.ndarray]:
+        return {stack: random.uniform(low, high, (count, len(row))) for stack, row in rows.items()}
+
+    return UpdateNorms(
+        scheme=scheme,
+        steps=np.array(steps, np.int64),
+        names=matrices,
+        kinds=tuple(place.kind for place in places),
+        stacks=tuple(place.stack for place in places),
+        layers=tuple(place.layer for place in places),
+        grad_norm=random.uniform(1e-3, 1.0, sizes),
+        norm=random.uniform(1.0, 10.0, sizes),
+        update_norm=random.uniform(1e-4, 1e-2, sizes),
+        sublayers=rows,
+        omega=by_stack(1.0, 3.0),
+        var_input=by_stack(0.5, 2.0),
+        var_branch=by_stack(0.1, 1.0),
+        metadata={"seed": seed},
+        omega_spread=by_stack(0.0, 0.1),
+    )
+
+
+def made_diagnosis(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -> Diagnosis:
+    """A diagnosis of an encoder-decoder, with both thresholds in sight."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+
+    def by_stack(low: float, high: float, more: int = 0) -> dict[str, np.ndarray]:
+        return {stack: random.uniform(low, high, len(row) + more) for stack, row in rows.items()}
+
+    own = by_stack(0.2, 0.5)
+    top = max(float(values.sum()) for values in own.values())
+    return Diagnosis(
+        scheme=scheme,
+        level="borderline",
+        verdict="made up",
+        findings=(),
+        advice=(),
+        limits="made up",
+        stable_up_to=round(0.8 * top, 2),
+        unstable_from=round(0.9 * top, 2),
+        own=own,
+        references={name: by_stack(0.05, 0.4) for name in ("post_ln", "pre_ln", "admin")},
+        var_branch=by_stack(0.1, 1.0),
+        var_stream=by_stack(0.5, 2.0, 1),
+        gradients=by_stack(1e-3, 1.0, 1),
+        loss=4.0,
+        nonfinite="",
+        sublayers=rows,
+        metadata={"seed": seed},
+    )
+
+
+def made_grid_table(**changes: Any) -> GridTable:
+    """Two rows: trains, does not, one seed of two diverged; does not read, both diverged, not run."""
+    table = GridTable(
+        x="beta2",
+        y="lr",
+        x_values=(0.9, 0.98, None),
+        y_values=(1e-3, 2e-3),
+        value="valid_nll",
+        mean=np.array([[0.25, 2.75, 1.5], [0.5, np.nan, np.nan]]),
+        runs=np.array([[2, 2, 2], [2, 2, 0]]),
+        diverged=np.array([[0, 0, 1], [0, 2, 0]]),
+        stuck=np.array([[0, 2, 0], [0, 0, 0]]),
+        blind=np.array([[0, 0, 0], [1, 1, 0]]),
+        diverged_at=np.array([[0, 0, 57], [0, 12, 0]]),
+        title="post_ln",
+    )
+    return table._replace(**changes)
+
+
+def made_history(
+    *,
+    steps: int = 10,
+    valid_every: int = 5,
+    seed: int = 0,
+    diverged_at: int | None = None,
+    last_valid: float | None = None,
+) -> History:
+    """A history whose losses fall with noise; at `diverged_at` it ends with nan."""
+    random = np.random.default_rng(seed)
+    recorder = Recorder()
+    for step in range(1, (diverged_at or steps) + 1):
+        nll = 3.0 / step + random.uniform(0.1, 0.5) if step != diverged_at else float("nan")
+        recorder.add_step(
+            loss=nll + 0.5, nll=nll, lr=1e-3, grad_norm=1.0, update_norm=0.1, tokens=100, seconds=0.25
+        )
+        if step % valid_every == 0 and step != diverged_at:
+            nll = 2.5 / step + random.uniform(0.1, 0.5)
+            nll = last_valid if last_valid is not None and step == steps else nll
+            recorder.add_validation(nll=nll, loss=nll + 0.5)
+    recorder.diverged_at = diverged_at
+    recorder.diverged_because = None if diverged_at is None else "the loss is nan"
+    return recorder.freeze({"seed": seed})
+
+
+def made_study(
+    ends: Mapping[str, Sequence[float | None]], *, entropy: float | None = 2.8, layers: int = 2, **data: str
+) -> Study:
+    """A study of these schemes with these last validation losses, one a seed; None diverged."""
+    runs = []
+    for scheme, values in ends.items():
+        for seed, value in enumerate(values, start=1):
+            samples = tuple(Sample(f"source {n}", f"target {n}", f"output {n * seed}") for n in range(3))
+            history = made_history(seed=seed, last_valid=value, diverged_at=7 if value is None else None)
+            profile = made_profile(scheme, layers=layers, seed=seed)
+            norms = made_gradients(scheme, layers=layers, seed=seed)
+            runs.append(StudyRun(scheme, seed, history, profile, norms, samples, 1234, {"seed": seed}))
+    settings = {
+        "schemes": tuple(ends),
+        "seeds": tuple(range(1, 1 + max(map(len, ends.values())))),
+        "encoder_layers": layers,
+        "decoder_layers": layers,
+        "d_model": 8,
+        "d_ff": 16,
+        "heads": 2,
+        "steps": 10,
+    }
+    about = {"name": "made up", "kind": "translation", "vocab_size": 20, "unigram_entropy": entropy, **data}
+    metadata = {"threads": 1, "dtype": "float32", "versions": {"admin-py": "0"}}
+    return Study(settings, about, tuple(runs), metadata)

@@ -1,0 +1,222 @@
+"""What an installation holds: metadata, licences, libraries of its own, and one place for the version."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import admin_py
+from admin_py import _core, _core64
+from admin_py.base.versions import PACKAGES, system, versions
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(admin_py.__file__).resolve().parent
+LIBRARIES = PACKAGE / "_libs"
+
+needs_vendored = pytest.mark.skipif(
+    not LIBRARIES.exists(), reason="built with ADMIN_PY_BLAS=system: no libraries of its own"
+)
+
+
+def run(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# ---- metadata ----
+
+
+def test_metadata():
+    meta = metadata.metadata("admin-py")
+    assert meta["Name"] == "admin-py"
+    assert meta["Version"] == admin_py.__version__
+    assert meta["Requires-Python"] == ">=3.10"
+    assert meta["License-Expression"] == "MIT"
+    always = [line for line in metadata.requires("admin-py") if "extra" not in line]
+    required = {re.match(r"[\w-]+", line).group() for line in always}
+    assert required == {"numpy", "tqdm", "safetensors", "tokenizers", "matplotlib", "pandas", "jinja2"}
+    assert {"test", "lint", "bench", "notebook"} <= set(meta.get_all("Provides-Extra"))
+
+
+def test_the_command_is_installed():
+    (entry,) = (one for one in metadata.entry_points(group="console_scripts") if one.name == "admin-py")
+    assert entry.value == "admin_py.cli:main"
+    assert callable(entry.load())
+
+
+def test_the_version_is_written_once():
+    version = admin_py.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", version)
+    assert f'__version__ = "{version}"' in (ROOT / "admin_py" / "_version.py").read_text()
+    for name in ("pyproject.toml", "setup.py"):
+        assert f'"{version}"' not in (ROOT / name).read_text()
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_pinned_blas_is_only_needed_to_build():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert '"scipy-openblas32==0.3.34.481.3"' in text
+    assert not any("openblas" in line for line in metadata.requires("admin-py"))
+
+
+# ---- files ----
+
+
+def test_types_are_declared():
+    assert (PACKAGE / "py.typed").exists()
+    for name in ("_core.pyi", "_core64.pyi"):
+        assert (PACKAGE / name).stat().st_size > 0
+
+
+def test_the_report_has_its_templates():
+    assert any((PACKAGE / "report" / "templates").iterdir())
+
+
+def test_licences():
+    assert "MIT" in (ROOT / "LICENSE").read_text()
+    assert "GCC RUNTIME LIBRARY EXCEPTION" in (ROOT / "licenses" / "libgomp.txt").read_text()
+    files = {path.name for path in metadata.files("admin-py") if "licenses" in path.parts}
+    assert {"LICENSE", "libgomp.txt"} <= files
+
+
+@needs_vendored
+def test_libraries_come_with_their_licences():
+    assert "OpenBLAS" in (LIBRARIES / "LICENSE.openblas.txt").read_text()
+    if list(LIBRARIES.glob("libgomp*")):
+        text = (LIBRARIES / "LICENSE.libgomp.txt").read_text()
+        assert "GNU GENERAL PUBLIC LICENSE" in text
+        assert "RUNTIME LIBRARY EXCEPTION" in text
+
+
+# ---- libraries ----
+
+
+@needs_vendored
+def test_libraries_loaded_are_our_own_copies():
+    """In a process of its own: nothing else has loaded a BLAS."""
+    code = (
+        "import admin_py._core, admin_py._core64\n"
+        "for line in open('/proc/self/maps'):\n"
+        "    parts = line.split(maxsplit=5)\n"
+        "    if len(parts) == 6: print(parts[5].strip())"
+    )
+    loaded = {Path(line) for line in run(code).splitlines()}
+    ours = {path for path in loaded if path.parent == LIBRARIES}
+    assert {path.name for path in ours} >= {"libopenblas-admin_py.so"}
+    assert len({path for path in ours if "gomp" in path.name}) <= 1
+    inside_numpy = {path for path in loaded if "numpy" in str(path)}
+    strangers = {path for path in loaded - ours - inside_numpy if re.match(r"lib\w*(blas|gomp)", path.name)}
+    assert not strangers
+
+
+@needs_vendored
+@pytest.mark.parametrize("module", [_core, _core64], ids=["float32", "float64"])
+def test_libraries_are_found_beside_the_modules(module):
+    readelf = shutil.which("readelf")
+    if readelf is None:
+        pytest.skip("readelf is not installed")
+    text = subprocess.run([readelf, "-d", module.__file__], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"\((?:RUNPATH|RPATH)\).*\[(.*)\]", text) == ["$ORIGIN/_libs"]
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", text))
+    assert "libopenblas-admin_py.so" in needed
+    system_libraries = {"libm.so.6", "libc.so.6", "libpthread.so.0"}
+    ours = {path.name for path in LIBRARIES.iterdir()}
+    assert {name for name in needed - ours if not name.startswith("ld-")} <= system_libraries
+
+
+def test_both_precisions_are_built():
+    assert _core.system_info()["dtype"] == "float32"
+    assert _core64.system_info()["dtype"] == "float64"
+
+
+# ---- what it says of itself ----
+
+
+def test_show_versions():
+    file = io.StringIO()
+    admin_py.show_versions(file=file)
+    rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in file.getvalue().splitlines())
+    assert rows["admin-py"] == admin_py.__version__
+    assert rows["kernels"] in ("generic", "avx2", "avx512")
+    assert "OpenBLAS" in rows["blas"]
+    assert int(rows["threads"]) == admin_py.get_num_threads()
+    assert int(rows["processors"]) >= 1
+    assert set(rows) == set(versions()) | set(system())
+
+
+def test_versions_of_what_is_absent(monkeypatch):
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert {versions()[name] for name in PACKAGES} == {"not installed"}
+
+
+def test_kernels_can_be_forced():
+    code = "import admin_py._core as c; print(c.system_info()['kernels'])"
+    assert run(code, ADMIN_PY_CPU="generic").strip() == "generic"
+
+
+# ---- threads ----
+
+
+@pytest.fixture
+def threads():
+    before = admin_py.get_num_threads()
+    yield
+    admin_py.set_num_threads(before, oversubscribe=True)
+
+
+@pytest.mark.usefixtures("threads")
+def test_threads_are_set_for_both_precisions():
+    admin_py.set_num_threads(1)
+    assert admin_py.get_num_threads() == _core.get_num_threads() == _core64.get_num_threads() == 1
+    more = _core.num_procs() + 1
+    with pytest.raises(ValueError, match=rf"n must be at most .*, got {more}; oversubscribe=True allows"):
+        admin_py.set_num_threads(more)
+    assert admin_py.get_num_threads() == 1
+    admin_py.set_num_threads(more, oversubscribe=True)
+    assert _core.get_num_threads() == _core64.get_num_threads() == more
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (0, ValueError, "n must be an integer from 1 to 1024, got 0"),
+        (-3, ValueError, "n must be an integer from 1 to 1024, got -3"),
+        (1025, ValueError, "n must be an integer from 1 to 1024, got 1025"),
+        (1.5, TypeError, "n must be an integer, got 1.5"),
+        (True, TypeError, "n must be an integer, got True"),
+        ("2", TypeError, "n must be an integer, got '2'"),
+        (None, TypeError, "n must be an integer, got None"),
+    ],
+)
+def test_threads_that_cannot_be(given, error, message):
+    before = admin_py.get_num_threads()
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        admin_py.set_num_threads(given, oversubscribe=True)
+    assert admin_py.get_num_threads() == before
+
+
+def test_threads_of_the_environment():
+    code = "import admin_py._core as c; print(c.get_num_threads())"
+    assert run(code, ADMIN_PY_NUM_THREADS="1").strip() == "1"
+    code = (
+        "try:\n import admin_py._core\n"
+        "except ValueError as error: print(error)\n"
+        "else: raise SystemExit('accepted')"
+    )
+    assert "ADMIN_PY_NUM_THREADS must be an integer from 1 to" in run(code, ADMIN_PY_NUM_THREADS="none")

@@ -1,0 +1,109 @@
+"""The report in a real browser, wide and narrow, light and dark: it fits, is silent, every picture shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, Browser
+from made_results import made_study
+
+import admin_py as ap
+from admin_py.experiments.study.results import Sample, Study, StudyRun
+from admin_py.report.page import write_report
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+LONG = "ein sehr langes Wort: " + "Donaudampfschifffahrtsgesellschaft" * 12
+
+SIZES = """
+[document.documentElement.scrollWidth, document.documentElement.clientWidth,
+ ...[...document.querySelectorAll('main > *, figure, nav, .scroll')]
+    .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .map(one => one.tagName)]
+"""
+
+PICTURES = """
+[...document.querySelectorAll('svg')].map(one => {
+    const box = one.getBoundingClientRect(), style = getComputedStyle(one);
+    const drawn = one.querySelectorAll('path, image, use').length;
+    return [box.width, box.height, drawn, style.visibility, style.display];
+})
+"""
+
+LINKS = """
+[...document.querySelectorAll('a')].map(one => [one.getAttribute('href'), one.hash.length > 1 &&
+    document.getElementById(one.hash.slice(1)) !== null])
+"""
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """Several seeds, one that diverged, and outputs too long for a line."""
+    made = made_study({"post_ln": [2.65, 2.7], "pre_ln": [0.17, 0.15], "admin": [0.16, None]})
+    samples = (Sample(LONG, LONG, LONG), Sample("a", "b", "b"))
+    config = ap.TransformerConfig(
+        vocab_size=9, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
+    )
+    diagnosis = ap.diagnose(ap.Transformer(config, seed=1), ap.Batch([[3, 4, 5]], [[1, 6, 7, 2]]))
+    runs = tuple(
+        StudyRun(**{**vars(run), "samples": samples, "diagnosis": replace(diagnosis, scheme=run.scheme)})
+        for run in made.runs
+    )
+    return Study(made.settings, made.data, runs, made.metadata)
+
+
+@pytest.fixture(scope="module")
+def page(study: Study, tmp_path_factory) -> Path:
+    return write_report(study, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_is_silent_and_shows_every_picture(
+    browser: Browser, page: Path, width: int, theme: str
+) -> None:
+    browser.open(page, width=width, theme=theme)
+    opened = browser.evaluate("[...document.querySelectorAll('details')].map(one => one.open = true)")
+    assert len(opened) == 3
+    needed, there, *outside = browser.evaluate(SIZES)
+    assert width - 20 <= there <= width, "but for a scroll bar"
+    assert needed <= there
+    assert outside == []
+    pictures = browser.evaluate(PICTURES)
+    assert len(pictures) >= 5
+    for wide, high, drawn, visibility, display in pictures:
+        assert wide > 300
+        assert high > 100
+        assert drawn > 5
+        assert (visibility, display) == ("visible", "block")
+    assert browser.messages == []
+
+
+def test_links_lead_to_something(browser: Browser, page: Path) -> None:
+    browser.open(page, width=1280)
+    links = browser.evaluate(LINKS)
+    assert links
+    for target, found in links:
+        assert found or (page.parent / target).is_file(), target
+
+
+def test_the_check_can_fail(browser: Browser, page: Path, tmp_path: Path) -> None:
+    """A page that is too wide, speaks to the console and loads what is not there is found out."""
+    odd = tmp_path / "odd.html"
+    text = page.read_text("utf-8")
+    bad = "<pre style='width:2000px'>x</pre><script>console.warn('odd')</script><img src='no.png'>"
+    odd.write_text(text.replace("</main>", f"{bad}</main>"), encoding="utf-8")
+    browser.open(odd, width=390)
+    needed, there, *_ = browser.evaluate(SIZES)
+    assert needed > there
+    assert "warning: odd" in browser.messages
+    assert any("not loaded" in message for message in browser.messages)

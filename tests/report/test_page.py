@@ -1,0 +1,308 @@
+"""The report: whole HTML that needs nothing from elsewhere, with honest words and every text escaped."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import made_study
+
+from admin_py.base.words import number
+from admin_py.experiments.study.results import Sample, Study, StudyRun
+from admin_py.plots.style import scheme_style
+from admin_py.report import gradients as report_gradients
+from admin_py.report import losses as report_losses
+from admin_py.report import profile as report_profile
+from admin_py.report import summary
+from admin_py.report.page import duration, inline_svg, render, write_report
+
+VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, its text, and whether what is opened is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.stack: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert not self.stack, self.stack
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.stack:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return made_study({"post_ln": [2.65, 2.7], "pre_ln": [0.17, 0.15], "admin": [0.16, None]})
+
+
+@pytest.fixture(scope="module")
+def html(study: Study) -> str:
+    return render(study)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_it_has_its_parts_in_order(html: str) -> None:
+    page = Page(html)
+    parts = [attributes["id"] for attributes in page.all("h2")]
+    assert parts == ["results", "training", "before-training", "samples", "settings"]
+    figures = [attributes["id"] for attributes in page.all("h3")]
+    assert figures == [
+        "losses",
+        "omega",
+        "variance",
+        "dependency",
+        "gradients",
+        "gradient-bars",
+        "matrix-gradients",
+    ]
+    assert len(page.all("svg")) == len(page.all("figcaption")) == len(figures)
+    assert page.text.count("In the paper") == len(figures)
+    assert html.startswith("<!DOCTYPE html>")
+    assert page.all("html")[0] == {"lang": "en"}
+
+
+def test_it_needs_nothing_from_elsewhere(html: str) -> None:
+    assert not re.search(r"https?:|//[a-z]|@import|<script|<link|<iframe", html, flags=re.IGNORECASE)
+    for _, attributes in Page(html).elements:
+        for name, value in attributes.items():
+            if name in ("src", "href", "srcset", "data"):
+                assert value is not None
+                assert value.startswith(("#", "data/")), value
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_ids_are_unique_and_references_are_met(html: str) -> None:
+    elements = Page(html).elements
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    wanted = set(re.findall(r'href="#([^"]+)"', html)) | set(re.findall(r"url\(#([^)]+)\)", html))
+    assert wanted
+    assert wanted <= set(ids)
+
+
+def test_every_picture_says_in_words_what_it_shows(html: str, study: Study) -> None:
+    for picture in Page(html).all("svg"):
+        assert picture["role"] == "img"
+        assert picture["aria-label"] is not None
+        assert len(picture["aria-label"]) > 60
+
+
+def test_pictures_have_the_schemes_colours_and_the_pages_ink(html: str, study: Study) -> None:
+    pictures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    for picture in pictures:
+        for scheme in study.schemes:
+            assert scheme_style(scheme).color.lower() in picture
+        assert "currentColor" in picture
+        assert "#1b1f24" not in picture
+        assert "#ffffff" not in picture
+
+
+def test_the_table_has_a_row_a_scheme_with_its_numbers(html: str, study: Study) -> None:
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", html, flags=re.DOTALL)
+    assert len(rows) == 3
+    post, pre, admin = (flat(Page(row).text) for row in rows)
+    assert post.startswith("Post-LNdoes not train within this budget 2.67(2.65 to 2.70)")
+    assert "trains" in pre
+    assert "0.160(0.150 to 0.170)" in pre
+    assert "step 7 (seed 2)" in admin
+    assert "400" in post
+    assert "2.5 s" in post
+    assert "1,234" in post
+
+
+def test_only_what_diverged_is_said_to_have_diverged(html: str) -> None:
+    sentence = flat(Page(html).text)
+    assert "Admin diverged at step 7 (seed 2)" in sentence
+    assert "Post-LN diverged" not in sentence
+    calm = flat(Page(render(made_study({"post_ln": [2.65], "admin": [0.16]}))).text)
+    assert "diverged at" not in calm
+    assert "Post-LN does not train within this budget, validation ending at 2.65" in calm
+
+
+def test_a_training_loss_that_falls_is_told_apart_from_one_that_does_not() -> None:
+    """The last training losses made up here are near 0.5, far below the entropy."""
+    _, found = report_losses._told(made_study({"post_ln": [2.7]}))
+    assert "the training loss of Post-LN does fall, to 0." in found
+    _, found = report_losses._told(made_study({"post_ln": [2.7]}, entropy=0.4))
+    assert "the training loss of Post-LN stays as high (0." in found
+
+
+def test_ties_are_ties() -> None:
+    apart = made_study({"post_ln": [2.6, 2.7], "admin": [0.1, 0.2]})
+    assert summary.ties(apart) == "The ranges of the final validation loss over seeds do not overlap."
+    tie = made_study({"pre_ln": [0.1, 0.3], "admin": [0.2, 0.4]})
+    assert "overlap for Pre-LN and Admin: a tie" in summary.ties(tie)
+    assert summary.ties(made_study({"admin": [0.2]})).startswith("One seed was run")
+
+
+def test_the_words_hold_the_measured_numbers(study: Study) -> None:
+    profile, norms = study.run("post_ln").profile, study.run("post_ln").gradients
+    total = number(float(profile.beta2("encoder").sum()))
+    assert f"Post-LN {total} (encoder)" in report_profile._told_dependency(study)[1]
+    assert "not measured" in report_profile._told_dependency(study)[1]
+    low = min(profile.var_branch(stack).min() for stack in profile.stacks)
+    assert f"Post-LN {number(low)} to" in report_profile._told_variance(study)[1]
+    one = made_study({"post_ln": [2.6]})
+    norms = one.run("post_ln").gradients.outputs["decoder"]
+    assert f"{number(norms[-1] / norms[1])} (decoder)" in report_gradients._told_norms(one)[1]
+    omega = profile.omega("decoder")
+    assert f"{number(omega[0])} to {number(omega[-1])} in the decoder" in report_profile._told_omega(study)[1]
+
+
+def test_vanishing_is_said_of_gradients_that_fall_tenfold() -> None:
+    study = made_study({"post_ln": [2.6]})
+    run = study.runs[0]
+    falls = {"encoder": np.array([1.0, 1.0, 1.0, 1.0, 1.0]), "decoder": np.geomspace(1e-3, 1.0, 7)}
+    norms = type(run.gradients)(**{**vars(run.gradients), "outputs": falls})
+    found = report_gradients._told_norms(
+        Study(study.settings, study.data, (replaced(run, gradients=norms),), {})
+    )[1]
+    assert "vanishing towards the bottom of the decoder" in found
+    assert "bottom of the encoder" not in found
+
+
+def replaced(run: StudyRun, **changes: object) -> StudyRun:
+    return StudyRun(**{**vars(run), **changes})  # type: ignore[arg-type]
+
+
+def test_every_caption_is_two_sentences(study: Study) -> None:
+    for words in (
+        report_losses._told,
+        report_profile._told_omega,
+        report_profile._told_variance,
+        report_profile._told_dependency,
+        report_gradients._told_norms,
+    ):
+        sentences = words(study)
+        assert len(sentences) == 2
+        for sentence in sentences:
+            assert sentence.endswith(".")
+            assert not re.search(r"[a-z)]\. [A-Z]", sentence), sentence
+
+
+def test_the_introduction_is_three_sentences(study: Study) -> None:
+    assert len(re.findall(r"[a-z0-9)]\.(?: |$)", summary.introduction(study))) == 3
+
+
+EVIL = '<b onclick="alert(1)">&amp;{{ 7*7 }}'
+
+
+def test_every_text_of_users_and_data_is_escaped() -> None:
+    study = made_study({EVIL: [0.2], "admin": [0.1]}, name=EVIL, description=EVIL)
+    sample = Sample(EVIL, EVIL, EVIL)
+    runs = tuple(replaced(run, samples=(sample,)) for run in study.runs)
+    html = render(Study({**study.settings, "note": EVIL}, study.data, runs, {"machine": EVIL}))
+    page = Page(html)
+    assert not page.all("b")
+    assert "{{ 7*7 }}" in page.text
+    assert "&amp;49" not in html
+    assert page.text.count(EVIL) >= 6
+    assert EVIL in (page.all("svg")[0]["aria-label"] or "")
+
+
+def test_long_outputs_are_cut(study: Study) -> None:
+    sample = Sample("source", "short", "hundert" * 500)
+    html = render(Study(study.settings, study.data, (replaced(study.runs[0], samples=(sample,)),), {}))
+    assert "hundert" * 10 in html
+    assert "hundert" * 30 not in html
+
+
+def test_right_outputs_are_marked_and_counted(study: Study) -> None:
+    samples = (Sample("a", "b", "b"), Sample("c", "d", "e"))
+    one = Study(study.settings, study.data, (replaced(study.runs[0], samples=samples),), {})
+    page = Page(render(one))
+    assert page.text.count("exact") == 1
+    assert "Exactly right: Post-LN 1 of 2." in flat(page.text)
+
+
+def test_a_stopped_study_says_so(study: Study) -> None:
+    stopped = Study(study.settings, study.data, study.runs[:1], study.metadata, interrupted=True)
+    assert "was stopped before all its runs were whole" in flat(Page(render(stopped)).text)
+    assert "was stopped" not in flat(Page(render(study)).text)
+
+
+def test_a_run_that_was_stopped_is_not_said_to_fail() -> None:
+    study = made_study({"post_ln": [2.7]})
+    run = study.runs[0]
+    half = type(run.history)(**{**vars(run.history), "interrupted": True})
+    html = render(Study(study.settings, study.data, (replaced(run, history=half),), {}, interrupted=True))
+    assert "does not train" not in Page(html).text
+    assert "Post-LN was stopped, validation ending at 2.70" in flat(Page(html).text)
+
+
+def test_light_dark_and_print_have_their_styles(html: str) -> None:
+    style = re.search(r"<style>(.*?)</style>", html, flags=re.DOTALL)
+    assert style is not None
+    for rule in ("prefers-color-scheme: dark", "@media print", "@page", "break-inside: avoid"):
+        assert rule in style.group(1)
+    assert style.group(1).count("{") == style.group(1).count("}")
+
+
+def test_the_file_is_written_whole(study: Study, tmp_path: Path) -> None:
+    path = write_report(study, tmp_path / "new")
+    assert path.name == "report.html"
+    assert Page(path.read_text("utf-8")).all("main")
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["data", "report.html"]
+
+
+def test_every_picture_has_its_numbers_beside_it(study: Study, tmp_path: Path) -> None:
+    page = Page(write_report(study, tmp_path).read_text("utf-8"))
+    links = [link["href"] or "" for link in page.all("a") if (link["href"] or "").startswith("data/")]
+    assert sorted(links) == sorted(f"data/{entry.name}" for entry in (tmp_path / "data").iterdir())
+    assert len(links) == len(page.all("svg"))
+    for link in links:
+        table = pd.read_csv(tmp_path / link)
+        assert list(table.columns[:2]) == ["scheme", "seed"]
+        assert set(zip(table["scheme"], table["seed"], strict=True)) == {
+            (run.scheme, run.seed) for run in study.runs
+        }
+        assert table.columns.is_unique
+    losses = pd.read_csv(tmp_path / "data" / "losses.csv")
+    run = study.run("pre_ln", 2)
+    mine = losses[(losses["scheme"] == "pre_ln") & (losses["seed"] == 2)]
+    np.testing.assert_array_equal(mine["nll"], run.history.nll)
+
+
+def test_a_study_without_runs_has_no_report(study: Study) -> None:
+    with pytest.raises(ValueError, match="has no run"):
+        render(Study(study.settings, study.data, (), {}))
+
+
+def test_pictures_are_the_same_each_time(study: Study) -> None:
+    def draw(figure) -> None:
+        figure.subplots().plot([1, 2, 3])
+
+    first, second = (inline_svg(draw, 2.0, name="x", alt="a line") for _ in range(2))
+    assert first == second
+
+
+def test_durations() -> None:
+    shown = [duration(seconds) for seconds in (0.04, 59.94, 61, 3600)]
+    assert shown == ["0.0 s", "59.9 s", "1 min 1 s", "1 h 0 min"]

@@ -1,0 +1,109 @@
+"""The report of a study that ran: every analysis has its pictures, words and numbers, for all schemes."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import admin_py as ap
+from admin_py.base.words import number
+from admin_py.experiments.study.results import Study
+from admin_py.report import pictures as report_pictures
+from admin_py.report.summary import outcome
+from admin_py.schemes import Residual, Scheme
+from admin_py.schemes.labels import label
+
+SMALL = {"layers": 2, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 12, "max_tokens": 128, "progress": False}
+ALL = (
+    *("losses", "updates", "update-histogram", "omega-drift"),
+    *("omega", "variance", "dependency", "gradients", "gradient-bars", "matrix-gradients"),
+    *("dependency-encoder-before", "dependency-decoder-before", "own-dependency"),
+    *("output-change-encoder", "output-change-decoder"),
+    *("dependency-encoder-after", "dependency-decoder-after", "attention"),
+)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    data = ap.data.copy_task(train=100, valid=10, symbols=6, max_length=6)
+    return ap.study(data, schemes=("post_ln", "admin"), seeds=(1, 2), lr=3e-2, **SMALL)
+
+
+def test_all_pictures_are_there_with_words_and_numbers(study: Study, tmp_path: Path) -> None:
+    study.report(tmp_path)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert tuple(re.findall(r'<h3 id="([^"]+)"', text)) == ALL
+    for picture in report_pictures.pictures(study):
+        assert picture.read.endswith(".")
+        assert picture.found.endswith(".")
+        assert "nan" not in picture.found
+        table = pd.read_csv(tmp_path / "data" / f"{picture.name}.csv")
+        assert list(table.columns[:2]) == ["scheme", "seed"]
+        assert set(table["scheme"]) == {"post_ln", "admin"}
+        assert len(table) > 0
+
+
+def test_what_was_said_before_training_stands_beside_what_became_of_it(study: Study, tmp_path: Path) -> None:
+    study.report(tmp_path)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    part = text[text.index('<h2 id="diagnosis">') : text.index('<h2 id="training">')]
+    assert part.count("<details>") == 2
+    for summary in study.summary():
+        first = study.run(summary.scheme).diagnosis
+        assert first is not None
+        row = re.search(rf"<tr><th.*?{label(summary.scheme)}</th>(.*?)</tr>", part, flags=re.DOTALL)
+        assert row is not None
+        assert re.findall(r'<td class="words">(.*?)</td>', row[1]) == [first.level, outcome(summary)]
+        totals = [
+            np.mean([run.diagnosis.amplification(stack)[-1] for run in study.of_scheme(summary.scheme)])
+            for stack in ("encoder", "decoder")
+        ]
+        assert re.findall(r"<td>([^<]+)<", row[1]) == [number(float(total)) for total in totals]
+        assert escape(first.limits) in part
+    table = pd.read_csv(tmp_path / "data" / "diagnosis.csv")
+    mine = table[(table["scheme"] == "admin") & (table["seed"] == 2) & (table["stack"] == "decoder")]
+    np.testing.assert_array_equal(mine["own"], study.run("admin", 2).diagnosis.own["decoder"])
+
+
+def test_the_words_hold_the_measured_numbers(study: Study) -> None:
+    shown = {picture.name: picture for picture in report_pictures.pictures(study)}
+    before = study.run("post_ln").dependency_before
+    assert before is not None
+    near = float((before.beta("encoder")[-1, 1:] ** 2).sum())
+    assert f"Post-LN {100 * near:.0f} %" in shown["dependency-encoder-before"].found
+    change = [run.output_change.mean("decoder")[-1] for run in study.of_scheme("admin")]
+    low, high = (f"{value:.1e}" for value in (min(change), max(change)))
+    assert f"({low} to {high})" in shown["output-change-decoder"].found
+    norms = study.run("post_ln").gradients.matrices
+    inside = [value for name, value in norms.items() if name.startswith("decoder.") and name.count(".") > 2]
+    assert f"{number(max(inside) / min(inside))} (decoder)" in shown["matrix-gradients"].found
+    seen = study.run("admin").attention
+    assert seen is not None
+    assert f"Admin {number(seen.probabilities.max(axis=1).mean())}" in shown["attention"].found
+    assert f"over the {len(seen.keys)} tokens" in shown["attention"].found
+    drift = study.run("admin").updates
+    assert drift is not None
+    largest = 100 * np.max(np.abs(drift.omega["encoder"] / drift.omega["encoder"][0] - 1))
+    assert f"{largest:.2g} % (encoder)" in shown["omega-drift"].found
+
+
+def test_odd_studies_have_reports_too(tmp_path: Path) -> None:
+    """One scheme that cannot be taken apart, on a language model that is trained for a step."""
+    book = tmp_path / "book.txt"
+    book.write_text("to be or not to be, that is the question\n" * 40, encoding="utf-8")
+    data = ap.data.text(book, level="char", context=16)
+    scheme = Scheme("bounded", lambda site: Residual(norm_post="dyt"), source="a test")
+    found = ap.study(data, schemes=(scheme, "pre_ln"), **{**SMALL, "steps": 1})
+    shown = {picture.name: picture for picture in report_pictures.pictures(found)}
+    assert "bounded has none (" in shown["dependency-decoder-before"].found
+    assert "dependency-encoder-before" not in shown
+    alone = ap.study(data, schemes=(scheme,), **{**SMALL, "steps": 1})
+    names = [picture.name for picture in report_pictures.pictures(alone)]
+    assert not [name for name in names if name.startswith("dependency-")]
+    found.report(tmp_path / "two")
+    alone.report(tmp_path / "one")

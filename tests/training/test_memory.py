@@ -1,0 +1,171 @@
+"""Memory: plans agree with what processes really take, buffers come when they are first used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import admin_py as ap
+from admin_py.cli import entry as cli
+
+SIZES: dict[str, Any] = {"encoder_layers": 6, "decoder_layers": 6, "d_model": 64, "heads": 4, "d_ff": 256}
+MIB = 2**20
+
+PEAK = """
+import json, sys
+import numpy as np
+import admin_py as ap
+from admin_py.training.memory import _thought_of
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+sizes, segments, max_tokens = json.loads(sys.argv[1])
+ap.set_num_threads(1)
+config = ap.TransformerConfig(**sizes)
+plan = ap.plan_memory(config, max_tokens=max_tokens, checkpoint_activations=segments)
+batch = _thought_of(config, max_tokens, 32)
+small = ap.TransformerConfig(vocab_size=20, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=8)
+def step(config, batch, segments):
+    model = ap.Transformer(config)
+    model.backward(batch, checkpoint_activations=segments)
+    ap.Adam(lr=1e-3).step(model)
+step(small, ap.Batch([[4]], [[1, 2]]), False)  # libraries and their own buffers are there from now on
+before = peak()
+step(config, batch, segments)
+print(json.dumps([plan.total, peak() - before]))
+"""
+
+
+@pytest.mark.parametrize("segments", [False, True, 2])
+def test_a_plan_is_the_peak_of_a_process(segments: bool | int) -> None:
+    """Within 6 %: pages of 2 MiB that no buffer fills, Python's objects, and what BLAS holds beside."""
+    given = json.dumps([{"vocab_size": 4000, **SIZES}, segments, 4096])
+    found = subprocess.run(
+        [sys.executable, "-c", PEAK, given], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    planned, taken = json.loads(found)
+    print(f"planned {planned / MIB:.1f} MiB, taken {taken / MIB:.1f} MiB")
+    assert planned > 60 * MIB
+    assert taken == pytest.approx(planned, rel=0.06, abs=8 * MIB)
+
+
+@pytest.mark.parametrize("scheme", ap.schemes.names())
+def test_an_encoder_layer_keeps_little_of_a_token(scheme: str) -> None:
+    """At most (8 D + F) numbers; beside them a number a head and two a norm."""
+    config = ap.TransformerConfig(vocab_size=100, scheme=scheme, **{**SIZES, "encoder_layers": 30})
+    plan = ap.plan_memory(config, max_tokens=2048)
+    beside = 4 * (config.heads + 12)
+    assert plan.per_token_and_layer("encoder") <= plan.bound + beside
+    if scheme in ("post_ln", "pre_ln", "admin"):
+        assert plan.per_token_and_layer("encoder") <= plan.bound - 4 * config.d_model
+
+
+def test_depth_costs_an_output_a_segment_where_activations_are_computed_again() -> None:
+    def total(layers: int, **options: Any) -> int:
+        sizes = {**SIZES, "encoder_layers": layers, "decoder_layers": layers}
+        plan = ap.plan_memory(ap.TransformerConfig(vocab_size=100, **sizes), max_tokens=2048, **options)
+        return plan.activations
+
+    a_layer = (total(64) - total(16)) / 48
+    again = (total(64, checkpoint_activations=True) - total(16, checkpoint_activations=True)) / 48
+    assert again < a_layer / 4
+
+
+def test_weights_are_packed_for_both_passes_unless_memory_is_to_be_saved() -> None:
+    config = ap.TransformerConfig(vocab_size=128, **SIZES)  # whole panels
+    both = ap.plan_memory(config, max_tokens=2048).parts["packed"]
+    one = ap.plan_memory(config, max_tokens=2048, checkpoint_activations=True).parts["packed"]
+    assert both == 2 * one > 0
+
+
+def test_a_plan_says_what_it_is_of() -> None:
+    config = ap.TransformerConfig(vocab_size=100, **SIZES)
+    plan = ap.plan_memory(config, max_tokens=1000, optimizer=ap.SGD(lr=1.0))
+    assert plan.parts["moments"] == 0
+    assert plan.rows == {"encoder": 1000, "decoder": 1000}
+    assert plan.total == sum(plan.parts.values())
+    text = repr(plan)
+    assert text.startswith("Memory of a training step of 1,000 encoder and 1,000 decoder tokens, float32")
+    assert f"{plan.bound:,}" in text
+    double = ap.plan_memory(config, max_tokens=1000, dtype="float64")
+    assert double.parts["weights"] == 2 * plan.parts["weights"]
+
+
+def test_a_plan_of_a_batch_is_what_the_model_takes() -> None:
+    config = ap.TransformerConfig(vocab_size=100, encoder_layers=0, decoder_layers=3, d_model=32, heads=2)
+    model, batch = ap.Transformer(config), ap.Batch([[4, 5, 6, 7], [8, 9]])
+    plan = ap.plan_memory(config, batch)
+    model.backward(batch)
+    assert plan.activations == model.memory["activations"]
+    assert plan.rows == {"decoder": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"config": 1}, TypeError, "config must be a TransformerConfig"),
+        ({"batch": [1]}, TypeError, "batch must be a Batch"),
+        ({"optimizer": "adam"}, TypeError, "optimizer must be an Optimizer"),
+        ({"max_tokens": 0}, ValueError, "max_tokens must be an integer from 1"),
+        ({"dtype": "int"}, ValueError, "dtype must be one of"),
+        ({"checkpoint_activations": 0}, ValueError, "checkpoint_activations must be an integer from 1"),
+        ({"batch": ap.Batch([[200]], [[1, 2]])}, IndexError, "outside the vocabulary"),
+    ],
+)
+def test_what_cannot_be_planned(change: dict[str, Any], error: type[Exception], words: str) -> None:
+    config = ap.TransformerConfig(vocab_size=100, **SIZES)
+    with pytest.raises(error, match=words):
+        ap.plan_memory(**{"config": config, **change})
+    with pytest.raises(ValueError, match="config must have a decoder"):
+        ap.plan_memory(ap.TransformerConfig(vocab_size=100, **{**SIZES, "decoder_layers": 0}))
+
+
+def test_buffers_come_when_they_are_first_used() -> None:
+    config = ap.TransformerConfig(vocab_size=100, **SIZES)
+    model, batch = ap.Transformer(config), ap.Batch([[4, 5]], [[1, 6, 2]])
+    optimizer = ap.Adam(lr=1e-3)
+    assert model.memory["activations"] == 0
+    model.loss(batch)
+    model.profile(batch)
+    ap.analysis.dependency(model, batch)
+    assert model.memory["gradients"] == 0
+    model.backward(batch)
+    assert model.memory["gradients"] == model.memory["weights"]
+    assert optimizer.state["m"] is None
+    optimizer.step(model)
+    assert optimizer.state["m"] is not None
+
+
+def test_the_workspace_grows_only_while_larger_batches_come() -> None:
+    data = ap.data.number_words(train=300, valid=20)
+    config = ap.TransformerConfig(vocab_size=data.vocab_size, max_length=data.longest, **SIZES)
+    model = ap.Transformer(config)
+    held = 0
+    for epoch in range(2):
+        for batch in data.batches(max_tokens=256, seed=epoch):
+            needed = ap.plan_memory(config, batch).activations
+            model.backward(batch)
+            held = max(held, needed)
+            assert model.memory["activations"] == held
+
+
+def test_info_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["info", "--memory", "--layers", "12", "--d-model", "64", "--d-ff", "256", "--heads", "4"]
+    assert cli.main([*command, "--vocab-size", "100", "--max-tokens", "1000"]) == 0
+    config = ap.TransformerConfig(
+        vocab_size=100, encoder_layers=12, decoder_layers=12, d_model=64, d_ff=256, heads=4, scheme="admin"
+    )
+    text = capsys.readouterr().out
+    assert repr(ap.plan_memory(config, max_tokens=1000)) in text
+    assert f"{config.num_parameters:,} parameters" in text
+    totals = []
+    for more in (["--checkpoint-activations"], ["--checkpoint-activations", "2"], ["--language-model"]):
+        assert cli.main([*command, *more]) == 0
+        totals.append(next(x for x in capsys.readouterr().out.splitlines() if x.startswith("total")))
+    assert len(set(totals)) == 3
