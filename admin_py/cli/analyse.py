@@ -19,8 +19,8 @@ from admin_py.cli.options import (
     saved_model,
     set_threads,
 )
+from admin_py.experiments.jobs import file_name
 from admin_py.experiments.settings import OPTIMIZERS
-from admin_py.experiments.study.run import file_name, run_folder
 from admin_py.plots.files import FORMATS, HEIGHT, Picture, rendered
 from admin_py.plots.output_change import height_for
 from admin_py.plots.panels import panels
@@ -183,7 +183,7 @@ def _write(
     tables: dict[str, list[pd.DataFrame]] = {}
     for one, result in zip(subjects, found, strict=True):
         scheme = one.model.config.scheme_name
-        file = f"{stem}.json" if len(found) == 1 else f"{stem}-{run_folder(scheme, one.seed)}.json"
+        file = f"{stem}.json" if len(found) == 1 else f"{stem}-{file_name(scheme)}-seed{one.seed}.json"
         result.save(folder / file)
         files.append(file)
         for table, rows in _tables(stem, result).items():

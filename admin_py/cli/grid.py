@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
-from admin_py.cli.options import STOPPED, add_data, layers, load_data
+from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data
 from admin_py.experiments.grid import presets as grid_presets
-from admin_py.experiments.grid.axes import AXES, SCHEDULES, cell_title
-from admin_py.experiments.settings import OPTIMIZERS
+from admin_py.experiments.settings import AXES, show
 from admin_py.plots.files import saved
 from admin_py.plots.style import context
 
@@ -25,7 +24,7 @@ EXAMPLES = """\
 examples:
   admin-py grid --preset hybrids --out hybrids
       encoders and decoders of Post-LN and Pre-LN, crossed, 18-18 layers
-  admin-py grid --scheme post_ln admin --lr 0.001 0.002 --depth 6 12 --seed 1 2 --out depth
+  admin-py grid --schemes post_ln admin --lr 0.001 0.002 --layers 6 12 --seeds 1 2 --out depth
       a cross of one's own: 2 schemes x 2 learning rates x 2 depths x 2 seeds
   admin-py grid --preset lr_beta2 --steps 100 --workers 4
       a preset with something changed, in four processes
@@ -37,48 +36,14 @@ EXAMPLES += (
     "\nA grid that was stopped, or killed, trains only what is missing when the same command is given again."
 )
 
-NUMBERS = ("d_model", "d_ff", "heads", "steps", "max_tokens", "dropout", "label_smoothing")
-OTHERS = ("clip_norm", "schedule", "valid_every", "dtype")
-"""Options that go to `grid` under their names, beside the axes."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command. What is not given comes from the preset, or is as in a study."""
     add_data(parser)
     parser.add_argument("--preset", choices=grid_presets.names(), help="a grid of the paper's questions")
-    axes = parser.add_argument_group("axes (each takes several values)")
-
-    def axis(*names: str, kind: Any, metavar: str, text: str) -> None:
-        axes.add_argument(*names, nargs="+", type=kind, metavar=metavar, help=text)
-
-    axis("--scheme", kind=str, metavar="SCHEME", text="a hybrid is ENCODER/DECODER (post_ln pre_ln admin)")
-    axis("--layers", "--depth", kind=layers, metavar="N[,M]", text="of encoder and decoder, or N,M (18)")
-    axis("--lr", kind=float, metavar="X", text="largest learning rate (0.001)")
-    axis("--beta2", kind=float, metavar="X", text="decay of the second moment (the optimiser's own: .98)")
-    axis("--warmup", kind=int, metavar="N", text="steps of linear warm-up (100)")
-    axes.add_argument("--optimizer", nargs="+", choices=tuple(OPTIMIZERS), help="sgd: momentum .9 (adam)")
-    axis("--seed", kind=int, metavar="N", text="of weights, dropout and batches (1)")
-
-    fixed = parser.add_argument_group("of all cells")
-    fixed.add_argument("--d-model", type=int, metavar="D", help="width (64)")
-    fixed.add_argument("--d-ff", type=int, metavar="F", help="feed-forward width (128)")
-    fixed.add_argument("--heads", type=int, metavar="H", help="of attention (4)")
-    fixed.add_argument("--dropout", type=float, metavar="P", help="(0.1)")
-    fixed.add_argument("--dtype", choices=("float32", "float64"), help="(float32)")
-    fixed.add_argument("--steps", type=int, metavar="N", help="of each training (300)")
-    fixed.add_argument("--schedule", choices=tuple(SCHEDULES), help="after the warm-up (inverse_sqrt)")
-    fixed.add_argument("--label-smoothing", type=float, metavar="X", help="(0.1)")
-    fixed.add_argument("--max-tokens", type=int, metavar="N", help="of a batch, on either side (512)")
-    fixed.add_argument("--clip-norm", type=float, metavar="X", help="largest norm of the gradient (none)")
-    fixed.add_argument("--valid-every", type=int, metavar="N", help="steps (a twelfth of all)")
-
+    add_settings(parser, several=True)
     parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes; 1 trains here, one cell after another (default: one a processor)",
-    )
+    add_places(parser, workers="one a processor; 1 trains here, one cell after another")
     parser.add_argument("--threads", type=int, metavar="N", help="of each process (default: 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
@@ -88,14 +53,14 @@ def run(options: argparse.Namespace) -> int:
     """Train what is missing, write the table and the figure."""
     from admin_py.experiments.grid.grid import grid
 
-    given = {name: getattr(options, name) for name in (*AXES, *NUMBERS, *OTHERS)}
     workers = num_processors() if options.workers is None else options.workers
     found = grid(
         load_data(options),
         preset=options.preset,
-        **given,
+        **given_settings(options),
         workers=None if workers == 1 else workers,
         threads=options.threads,
+        keep_models=bool(options.keep_models),
         out=options.out,
         progress=not options.quiet,
     )
@@ -145,5 +110,6 @@ def draw(found: Grid) -> Any:
         found = found.select(**{axis: [value]})
     ax = found.plot_panels(panels)[0] if panels else found.plot()
     if first:
-        ax.figure.suptitle(f"only {cell_title(first)}; the others are in grid.csv", fontsize="medium")
+        words = ", ".join(f"{axis} {show(value)}" for axis, value in first.items())
+        ax.figure.suptitle(f"only {words}; the others are in grid.csv", fontsize="medium")
     return ax

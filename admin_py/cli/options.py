@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from admin_py.experiments.settings import OPTIMIZERS, layers_of
+from admin_py.experiments.settings import SETTINGS, Setting, layers_of
 from admin_py.model.config import TransformerConfig
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def fresh_model(
         d_ff=options.d_ff,
         heads=options.heads,
         dropout=options.dropout,
+        activation=options.activation,
+        init_gain=options.init_gain,
         max_length=data.longest,
         scheme=scheme,
     )
@@ -138,23 +141,103 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+MODEL = ("layers", "d_model", "d_ff", "heads", "dropout", "activation", "init_gain", "dtype")
+TRAINING = (
+    "steps",
+    "optimizer",
+    "lr",
+    "beta2",
+    "warmup",
+    "schedule",
+    "label_smoothing",
+    "max_tokens",
+    "clip_norm",
+    "valid_every",
+)
+"""Settings by group of the help."""
+
+
+def add_setting(
+    parser: Any, name: str, *, several: bool = False, default: Any = None, alias: str = ""
+) -> None:
+    """A setting of the table as an option.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or group
+    name : str
+        As in `admin_py.experiments.settings.SETTINGS`.
+    several : bool
+        Whether it takes several values.
+    default : object, optional
+        Instead of the table's, for the help and for what is not given.
+    alias : str
+        Another name.
+    """
+    setting = SETTINGS[name]
+    usual = setting.default if default is None else default
+    told = "none" if usual is None else " ".join(map(str, usual)) if isinstance(usual, list) else str(usual)
+    words = (
+        f"{setting.words} (default: {told})"
+        if usual is not None or "(" not in setting.words
+        else setting.words
+    )
+    options: dict[str, Any] = {"nargs": "+"} if several else {}
+    if setting.choices:
+        options["choices"] = setting.choices
+    else:
+        options |= {"type": _typed(setting), "metavar": setting.metavar}
+    flags = [f"--{name.replace('_', '-')}", *([f"--{alias}"] if alias else [])]
+    parser.add_argument(*flags, dest=name, help=words.strip(), default=None if several else usual, **options)
+
+
+def _typed(setting: Setting) -> Callable[[str], Any]:
+    """Its type, with an error that says what was expected."""
+
+    def read(text: str) -> Any:
+        try:
+            return setting.kind(text)
+        except ValueError:
+            wanted = {"N[,M]": "a number from 1, or two as 18,6"}.get(setting.metavar, "a number")
+            raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}") from None
+
+    return read
+
+
+def add_settings(parser: argparse.ArgumentParser, *, several: bool) -> None:
+    """All settings of studies and grids: those that may vary take several values."""
+    groups = {"model": MODEL, "training": TRAINING}
+    add_setting(parser, "schemes", several=several, alias="scheme")
+    add_setting(parser, "seeds", several=several, alias="seed")
+    for title, names in groups.items():
+        group = parser.add_argument_group(title)
+        for name in names:
+            may_vary = bool(SETTINGS[name].axis)
+            add_setting(group, name, several=several and may_vary, alias="depth" if name == "layers" else "")
+            if not may_vary:
+                group.set_defaults(**{name: None})
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were typed, as arguments of `study` and `grid`: several values are a list."""
+    return {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+
+
+def add_places(parser: argparse.ArgumentParser, *, workers: str) -> None:
+    """Where trainings are done and what is kept of them."""
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes (default: {workers})")
+    parser.add_argument(
+        "--keep-models",
+        action=argparse.BooleanOptionalAction,
+        help="keep the trained models beside the results",
+    )
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Sizes of a model."""
     group = parser.add_argument_group("model")
-    group.add_argument(
-        "--layers",
-        type=layers,
-        default=18,
-        metavar="N[,M]",
-        help="of encoder and decoder, or N,M of each (default: 18)",
-    )
-    group.add_argument("--d-model", type=int, default=64, metavar="D", help="width (default: 64)")
-    group.add_argument("--d-ff", type=int, default=128, metavar="F", help="feed-forward width (default: 128)")
-    group.add_argument("--heads", type=int, default=4, metavar="H", help="of attention (default: 4)")
-    group.add_argument("--dropout", type=float, default=0.1, metavar="P", help="(default: 0.1)")
-    group.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="(default: float32)"
-    )
+    for name in MODEL:
+        add_setting(group, name)
 
 
 def add_single(parser: argparse.ArgumentParser) -> None:
@@ -169,36 +252,8 @@ def add_single(parser: argparse.ArgumentParser) -> None:
 def add_training(parser: argparse.ArgumentParser, *, steps: int) -> None:
     """How to train."""
     group = parser.add_argument_group("training")
-    group.add_argument("--steps", type=int, default=steps, metavar="N", help=f"(default: {steps})")
-    group.add_argument(
-        "--optimizer",
-        choices=tuple(OPTIMIZERS),
-        default="adam",
-        help="betas .9 and .98, eps 1e-9; sgd: momentum .9 (default: adam)",
-    )
-    group.add_argument(
-        "--lr", type=float, default=1e-3, metavar="X", help="largest learning rate (default: 0.001)"
-    )
-    group.add_argument(
-        "--warmup",
-        type=int,
-        default=100,
-        metavar="N",
-        help="steps of linear warm-up, then inverse square root (default: 100)",
-    )
-    group.add_argument("--label-smoothing", type=float, default=0.1, metavar="X", help="(default: 0.1)")
-    group.add_argument(
-        "--max-tokens", type=int, default=512, metavar="N", help="of a batch, on either side (default: 512)"
-    )
-    group.add_argument(
-        "--clip-norm", type=float, metavar="X", help="largest norm of the gradient (default: none)"
-    )
-    group.add_argument(
-        "--valid-every",
-        type=int,
-        metavar="N",
-        help="steps between validations (default: a twelfth of the steps)",
-    )
+    for name in TRAINING:
+        add_setting(group, name, default=steps if name == "steps" else None)
 
 
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
@@ -207,15 +262,3 @@ def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="(default: one a processor)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-
-
-def layers(text: str) -> int | tuple[int, int]:
-    """A number of layers, or two, from an option."""
-    parts = text.split(",")
-    try:
-        numbers = [int(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1, or two as 18,6, got {text!r}")
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])

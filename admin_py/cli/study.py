@@ -12,12 +12,12 @@ from admin_py.cli.options import (
     STOPPED,
     add_common,
     add_data,
-    add_model,
-    add_training,
+    add_places,
+    add_settings,
+    given_settings,
     load_data,
     set_threads,
 )
-from admin_py.experiments.settings import OPTIMIZERS
 
 SUMMARY = "compare schemes: profile, train, validate, report"
 
@@ -38,21 +38,11 @@ A study that was stopped goes on where it was when the same command is given aga
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_data(parser)
-    parser.add_argument(
-        "--schemes",
-        nargs="+",
-        default=["post_ln", "pre_ln", "admin"],
-        metavar="SCHEME",
-        help="to compare; a hybrid is ENCODER/DECODER (default: post_ln pre_ln admin)",
-    )
-    add_model(parser)
-    add_training(parser, steps=300)
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[1], metavar="N", help="of each scheme (default: 1)"
-    )
+    add_settings(parser, several=True)
     parser.add_argument(
         "--samples", type=int, default=4, metavar="N", help="held-out examples to decode (default: 4)"
     )
+    add_places(parser, workers="none: one run after another, here")
     add_common(parser, out="study")
 
 
@@ -64,23 +54,10 @@ def run(options: argparse.Namespace) -> int:
     data = load_data(options)
     found = run_study(
         data,
-        schemes=options.schemes,
-        layers=options.layers,
-        d_model=options.d_model,
-        d_ff=options.d_ff,
-        heads=options.heads,
-        steps=options.steps,
-        seeds=options.seeds,
-        optimizer=OPTIMIZERS[options.optimizer],
-        lr=options.lr,
-        warmup=options.warmup,
-        dropout=options.dropout,
-        label_smoothing=options.label_smoothing,
-        max_tokens=options.max_tokens,
-        clip_norm=options.clip_norm,
-        valid_every=options.valid_every,
+        **given_settings(options),
         samples=options.samples,
-        dtype=options.dtype,
+        workers=options.workers,
+        keep_models=options.keep_models is not False,
         out=options.out,
         progress=not options.quiet,
     )
@@ -95,5 +72,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _study_table(found: Any) -> str:
-    table = found.to_dataframe()[["scheme", "seed", "train_nll", "valid_nll", "seconds", "outcome"]]
+    """What varies, losses, time and outcome of every run."""
+    table = found.to_dataframe().drop(columns=["diverged_at", "tokens_per_second", "num_parameters"])
     return str(table.to_string(index=False, float_format="{:.3f}".format))

@@ -1,14 +1,25 @@
-"""The settings of a study: checked, as plain values, and the configurations that follow from them."""
+"""The one table of settings: what `study`, `grid` and the command line take, with defaults, checks and words.
+
+A list is an axis, everything else is one value: ``layers=(6, 12)`` is one model of 6 + 12 layers,
+``layers=[6, 12, (6, 12)]`` are three.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from admin_py import schedules
+from admin_py.base.builds import DTYPES
 from admin_py.base.checks import check_choice, check_integer, check_number, check_probability
-from admin_py.model.config import TransformerConfig
+from admin_py.model.config import ACTIVATIONS, MAX_LAYERS, MAX_SIZE
+from admin_py.schedules import Schedule
+from admin_py.schemes import Scheme
 from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
+from admin_py.training.plan import MAX_COUNT, check_clip_norm, check_share
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -20,8 +31,8 @@ PROMPT = 32
 CONTINUATION = 64
 """Tokens of a language model's sample: given, and to be continued."""
 
-MAX_COUNT = 2**31 - 1
-
+MAX_DATA_SEED = 2**63 - 1
+"""Batches are drawn from seed + epoch."""
 
 BETAS = (0.9, 0.98)
 EPS = 1e-9
@@ -36,59 +47,355 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 """Name on the command line and in grids -> a fresh optimiser of a learning rate."""
 
+SCHEDULES: Mapping[str, Callable[[float, int, int], Schedule]] = {
+    "inverse_sqrt": lambda lr, warmup, steps: schedules.inverse_sqrt(lr, warmup),
+    "constant": lambda lr, warmup, steps: schedules.constant(lr, warmup),
+    "linear": lambda lr, warmup, steps: schedules.linear(lr, warmup, steps=steps),
+    "cosine": lambda lr, warmup, steps: schedules.cosine(lr, warmup, steps=steps),
+}
+"""Name -> schedule of a largest learning rate, a warm-up and the number of steps."""
 
-def default_optimizer(lr: float) -> Optimizer:
-    """Adam as the paper uses it."""
-    return OPTIMIZERS["adam"](lr)
-
-
-def check_settings(data: Dataset, **given: Any) -> dict[str, Any]:
-    """The checked settings, in the order in which a report lists them."""
-    checked = check_training(data, given)
-    encoder_layers, decoder_layers = layers_of(given["layers"], data.kind)
-    lr = check_number("lr", given["lr"])
-    schedule = schedules.inverse_sqrt(lr=lr, warmup=check_integer("warmup", given["warmup"], 0, MAX_COUNT))
-    return {
-        "seeds": _seeds(given["seeds"]),
-        "encoder_layers": encoder_layers,
-        "decoder_layers": decoder_layers,
-        **{name: given[name] for name in ("d_model", "d_ff", "heads")},
-        **{name: checked[name] for name in ("dropout", "label_smoothing", "steps", "max_tokens")},
-        "valid_every": checked["valid_every"],
-        "optimizer": given["optimizer"](lr=lr).to_dict(),
-        "lr": lr,
-        "schedule": schedule.to_dict(),
-        "clip_norm": checked["clip_norm"],
-        "samples": check_integer("samples", given["samples"], 0, 1000),
-        "dtype": checked["dtype"],
-    }
+Check = Callable[[str, Any], Any]
+"""From a setting's name and one value to the value as it is kept; raises naming both."""
 
 
-def check_training(data: Dataset, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What studies and grids train with alike, checked."""
-    steps = check_integer("steps", given["steps"], 1, MAX_COUNT)
-    valid_every = given["valid_every"]
-    if valid_every is None:
-        valid_every = max(1, steps // VALIDATIONS)
-    clip_norm = given["clip_norm"]
-    if clip_norm is not None and check_number("clip_norm", clip_norm) <= 0:
-        raise ValueError(f"clip_norm must be above 0 or None, got {clip_norm!r}")
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        Of the argument, and with dashes of the option.
+    default : object
+        One value, or for an axis a list of values.
+    check : callable
+        Of one value.
+    words : str
+        What it is, for the help of the command line.
+    axis : str
+        Name of the axis, which a run or cell has: ``"scheme"`` for ``schemes``; empty where it may not vary.
+    kind : type
+        Of a value on the command line.
+    metavar : str
+        For the help.
+    choices : tuple of str
+        For the help.
+    """
+
+    name: str
+    default: Any
+    check: Check
+    words: str
+    axis: str = ""
+    kind: Callable[[str], Any] = str
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+
+
+def check_layers(name: str, value: Any) -> int | tuple[int, int]:
+    """Layers of a stack, or of the encoder and the decoder.
+
+    Examples
+    --------
+    >>> check_layers("layers", 6), check_layers("layers", (6, 12)), check_layers("layers", (6, 6))
+    (6, (6, 12), 6)
+    """
+    if not isinstance(value, tuple):
+        return check_integer(name, value, 1, MAX_LAYERS)
+    if len(value) != 2:
+        raise ValueError(
+            f"{name} must be one number, or two as one model's encoder and decoder, got {value!r}; a list "
+            "compares several"
+        )
+    encoder, decoder = (check_integer(name, one, 1, MAX_LAYERS) for one in value)
+    return encoder if encoder == decoder else (encoder, decoder)
+
+
+def check_scheme(name: str, value: Any) -> Any:
+    """A scheme's name, a scheme, or a pair of these; whether there is such a scheme, the configuration says."""
+    if isinstance(value, tuple):
+        if len(value) != 2:
+            raise ValueError(
+                f"{name} must be one scheme, or two as a model's encoder and decoder, got {value!r}; a list "
+                "compares several"
+            )
+    elif not isinstance(value, (str, Scheme)):
+        raise TypeError(f"{name} must be a name, a Scheme or a pair of these, got {value!r}")
+    return value
+
+
+def check_optimizer(name: str, value: Any) -> Any:
+    """A name, an optimiser, or what makes one of a learning rate."""
+    if isinstance(value, str):
+        return check_choice(name, value, tuple(OPTIMIZERS))
+    if not (isinstance(value, Optimizer) or callable(value)):
+        raise TypeError(
+            f"{name} must be a name ({', '.join(map(repr, OPTIMIZERS))}), an optimiser, or a callable that "
+            f"takes lr= and returns one, got {value!r}"
+        )
+    return value
+
+
+def positive(name: str, value: Any) -> float:
+    """A number above 0."""
+    number = check_number(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {number!r}")
+    return number
+
+
+def _integer(low: int, high: int) -> Check:
+    return lambda name, value: check_integer(name, value, low, high)
+
+
+def _choice(choices: Iterable[str]) -> Check:
+    return lambda name, value: check_choice(name, value, tuple(choices))
+
+
+def _optional(check: Check) -> Check:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _beta(name: str, value: Any) -> float:
+    number = check_number(name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {number!r}")
+    return number
+
+
+def parse_layers(text: str) -> int | tuple[int, int]:
+    """Layers as they are typed: a number, or two as ``18,6``.
+
+    Examples
+    --------
+    >>> parse_layers("18"), parse_layers("18,6")
+    (18, (18, 6))
+    """
+    numbers = [int(part) for part in text.split(",")]
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise ValueError(text)
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+THREE = ["post_ln", "pre_ln", "admin"]
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "schemes",
+        THREE,
+        check_scheme,
+        "residual schemes, see admin-py info --schemes; a hybrid is ENCODER/DECODER",
+        axis="scheme",
+        metavar="SCHEME",
+    ),
+    Setting(
+        "layers",
+        18,
+        check_layers,
+        "of encoder and decoder, or N,M of each",
+        axis="layers",
+        kind=parse_layers,
+        metavar="N[,M]",
+    ),
+    Setting("d_model", 64, _integer(1, MAX_SIZE), "width", axis="d_model", kind=int, metavar="D"),
+    Setting("d_ff", 128, _integer(1, MAX_SIZE), "feed-forward width", axis="d_ff", kind=int, metavar="F"),
+    Setting("heads", 4, _integer(1, MAX_SIZE), "of attention", axis="heads", kind=int, metavar="H"),
+    Setting("dropout", 0.1, check_probability, "", axis="dropout", kind=float, metavar="P"),
+    Setting("activation", "relu", _choice(ACTIVATIONS), "", axis="activation", choices=ACTIVATIONS),
+    Setting(
+        "init_gain",
+        1.0,
+        positive,
+        "factor on the standard deviation of the initial weights",
+        axis="init_gain",
+        kind=float,
+        metavar="X",
+    ),
+    Setting(
+        "max_tokens",
+        512,
+        _integer(1, MAX_COUNT),
+        "of a batch, on either side",
+        axis="max_tokens",
+        kind=int,
+        metavar="N",
+    ),
+    Setting("lr", 1e-3, positive, "largest learning rate", axis="lr", kind=float, metavar="X"),
+    Setting(
+        "beta2",
+        None,
+        _optional(_beta),
+        "decay of the second moment (the optimiser's own: .98)",
+        axis="beta2",
+        kind=float,
+        metavar="X",
+    ),
+    Setting(
+        "warmup", 100, _integer(0, MAX_COUNT), "steps of linear warm-up", axis="warmup", kind=int, metavar="N"
+    ),
+    Setting(
+        "optimizer",
+        "adam",
+        check_optimizer,
+        "betas .9 and .98, eps 1e-9; sgd: momentum .9",
+        axis="optimizer",
+        choices=tuple(OPTIMIZERS),
+    ),
+    Setting(
+        "seeds",
+        [1],
+        _integer(0, MAX_DATA_SEED),
+        "of weights, dropout and batches",
+        axis="seed",
+        kind=int,
+        metavar="N",
+    ),
+    Setting("steps", 300, _integer(1, MAX_COUNT), "of each training", kind=int, metavar="N"),
+    Setting("schedule", "inverse_sqrt", _choice(SCHEDULES), "after the warm-up", choices=tuple(SCHEDULES)),
+    Setting("label_smoothing", 0.1, check_share, "", kind=float, metavar="X"),
+    Setting("clip_norm", None, lambda _, value: check_clip_norm(value), "largest norm of the gradient",
+            kind=float, metavar="X"),
+    Setting("valid_every", None, _optional(_integer(1, MAX_COUNT)),
+            "steps between validations (a twelfth of the steps)", kind=int, metavar="N"),
+    Setting("dtype", "float32", _choice(DTYPES), "", choices=DTYPES),
+)  # fmt: skip
+"""Every setting, axes first, from the slowest to the fastest."""
+
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
+"""Name of the argument -> its row."""
+
+AXES = tuple(setting.axis for setting in TABLE if setting.axis)
+"""What may vary from run to run and cell to cell, from the slowest to the fastest."""
+
+FIXED = tuple(setting.name for setting in TABLE if not setting.axis)
+"""Settings that all runs and cells of one call have in common."""
+
+ARGUMENT_OF: Mapping[str, str] = {setting.axis: setting.name for setting in TABLE if setting.axis}
+"""Axis -> name of the argument that gives its values."""
+
+DEFAULTS: Mapping[str, Any] = {setting.name: setting.default for setting in TABLE}
+"""Name of the argument -> what holds where it is not given."""
+
+
+def filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of the table: those given, the rate of an optimiser that is an object, the defaults.
+
+    Examples
+    --------
+    >>> filled({"steps": 5})["steps"], filled({"optimizer": Adam(lr=0.5)})["lr"]
+    (5, 0.5)
+    """
+    optimizer = given.get("optimizer")
+    own = {"lr": optimizer.lr} if isinstance(optimizer, Optimizer) else {}
+    return {**DEFAULTS, **own, **given}
+
+
+def default_of(axis: str) -> Any:
+    """The one value of an axis where nothing is said; None where it has several or none.
+
+    Examples
+    --------
+    >>> default_of("layers"), default_of("scheme")
+    (18, None)
+    """
+    value = SETTINGS[ARGUMENT_OF[axis]].default
+    return value if not isinstance(value, list) else None
+
+
+def values_of(name: str, given: Any) -> list[Any]:
+    """The values of a setting that may vary: those of a list, or the one.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    given : object
+        A list (or a range, or a one-dimensional array) is an axis; anything else is one value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is neither, for an empty list, for values that are equal, and as the table's check does.
+
+    Examples
+    --------
+    >>> values_of("lr", 1e-3), values_of("layers", [6, (6, 12)]), values_of("layers", (6, 12))
+    ([0.001], [6, (6, 12)], [(6, 12)])
+    >>> values_of("lr", (1e-3, 2e-3))
+    Traceback (most recent call last):
+        ...
+    TypeError: lr must be one value, or a list of values to compare, got the tuple (0.001, 0.002)
+    """
+    setting = SETTINGS[name]
+    if isinstance(given, (range, np.ndarray)):
+        given = list(given)
+    if not isinstance(given, list):
+        _check_single(name, given)
+        return [setting.check(name, given)]
+    if not given:
+        raise ValueError(f"{name} must have at least one value, got an empty list")
+    values = [setting.check(name, one) for one in given]
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            told = show(value) if isinstance(value, (int, float, tuple)) else repr(value)
+            raise ValueError(f"{name} must have values that are all different, got {told} twice")
+    return values
+
+
+def _check_single(name: str, given: Any) -> None:
+    """That what is no list is one value, and not several of another type."""
+    pair = name in ("schemes", "layers")
+    if isinstance(given, tuple) and not pair:
+        raise TypeError(
+            f"{name} must be one value, or a list of values to compare, got the tuple {given!r:.80}"
+        )
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, tuple, type, Optimizer))
+    if several and not callable(given):
+        raise TypeError(f"{name} must be one value, or a list of values to compare, got {given!r:.80}")
+
+
+def check_fixed(data: Dataset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that all runs have in common, checked; `valid_every` as a number.
+
+    Parameters
+    ----------
+    data : Dataset
+        Must have a split "valid".
+    given : mapping
+        All of `FIXED`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the setting, what was given and what was expected.
+    """
+    for name in FIXED:
+        if isinstance(given[name], list):
+            raise TypeError(
+                f"{name} must be one value, got the list {given[name]!r:.80}; only {', '.join(AXES)} may vary"
+            )
+    checked = {name: SETTINGS[name].check(name, given[name]) for name in FIXED}
+    if checked["valid_every"] is None:
+        checked["valid_every"] = max(1, checked["steps"] // VALIDATIONS)
     if "valid" not in data.splits:
         raise ValueError(f"data must have a split 'valid' for validation, {data.name} has only 'train'")
-    max_tokens = check_integer("max_tokens", given["max_tokens"], 1, MAX_COUNT)
-    if max_tokens < data.longest:
-        raise ValueError(
-            f"max_tokens must be at least {data.longest}, the data's longest sequence, got {max_tokens}"
-        )
-    return {
-        "dropout": check_probability("dropout", given["dropout"]),
-        "label_smoothing": check_probability("label_smoothing", given["label_smoothing"]),
-        "steps": steps,
-        "max_tokens": max_tokens,
-        "valid_every": check_integer("valid_every", valid_every, 1, MAX_COUNT),
-        "clip_norm": clip_norm,
-        "dtype": check_choice("dtype", given["dtype"], ("float32", "float64")),
-    }
+    return checked
+
+
+def show(value: Any) -> str:
+    """A value of an axis in a figure or a line.
+
+    Examples
+    --------
+    >>> show(0.001), show((18, 6)), show(None), show("admin")
+    ('0.001', '18-6', 'none', 'admin')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def layers_of(layers: Any, kind: str) -> tuple[int, int]:
@@ -104,52 +411,18 @@ def layers_of(layers: Any, kind: str) -> tuple[int, int]:
     >>> layers_of(18, "translation"), layers_of((18, 6), "translation"), layers_of(4, "language_model")
     ((18, 18), (18, 6), (0, 4))
     """
+    checked = check_layers("layers", layers)
     if kind == "language_model":
-        return 0, check_integer("layers", layers, 1, MAX_COUNT)
-    pair = layers if isinstance(layers, (tuple, list)) else (layers, layers)
-    if len(pair) != 2:
-        raise ValueError(f"layers must be one number or two, got {layers!r}")
-    encoder, decoder = (check_integer("layers", one, 1, MAX_COUNT) for one in pair)
-    return encoder, decoder
-
-
-def _seeds(seeds: Any) -> tuple[int, ...]:
-    if isinstance(seeds, (str, bytes)) or not hasattr(seeds, "__iter__"):
-        raise TypeError(f"seeds must be a sequence of integers, got {seeds!r}")
-    checked = tuple(check_integer("seeds", seed, 0, 2**63 - 1) for seed in seeds)
-    if not checked or len(set(checked)) < len(checked):
-        raise ValueError(f"seeds must be at least one, all different, got {list(checked)}")
-    return checked
-
-
-def configuration(data: Dataset, settings: Mapping[str, Any], scheme: Any) -> TransformerConfig:
-    """The configuration of one scheme's models."""
-    sizes = ("encoder_layers", "decoder_layers", "d_model", "d_ff", "heads", "dropout")
-    return TransformerConfig(
-        vocab_size=data.vocab_size,
-        max_length=max(data.longest, PROMPT + CONTINUATION),
-        scheme=scheme,
-        **{name: settings[name] for name in sizes},
-    )
-
-
-def configurations(data: Dataset, settings: Mapping[str, Any], schemes: Any) -> dict[str, TransformerConfig]:
-    """Name of a scheme -> configuration of its models."""
-    if isinstance(schemes, (str, bytes)) or not hasattr(schemes, "__iter__"):
-        raise TypeError(f"schemes must be a sequence of names or schemes, got {schemes!r}")
-    configs: dict[str, TransformerConfig] = {}
-    for scheme in schemes:
-        config = configuration(data, settings, scheme)
-        if config.scheme_name in configs:
-            raise ValueError(f"schemes must be all different, got {config.scheme_name!r} twice")
-        configs[config.scheme_name] = config
-    if not configs:
-        raise ValueError("schemes must name at least one scheme, got none")
-    return configs
+        if isinstance(checked, tuple):
+            raise ValueError(
+                f"layers must be one number for a language model, which has one stack, got {layers!r}"
+            )
+        return 0, checked
+    return checked if isinstance(checked, tuple) else (checked, checked)
 
 
 def describe(data: Dataset) -> dict[str, Any]:
-    """What a study keeps of its data."""
+    """What a study or a grid keeps of its data."""
     return {
         "name": data.name,
         "kind": data.kind,

@@ -57,6 +57,8 @@ class TransformerConfig:
         Of a sequence the model reads, tokens.
     qkv_fused_init : bool
         Draw q, k and v as one [3D, D] matrix, unless the scheme says otherwise.
+    init_gain : float
+        Factor on the standard deviation of the initial weights of all linear maps, beside the scheme's own.
     norm_eps : float
         Inside the root of LayerNorm and RMSNorm.
     input_scale : {"none", "scalar", "vector"}
@@ -100,6 +102,7 @@ class TransformerConfig:
     positions: str = "sinusoidal"
     max_length: int = 1024
     qkv_fused_init: bool = True
+    init_gain: float = 1.0
     norm_eps: float = 1e-5
     input_scale: str = "none"
 
@@ -114,9 +117,10 @@ class TransformerConfig:
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         store("qkv_fused_init", check_bool("qkv_fused_init", self.qkv_fused_init))
-        store("norm_eps", check_number("norm_eps", self.norm_eps))
-        if self.norm_eps <= 0:
-            raise ValueError(f"norm_eps must be positive, got {self.norm_eps!r}")
+        for name in ("norm_eps", "init_gain"):
+            store(name, check_number(name, getattr(self, name)))
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
         if self.d_model % self.heads != 0:
@@ -351,7 +355,8 @@ class TransformerConfig:
 
     def _sublayer_to_core(self, residual: Residual) -> dict[str, Any]:
         fused = self.qkv_fused_init if residual.qkv_fused_init is None else residual.qkv_fused_init
-        return {**residual.to_dict(), "qkv_fused_init": fused}
+        gains = {name: self.init_gain * gain for name, gain in residual.gains.items()}
+        return {**residual.to_dict(), "gains": gains, "qkv_fused_init": fused}
 
     # Python's protocols
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,9 @@ MIN_TEXT = 120
 def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
     """Write a study's report, and what each of its pictures shows as a table.
 
+    Where more varies than schemes and seeds, each combination has a report in a folder of its own, and
+    ``report.html`` sets them beside each other.
+
     Parameters
     ----------
     study : Study
@@ -53,8 +57,61 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
     OSError
         If a file cannot be written.
     """
-    shown = _pictures(study)
+    if not study.runs:
+        raise ValueError("study: has no run to report on")
+    places = study.places()
+    if len(places) == 1:
+        return _write_one(study, Path(folder))
+    parts = [_Part(words, place_folder(words), one) for words, one in places]
+    for part in parts:
+        _write_one(part.study, Path(folder) / part.folder)
     path = Path(folder) / REPORT_FILE
+    write_whole(path, _render_parts(study, parts))
+    return path
+
+
+class _Part(NamedTuple):
+    """One combination of what varies beside schemes and seeds."""
+
+    words: str
+    folder: str
+    study: Study
+
+
+def place_folder(words: str) -> str:
+    """Folder of the report of one combination.
+
+    Examples
+    --------
+    >>> place_folder("layers 6-12, lr 0.001")
+    'layers_6-12_lr_0.001'
+    """
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", words)
+
+
+def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
+    """The page that sets several reports beside each other."""
+    return _template("parts.html.j2").render(
+        css=_css(),
+        title=f"{listing(map(label, study.schemes))}, {len(parts)} settings",
+        data_name=summary.task(study),
+        interrupted=study.interrupted,
+        parts=[
+            {
+                "words": part.words,
+                "link": f"{part.folder}/{REPORT_FILE}",
+                "rows": [_row(one) for one in part.study.summary()],
+            }
+            for part in parts
+        ],
+        swatch=_swatch,
+    )
+
+
+def _write_one(study: Study, folder: Path) -> Path:
+    """The report of a study in which only schemes and seeds vary."""
+    shown = _pictures(study)
+    path = folder / REPORT_FILE
     for one in shown:
         write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
     diagnosed = [run for run in study.runs if run.diagnosis is not None]
@@ -92,9 +149,8 @@ def _pictures(study: Study) -> list[Picture]:
     return pictures(study)
 
 
-def _render(study: Study, shown: Sequence[Picture]) -> str:
+def _template(name: str) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -103,10 +159,20 @@ def _render(study: Study, shown: Sequence[Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template(name)
+
+
+def _css() -> Any:
+    from markupsafe import Markup
+
+    return Markup((TEMPLATES / "report.css").read_text("utf-8"))
+
+
+def _render(study: Study, shown: Sequence[Picture]) -> str:
     samples = _samples(study)
-    first = study.settings["encoder_layers"] > 0
-    return environment.get_template("report.html.j2").render(
-        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+    first = study.data["kind"] == "translation"
+    return _template("report.html.j2").render(
+        css=_css(),
         title=summary.title(study),
         data_name=summary.task(study),
         introduction=summary.introduction(study),
@@ -243,7 +309,11 @@ def _shorten(text: str, limit: int = MAX_TEXT) -> str:
 
 def _settings(study: Study) -> list[tuple[str, str]]:
     """Names and values, as rows."""
-    rows = [(name.replace("_", " "), _plain(value)) for name, value in study.settings.items()]
+    axes = {axis: values[0] if len(values) == 1 else values for axis, values in study.axes.items()}
+    optimizer = study.runs[0].setup.get("optimizer")
+    own = {"optimizer": optimizer} if optimizer is not None and len(study.axes["optimizer"]) == 1 else {}
+    told = {**axes, **own, **study.settings}
+    rows = [(name.replace("_", " "), _plain(value)) for name, value in told.items()]
     data = [("data", summary.task(study)), ("vocabulary", f"{study.data['vocab_size']:,}")]
     if study.entropy is not None:
         data.append(("unigram entropy", f"{study.entropy:.3f} nats"))

@@ -11,6 +11,7 @@ import numpy as np
 from admin_py.analysis.source_use import LEAST_GAIN
 from admin_py.base.words import listing, number
 from admin_py.experiments.outcomes import BLIND, LEARNT_BELOW
+from admin_py.experiments.settings import layers_of
 from admin_py.experiments.study.results import SchemeSummary, Study
 from admin_py.schemes.labels import label
 
@@ -23,7 +24,8 @@ TASKS = {
 
 def depth(study: Study) -> str:
     """How deep the models are, such as ``"18 encoder and 18 decoder layers"``."""
-    counts = ((study.settings["encoder_layers"], "encoder"), (study.settings["decoder_layers"], "decoder"))
+    layers = layers_of(study.axes["layers"][0], str(study.data["kind"]))
+    counts = zip(layers, ("encoder", "decoder"), strict=True)
     return " and ".join(f"{count} {stack}" for count, stack in counts if count) + " layers"
 
 
@@ -42,16 +44,16 @@ def title(study: Study) -> str:
 
 def introduction(study: Study) -> str:
     """What the report is, in three sentences."""
-    settings = study.settings
+    sizes = {axis: study.axes[axis][0] for axis in ("d_model", "d_ff", "heads")}
     seeds = "seed " if len(study.seeds) == 1 else "seeds "
     first = (
         f"This report compares {listing(map(label, study.schemes))} in Transformers of {depth(study)} "
-        f"(width {settings['d_model']}, feed-forward {settings['d_ff']}, {settings['heads']} heads) on "
+        f"(width {sizes['d_model']}, feed-forward {sizes['d_ff']}, {sizes['heads']} heads) on "
         f"{task(study)}."
     )
     second = (
         "Everything but the residual scheme is the same for all: data, order of the batches, optimiser, "
-        f"schedule, {settings['steps']} steps, and {seeds}{listing(map(str, study.seeds))}."
+        f"schedule, {study.settings['steps']} steps, and {seeds}{listing(map(str, study.seeds))}."
     )
     if study.entropy is None:
         third = "A run is said to have diverged only if its loss stopped being a finite number."

@@ -24,8 +24,8 @@ def main(out: str, *, steps: int = 100, workers: int = 2, processes: bool = True
     with cluster, Client(cluster) as client:
         return ap.grid(
             ap.data.number_words(train=2000, valid=100),
-            scheme=("post_ln", "pre_ln", "admin"),
-            layers=(2, 6, 12),
+            schemes=["post_ln", "pre_ln", "admin"],
+            layers=[2, 6, 12],
             steps=steps,
             executor=client.get_executor(),
             out=out,

@@ -63,10 +63,10 @@ SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "max_tokens": 64, "p
 
 def test_a_grid_that_goes_on_clears_what_was_half_written(tmp_path: Path) -> None:
     data = ap.data.copy_task(train=20, valid=5, symbols=5, max_length=5)
-    ap.grid(data, scheme="post_ln", lr=1e-3, steps=1, out=tmp_path, **SMALL)
+    ap.grid(data, schemes="post_ln", lr=1e-3, steps=1, out=tmp_path, **SMALL)
     (cell,) = (tmp_path / "cells").iterdir()
     cell.rename(cell.with_name(f".{cell.name}.0123abcd.part"))
-    again = ap.grid(data, scheme="post_ln", lr=1e-3, steps=1, out=tmp_path, **SMALL)
+    again = ap.grid(data, schemes="post_ln", lr=1e-3, steps=1, out=tmp_path, **SMALL)
     assert len(again.cells) == 1
     assert cell.exists()
     assert not list(tmp_path.rglob("*.part"))

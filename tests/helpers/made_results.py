@@ -238,28 +238,39 @@ def made_history(
     return recorder.freeze({"seed": seed})
 
 
+SIZES: dict[str, tuple[Any, ...]] = {
+    "layers": (2,),
+    "d_model": (8,),
+    "d_ff": (16,),
+    "heads": (2,),
+    "optimizer": ("adam",),
+}
+"""Axes of a made-up study, a value each."""
+
+
 def made_study(
     ends: Mapping[str, Sequence[float | None]], *, entropy: float | None = 2.8, layers: int = 2, **data: str
 ) -> Study:
     """A study of these schemes with these last validation losses, one a seed; None diverged."""
     runs = []
-    for scheme, values in ends.items():
-        for seed, value in enumerate(values, start=1):
+    for scheme, losses in ends.items():
+        for seed, value in enumerate(losses, start=1):
             samples = tuple(Sample(f"source {n}", f"target {n}", f"output {n * seed}") for n in range(3))
             history = made_history(seed=seed, last_valid=value, diverged_at=7 if value is None else None)
             profile = made_profile(scheme, layers=layers, seed=seed)
             norms = made_gradients(scheme, layers=layers, seed=seed)
-            runs.append(StudyRun(scheme, seed, history, profile, norms, samples, 1234, {"seed": seed}))
-    settings = {
-        "schemes": tuple(ends),
-        "seeds": tuple(range(1, 1 + max(map(len, ends.values())))),
-        "encoder_layers": layers,
-        "decoder_layers": layers,
-        "d_model": 8,
-        "d_ff": 16,
-        "heads": 2,
-        "steps": 10,
-    }
+            values = {**{axis: own[0] for axis, own in SIZES.items()}, "scheme": scheme, "seed": seed}
+            runs.append(
+                StudyRun(
+                    scheme, seed, history, profile, norms, samples, 1234, {"seed": seed}, values, {}, entropy
+                )
+            )
     about = {"name": "made up", "kind": "translation", "vocab_size": 20, "unigram_entropy": entropy, **data}
-    metadata = {"threads": 1, "dtype": "float32", "versions": {"admin-py": "0"}}
-    return Study(settings, about, tuple(runs), metadata)
+    return Study(
+        settings={"steps": 10},
+        axes={"scheme": tuple(ends), **SIZES, "seed": tuple(range(1, 1 + max(map(len, ends.values()))))},
+        asked=tuple(run.name for run in runs),
+        data=about,
+        metadata={"threads": 1, "dtype": "float32", "versions": {"admin-py": "0"}},
+        runs=tuple(runs),
+    )

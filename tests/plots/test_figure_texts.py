@@ -82,7 +82,7 @@ def full_study(schemes: tuple[str, ...], layers: int) -> Study:
         )
         for number, run in enumerate(made.runs)
     ]
-    return Study(made.settings, made.data, tuple(runs), made.metadata)
+    return made.with_members(runs)
 
 
 @pytest.mark.parametrize("case", ["small", "many"])

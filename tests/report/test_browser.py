@@ -52,7 +52,7 @@ def study() -> Study:
         StudyRun(**{**vars(run), "samples": samples, "diagnosis": replace(diagnosis, scheme=run.scheme)})
         for run in made.runs
     )
-    return Study(made.settings, made.data, runs, made.metadata)
+    return made.with_members(runs)
 
 
 @pytest.fixture(scope="module")

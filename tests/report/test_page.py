@@ -181,9 +181,7 @@ def test_vanishing_is_said_of_gradients_that_fall_tenfold() -> None:
     run = study.runs[0]
     falls = {"encoder": np.array([1.0, 1.0, 1.0, 1.0, 1.0]), "decoder": np.geomspace(1e-3, 1.0, 7)}
     norms = type(run.gradients)(**{**vars(run.gradients), "outputs": falls})
-    found = report_gradients._told_norms(
-        Study(study.settings, study.data, (replaced(run, gradients=norms),), {})
-    )[1]
+    found = report_gradients._told_norms(study.with_members([replaced(run, gradients=norms)]))[1]
     assert "vanishing towards the bottom of the decoder" in found
     assert "bottom of the encoder" not in found
 
@@ -218,7 +216,9 @@ def test_every_text_of_users_and_data_is_escaped() -> None:
     study = made_study({EVIL: [0.2], "admin": [0.1]}, name=EVIL, description=EVIL)
     sample = Sample(EVIL, EVIL, EVIL)
     runs = tuple(replaced(run, samples=(sample,)) for run in study.runs)
-    html = render(Study({**study.settings, "note": EVIL}, study.data, runs, {"machine": EVIL}))
+    html = render(
+        study.with_members(runs, settings={**study.settings, "note": EVIL}, metadata={"machine": EVIL})
+    )
     page = Page(html)
     assert not page.all("b")
     assert "{{ 7*7 }}" in page.text
@@ -229,21 +229,21 @@ def test_every_text_of_users_and_data_is_escaped() -> None:
 
 def test_long_outputs_are_cut(study: Study) -> None:
     sample = Sample("source", "short", "hundert" * 500)
-    html = render(Study(study.settings, study.data, (replaced(study.runs[0], samples=(sample,)),), {}))
+    html = render(study.with_members([replaced(study.runs[0], samples=(sample,))]))
     assert "hundert" * 10 in html
     assert "hundert" * 30 not in html
 
 
 def test_right_outputs_are_marked_and_counted(study: Study) -> None:
     samples = (Sample("a", "b", "b"), Sample("c", "d", "e"))
-    one = Study(study.settings, study.data, (replaced(study.runs[0], samples=samples),), {})
+    one = study.with_members([replaced(study.runs[0], samples=samples)])
     page = Page(render(one))
     assert page.text.count("exact") == 1
     assert "Exactly right: Post-LN 1 of 2." in flat(page.text)
 
 
 def test_a_stopped_study_says_so(study: Study) -> None:
-    stopped = Study(study.settings, study.data, study.runs[:1], study.metadata, interrupted=True)
+    stopped = study.with_members(study.runs[:1])
     assert "was stopped before all its runs were whole" in flat(Page(render(stopped)).text)
     assert "was stopped" not in flat(Page(render(study)).text)
 
@@ -252,7 +252,7 @@ def test_a_run_that_was_stopped_is_not_said_to_fail() -> None:
     study = made_study({"post_ln": [2.7]})
     run = study.runs[0]
     half = type(run.history)(**{**vars(run.history), "interrupted": True})
-    html = render(Study(study.settings, study.data, (replaced(run, history=half),), {}, interrupted=True))
+    html = render(study.with_members([replaced(run, history=half)]))
     assert "does not train" not in Page(html).text
     assert "Post-LN was stopped, validation ending at 2.70" in flat(Page(html).text)
 
@@ -292,7 +292,7 @@ def test_every_picture_has_its_numbers_beside_it(study: Study, tmp_path: Path) -
 
 def test_a_study_without_runs_has_no_report(study: Study) -> None:
     with pytest.raises(ValueError, match="has no run"):
-        render(Study(study.settings, study.data, (), {}))
+        render(study.with_members([]))
 
 
 def test_pictures_are_the_same_each_time(study: Study) -> None:

@@ -31,7 +31,7 @@ ALL = (
 @pytest.fixture(scope="module")
 def study() -> Study:
     data = ap.data.copy_task(train=100, valid=10, symbols=6, max_length=6)
-    return ap.study(data, schemes=("post_ln", "admin"), seeds=(1, 2), lr=3e-2, **SMALL)
+    return ap.study(data, schemes=["post_ln", "admin"], seeds=[1, 2], lr=3e-2, **SMALL)
 
 
 def test_all_pictures_are_there_with_words_and_numbers(study: Study, tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ def test_odd_studies_have_reports_too(tmp_path: Path) -> None:
     book.write_text("to be or not to be, that is the question\n" * 40, encoding="utf-8")
     data = ap.data.text(book, level="char", context=16)
     scheme = Scheme("bounded", lambda site: Residual(norm_post="dyt"), source="a test")
-    found = ap.study(data, schemes=(scheme, "pre_ln"), **{**SMALL, "steps": 1})
+    found = ap.study(data, schemes=[scheme, "pre_ln"], **{**SMALL, "steps": 1})
     shown = {picture.name: picture for picture in report_pictures.pictures(found)}
     assert "bounded has none (" in shown["dependency-decoder-before"].found
     assert "dependency-encoder-before" not in shown
-    alone = ap.study(data, schemes=(scheme,), **{**SMALL, "steps": 1})
+    alone = ap.study(data, schemes=scheme, **{**SMALL, "steps": 1})
     names = [picture.name for picture in report_pictures.pictures(alone)]
     assert not [name for name in names if name.startswith("dependency-")]
     found.report(tmp_path / "two")

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.analysis.source_use import reads_source
-from admin_py.experiments.grid.axes import AXES, cell_name, cell_title, show
+from admin_py.experiments.cross import at
+from admin_py.experiments.jobs import job_name, title_of
+from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import DIVERGED, outcome_of
+from admin_py.experiments.settings import AXES, show
 from admin_py.results import Result, figure
 from admin_py.training.history import History
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from admin_py.model.transformer import Transformer
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,19 +30,11 @@ class GridCell(Result):
 
     Attributes
     ----------
-    scheme : str
-        Its name; a hybrid is ``"encoder's/decoder's"``.
-    layers : int or tuple of two int
-        Of each stack; (encoder's, decoder's) where they differ.
-    lr : float
-        Largest learning rate.
-    beta2 : float or None
-        Decay of the optimiser's second moment; None where it has none.
-    warmup : int
-        Steps.
-    optimizer : str
-        Its name.
-    seed : int
+    values : mapping
+        Axis -> value: ``scheme`` (its name; a hybrid is ``"encoder's/decoder's"``), ``layers`` (a number, or
+        the encoder's and the decoder's), ``d_model``, ``d_ff``, ``heads``, ``dropout``, ``activation``,
+        ``init_gain``, ``max_tokens``, ``lr`` (the largest), ``beta2`` (None where the optimiser has none),
+        ``warmup``, ``optimizer`` (its name) and ``seed``. Each is an attribute, too.
     history : History
         Of the training, step by step.
     entropy : float
@@ -56,20 +53,14 @@ class GridCell(Result):
     --------
     >>> import admin_py as ap
     >>> data = ap.data.copy_task(train=50, valid=10)
-    >>> found = ap.grid(data, scheme="admin", layers=1, d_model=8, d_ff=16, heads=2, steps=2, progress=False)
+    >>> found = ap.grid(data, schemes="admin", layers=1, d_model=8, d_ff=16, heads=2, steps=2, progress=False)
     >>> found.cells[0].outcome, found.cells[0].diverged_at, found.cells[0].history.num_steps
     ('does not train within this budget', None, 2)
     """
 
     kind: ClassVar[str] = "grid cell"
 
-    scheme: str
-    layers: int | tuple[int, int]
-    lr: float
-    beta2: float | None
-    warmup: int
-    optimizer: str
-    seed: int
+    values: Mapping[str, Any]
     history: History
     entropy: float
     num_parameters: int
@@ -77,25 +68,36 @@ class GridCell(Result):
     metadata: Mapping[str, Any]
     other_source_nll: float | None = None
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """Axis -> value."""
-        return {axis: getattr(self, axis) for axis in AXES}
+    def __getattr__(self, name: str) -> Any:
+        """The value of an axis."""
+        if name in AXES:
+            return self.values[name]
+        raise AttributeError(f"a GridCell has no {name!r}; its axes are {', '.join(AXES)}")
 
     @property
     def name(self) -> str:
         """Of its file."""
-        return cell_name(self.values)
+        return job_name(self.values)
 
     @property
     def encoder(self) -> str:
         """The encoder's scheme."""
-        return self.scheme.split("/")[0]
+        return str(at(self, "encoder"))
 
     @property
     def decoder(self) -> str:
         """The decoder's scheme."""
-        return self.scheme.split("/")[-1]
+        return str(at(self, "decoder"))
+
+    @property
+    def model(self) -> Transformer | None:
+        """The trained model, if it was kept (``keep_models=True``); read from its file when it is asked for."""
+        return kept_model(self)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """Stacks of its model."""
+        return ("encoder", "decoder") if self.setup["config"]["encoder_layers"] else ("decoder",)
 
     @property
     def train_nll(self) -> float:
@@ -138,11 +140,11 @@ class GridCell(Result):
 
     def row(self) -> dict[str, Any]:
         """Its row of a grid's table."""
-        layers = self.layers if isinstance(self.layers, int) else show(self.layers)
+        layers = self.values["layers"]
         losses = ("train_nll", "valid_nll", "best_valid_nll", "other_source_nll")
         names = (*losses, "outcome", "diverged_at", "diverged_because")
         results = {name: getattr(self, name) for name in (*names, "seconds", "num_parameters")}
-        return {**self.values, "layers": layers, **results}
+        return {**self.values, "layers": layers if isinstance(layers, int) else show(layers), **results}
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row: axes and results."""
@@ -152,7 +154,7 @@ class GridCell(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw training and validation loss over the steps."""
-        return figure("plot_history")(self.history, ax, scheme=self.scheme)
+        return figure("plot_history")(self.history, ax, scheme=self.values["scheme"])
 
     def to_dict(self) -> dict[str, Any]:
         """The cell as what JSON can hold."""
@@ -185,4 +187,4 @@ class GridCell(Result):
         return f"{self.outcome}, validation nll {self.valid_nll:.3f}, {self.seconds:.0f} s"
 
     def _summary(self) -> str:
-        return f"{cell_title(self.values)}: {self.last_words()}"
+        return f"{title_of(self.values)}: {self.last_words()}"

@@ -29,7 +29,7 @@ class Preset:
     options: Mapping[str, Any]
 
 
-THREE = ("post_ln", "pre_ln", "admin")
+THREE = ["post_ln", "pre_ln", "admin"]
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -38,10 +38,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "Connection to warm-up: without it Post-LN is the most sensitive to learning rate and beta2 and "
             "diverges in part of the grid; Pre-LN and Admin converge.",
             {
-                "scheme": THREE,
+                "schemes": THREE,
                 "layers": 6,
-                "lr": (5e-4, 1e-3, 2e-3),
-                "beta2": (0.9, 0.95, 0.98, 0.99, 0.999),
+                "lr": [5e-4, 1e-3, 2e-3],
+                "beta2": [0.9, 0.95, 0.98, 0.99, 0.999],
                 "warmup": 0,
                 "schedule": "constant",
                 "steps": 200,
@@ -52,10 +52,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "SGD (momentum .9), Adam and RAdam x learning rate, 6-6 layers",
             "Abstract: conventional SGD fails to train Transformers effectively.",
             {
-                "scheme": THREE,
+                "schemes": THREE,
                 "layers": 6,
-                "lr": (1e-3, 1e-2, 1e-1, 1.0),
-                "optimizer": ("sgd", "adam", "radam"),
+                "lr": [1e-3, 1e-2, 1e-1, 1.0],
+                "optimizer": ["sgd", "adam", "radam"],
                 "warmup": 100,
                 "steps": 200,
                 "valid_every": 50,
@@ -66,9 +66,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "A Post-LN encoder with a Pre-LN decoder has no vanishing gradients, and its training fails all "
             "the same (18-18 layers).",
             {
-                "scheme": ("post_ln", "post_ln/pre_ln", "pre_ln/post_ln", "pre_ln"),
+                "schemes": ["post_ln", "post_ln/pre_ln", "pre_ln/post_ln", "pre_ln"],
                 "layers": 18,
-                "seed": (1, 2),
+                "seeds": [1, 2],
                 "steps": 300,
                 "valid_every": 50,
             },
@@ -78,8 +78,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "BLEU of Post-LN, Pre-LN, Admin on WMT14 En-De: 6 layers 27.80, 27.27, 27.90; 12 layers "
             "diverged, 28.26, 28.58; 18 layers diverged, 28.38, 29.03.",
             {
-                "scheme": THREE,
-                "layers": (3, 6, 12, 18),
+                "schemes": THREE,
+                "layers": [3, 6, 12, 18],
                 "steps": 300,
                 "valid_every": 50,
             },
@@ -105,7 +105,7 @@ def get(name: str) -> Preset:
 
     Examples
     --------
-    >>> get("hybrids").options["scheme"]
-    ('post_ln', 'post_ln/pre_ln', 'pre_ln/post_ln', 'pre_ln')
+    >>> get("hybrids").options["schemes"]
+    ['post_ln', 'post_ln/pre_ln', 'pre_ln/post_ln', 'pre_ln']
     """
     return PRESETS[check_choice("preset", name, names())]

@@ -11,51 +11,61 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base.checks import check_choice
-from admin_py.base.whole_files import write_whole
-from admin_py.experiments.grid.axes import AXES, show
+from admin_py.experiments.cross import Cross, at, place_of
+from admin_py.experiments.folder import load
 from admin_py.experiments.grid.cell import GridCell
+from admin_py.experiments.grid.files import GridFiles, cell_file
 from admin_py.experiments.outcomes import BLIND, DIVERGED, STUCK
+from admin_py.experiments.settings import AXES, show
 from admin_py.plots.tables import VALUES, GridTable
-from admin_py.results import Result, dump_json, figure, read_json
+from admin_py.results import figure
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
-
-PLACES = (*AXES, "encoder", "decoder")
-"""What may be an axis of a figure: the axes, and the two schemes of a hybrid."""
-
-
-ABSCISSA = ("beta2", "lr", "layers", "warmup", "optimizer", "scheme")
+ABSCISSA = (
+    "beta2",
+    "lr",
+    "init_gain",
+    "layers",
+    "d_model",
+    "d_ff",
+    "heads",
+    "dropout",
+    "activation",
+    "max_tokens",
+    "warmup",
+    "optimizer",
+    "scheme",
+)
 """Which axes a figure takes where none are named: the first two that vary, x and y."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Grid(Result):
+class Grid(Cross):
     """The cells of a grid.
 
     Attributes
     ----------
     settings : mapping
-        What all cells have in common: sizes, steps, batches, schedule.
+        What all cells have in common: steps, schedule, label smoothing, dtype.
     axes : mapping
         Axis -> its values, in order.
     asked : tuple of str
         Names of the cells that the last call asked for.
     data : mapping
         ``name``, ``kind``, ``vocab_size``, ``unigram_entropy`` (nats per token), ``description``.
+    metadata : mapping
+        Kernels, threads, versions, dtype.
     cells : tuple of GridCell
         In the order of the axes' values, the last axis fastest.
-    metadata : mapping
-        Versions, threads, dtype.
 
     Examples
     --------
     >>> import admin_py as ap
     >>> data = ap.data.copy_task(train=50, valid=10)
-    >>> found = ap.grid(data, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), layers=1, d_model=8, d_ff=16,
+    >>> found = ap.grid(data, schemes=["post_ln", "admin"], lr=[1e-3, 1e-2], layers=1, d_model=8, d_ff=16,
     ...                 heads=2, steps=2, progress=False)
     >>> found.pivot("lr", "scheme", value="train_nll").shape
     (2, 2)
@@ -65,22 +75,16 @@ class Grid(Result):
 
     kind: ClassVar[str] = "grid"
 
-    settings: Mapping[str, Any]
-    axes: Mapping[str, tuple[Any, ...]]
-    asked: tuple[str, ...]
-    data: Mapping[str, Any]
-    cells: tuple[GridCell, ...]
-    metadata: Mapping[str, Any]
+    cells: tuple[GridCell, ...] = ()
 
     @property
-    def interrupted(self) -> bool:
-        """Whether cells that were asked for are not there, as after Ctrl-C."""
-        return not set(self.asked) <= {cell.name for cell in self.cells}
+    def members(self) -> tuple[GridCell, ...]:
+        """The cells."""
+        return self.cells
 
-    @property
-    def entropy(self) -> float | None:
-        """Unigram entropy of the data, nats per token."""
-        return self.data.get("unigram_entropy")
+    def with_members(self, members: Iterable[Any], **changes: Any) -> Grid:
+        """The same with other cells."""
+        return replace(self, cells=tuple(members), **changes)
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -95,47 +99,9 @@ class Grid(Result):
         aside = (axis, "seed", "beta2") if axis == "optimizer" else (axis, "seed")
         for cell in self.cells:
             rest = tuple(value for name, value in cell.values.items() if name not in aside)
-            if seen.setdefault(rest, getattr(cell, axis)) != getattr(cell, axis):
+            if seen.setdefault(rest, at(cell, axis)) != at(cell, axis):
                 return True
         return False
-
-    def select(self, **values: Any) -> Grid:
-        """The cells with these values of axes, as a grid.
-
-        Parameters
-        ----------
-        **values
-            Axis -> one value, or a list or tuple of values; of ``layers`` a list, as a tuple is a pair.
-
-        Raises
-        ------
-        ValueError
-            For an axis that there is not, and where no cell is left.
-        """
-        wanted = {}
-        for name, given in values.items():
-            check_choice("axis", name, PLACES)
-            several = isinstance(given, list) or (isinstance(given, tuple) and name != "layers")
-            wanted[name] = tuple(given) if several else (given,)
-        cells = tuple(
-            cell
-            for cell in self.cells
-            if all(getattr(cell, name) in allowed for name, allowed in wanted.items())
-        )
-        if not cells:
-            given = ", ".join(f"{name}={value!r}" for name, value in values.items())
-            have = {name: self.values(name) for name in values}
-            raise ValueError(f"no cell with {given}; the grid has {have}")
-        kept = {cell.name for cell in cells}
-        axes = {axis: tuple(v for v in own if _has(cells, axis, v)) for axis, own in self.axes.items()}
-        return replace(self, axes=axes, cells=cells, asked=tuple(name for name in self.asked if name in kept))
-
-    def values(self, axis: str) -> tuple[Any, ...]:
-        """The values of an axis, or of ``"encoder"`` or ``"decoder"``, that cells have, in order."""
-        if axis in self.axes:
-            return tuple(value for value in self.axes[axis] if _has(self.cells, axis, value))
-        check_choice("axis", axis, PLACES)
-        return tuple(dict.fromkeys(getattr(cell, axis) for cell in self.cells))
 
     # Tables
 
@@ -168,18 +134,17 @@ class Grid(Result):
 
     def table(self, x: str, y: str, value: str = "valid_nll", *, title: str = "") -> GridTable:
         """As `pivot`, with what diverged and what does not train beside the means."""
-        for name, given in (("x", x), ("y", y)):
-            check_choice(name, given, PLACES)
+        x, y = (_place(name, given) for name, given in (("x", x), ("y", y)))
         check_choice("value", value, tuple(VALUES))
         if x == y:
             raise ValueError(f"x and y must be two axes, got {x!r} twice")
         columns, rows = self.values(x), self.values(y)
         shape = (len(rows), len(columns))
         mean = np.full(shape, np.nan)
-        runs, diverged, stuck, blind, at = (np.zeros(shape, np.int64) for _ in range(5))
+        runs, diverged, stuck, blind, diverged_at = (np.zeros(shape, np.int64) for _ in range(5))
         for index in np.ndindex(*shape):
             row, column = index
-            here = [c for c in self.cells if getattr(c, y) == rows[row] and getattr(c, x) == columns[column]]
+            here = [c for c in self.cells if at(c, y) == rows[row] and at(c, x) == columns[column]]
             self._check_place(here, x, y)
             numbers = np.array([getattr(cell, value) for cell in here])
             numbers = numbers[np.isfinite(numbers)]
@@ -188,12 +153,14 @@ class Grid(Result):
             diverged[index] = sum(cell.outcome == DIVERGED for cell in here)
             stuck[index] = sum(cell.outcome == STUCK for cell in here)
             blind[index] = sum(cell.outcome == BLIND for cell in here)
-            at[index] = min((cell.diverged_at for cell in here if cell.diverged_at is not None), default=0)
-        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, at, title)
+            diverged_at[index] = min(
+                (cell.diverged_at for cell in here if cell.diverged_at is not None), default=0
+            )
+        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, diverged_at, title)
 
     def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
         for axis in ("optimizer", *AXES):  # it may be why beta2 differs
-            found = {getattr(cell, axis) for cell in cells}
+            found = {at(cell, axis) for cell in cells}
             if axis != "seed" and len(found) > 1:
                 shown = ", ".join(sorted(map(show, found)))
                 raise ValueError(
@@ -205,7 +172,7 @@ class Grid(Result):
 
     def _axes_of_figure(self, x: str | None, y: str | None, panels: str | None = None) -> tuple[str, str]:
         """The axes that were named, and the first that vary for the others."""
-        hybrids = any("/" in cell.scheme for cell in self.cells)
+        hybrids = any("/" in str(at(cell, "scheme")) for cell in self.cells)
         if hybrids and x is None and y is None and panels is None and self.varying == ("scheme",):
             return "decoder", "encoder"
         free = [
@@ -266,7 +233,7 @@ class Grid(Result):
         -------
         ndarray of matplotlib.axes.Axes
         """
-        check_choice("panels", panels, PLACES)
+        panels = _place("panels", panels)
         x, y = self._axes_of_figure(x, y, panels)
         tables = [
             self.select(**{panels: [one]}).table(x, y, value, title=_panel_title(panels, one))
@@ -298,7 +265,9 @@ class Grid(Result):
         """
         for cell in self.cells:
             cell.save(cell_file(path, cell.name))
-        save_header(path, self)
+            if cell.model is not None:
+                cell.model.save(cell_file(path, cell.name).with_suffix(".safetensors"))
+        FILES.save_header(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Grid:
@@ -311,15 +280,13 @@ class Grid(Result):
         ValueError
             If a file is not what it should be.
         """
-        header = load_header(path)
-        cells = [GridCell.load(file) for file in sorted((Path(path) / CELLS_FOLDER).glob("*.json"))]
-        return replace(header, cells=in_order(cells, header.axes))
+        return load(FILES, Path(path))
 
     def _summary(self) -> str:
         words: dict[str, int] = {}
         for cell in self.cells:
             words[cell.outcome] = words.get(cell.outcome, 0) + 1
-        several = [axis for axis in AXES if axis in (*self.varying, "seed") and len(self.values(axis)) > 1]
+        several = [axis for axis in self.several if axis in (*self.varying, "seed")]
         sizes = " x ".join(f"{len(self.values(axis))} {axis}" for axis in several)
         parts = [str(self.data.get("name")), f"{len(self.cells)} cells" + (f" ({sizes})" if sizes else "")]
         parts += [f"{count} {word}" for word, count in words.items()]
@@ -327,8 +294,12 @@ class Grid(Result):
         return ", ".join(parts + ([f"{missing} not run yet"] if missing else []))
 
 
-def _has(cells: Iterable[GridCell], axis: str, value: Any) -> bool:
-    return any(getattr(cell, axis) == value for cell in cells)
+def _place(argument: str, given: Any) -> str:
+    """An axis that an argument names."""
+    try:
+        return place_of(given)
+    except ValueError as error:
+        raise ValueError(str(error).replace("axis", argument, 1)) from None
 
 
 def _label(value: Any) -> Any:
@@ -339,33 +310,5 @@ def _panel_title(axis: str, value: Any) -> str:
     return str(value) if axis in ("scheme", "optimizer", "encoder", "decoder") else f"{axis} {show(value)}"
 
 
-def in_order(cells: Iterable[GridCell], axes: Mapping[str, tuple[Any, ...]]) -> tuple[GridCell, ...]:
-    """Cells in the order of their axes' values."""
-    rank = {axis: {value: i for i, value in enumerate(values)} for axis, values in axes.items()}
-
-    def key(cell: GridCell) -> tuple[Any, ...]:
-        return (*(rank[axis].get(getattr(cell, axis), len(rank[axis])) for axis in AXES), cell.name)
-
-    return tuple(sorted(cells, key=key))
-
-
-def axes_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    """Axis -> values, in the order in which cells have them."""
-    values = list(cells)
-    return {axis: tuple(dict.fromkeys(cell[axis] for cell in values)) for axis in AXES}
-
-
-def cell_file(folder: str | os.PathLike[str], name: str) -> Path:
-    """Where a cell is kept."""
-    return Path(folder) / CELLS_FOLDER / f"{name}.json"
-
-
-def save_header(folder: str | os.PathLike[str], grid: Grid) -> None:
-    """Write what a grid is, without its cells."""
-    header = replace(grid, cells=())
-    write_whole(Path(folder) / GRID_FILE, dump_json(header.to_dict()))
-
-
-def load_header(folder: str | os.PathLike[str]) -> Grid:
-    """A grid's folder without its cells."""
-    return read_json(Path(folder) / GRID_FILE, Grid.from_dict)
+FILES = GridFiles(Grid.from_dict)
+"""How grids lie in folders."""

@@ -1,37 +1,27 @@
-"""What a study found: one `StudyRun` a scheme and seed, and the `Study` of them all, with their files."""
+"""What a study found: one `StudyRun` a scheme and seed, and the `Study` of them all."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from admin_py.results import dump_json, encode, figure, freeze, same
-from admin_py.experiments.study.run import RUN_FILE, Sample, StudyRun, read_kind, run_folder
-from admin_py.base.whole_files import write_whole
+from admin_py.experiments.cross import Cross
+from admin_py.experiments.folder import load
+from admin_py.experiments.kept_models import MODEL_FILE
+from admin_py.experiments.settings import show
+from admin_py.experiments.study.files import StudyFiles, run_folder
+from admin_py.experiments.study.run import Sample, StudyRun
+from admin_py.results import figure
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STUDY_FILE, RUNS_FOLDER = "study.json", "runs"
-
-__all__ = [
-    "RUNS_FOLDER",
-    "RUN_FILE",
-    "STUDY_FILE",
-    "Sample",
-    "SchemeSummary",
-    "Study",
-    "StudyRun",
-    "load_header",
-    "run_folder",
-    "save_header",
-]
+__all__ = ["Sample", "SchemeSummary", "Study", "StudyRun"]
 
 
 class SchemeSummary(NamedTuple):
@@ -64,42 +54,46 @@ class SchemeSummary(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study:
+class Study(Cross):
     """Schemes compared on one task: all runs, and what they were run on.
 
     Attributes
     ----------
     settings : mapping
-        Sizes, optimiser, schedule, steps.
+        What all runs have in common: steps, schedule, label smoothing, samples, dtype.
+    axes : mapping
+        Axis -> its values, in order: ``scheme``, ``seed``, ``layers``, ``d_model``, ``lr``, ...
+    asked : tuple of str
+        Names of the runs that the last call asked for.
     data : mapping
         ``name``, ``kind``, ``vocab_size``, ``unigram_entropy`` (nats per token or None), ``description``.
-    runs : tuple of StudyRun
-        In the order of schemes, then seeds.
     metadata : mapping
-        Versions, threads, dtype.
-    interrupted : bool
-        Whether it was stopped before all its runs were whole.
+        Kernels, threads, versions, dtype.
+    runs : tuple of StudyRun
+        In the order of schemes, then the other axes, then seeds.
 
     Examples
     --------
     >>> import admin_py as ap
     >>> data = ap.data.copy_task(train=50, valid=10)
-    >>> result = ap.study(data, schemes=("pre_ln",), layers=1, d_model=8, d_ff=16, heads=2, steps=1,
+    >>> result = ap.study(data, schemes="pre_ln", layers=1, d_model=8, d_ff=16, heads=2, steps=1,
     ...                   progress=False)
     >>> result.run("pre_ln").history.loss.shape
     (1,)
     """
 
-    settings: Mapping[str, Any]
-    data: Mapping[str, Any]
-    runs: tuple[StudyRun, ...]
-    metadata: Mapping[str, Any]
-    interrupted: bool = field(default=False)
+    kind: ClassVar[str] = "study"
 
-    def __post_init__(self) -> None:
-        for name in ("settings", "data", "metadata"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-        object.__setattr__(self, "runs", tuple(self.runs))
+    runs: tuple[StudyRun, ...] = ()
+
+    @property
+    def members(self) -> tuple[StudyRun, ...]:
+        """The runs."""
+        return self.runs
+
+    def with_members(self, members: Iterable[Any], **changes: Any) -> Study:
+        """The same with other runs."""
+        return replace(self, runs=tuple(members), **changes)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -111,62 +105,111 @@ class Study:
         """Of all runs, in order."""
         return tuple(dict.fromkeys(run.seed for run in self.runs))
 
-    @property
-    def entropy(self) -> float | None:
-        """Unigram entropy of the data, nats per token."""
-        return self.data.get("unigram_entropy")
-
-    def run(self, scheme: str, seed: int | None = None) -> StudyRun:
+    def run(self, scheme: str, seed: int | None = None, **values: Any) -> StudyRun:
         """The run of a scheme and seed; of its first seed where none is named.
+
+        Parameters
+        ----------
+        scheme : str
+        seed : int, optional
+        **values
+            Of other axes, where several vary: ``layers=6``.
 
         Raises
         ------
         ValueError
-            If there is none.
+            If there is none, or an axis varies of which no value is named.
         """
-        for run in self.runs:
-            if run.scheme == scheme and seed in (None, run.seed):
-                return run
-        have = ", ".join(f"{run.scheme} seed {run.seed}" for run in self.runs) or "none"
-        raise ValueError(f"scheme, seed: no run of {scheme!r} with seed {seed}; the study has {have}")
+        found = [run for run in self.runs if run.scheme == scheme and seed in (None, run.seed)]
+        if not found:
+            have = ", ".join(f"{run.scheme} seed {run.seed}" for run in self.runs) or "none"
+            raise ValueError(f"scheme, seed: no run of {scheme!r} with seed {seed}; the study has {have}")
+        some = self.with_members(found)
+        some = some.select(**values) if values else some
+        some.need_one("seed")
+        return some.runs[0]
 
     def of_scheme(self, scheme: str) -> tuple[StudyRun, ...]:
         """All runs of a scheme, by seed."""
         return tuple(run for run in self.runs if run.scheme == scheme)
 
+    def places(self) -> tuple[tuple[str, Study], ...]:
+        """The study by what else varies beside schemes and seeds: words, and the study of those runs.
+
+        One place, without words, where nothing does.
+        """
+        others = [axis for axis in self.several if axis not in ("scheme", "seed")]
+        kept: dict[str, list[StudyRun]] = {}
+        for run in self.runs:
+            words = ", ".join(f"{axis} {show(run.values[axis])}" for axis in others)
+            kept.setdefault(words, []).append(run)
+        return tuple((words, self._part(runs)) for words, runs in kept.items())
+
+    def _part(self, runs: Iterable[StudyRun]) -> Study:
+        """These runs alone."""
+        runs = list(runs)
+        names = {run.name for run in runs}
+        axes = {axis: tuple(v for v in own if any(run.values.get(axis) == v for run in runs))
+                for axis, own in self.axes.items()}  # fmt: skip
+        asked = tuple(name for name in self.asked if name in names)
+        return self.with_members(runs, axes=axes, asked=asked)
+
     def summary(self) -> tuple[SchemeSummary, ...]:
-        """One `SchemeSummary` a scheme."""
-        return tuple(_summarise(self.of_scheme(scheme), self.entropy) for scheme in self.schemes)
+        """One `SchemeSummary` a scheme.
+
+        Raises
+        ------
+        ValueError
+            If more than schemes and seeds vary.
+        """
+        self.need_one("scheme", "seed")
+        return tuple(_summarise(self.of_scheme(scheme)) for scheme in self.schemes)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row a run: its losses, outcome, time and speed."""
+        """A row a run: what varies, its losses, outcome, time and speed."""
         import pandas as pd
 
-        rows = [
-            {
-                "scheme": run.scheme,
-                "seed": run.seed,
-                "train_nll": run.train_nll,
-                "valid_nll": run.valid_nll,
-                "outcome": run.outcome(self.entropy),
-                "diverged_at": run.history.diverged_at,
-                "seconds": run.seconds,
-                "tokens_per_second": run.tokens_per_second,
-                "num_parameters": run.num_parameters,
-            }
-            for run in self.runs
-        ]
+        others = [axis for axis in self.several if axis not in ("scheme", "seed")]
+        rows = []
+        for run in self.runs:
+            row = run.row()
+            own = {axis: run.values[axis] for axis in others}
+            own = {axis: show(value) if isinstance(value, tuple) else value for axis, value in own.items()}
+            rows.append({"scheme": row.pop("scheme"), **own, **row})
         return pd.DataFrame(rows)
 
     def plot(self, axes: Any = None) -> np.ndarray:
-        """Training and validation loss side by side, see `admin_py.plots.plot_training`."""
-        return figure("plot_training")([(run.scheme, run.history) for run in self.runs], axes, entropy=self.entropy)
+        """Training and validation loss side by side, see `admin_py.plots.plot_training`.
+
+        Raises
+        ------
+        ValueError
+            If more than schemes and seeds vary.
+        """
+        self.need_one("scheme", "seed")
+        curves = [(run.scheme, run.history) for run in self.runs]
+        return figure("plot_training")(curves, axes, entropy=self.entropy)
 
     def report(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``report.html`` into a folder, one file that needs no network; returns its path."""
+        """Write ``report.html`` into a folder, one file that needs no network; returns its path.
+
+        The one door upwards beside `admin_py.results.figure`: a study lies below the report that tells of it.
+        """
         from admin_py.report.page import write_report
 
         return write_report(self, folder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The study as what JSON can hold, runs included."""
+        return {**super().to_dict(), "runs": [run.to_dict() for run in self.runs]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Study:
+        """Back from `to_dict`."""
+        if isinstance(data, Mapping) and isinstance(data.get("runs"), (list, tuple)):
+            runs = tuple(StudyRun.from_dict(run) for run in data["runs"])
+            return replace(super().from_dict({**data, "runs": []}), runs=runs)
+        return super().from_dict(data)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the study's files: ``study.json``, and a folder a run under ``runs``.
@@ -176,9 +219,13 @@ class Study:
         OSError
             If a file cannot be written.
         """
-        save_header(folder, self.settings, self.data, self.metadata)
         for run in self.runs:
-            run.save(Path(folder) / RUNS_FOLDER / run.folder)
+            base = run_folder(folder, run.name)
+            if run.model is not None:
+                base.mkdir(parents=True, exist_ok=True)
+                run.model.save(base / MODEL_FILE)
+            run.save(base)
+        FILES.save_header(folder, self)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Study:
@@ -191,70 +238,32 @@ class Study:
         ValueError
             If a file is not what it should be.
         """
-        header = load_header(folder)
-        order = {name: rank for rank, name in enumerate(header["settings"]["schemes"])}
-        found = sorted((Path(folder) / RUNS_FOLDER).glob(f"*/{RUN_FILE}"))
-        runs = [StudyRun.load(path.parent) for path in found]
-        runs.sort(key=lambda run: (order.get(run.scheme, len(order)), run.scheme, run.seed))
-        wanted = {(scheme, seed) for scheme in order for seed in header["settings"]["seeds"]}
-        missing = wanted - {(run.scheme, run.seed) for run in runs}
-        return cls(header["settings"], header["data"], tuple(runs), header["metadata"], bool(missing))
+        return load(FILES, Path(folder))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Study):
-            return NotImplemented
-        return (
-            all(same(getattr(self, name), getattr(other, name)) for name in ("settings", "data", "metadata"))
-            and self.interrupted == other.interrupted
-            and self.runs == other.runs
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        ends = {one.scheme: one.valid_nll[np.isfinite(one.valid_nll)] for one in self.summary()}
+    def _summary(self) -> str:
+        ends = {}
+        for scheme in self.schemes:
+            values = np.array([run.valid_nll for run in self.of_scheme(scheme)])
+            ends[scheme] = values[np.isfinite(values)]
         found = ", ".join(f"{name} {x.mean():.3g}" if len(x) else f"{name} none" for name, x in ends.items())
-        return f"Study({self.data.get('name')}, {len(self.runs)} runs, validation nats per token: {found})"
-
-    def _repr_html_(self) -> str:
-        """Table of the runs, for notebooks."""
-        table = self.to_dataframe().to_html(index=False, border=0, float_format="{:.4g}".format)
-        return f"<p><strong>Study</strong> {escape(str(self.data.get('name')))}</p>{table}"
+        missing = len(set(self.asked) - {run.name for run in self.runs})
+        tail = f", {missing} not run yet" if missing else ""
+        return f"{self.data.get('name')}, {len(self.runs)} runs, validation nats per token: {found}{tail}"
 
 
-def save_header(
-    folder: str | os.PathLike[str],
-    settings: Mapping[str, Any],
-    data: Mapping[str, Any],
-    metadata: Mapping[str, Any],
-) -> None:
-    """Write what a study is, before its runs."""
-    fields = {"settings": settings, "data": data, "metadata": metadata}
-    write_whole(Path(folder) / STUDY_FILE, dump_json({"kind": "study", **encode(fields)}))
-
-
-def load_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read ``study.json``: settings, data, metadata.
-
-    Raises
-    ------
-    OSError
-        If there is none.
-    ValueError
-        If it is not that of a study.
-    """
-    return read_kind(Path(folder) / STUDY_FILE, "study", ("settings", "data", "metadata"))
-
-
-def _summarise(runs: tuple[StudyRun, ...], entropy: float | None) -> SchemeSummary:
+def _summarise(runs: tuple[StudyRun, ...]) -> SchemeSummary:
     return SchemeSummary(
         scheme=runs[0].scheme,
         seeds=tuple(run.seed for run in runs),
         train_nll=np.array([run.train_nll for run in runs]),
         valid_nll=np.array([run.valid_nll for run in runs]),
-        outcomes=tuple(run.outcome(entropy) for run in runs),
+        outcomes=tuple(run.outcome for run in runs),
         diverged_at=tuple(run.history.diverged_at for run in runs),
         seconds=float(np.mean([run.seconds for run in runs])),
         tokens_per_second=float(np.mean([run.tokens_per_second for run in runs])),
         num_parameters=runs[0].num_parameters,
     )
+
+
+FILES = StudyFiles(Study.from_dict, StudyRun.load)
+"""How studies lie in folders."""

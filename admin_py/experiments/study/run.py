@@ -1,29 +1,40 @@
-"""One run of a study: what was found of a scheme trained from one seed, with its files."""
+"""One run of a study: what was found of a scheme trained from one seed."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from admin_py.analysis.attention import AttentionMap
 from admin_py.analysis.dependency import Dependency
+from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
 from admin_py.analysis.source_use import SourceUse
 from admin_py.analysis.updates import UpdateNorms, updates
-from admin_py.analysis.diagnosis.results import Diagnosis
-from admin_py.training.history import History
+from admin_py.experiments.jobs import job_name, title_of
+from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import outcome_of
+from admin_py.experiments.study import files
 from admin_py.model.profile import VarianceProfile
-from admin_py.results import Result, decode, dump_json, encode, freeze, read_json, same
-from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.results import FORMAT, Result, decode
+from admin_py.training.history import History
 
-RUN_FILE = "run.json"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from admin_py.model.transformer import Transformer
+
+ALWAYS: Mapping[str, type[Result]] = {
+    "history": History,
+    "profile": VarianceProfile,
+    "gradients": GradientNorms,
+}
+"""Result that every run has -> its class; its file is ``<name>.json``."""
 
 ANALYSES: Mapping[str, type[Result]] = {
     "diagnosis": Diagnosis,
@@ -33,14 +44,19 @@ ANALYSES: Mapping[str, type[Result]] = {
     "attention": AttentionMap,
     "source_use": SourceUse,
 }
-"""Result that a run may be without -> its class; its file is ``<name>.json``."""
+"""Result that a run may be without -> its class."""
 
 NOT_COMPUTED = "it was not computed"
-OLD = "the run was made before the package took it down"
 
 
 class Sample(NamedTuple):
-    """One greedy decoding of a validation example: three lines of text."""
+    """One greedy decoding of a validation example: three lines of text.
+
+    Examples
+    --------
+    >>> Sample("two", "zwei", "zwei").output
+    'zwei'
+    """
 
     source: str
     expected: str
@@ -48,7 +64,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StudyRun:
+class StudyRun(Result):
     """One scheme trained from one seed.
 
     Attributes
@@ -67,7 +83,13 @@ class StudyRun:
     num_parameters : int
         Trained ones.
     metadata : mapping
-        Versions, threads, dtype.
+        Kernels, threads, versions, dtype.
+    values : mapping
+        Axis -> value, scheme and seed among them, see `admin_py.grid`.
+    setup : mapping
+        What decided the numbers beside data and seed: configuration, optimiser, schedule, training.
+    entropy : float or None
+        Unigram entropy of the data, nats per token, on which the outcome's words rest.
     diagnosis : Diagnosis or None
         After profiling, before training.
     dependency_before, dependency_after : Dependency or None
@@ -80,7 +102,17 @@ class StudyRun:
         Losses with right and with others' sources, after training; None for language models.
     without : mapping of str to str
         Name of a result that is None to why it is.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> found = ap.study(ap.data.copy_task(train=50, valid=10), schemes="admin", layers=1, d_model=8, d_ff=16,
+    ...                  heads=2, steps=1, progress=False)
+    >>> found.runs[0].scheme, found.runs[0].model.config.scheme_name
+    ('admin', 'admin')
     """
+
+    kind: ClassVar[str] = "study run"
 
     scheme: str
     seed: int
@@ -90,6 +122,9 @@ class StudyRun:
     samples: tuple[Sample, ...]
     num_parameters: int
     metadata: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    entropy: float | None = None
     diagnosis: Diagnosis | None = None
     dependency_before: Dependency | None = None
     dependency_after: Dependency | None = None
@@ -98,10 +133,27 @@ class StudyRun:
     source_use: SourceUse | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        lacking = [name for name in ANALYSES if getattr(self, name) is None]
+        reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
+        object.__setattr__(self, "without", reasons)
+        object.__setattr__(self, "values", self.values or {"scheme": self.scheme, "seed": self.seed})
+        super().__post_init__()
+
     @property
-    def folder(self) -> str:
-        """Name of its folder, of letters that every file system takes."""
-        return run_folder(self.scheme, self.seed)
+    def name(self) -> str:
+        """Of its folder, of letters that every file system takes."""
+        return job_name(self.values)
+
+    @property
+    def model(self) -> Transformer | None:
+        """The trained model, if it was kept; read from its file when it is asked for."""
+        return kept_model(self)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """Stacks of its model."""
+        return tuple(self.gradients.outputs)
 
     @property
     def valid_nll(self) -> float:
@@ -131,15 +183,61 @@ class StudyRun:
         """Predicted tokens a second of training."""
         return self.history.tokens_per_second
 
-    def outcome(self, entropy: float | None) -> str:
-        """In words: diverged, trains, does not train or read its source; or finished, or was stopped.
+    @property
+    def outcome(self) -> str:
+        """What became of it, in words, see `admin_py.experiments.outcomes`."""
+        reads = None if self.source_use is None else self.source_use.reads
+        return outcome_of(self.history, self.entropy, reads)
 
-        Parameters
-        ----------
-        entropy : float or None
-            Unigram entropy of the data, nats per token.
-        """
-        return outcome_of(self.history, entropy, None if self.source_use is None else self.source_use.reads)
+    def last_words(self) -> str:
+        """How it ended, in a line."""
+        if self.history.interrupted:
+            return f"stopped after step {self.history.num_steps}"
+        if self.history.diverged_at is not None:
+            return f"diverged at step {self.history.diverged_at}: {self.history.diverged_because}"
+        return f"{self.outcome}, validation nll {self.valid_nll:.3f}, {self.seconds:.0f} s"
+
+    def row(self) -> dict[str, Any]:
+        """Its row of a study's table."""
+        names = ("train_nll", "valid_nll", "outcome")
+        more = ("seconds", "tokens_per_second", "num_parameters")
+        return {
+            "scheme": self.scheme,
+            "seed": self.seed,
+            **{name: getattr(self, name) for name in names},
+            "diverged_at": self.history.diverged_at,
+            **{name: getattr(self, name) for name in more},
+        }
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row: losses, outcome, time and speed."""
+        import pandas as pd
+
+        return pd.DataFrame([self.row()])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as what JSON can hold."""
+        inner = {name: getattr(self, name) for name in (*ALWAYS, *ANALYSES)}
+        kept = {name: None if one is None else one.to_dict() for name, one in inner.items()}
+        samples = [list(sample) for sample in self.samples]
+        return {**super().to_dict(), **kept, "samples": samples}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StudyRun:
+        """Back from `to_dict`."""
+        if not isinstance(data, Mapping) or data.get("kind") != cls.kind:
+            return super().from_dict(data)
+        inner: dict[str, Any] = {}
+        for name, kind in {**ALWAYS, **ANALYSES}.items():
+            if data.get(name) is not None:
+                inner[name] = kind.from_dict(data[name])
+        rest = {name: decode(data[name]) for name in data if name not in (*ALWAYS, *ANALYSES, "kind", "format")}
+        missing = [name for name in ALWAYS if name not in inner]
+        unknown = rest.keys() - {one.name for one in fields(cls)}
+        if missing or unknown or data.get("format") != FORMAT:
+            odd = ", ".join(sorted((*missing, *unknown))) or f"layout {data.get('format')!r}"
+            raise ValueError(f"data: fields of {cls.kind!r} missing or unknown: {odd}")
+        return cls(**{**rest, **inner, "samples": tuple(Sample(*one) for one in data["samples"])})
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the run's files; ``run.json`` comes last and says that the run is whole.
@@ -149,29 +247,14 @@ class StudyRun:
         OSError
             If a file cannot be written.
         """
-        base = Path(folder)
-        self.history.save(base / "history.json")
-        self.profile.save(base / "profile.json")
-        self.gradients.save(base / "gradients.json")
-        for name in ANALYSES:
-            result = getattr(self, name)
-            if result is not None:
-                result.save(base / f"{name}.json")
-        kept = {
-            "scheme": self.scheme,
-            "seed": self.seed,
-            "num_parameters": self.num_parameters,
-            "samples": [sample._asdict() for sample in self.samples],
-            "metadata": self.metadata,
-            "without": self.without,
-        }
-        write_whole(base / RUN_FILE, dump_json({"kind": "study run", **encode(kept)}))
+        results = {name: getattr(self, name) for name in (*ALWAYS, *ANALYSES)}
+        own = {**super().to_dict(), **dict.fromkeys(results)}
+        own["samples"] = [list(sample) for sample in self.samples]
+        files.save_run(folder, own, {name: one for name, one in results.items() if one is not None})
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> StudyRun:
         """Read what `save` wrote; equal to what was saved.
-
-        A run of an earlier version, which took down less, is without what it lacks.
 
         Raises
         ------
@@ -180,99 +263,7 @@ class StudyRun:
         ValueError
             If a file is not what it should be.
         """
-        base = Path(folder)
-        found = read_kind(
-            base / RUN_FILE,
-            "study run",
-            ("scheme", "seed", "num_parameters", "samples", "metadata"),
-            optional=("without",),
-        )
-        return cls(
-            scheme=found["scheme"],
-            seed=found["seed"],
-            history=History.load(base / "history.json"),
-            profile=VarianceProfile.load(base / "profile.json"),
-            gradients=GradientNorms.load(base / "gradients.json"),
-            samples=tuple(Sample(**sample) for sample in found["samples"]),
-            num_parameters=found["num_parameters"],
-            metadata=freeze(found["metadata"]),
-            **_load_analyses(base, found.get("without")),
-        )
+        return files.load_run(folder, cls.from_dict, {**ALWAYS, **ANALYSES})
 
-    def __post_init__(self) -> None:
-        lacking = [name for name in ANALYSES if getattr(self, name) is None]
-        reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
-        object.__setattr__(self, "without", freeze(reasons))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, StudyRun):
-            return NotImplemented
-        return all(same(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"StudyRun({self.scheme!r}, seed {self.seed}, validation {self.valid_nll:.3g} nats)"
-
-
-def clear_run(folder: str | os.PathLike[str]) -> None:
-    """Remove what a process that was killed while it saved a run has left aside."""
-    for name in ("history", "profile", "gradients", *ANALYSES):
-        clear_aside(Path(folder) / f"{name}.json")
-    clear_aside(Path(folder) / RUN_FILE)
-
-
-def run_folder(scheme: str, seed: int) -> str:
-    """Name of a run's folder; a hybrid's slash becomes ``~``, which no scheme's name has.
-
-    Examples
-    --------
-    >>> run_folder("post_ln/pre_ln", 2)
-    'post_ln~pre_ln-seed2'
-    """
-    return f"{file_name(scheme)}-seed{seed}"
-
-
-def file_name(scheme: str) -> str:
-    """A scheme's name as a part of a file's.
-
-    Examples
-    --------
-    >>> file_name("post_ln/pre_ln")
-    'post_ln~pre_ln'
-    """
-    return scheme.replace("/", "~")
-
-
-def _load_analyses(base: Path, without: Mapping[str, str] | None) -> dict[str, Any]:
-    """The results that a run may be without, and why it is without those that it is."""
-    told = without or {}
-    missing = [name for name in ANALYSES if name not in told and not (base / f"{name}.json").exists()]
-    without = {**told, **dict.fromkeys(missing, OLD)}
-    found = {name: kind.load(base / f"{name}.json") for name, kind in ANALYSES.items() if name not in without}
-    return {**found, "without": freeze(without)}
-
-
-def read_kind(
-    path: Path, kind: str, names: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """The fields of a file of this kind; those that are optional only where they are there.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ValueError
-        If it is of another kind or a field is missing.
-    """
-
-    def parse(data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict) or data.get("kind") != kind:
-            raise ValueError(f"expected a {kind}")
-        missing = [name for name in names if name not in data]
-        if missing:
-            raise ValueError(f"no {missing[0]}")
-        wanted = [*names, *(name for name in optional if name in data)]
-        return {name: decode(data[name]) for name in wanted}
-
-    return read_json(path, parse)
+    def _summary(self) -> str:
+        return f"{title_of(self.values)}: {self.last_words()}"

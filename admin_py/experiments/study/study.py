@@ -3,75 +3,58 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from admin_py import analysis, schedules
-from admin_py.analysis import AttentionMap, Dependency, OutputChange, SourceUse
-from admin_py.base.checks import check_bool
-from admin_py.model.config import SchemeLike, TransformerConfig
-from admin_py.analysis.diagnosis.diagnose import diagnose
-from admin_py.generation import greedy
-from admin_py.model.transformer import Transformer
+from admin_py.base.checks import check_integer
+from admin_py.data import number_words
+from admin_py.experiments.folder import Engine, Places
+from admin_py.experiments.settings import DEFAULTS, filled
+from admin_py.experiments.study.results import FILES, Study
+from admin_py.experiments.study.runner import TrainRun
+from admin_py.model.config import SchemeLike
 from admin_py.training.optimizers import Optimizer
-from admin_py.results import decode, encode, run_metadata, same
-from admin_py.experiments.study.results import (
-    RUN_FILE,
-    RUNS_FOLDER,
-    STUDY_FILE,
-    Sample,
-    Study,
-    StudyRun,
-    load_header,
-    run_folder,
-    save_header,
-)
-from admin_py.experiments.study.run import clear_run
-from admin_py.experiments.settings import (
-    CONTINUATION,
-    PROMPT,
-    check_settings,
-    configurations,
-    default_optimizer,
-    describe,
-)
-from admin_py.training.train import train
-from admin_py.experiments.study.runner import _Runner
-from admin_py.experiments.study.runner import _open_folder
+from admin_py.training.plan import Callback
 
 if TYPE_CHECKING:
-    from admin_py.data.batch import Batch
     from admin_py.data import Dataset
 
+MAX_SAMPLES = 1000
 
-
-
+OneScheme = SchemeLike | tuple[SchemeLike, SchemeLike]
+Layers = int | tuple[int, int]
+OneOptimizer = str | Optimizer | Callable[..., Optimizer]
 
 
 def study(
     data: Dataset | None = None,
     *,
-    schemes: Sequence[SchemeLike | tuple[SchemeLike, SchemeLike]] = ("post_ln", "pre_ln", "admin"),
-    layers: int | tuple[int, int] = 18,
-    d_model: int = 64,
-    d_ff: int = 128,
-    heads: int = 4,
-    steps: int = 300,
-    seeds: Sequence[int] = (1,),
-    optimizer: Callable[..., Optimizer] | None = None,
-    lr: float = 1e-3,
-    warmup: int = 100,
-    dropout: float = 0.1,
-    label_smoothing: float = 0.1,
-    max_tokens: int = 512,
+    schemes: OneScheme | list[OneScheme] | None = None,
+    layers: Layers | list[Layers] | None = None,
+    d_model: int | list[int] | None = None,
+    d_ff: int | list[int] | None = None,
+    heads: int | list[int] | None = None,
+    dropout: float | list[float] | None = None,
+    activation: str | list[str] | None = None,
+    init_gain: float | list[float] | None = None,
+    max_tokens: int | list[int] | None = None,
+    lr: float | list[float] | None = None,
+    beta2: float | list[float] | None = None,
+    warmup: int | list[int] | None = None,
+    optimizer: OneOptimizer | list[OneOptimizer] | None = None,
+    seeds: int | list[int] | None = None,
+    steps: int | None = None,
+    schedule: str | None = None,
+    label_smoothing: float | None = None,
     clip_norm: float | None = None,
     valid_every: int | None = None,
+    dtype: str | None = None,
     samples: int = 4,
-    dtype: str = "float32",
+    executor: Any = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    callbacks: Iterable[Callback] = (),
+    keep_models: bool = True,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Study:
@@ -82,37 +65,63 @@ def study(
     weights and updates by matrix, omega, variances) and validated; its dependency after training is taken;
     and it translates, or continues, a few held-out examples by greedy decoding.
 
+    A list is an axis, everything else is one value: ``layers=(6, 12)`` is one model of 6 + 12 layers,
+    ``layers=[6, 12, (6, 12)]`` are three. Settings have the names, types and defaults of `admin_py.grid`.
+
     Parameters
     ----------
     data : Dataset, optional
         Sentence pairs, or one text for language models; by default `admin_py.data.number_words`.
-    schemes : sequence
-        Names, schemes, or pairs of these (encoder's, decoder's).
-    layers : int or pair of int
-        Of the encoder and of the decoder; of the one stack of a language model.
-    d_model, d_ff, heads : int
-        D, F and H.
+    schemes : str, Scheme, pair, or list of these
+        A hybrid is ``"encoder's/decoder's"`` or a pair. Default: Post-LN, Pre-LN, Admin.
+    layers : int, pair of int, or list of these
+        Of both stacks, or of encoder and decoder; of the one stack of a language model. Default: 18.
+    d_model, d_ff, heads : int or list
+        D, F and H. Default: 64, 128, 4.
+    dropout : float or list
+        Default: 0.1.
+    activation : {"relu", "gelu"} or list
+        Default: relu.
+    init_gain : float or list
+        Factor on the standard deviation of the initial weights. Default: 1.
+    max_tokens : int or list
+        Of a batch, on either side. Default: 512.
+    lr : float or list
+        Largest learning rate. Default: 0.001, or that of an optimiser that is given as an object.
+    beta2 : float or list, optional
+        Decay of the second moment. Default: the optimisers' own, .98 of those that are named.
+    warmup : int or list
+        Steps of linear warm-up. Default: 100.
+    optimizer : str, Optimizer, callable, or list of these
+        ``"adam"``, ``"sgd"`` (momentum .9), ``"radam"``, ``"adamw"``, ``"novograd"``; an optimiser, whose
+        options are taken; or what takes ``lr=`` and returns a fresh one. Default: Adam (.9, .98), eps 1e-9.
+    seeds : int or list
+        Of weights, dropout and the order of batches. Default: 1.
     steps : int
-        Of training.
-    seeds : sequence of int
-        Of weights, dropout and the order of batches.
-    optimizer : callable, optional
-        Takes ``lr=``, returns a fresh optimiser, such as ``ap.RAdam``; by default Adam (.9, .98), eps 1e-9.
-    lr, warmup : float, int
-        Largest learning rate; steps of linear warm-up to it, then it falls as the inverse square root.
-    dropout, label_smoothing : float
-    max_tokens : int
-        Of a batch, on either side.
+        Of training. Default: 300.
+    schedule : {"inverse_sqrt", "constant", "linear", "cosine"}
+        What follows the warm-up. Default: inverse square root.
+    label_smoothing : float
+        Default: 0.1.
     clip_norm : float, optional
         Gradients of a larger norm are scaled down to it.
     valid_every : int, optional
         Steps between validations; by default about a twelfth of the steps. The last step is validated always.
+    dtype : {"float32", "float64"}
+        Default: float32.
     samples : int
         Held-out examples to decode.
-    dtype : {"float32", "float64"}
+    executor, workers, threads
+        Where runs are trained, as of `admin_py.grid`; by default here, one after another.
+    callbacks : iterable of callable
+        As of `admin_py.train`: each is called as ``callback(step, model, history)`` after every step of every
+        training, where it is trained; the model says which (``model.config``, ``model.seed``).
+    keep_models : bool, default True
+        Keep the trained models: ``run.model``, and in `out` a file beside each run.
     out : path, optional
-        Folder for the results. Each run is written when it is whole; a study that was stopped goes on where
-        it was when it is called again with the same settings, and more schemes or seeds may be added.
+        Folder for the results. Each run is written when it is whole, a training that is under way by a
+        checkpoint; a study that was stopped goes on where it was when it is called again with the same
+        settings, and axes may grow. One process at a time writes it.
     progress : bool
         Bars on a terminal and in notebooks, plain lines elsewhere.
 
@@ -128,6 +137,8 @@ def study(
         settings.
     OSError
         If `out` cannot be written.
+    RuntimeError
+        If another process writes `out`, a worker has died or a run has failed; whole runs are kept in `out`.
 
     Notes
     -----
@@ -138,64 +149,30 @@ def study(
     --------
     >>> import admin_py as ap
     >>> data = ap.data.copy_task(train=50, valid=10)
-    >>> result = study(data, schemes=("post_ln", "admin"), layers=1, d_model=8, d_ff=16, heads=2, steps=2,
+    >>> result = study(data, schemes=["post_ln", "admin"], layers=1, d_model=8, d_ff=16, heads=2, steps=2,
     ...                progress=False)
     >>> result.schemes, result.seeds
     (('post_ln', 'admin'), (1,))
     >>> result.run("admin").profile.omega("encoder").shape
     (2,)
     """
-    if data is None:
-        from admin_py.data import number_words
-
-        data = number_words()
-    progress = check_bool("progress", progress)
-    settings = check_settings(
-        data,
-        layers=layers,
-        d_model=d_model,
-        d_ff=d_ff,
-        heads=heads,
-        steps=steps,
-        seeds=seeds,
-        optimizer=default_optimizer if optimizer is None else optimizer,
-        lr=lr,
-        warmup=warmup,
-        dropout=dropout,
-        label_smoothing=label_smoothing,
-        max_tokens=max_tokens,
-        clip_norm=clip_norm,
-        valid_every=valid_every,
-        samples=samples,
-        dtype=dtype,
+    given = {name: value for name, value in locals().items() if name in DEFAULTS and value is not None}
+    samples = check_integer("samples", samples, 0, MAX_SAMPLES)
+    places = Places.checked(
+        executor=executor,
+        workers=workers,
+        threads=threads,
+        callbacks=callbacks,
+        keep_models=keep_models,
+        out=out,
+        progress=progress,
     )
-    configs = configurations(data, settings, schemes)
-    settings = {"schemes": tuple(configs), **settings}
-    about, metadata = describe(data), run_metadata(dtype=dtype)
-    folder = None if out is None else Path(out)
-    header = dict(settings) if folder is None else _open_folder(folder, settings, about, metadata)
-    jobs = [(configs[name], seed) for seed in settings["seeds"] for name in configs]
-    runner = _Runner(data, settings, default_optimizer if optimizer is None else optimizer, folder, progress)
-    runs, interrupted = runner.run_all(jobs)
-    if folder is not None and not interrupted:
-        return Study.load(folder)
-    runs.sort(key=lambda run: (settings["schemes"].index(run.scheme), settings["seeds"].index(run.seed)))
-    return Study(header, about, tuple(runs), metadata, interrupted)
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
+    return Engine(
+        number_words() if data is None else data,
+        filled(given),
+        make=Study,
+        more={"samples": samples},
+        task=TrainRun(samples=samples, keep_model=places.keep_models),
+        kept=FILES,
+        places=places,
+    ).run()

@@ -41,7 +41,7 @@ def close_figures() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained() -> Grid:
-    return ap.grid(DATA, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), warmup=(0, 5, 9), **SMALL)
+    return ap.grid(DATA, schemes=["post_ln", "admin"], lr=[1e-3, 1e-2], warmup=[0, 5, 9], **SMALL)
 
 
 def places(ax: Axes) -> dict[tuple[int, int], tuple[str | None, str]]:
@@ -134,16 +134,16 @@ def test_a_grid_draws_the_axes_that_vary(trained: Grid) -> None:
 
 
 def test_one_axis_is_a_row_and_hybrids_are_a_square() -> None:
-    one = ap.grid(DATA, scheme="admin", lr=(1e-3, 1e-2), **SMALL).plot()
+    one = ap.grid(DATA, schemes="admin", lr=[1e-3, 1e-2], **SMALL).plot()
     assert (one.get_xlabel(), one.get_ylabel()) == ("largest learning rate", "scheme")
-    pairs = ("post_ln", "post_ln/pre_ln", "pre_ln/post_ln", "pre_ln")
-    square = ap.grid(DATA, scheme=pairs, seed=(1, 2), **SMALL).plot()
+    pairs = ["post_ln", "post_ln/pre_ln", "pre_ln/post_ln", "pre_ln"]
+    square = ap.grid(DATA, schemes=pairs, seeds=[1, 2], **SMALL).plot()
     assert (square.get_xlabel(), square.get_ylabel()) == ("decoder's scheme", "encoder's scheme")
     assert places(square).keys() == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
 def test_the_command_says_what_its_figure_leaves_out(trained: Grid) -> None:
     assert draw(trained).figure.get_suptitle() == ""
-    axes = {"lr": (1e-3, 1e-2), "warmup": (0, 5), "optimizer": ("adam", "sgd")}
-    more = ap.grid(DATA, scheme=("post_ln", "admin"), **axes, **SMALL)
+    axes = {"lr": [1e-3, 1e-2], "warmup": [0, 5], "optimizer": ["adam", "sgd"]}
+    more = ap.grid(DATA, schemes=["post_ln", "admin"], **axes, **SMALL)
     assert draw(more).figure.get_suptitle() == "only adam; the others are in grid.csv"

@@ -17,13 +17,11 @@ from hypothesis import strategies as st
 
 import admin_py as ap
 from admin_py.experiments.grid import presets as grid_presets
-from admin_py.experiments.grid.axes import AXES, plan_jobs
-from admin_py.experiments.grid.cell import GridCell
-from admin_py.experiments.grid.grid import DEFAULTS, SIZES
 from admin_py.experiments.grid.results import Grid
-from admin_py.experiments.grid.train_cell import run_cell
+from admin_py.experiments.grid.train_cell import TrainCell
+from admin_py.experiments.jobs import plan_jobs
 from admin_py.experiments.outcomes import BLIND, DIVERGED, STUCK, TRAINS
-from admin_py.experiments.settings import check_training
+from admin_py.experiments.settings import ARGUMENT_OF, AXES, DEFAULTS
 from admin_py.schemes import Residual, Scale, Scheme
 
 SMALL: dict[str, Any] = {
@@ -40,16 +38,13 @@ DATA = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
 
 def jobs_of(data: ap.data.Dataset = DATA, **axes: Any) -> list[Any]:
     """The jobs of a small grid."""
-    options = {**DEFAULTS, **SMALL, **axes}
-    training = check_training(data, options)
-    own = {name: options[name] for name in SIZES}
-    own["dropout"] = training["dropout"]
-    return plan_jobs(data, {axis: options[axis] for axis in AXES}, own, training)
+    given = {**DEFAULTS, **SMALL, **axes}
+    return plan_jobs(data, {name: given[name] for name in DEFAULTS})[0]
 
 
 @pytest.fixture(scope="module")
 def small() -> Grid:
-    return ap.grid(DATA, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), seed=(1, 2), **SMALL)
+    return ap.grid(DATA, schemes=["post_ln", "admin"], lr=[1e-3, 1e-2], seeds=[1, 2], **SMALL)
 
 
 def test_every_cell_of_the_cross_is_trained_once_the_last_axis_fastest(small: Grid) -> None:
@@ -66,7 +61,7 @@ def test_every_cell_of_the_cross_is_trained_once_the_last_axis_fastest(small: Gr
 
 
 def test_a_cell_is_the_run_of_a_study(small: Grid) -> None:
-    run = ap.study(DATA, schemes=("admin",), seeds=(2,), lr=1e-2, samples=0, **SMALL).runs[0]
+    run = ap.study(DATA, schemes=["admin"], seeds=[2], lr=1e-2, samples=0, **SMALL).runs[0]
     cell = small.select(scheme="admin", lr=1e-2, seed=2).cells[0]
     np.testing.assert_array_equal(cell.history.loss, run.history.loss)
     np.testing.assert_array_equal(cell.history.valid["nll"], run.history.valid["nll"])
@@ -77,8 +72,8 @@ def test_a_cell_is_the_run_of_a_study(small: Grid) -> None:
 def test_depths_hybrids_and_optimisers() -> None:
     found = ap.grid(
         DATA,
-        scheme=("post_ln/pre_ln", ("admin", "pre_ln")),
-        optimizer=("sgd", ap.RAdam, lambda lr: ap.AdamW(lr, weight_decay=0.5)),
+        schemes=["post_ln/pre_ln", ("admin", "pre_ln")],
+        optimizer=["sgd", ap.RAdam, lambda lr: ap.AdamW(lr, weight_decay=0.5)],
         **{**SMALL, "layers": [2, (2, 1)], "steps": 1},
     )
     assert found.values("scheme") == ("post_ln/pre_ln", "admin/pre_ln")
@@ -99,7 +94,7 @@ def test_depths_hybrids_and_optimisers() -> None:
 def test_what_has_no_beta2_is_trained_once() -> None:
     found = [
         (job.values["optimizer"], job.values["beta2"])
-        for job in jobs_of(optimizer=("sgd", "adam", "novograd"), beta2=(0.9, 0.99), scheme="admin")
+        for job in jobs_of(optimizer=["sgd", "adam", "novograd"], beta2=[0.9, 0.99], schemes="admin")
     ]
     assert sorted(found, key=str) == sorted(
         [("sgd", None), ("adam", 0.9), ("adam", 0.99), ("novograd", 0.9), ("novograd", 0.99)], key=str
@@ -109,7 +104,7 @@ def test_what_has_no_beta2_is_trained_once() -> None:
 def test_beta2_reaches_the_optimiser() -> None:
     made = [
         job.new_optimizer()
-        for job in jobs_of(beta2=(0.9, 0.99), optimizer=("adam", ap.RAdam), scheme="admin")
+        for job in jobs_of(beta2=[0.9, 0.99], optimizer=["adam", ap.RAdam], schemes="admin")
     ]
     assert sorted((one.kind, *one.to_dict()["betas"]) for one in made) == [
         ("adam", 0.9, 0.9),
@@ -121,7 +116,7 @@ def test_beta2_reaches_the_optimiser() -> None:
 
 @pytest.mark.parametrize("name", ["inverse_sqrt", "constant", "linear", "cosine"])
 def test_schedules(name: str) -> None:
-    cell = ap.grid(DATA, scheme="admin", schedule=name, warmup=1, lr=0.5, **SMALL).cells[0]
+    cell = ap.grid(DATA, schemes="admin", schedule=name, warmup=1, lr=0.5, **SMALL).cells[0]
     schedule = ap.schedules.from_dict(cell.setup["schedule"])
     np.testing.assert_array_equal(cell.history.lr, [schedule(step) for step in (1, 2, 3)])
     assert cell.history.lr[0] == 0.5
@@ -131,7 +126,7 @@ def test_language_models(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat, and the dog sat on the cat. " * 40, encoding="utf-8")
     data = ap.data.text(text, context=64)
-    found = ap.grid(data, scheme=("post_ln", "admin"), out=tmp_path / "out", **{**SMALL, "layers": (1, 2)})
+    found = ap.grid(data, schemes=["post_ln", "admin"], out=tmp_path / "out", **{**SMALL, "layers": [1, 2]})
     assert found.values("layers") == (1, 2)
     assert found.cells[0].setup["config"]["encoder_layers"] == 0
     assert Grid.load(tmp_path / "out") == found
@@ -142,7 +137,7 @@ different = {"unique": True, "min_size": 1, "max_size": 3}
 
 @settings(max_examples=40, deadline=None, print_blob=True)
 @given(
-    scheme=st.lists(
+    schemes=st.lists(
         st.sampled_from(["post_ln", "pre_ln", "admin", "post_ln/pre_ln", "deepnorm"]), **different
     ),
     layers=st.lists(st.one_of(st.integers(1, 2), st.just((1, 2)), st.just((2, 1))), **different),
@@ -150,18 +145,21 @@ different = {"unique": True, "min_size": 1, "max_size": 3}
     beta2=st.one_of(st.none(), st.lists(st.floats(0.0, 0.999), **different)),
     warmup=st.lists(st.integers(0, 9), **different),
     optimizer=st.lists(st.sampled_from(["adam", "sgd", "radam", "adamw", "novograd"]), **different),
-    seed=st.lists(st.integers(0, 99), **different),
+    seeds=st.lists(st.integers(0, 99), **different),
 )
 def test_the_cells_are_the_cross_of_the_axes(**axes: Any) -> None:
     jobs = jobs_of(**axes)
     betas = axes["beta2"] or [0.98]
+    depths = list(dict.fromkeys(axes["layers"]))
+    names = ("schemes", "lr", "warmup", "optimizer", "seeds")
     expected = {
-        (*values[:3], None if values[5] == "sgd" else values[3], *values[4:])
-        for values in itertools.product(
-            axes["scheme"], axes["layers"], axes["lr"], betas, axes["warmup"], axes["optimizer"], axes["seed"]
-        )
+        (scheme, depth, lr, None if optimizer == "sgd" else beta2, warmup, optimizer, seed)
+        for scheme, lr, warmup, optimizer, seed in itertools.product(*(axes[name] for name in names))
+        for depth in depths
+        for beta2 in betas
     }
-    found = [tuple(job.values[axis] for axis in AXES) for job in jobs]
+    told = ("scheme", "layers", "lr", "beta2", "warmup", "optimizer", "seed")
+    found = [tuple(job.values[axis] for axis in told) for job in jobs]
     assert len(found) == len(set(found)), "no cell comes twice"
     assert set(found) == expected
     assert len({job.name.lower() for job in jobs}) == len(jobs), "file names differ in any file system"
@@ -198,11 +196,11 @@ def test_a_pivot_never_mixes_what_is_not_a_seed(small: Grid) -> None:
 
 
 def test_select(small: Grid) -> None:
-    some = small.select(scheme=["admin"], seed=(2,))
+    some = small.select(scheme=["admin"], seed=[2])
     assert [cell.lr for cell in some.cells] == [1e-3, 1e-2]
     assert some.axes["scheme"] == ("admin",)
     assert not some.interrupted
-    with pytest.raises(ValueError, match="no cell with scheme='pre_ln'"):
+    with pytest.raises(ValueError, match="nothing with scheme='pre_ln'"):
         small.select(scheme="pre_ln")
     with pytest.raises(ValueError, match="axis must be one of"):
         small.select(depth=1)
@@ -225,13 +223,13 @@ def test_repr(small: Grid) -> None:
     )
     assert "<table" in small._repr_html_()
     assert repr(small.cells[0]).startswith(
-        "GridCell(post_ln, layers 1, lr 0.001, beta2 0.98, warmup 100, adam"
+        "GridCell(post_ln, layers 1, d_model 8, d_ff 16, heads 2, max_tokens 128, seed 1: "
     )
 
 
 def test_divergence_is_a_result_with_its_step_and_its_tensor(tmp_path: Path) -> None:
     found = ap.grid(
-        DATA, scheme=("post_ln", "pre_ln"), lr=(1e-3, 1e30), warmup=0, optimizer="sgd", out=tmp_path, **SMALL
+        DATA, schemes=["post_ln", "pre_ln"], lr=[1e-3, 1e30], warmup=0, optimizer="sgd", out=tmp_path, **SMALL
     )
     for cell in found.select(lr=1e30).cells:
         assert cell.outcome == DIVERGED
@@ -261,18 +259,19 @@ def test_outcomes_say_no_more_than_the_numbers(small: Grid) -> None:
 
 def test_whole_cells_are_not_trained_again_and_axes_may_grow(tmp_path: Path, monkeypatch) -> None:
     trained = []
+    original = TrainCell.__call__
 
-    def counted(job: Any, *arguments: Any) -> GridCell:
+    def counted(self: TrainCell, job: Any, *arguments: Any) -> Any:
         trained.append(job.name)
-        return run_cell(job, *arguments)
+        return original(self, job, *arguments)
 
-    monkeypatch.setattr("admin_py.experiments.grid.workers.run_cell", counted)
-    first = ap.grid(DATA, scheme="post_ln", lr=(1e-3, 1e-2), out=tmp_path, **SMALL)
+    monkeypatch.setattr(TrainCell, "__call__", counted)
+    first = ap.grid(DATA, schemes="post_ln", lr=[1e-3, 1e-2], out=tmp_path, **SMALL)
     assert len(trained) == 2
-    again = ap.grid(DATA, scheme="post_ln", lr=(1e-3, 1e-2), out=tmp_path, **SMALL)
+    again = ap.grid(DATA, schemes="post_ln", lr=[1e-3, 1e-2], out=tmp_path, **SMALL)
     assert len(trained) == 2
     assert again == first
-    more = ap.grid(DATA, scheme=("post_ln", "admin"), lr=(1e-2, 1e-1), out=tmp_path, **SMALL)
+    more = ap.grid(DATA, schemes=["post_ln", "admin"], lr=[1e-2, 1e-1], out=tmp_path, **SMALL)
     assert len(trained) == 5
     assert [(cell.scheme, cell.lr) for cell in more.cells] == [
         ("post_ln", 1e-3),
@@ -299,17 +298,17 @@ def growing(step: float) -> Scheme:
 
 def test_a_folder_of_another_grid_is_refused(tmp_path: Path) -> None:
     options = {**SMALL, "layers": 2, "out": tmp_path}
-    ap.grid(DATA, scheme=growing(0.5), **options)
+    ap.grid(DATA, schemes=growing(0.5), **options)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
     with pytest.raises(ValueError, match=r"out: .* holds a grid with steps 3, not 4"):
-        ap.grid(DATA, scheme="admin", **{**options, "steps": 4})
+        ap.grid(DATA, schemes="admin", **{**options, "steps": 4})
     with pytest.raises(ValueError, match=r"out: .* holds a grid with schedule 'inverse_sqrt', not 'cosine'"):
-        ap.grid(DATA, scheme="admin", schedule="cosine", warmup=0, **options)
+        ap.grid(DATA, schemes="admin", schedule="cosine", warmup=0, **options)
     other = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6, seed=1)
     with pytest.raises(ValueError, match=r"out: .* holds a grid of other data"):
-        ap.grid(other, scheme="admin", **options)
+        ap.grid(other, schemes="admin", **options)
     with pytest.raises(ValueError, match=r"the scheme of 'growing skip, .* was another one"):
-        ap.grid(DATA, scheme=growing(0.25), **options)
+        ap.grid(DATA, schemes=growing(0.25), **options)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
 
 
@@ -337,36 +336,51 @@ class Own(ap.Adam):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scheme": ()}, "scheme must have at least one value"),
-        ({"scheme": ("admin", "admin")}, "scheme must have values that are all different, got 'admin' twice"),
-        ({"scheme": ("admin", ("admin", "admin"))}, "'admin' twice"),
-        ({"scheme": "admni"}, "did you mean 'admin'"),
-        ({"scheme": [3]}, "scheme must be a name"),
-        ({"scheme": {"admin", "post_ln"}}, "scheme must be one value or a sequence"),
+        ({"schemes": []}, "schemes must have at least one value"),
+        (
+            {"schemes": ["admin", "admin"]},
+            "schemes must have values that are all different, got 'admin' twice",
+        ),
+        ({"schemes": ["admin", ("admin", "admin")]}, "'admin' twice"),
+        ({"schemes": ("admin",)}, "schemes must be one scheme, or two as a model's encoder and decoder"),
+        ({"schemes": "admni"}, "did you mean 'admin'"),
+        ({"schemes": [3]}, "schemes must be a name"),
+        ({"schemes": {"admin", "post_ln"}}, "schemes must be one value, or a list of values to compare"),
         ({"layers": 0}, "layers must be an integer from 1"),
         ({"layers": [1, 1.5]}, "layers must be an integer"),
-        ({"layers": [(1, 2, 3)]}, "layers must be one number or two"),
+        ({"layers": [(1, 2, 3)]}, "layers must be one number, or two as one model's"),
         ({"layers": [1, (1, 1)]}, "layers must have values that are all different, got 1 twice"),
         ({"lr": []}, "lr must have at least one value"),
-        ({"lr": (1e-3, 0.0)}, "lr must be positive"),
+        ({"lr": [1e-3, 0.0]}, "lr must be positive"),
+        ({"lr": (1e-3, 1e-2)}, r"lr must be one value, or a list .* got the tuple \(0.001, 0.01\)"),
         ({"lr": "fast"}, "lr must be a number"),
-        ({"lr": (1e-3, math.nan)}, "lr must be a finite number"),
-        ({"lr": (1e-3, 1e-3)}, "lr must have values that are all different, got 0.001 twice"),
-        ({"beta2": (0.9, 1.0)}, r"beta2 must be in \[0, 1\)"),
-        ({"beta2": (0.9, None)}, "beta2 must be a number"),
+        ({"lr": [1e-3, math.nan]}, "lr must be a finite number"),
+        ({"lr": [1e-3, 1e-3]}, "lr must have values that are all different, got 0.001 twice"),
+        ({"beta2": [0.9, 1.0]}, r"beta2 must be in \[0, 1\)"),
         ({"beta2": 0.9, "optimizer": Own}, "beta2 cannot be set for the optimizer 'Own'"),
-        ({"warmup": (10, -1)}, "warmup must be an integer from 0"),
+        (
+            {"optimizer": Own(1e-3)},
+            "optimizer must be of one of the package's classes where an object is given",
+        ),
+        ({"d_model": [8, 0]}, "d_model must be an integer from 1"),
+        ({"d_ff": 1.5}, "d_ff must be an integer"),
+        ({"activation": ["relu", "silu"]}, "activation must be one of 'relu', 'gelu'"),
+        ({"init_gain": [1.0, 0.0]}, "init_gain must be positive"),
+        ({"warmup": [10, -1]}, "warmup must be an integer from 0"),
         ({"warmup": 3, "schedule": "linear"}, "steps must be more than the warm-up's 3"),
         ({"optimizer": "adagrad"}, "optimizer must be one of 'adam'"),
-        ({"optimizer": (ap.Adam, ap.Adam)}, "got 'Adam' twice"),
+        ({"optimizer": [ap.Adam, ap.Adam]}, "optimizer must have values that are all different"),
         ({"optimizer": 3}, "optimizer must be a name"),
         ({"optimizer": lambda: None}, "optimizer must be a callable that takes lr="),
         ({"optimizer": lambda lr: lr}, "optimizer must return an optimiser"),
-        ({"seed": (1, -1)}, "seed must be an integer from 0"),
-        ({"seed": (1, 2.0)}, "seed must be an integer"),
+        ({"seeds": [1, -1]}, "seeds must be an integer from 0"),
+        ({"seeds": [1, 2.0]}, "seeds must be an integer"),
         ({"heads": 3}, "heads must divide d_model"),
         ({"steps": 0}, "steps must be an integer from 1"),
-        ({"dropout": 1.0}, "dropout must be a probability"),
+        ({"steps": [1, 2]}, "steps must be one value, got the list"),
+        ({"keep_models": 1}, "keep_models must be True or False"),
+        ({"callbacks": [3]}, "callbacks must be callable"),
+        ({"dropout": [0.1, 1.0]}, "dropout must be a probability"),
         ({"clip_norm": 0.0}, "clip_norm must be above 0"),
         ({"schedule": "exponential"}, "schedule must be one of"),
         ({"dtype": "float16"}, "dtype must be one of"),
@@ -382,18 +396,93 @@ class Own(ap.Adam):
 def test_bad_arguments_are_one_clear_error_before_anything_is_trained_or_written(
     tmp_path: Path, monkeypatch, options, message
 ) -> None:
-    monkeypatch.setattr(
-        "admin_py.experiments.grid.workers.run_cell", lambda *_: pytest.fail("a cell was trained")
-    )
+    monkeypatch.setattr(TrainCell, "__call__", lambda *_: pytest.fail("a cell was trained"))
     with pytest.raises((ValueError, TypeError), match=message):
-        ap.grid(DATA, **{**SMALL, "scheme": "admin", "out": tmp_path / "out", **options})
+        ap.grid(DATA, **{**SMALL, "schemes": "admin", "out": tmp_path / "out", **options})
     assert not (tmp_path / "out").exists()
 
 
 def test_an_optimiser_of_ones_own_class_is_used() -> None:
-    cell = ap.grid(DATA, scheme="admin", optimizer=Own, **SMALL).cells[0]
+    cell = ap.grid(DATA, schemes="admin", optimizer=Own, **SMALL).cells[0]
     assert cell.optimizer == "Own"
-    assert isinstance(jobs_of(scheme="admin", optimizer=Own)[0].new_optimizer(), Own)
+    assert isinstance(jobs_of(schemes="admin", optimizer=Own)[0].new_optimizer(), Own)
+
+
+def test_every_axis_reaches_what_is_trained() -> None:
+    """Each axis alone, with a second value: two cells, whose setups differ in it."""
+    seconds = {
+        "schemes": "pre_ln",
+        "layers": 2,
+        "d_model": 12,
+        "d_ff": 20,
+        "heads": 4,
+        "dropout": 0.2,
+        "activation": "gelu",
+        "init_gain": 0.5,
+        "max_tokens": 96,
+        "lr": 2e-3,
+        "beta2": 0.9,
+        "warmup": 3,
+        "optimizer": "sgd",
+    }
+    assert set(seconds) | {"seeds"} == set(ARGUMENT_OF.values())
+    for name, second in seconds.items():
+        first = {**DEFAULTS, **SMALL, "schemes": "post_ln"}[name]
+        jobs = jobs_of(**{"schemes": "post_ln", name: [first, second]})
+        assert len(jobs) == 2, name
+        assert jobs[0].setup != jobs[1].setup, name
+        assert jobs[0].name != jobs[1].name, name
+    one, two = jobs_of(schemes="admin", init_gain=[1.0, 0.5])
+    gains = [job.config.to_core()["encoder"]["sublayers"][0]["gains"]["q"] for job in (one, two)]
+    assert gains == [1.0, 0.5]
+    assert one.training["max_tokens"] == SMALL["max_tokens"]
+
+
+def test_init_gain_scales_the_first_weights() -> None:
+    one, two = (ap.Transformer(job.config, seed=1) for job in jobs_of(schemes="admin", init_gain=[1.0, 0.5]))
+    scaled = [name for name in one.parameters if name.endswith(("q.weight", "out.weight", "fc1.weight"))]
+    assert len(scaled) == 8
+    for name in scaled:
+        np.testing.assert_array_equal(two.parameters[name], 0.5 * one.parameters[name])
+
+
+def test_a_tuple_is_one_value_and_a_list_an_axis(small: Grid) -> None:
+    depths = [job.values["layers"] for job in jobs_of(schemes="admin", layers=[2, 3, (2, 3)])]
+    assert depths == [2, 3, (2, 3)]
+    assert [job.values["layers"] for job in jobs_of(schemes="admin", layers=(2, 3))] == [(2, 3)]
+    found = ap.grid(DATA, schemes="admin", **{**SMALL, "layers": [1, 2, (1, 2)], "steps": 1})
+    assert [cell.layers for cell in found.select(layers=(1, 2)).cells] == [(1, 2)]
+    assert [cell.layers for cell in found.select(layers=[1, (1, 2)]).cells] == [1, (1, 2)]
+    assert found.select(schemes="admin", seeds=1) == found, "an axis has its argument's name, too"
+
+
+def test_models_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    found = ap.grid(DATA, schemes="admin", keep_models=True, out=tmp_path, **SMALL)
+    model = found.cells[0].model
+    assert model is not None
+    here = ap.grid(DATA, schemes="admin", keep_models=True, **SMALL).cells[0].model
+    assert all(np.array_equal(model.parameters[name], here.parameters[name]) for name in model.parameters)
+    assert ap.grid(DATA, schemes="admin", **SMALL).cells[0].model is None
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_a_cell_that_was_stopped_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    options = {**SMALL, "steps": 150}
+
+    def stop(step: int, model: ap.Transformer, history: Any) -> None:
+        seen.append(step)
+        if step == 120:
+            raise KeyboardInterrupt
+
+    seen: list[int] = []
+    assert ap.grid(DATA, schemes="admin", out=tmp_path, callbacks=[stop], **options).interrupted
+    assert len(list(tmp_path.glob("cells/*.checkpoint"))) == 1
+    seen.clear()
+    resumed = ap.grid(
+        DATA, schemes="admin", out=tmp_path, callbacks=[lambda *a: seen.append(a[0])], **options
+    )
+    assert seen[0] == 121
+    assert resumed.cells[0].same_numbers(ap.grid(DATA, schemes="admin", **options).cells[0])
 
 
 @pytest.mark.parametrize("name", grid_presets.names())
@@ -402,11 +491,11 @@ def test_presets_are_grids_and_what_is_given_goes_before_them(name: str) -> None
     assert (
         8 <= len(jobs_of(ap.data.number_words(train=100, valid=10), **{**options, "max_tokens": 512})) <= 48
     )
-    found = ap.grid(DATA, preset=name, **{**SMALL, "steps": 1}, scheme="admin", lr=1e-3, seed=1)
+    found = ap.grid(DATA, preset=name, **{**SMALL, "steps": 1}, schemes="admin", lr=1e-3, seeds=1)
     assert found.values("scheme") == ("admin",)
     assert found.settings["steps"] == 1
     varied = {"lr_beta2": "beta2", "optimisers": "optimizer"}.get(name)
     if varied is not None:
-        assert found.values(varied) == options[varied]
+        assert found.values(varied) == tuple(options[varied])
     assert grid_presets.get(name).summary
     assert grid_presets.get(name).paper

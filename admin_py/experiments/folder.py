@@ -1,0 +1,299 @@
+"""The one engine of experiments: trains what is missing, keeps it in a folder, goes on after any stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from admin_py.base.checks import check_bool, check_integer
+from admin_py.base.locks import locked
+from admin_py.base.threads import MAX_THREADS
+from admin_py.experiments.cross import Cross, axes_of, grown, in_order
+from admin_py.experiments.jobs import Job, plan_jobs
+from admin_py.experiments.kept_models import keep_model
+from admin_py.experiments.progress import Progress
+from admin_py.experiments.settings import describe
+from admin_py.experiments.training import Trained, Way
+from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in, pool, threads_set
+from admin_py.results import decode, encode, run_metadata, same
+from admin_py.training.plan import check_callbacks
+
+if TYPE_CHECKING:
+    from admin_py.data import Dataset
+
+MAX_WORKERS = 1024
+
+C = TypeVar("C", bound=Cross)
+
+
+class Kept(Protocol):
+    """How a kind of cross lies in a folder."""
+
+    what: str
+    """ "study" or "grid"."""
+    unit: str
+    """ "run" or "cell"."""
+
+    def there(self, folder: Path) -> bool:
+        """Whether the folder has such a cross."""
+
+    def header(self, folder: Path) -> Any:
+        """It, without its members."""
+
+    def save_header(self, folder: Path, cross: Any) -> None:
+        """Write it, without its members."""
+
+    def members(self, folder: Path) -> list[Any]:
+        """All that are whole."""
+
+    def member(self, folder: Path, name: str) -> Any | None:
+        """One, if it is whole; what was left half-written is cleared away."""
+
+    def save(self, folder: Path, name: str, found: Trained) -> Any:
+        """Write one, with its model if that is kept; returns it as it would be loaded."""
+
+    def checkpoint(self, folder: Path, name: str) -> Path:
+        """Where one that is not whole keeps its training."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where and how the trainings of a call are done: the arguments that studies and grids share, checked.
+
+    Attributes
+    ----------
+    executor : object or None
+    workers, threads : int or None
+    callbacks : tuple of callable
+    keep_models : bool
+    folder : Path or None
+    progress : bool
+    """
+
+    executor: Any
+    workers: int | None
+    threads: int | None
+    callbacks: tuple[Any, ...]
+    keep_models: bool
+    folder: Path | None
+    progress: bool
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        executor: Any,
+        workers: Any,
+        threads: Any,
+        callbacks: Iterable[Callable[..., Any]],
+        keep_models: Any,
+        out: str | os.PathLike[str] | None,
+        progress: Any,
+    ) -> Places:
+        """From what was given.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the argument, what was given and what was expected.
+        """
+        if workers is not None:
+            workers = check_integer("workers", workers, 1, MAX_WORKERS)
+            if executor is not None:
+                raise ValueError("give executor or workers, not both")
+        if threads is not None:
+            threads = check_integer("threads", threads, 1, MAX_THREADS)
+        if out is not None and not isinstance(out, (str, os.PathLike)):
+            raise TypeError(f"out must be a path or None, got {out!r}")
+        return cls(
+            executor=executor,
+            workers=workers,
+            threads=threads,
+            callbacks=check_callbacks(callbacks),
+            keep_models=check_bool("keep_models", keep_models),
+            folder=None if out is None else Path(os.fsdecode(out)).expanduser(),
+            progress=check_bool("progress", progress),
+        )
+
+
+class Engine(Generic[C]):
+    """One call of `study` or `grid`.
+
+    Parameters
+    ----------
+    data : Dataset
+    given : mapping
+        All arguments of the table of settings.
+    make : callable
+        The empty cross, from its fields.
+    more : mapping
+        Settings of this kind of cross alone.
+    task : Task
+        What is done with every job.
+    kept : Kept
+        How it lies in a folder.
+    places : Places
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        given: dict[str, Any],
+        *,
+        make: Callable[..., C],
+        more: dict[str, Any],
+        task: Task,
+        kept: Kept,
+        places: Places,
+    ) -> None:
+        self.data, self.task, self.kept, self.places = data, task, kept, places
+        self.jobs, fixed = plan_jobs(data, given)
+        self.cross: C = make(
+            settings={**fixed, **more},
+            axes=axes_of(job.values for job in self.jobs),
+            asked=tuple(job.name for job in self.jobs),
+            data=describe(data),
+            metadata=run_metadata(dtype=fixed["dtype"]),
+        )
+        self.members: dict[str, Any] = {}
+        self._shown: Progress | None = None
+
+    def run(self) -> C:
+        """Train what is missing; the cross with all that is whole.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds another cross, or a job cannot be sent to where it is trained.
+        RuntimeError
+            If the folder is in use, a worker has died or a job has failed; what is whole is kept.
+        OSError
+            If the folder cannot be written.
+        """
+        folder, workers = self.places.folder, self.places.workers
+        if self.places.executor is not None or workers is not None:
+            check_sendable(self.places.executor, self._work(self.jobs), own_pool=workers is not None)
+        with nullcontext() if folder is None else locked(folder):
+            if folder is not None:
+                self._begin(folder)
+            missing = [job for job in self.jobs if job.name not in self.members]
+            if workers is None or not missing:
+                stopped = self._train(self.places.executor, missing)
+            else:
+                with pool(min(workers, len(missing))) as processes:
+                    stopped = self._train(processes, missing)
+            if stopped and self.places.progress:
+                whole = f"{len(self.members)} of {len(self.jobs)} {self.kept.unit}s are whole"
+                print(f"stopped: {whole}", file=sys.stderr)
+            if folder is None:
+                return self.cross.with_members(in_order(self.members.values(), self.cross.axes))
+            return load(self.kept, folder)
+
+    def _work(self, jobs: Sequence[Job]) -> Work:
+        return Work(jobs, [self._way(job) for job in jobs], self.task, self.data, self.places.threads)
+
+    def _way(self, job: Job) -> Way:
+        folder, here = self.places.folder, self.places.executor is None and self.places.workers is None
+        return Way(
+            checkpoint=None if folder is None else str(self.kept.checkpoint(folder.absolute(), job.name)),
+            callbacks=self.places.callbacks,
+            progress=self.places.progress and here and self.kept.unit == "run",
+        )
+
+    def _train(self, executor: Any, jobs: list[Job]) -> bool:
+        """Returns whether Ctrl-C came before the last was whole."""
+        there, threads = len(self.jobs) - len(jobs), self.places.threads
+        work = self._work(jobs)
+        bar = executor is not None or not any(way.progress for way in work.ways)
+        self._shown = Progress(
+            len(self.jobs),
+            there,
+            what=self.kept.what,
+            unit=self.kept.unit,
+            enabled=self.places.progress,
+            bar=bar,
+        )
+        for way in work.ways:
+            if way.checkpoint is not None:
+                Path(way.checkpoint).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with threads_set(threads):
+                if executor is None:
+                    return do_here(work, self._begins, self._done)
+                return do_in(executor, work, self._done)
+        finally:
+            self._shown.close()
+
+    def _begins(self, job: Job) -> None:
+        if self._shown is not None:
+            self._shown.begins(job.title)
+
+    def _done(self, job: Job, found: Trained) -> None:
+        """Keep what is whole."""
+        folder, member = self.places.folder, found.result
+        if folder is None:
+            keep_model(member, found.model)
+        else:
+            member = self.kept.save(folder, job.name, found)
+            self.kept.checkpoint(folder, job.name).unlink(missing_ok=True)
+        self.members[job.name] = member
+        if self._shown is not None:
+            self._shown.done(f"{job.title}: {member.last_words()}")
+
+    # The folder
+
+    def _begin(self, folder: Path) -> None:
+        """Check that the folder is of this cross, read what is whole, and say there what was asked for."""
+        old = self.kept.header(folder) if self.kept.there(folder) else None
+        if old is not None:
+            self._check_header(folder, old)
+        for job in self.jobs:
+            found = self.kept.member(folder, job.name)
+            if found is not None:
+                self._check_same(folder, job, found)
+                self.members[job.name] = found
+        if old is not None:
+            self.cross = grown(self.cross, old)
+        self.kept.save_header(folder, self.cross)
+
+    def _check_header(self, folder: Path, old: C) -> None:
+        """That it has the same data and settings."""
+        new, what = self.cross, self.kept.what
+        if old.data.get("fingerprint") != new.data["fingerprint"]:
+            raise ValueError(
+                f"out: {str(folder)!r} holds a {what} of other data, {old.data.get('name')!r}, not "
+                f"{new.data['name']!r}"
+            )
+        for name, value in new.settings.items():
+            if not same(old.settings.get(name), decode(encode(value))):
+                was = old.settings.get(name)
+                raise ValueError(f"out: {str(folder)!r} holds a {what} with {name} {was!r}, not {value!r}")
+
+    def _check_same(self, folder: Path, job: Job, found: Any) -> None:
+        """That it was trained as this job says."""
+        for what, mine in job.setup.items():
+            if not same(found.setup.get(what), mine):
+                named = f"the {'scheme' if what == 'config' else what} of {job.title!r}"
+                raise ValueError(
+                    f"out: {str(folder)!r} holds a {self.kept.unit} of the same name in which {named} was "
+                    "another one"
+                )
+
+
+def load(kept: Kept, folder: Path) -> Any:
+    """A cross from its folder; one that was stopped gives what was whole.
+
+    Raises
+    ------
+    OSError
+        If there is none.
+    ValueError
+        If a file is not what it should be.
+    """
+    header = kept.header(folder)
+    return header.with_members(in_order(kept.members(folder), header.axes))

@@ -1,0 +1,79 @@
+"""The folder of a grid: ``grid.json``, and for each cell ``cells/NAME.json`` and perhaps its model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.experiments.grid.cell import GridCell
+from admin_py.experiments.kept_models import keep_model
+from admin_py.results import dump_json, read_json
+
+GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
+
+
+class GridFiles:
+    """How a grid lies in a folder.
+
+    Parameters
+    ----------
+    from_dict : callable
+        A grid from what its header holds.
+    """
+
+    what, unit = "grid", "cell"
+
+    def __init__(self, from_dict: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._from_dict = from_dict
+
+    def there(self, folder: Path) -> bool:
+        """Whether the folder has a grid."""
+        return (folder / GRID_FILE).exists()
+
+    def header(self, folder: str | os.PathLike[str]) -> Any:
+        """The grid without its cells."""
+        return read_json(Path(folder) / GRID_FILE, self._from_dict)
+
+    def save_header(self, folder: str | os.PathLike[str], cross: Any) -> None:
+        """Write what a grid is, without its cells."""
+        write_whole(Path(folder) / GRID_FILE, dump_json(replace(cross, cells=()).to_dict()))
+
+    def members(self, folder: Path) -> list[GridCell]:
+        """All cells that are whole."""
+        return [self._load(path) for path in sorted((folder / CELLS_FOLDER).glob("*.json"))]
+
+    def member(self, folder: Path, name: str) -> GridCell | None:
+        """A cell if it is whole."""
+        path = cell_file(folder, name)
+        if path.exists():
+            return self._load(path)
+        for left in (path, path.with_suffix(".safetensors"), self.checkpoint(folder, name)):
+            clear_aside(left)
+        return None
+
+    def save(self, folder: Path, name: str, found: Any) -> GridCell:
+        """Write a cell; its model first, so that a whole cell has it."""
+        path = cell_file(folder, name)
+        if found.model is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found.model.save(path.with_suffix(".safetensors"))
+        found.result.save(path)
+        return self._load(path)
+
+    def checkpoint(self, folder: Path, name: str) -> Path:
+        """Where a cell that is not whole keeps its training."""
+        return folder / CELLS_FOLDER / f"{name}.checkpoint"
+
+    def _load(self, path: Path) -> GridCell:
+        cell = GridCell.load(path)
+        keep_model(cell, path.with_suffix(".safetensors"))
+        return cell
+
+
+def cell_file(folder: str | os.PathLike[str], name: str) -> Path:
+    """Where a cell is kept."""
+    return Path(folder) / CELLS_FOLDER / f"{name}.json"

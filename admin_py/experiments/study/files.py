@@ -1,0 +1,118 @@
+"""The folder of a study: ``study.json``, and for each run ``runs/NAME`` with its results and its model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.experiments.kept_models import MODEL_FILE, keep_model
+from admin_py.results import Result, dump_json, read_json
+
+STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def save_run(folder: str | os.PathLike[str], own: Mapping[str, Any], results: Mapping[str, Result]) -> None:
+    """Write a run's results, each in a file, and last ``run.json``, which says that it is whole."""
+    base = Path(folder)
+    for name, result in results.items():
+        result.save(base / f"{name}.json")
+    write_whole(base / RUN_FILE, dump_json(own))
+
+
+def load_run(
+    folder: str | os.PathLike[str], from_dict: Callable[[Any], Any], kinds: Mapping[str, type[Result]]
+) -> Any:
+    """Read what `save_run` wrote.
+
+    Raises
+    ------
+    OSError
+        If a file is missing.
+    ValueError
+        If a file is not what it should be.
+    """
+    base = Path(folder)
+
+    def parse(own: Any) -> Any:
+        if not isinstance(own, dict):
+            raise ValueError("expected a study run")
+        lacking = own.get("without") or {}
+        results = {
+            name: kind.load(base / f"{name}.json").to_dict()
+            for name, kind in kinds.items()
+            if name not in lacking
+        }
+        return from_dict({**own, **results})
+
+    run = read_json(base / RUN_FILE, parse)
+    keep_model(run, base / MODEL_FILE)
+    return run
+
+
+class StudyFiles:
+    """How a study lies in a folder.
+
+    Parameters
+    ----------
+    from_dict : callable
+        A study from what its header holds.
+    load_run : callable
+        A run from its folder.
+    """
+
+    what, unit = "study", "run"
+
+    def __init__(
+        self, from_dict: Callable[[Mapping[str, Any]], Any], load_run: Callable[[Path], Any]
+    ) -> None:
+        self._from_dict, self._load_run = from_dict, load_run
+
+    def there(self, folder: Path) -> bool:
+        """Whether the folder has a study."""
+        return (folder / STUDY_FILE).exists()
+
+    def header(self, folder: str | os.PathLike[str]) -> Any:
+        """The study without its runs."""
+        return read_json(Path(folder) / STUDY_FILE, self._from_dict)
+
+    def save_header(self, folder: str | os.PathLike[str], cross: Any) -> None:
+        """Write what a study is, without its runs."""
+        write_whole(Path(folder) / STUDY_FILE, dump_json(replace(cross, runs=()).to_dict()))
+
+    def members(self, folder: Path) -> list[Any]:
+        """All runs that are whole."""
+        found = sorted((folder / RUNS_FOLDER).glob(f"*/{RUN_FILE}"))
+        return [self._load_run(path.parent) for path in found]
+
+    def member(self, folder: Path, name: str) -> Any | None:
+        """A run if it is whole."""
+        base = run_folder(folder, name)
+        if (base / RUN_FILE).exists():
+            return self._load_run(base)
+        for left in base.glob(".*.part"):
+            clear_aside(base / left.name[1:].rsplit(".", 2)[0])
+        return None
+
+    def save(self, folder: Path, name: str, found: Any) -> Any:
+        """Write a run; its model first, so that a whole run has it."""
+        base = run_folder(folder, name)
+        if found.model is not None:
+            base.mkdir(parents=True, exist_ok=True)
+            found.model.save(base / MODEL_FILE)
+        found.result.save(base)
+        keep_model(found.result, base / MODEL_FILE)
+        return found.result
+
+    def checkpoint(self, folder: Path, name: str) -> Path:
+        """Where a run that is not whole keeps its training."""
+        return run_folder(folder, name) / CHECKPOINT
+
+
+def run_folder(folder: str | os.PathLike[str], name: str) -> Path:
+    """Where a run is kept."""
+    return Path(folder) / RUNS_FOLDER / name
