@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from admin_py.base.threads import get_num_threads, set_num_threads
 from admin_py.experiments.grid.axes import Job
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.train_cell import DataFile, pack, run_cell
@@ -138,18 +137,6 @@ def run_job(job: Job, data: Dataset | DataFile, threads: int | None, sent_from: 
     elsewhere = sent_from != Place.here()
     stop = None if _stop is None else _stop.is_set
     return run_cell(job, data, (threads or 1) if elsewhere else None, stop)
-
-
-@contextmanager
-def threads_set(threads: int | None) -> Iterator[None]:
-    """So many threads of the core inside the ``with`` block; None leaves them."""
-    before = get_num_threads()
-    if threads is not None:
-        set_num_threads(threads)
-    try:
-        yield
-    finally:
-        set_num_threads(before, oversubscribe=True)
 
 
 def check_sendable(executor: Any, jobs: Sequence[Job]) -> None:
