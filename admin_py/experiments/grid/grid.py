@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base import defaults
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.threads import MAX_THREADS
+from admin_py.base.threads import threads as threads_of_core
 from admin_py.base.whole_files import clear_aside
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.grid.axes import AXES, Job, plan_jobs
@@ -26,7 +28,7 @@ from admin_py.experiments.grid.results import (
     load_header,
     save_header,
 )
-from admin_py.experiments.grid.workers import check_sendable, pool, run_here, run_in, threads_set
+from admin_py.experiments.grid.workers import check_sendable, pool, run_here, run_in
 from admin_py.experiments.settings import check_training, describe
 from admin_py.model.config import SchemeLike
 from admin_py.results import decode, encode, run_metadata, same
@@ -49,9 +51,9 @@ DEFAULTS: Mapping[str, Any] = {
     "d_ff": 128,
     "heads": 4,
     "steps": 300,
-    "max_tokens": 512,
+    "max_tokens": defaults.MAX_TOKENS,
     "dropout": 0.1,
-    "label_smoothing": 0.1,
+    "label_smoothing": defaults.LABEL_SMOOTHING,
     "clip_norm": None,
     "schedule": "inverse_sqrt",
     "valid_every": None,
@@ -253,11 +255,10 @@ class _Run:
     def _train(self, executor: Any, jobs: list[Job], threads: int | None) -> None:
         self._shown = Progress(len(self.jobs), len(self.jobs) - len(jobs), enabled=self.progress)
         try:
-            if executor is None:
-                with threads_set(threads):
+            with nullcontext() if threads is None else threads_of_core(threads):
+                if executor is None:
                     stopped = run_here(jobs, self.data, self._done)
-            else:
-                with threads_set(threads) if threads is not None else nullcontext():
+                else:
                     stopped = run_in(executor, jobs, self.data, threads, self._done)
         finally:
             self._shown.close()

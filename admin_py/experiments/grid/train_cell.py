@@ -122,5 +122,7 @@ def run_cell(
         num_parameters=model.num_parameters,
         setup=job.setup,
         metadata=run_metadata(seed=seed, dtype=model.dtype),
-        other_source_nll=source_use(model, data).other_nll if paired else None,
+        other_source_nll=source_use(model, data, max_tokens=training["max_tokens"]).other_nll
+        if paired
+        else None,
     )

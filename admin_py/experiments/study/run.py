@@ -132,7 +132,7 @@ class StudyRun:
         return self.history.tokens_per_second
 
     def outcome(self, entropy: float | None) -> str:
-        """In words: diverged, trains, does not train or read its source; or finished, or was stopped.
+        """In words: diverged, blew up, trains, does not train or read its source; finished, was stopped.
 
         Parameters
         ----------

@@ -123,7 +123,7 @@ class _Runner:
         if whole:
             after = _dependency(model, batch, "dependency_after", without)
             attention = _attention(model, self.data, without)
-            source_use = _source_use(model, self.data, without)
+            source_use = _source_use(model, self.data, settings["max_tokens"], without)
         else:
             why = "the training was stopped" if history.interrupted else "it diverged"
             without.update(dependency_after=why, attention=why, source_use=why)
@@ -202,10 +202,12 @@ def _attention(model: Transformer, data: Dataset, without: dict[str, str]) -> At
         return None
 
 
-def _source_use(model: Transformer, data: Dataset, without: dict[str, str]) -> SourceUse | None:
+def _source_use(
+    model: Transformer, data: Dataset, max_tokens: int, without: dict[str, str]
+) -> SourceUse | None:
     """Whether the model reads its source, or None and the reason noted: language models have none."""
     try:
-        return analysis.source_use(model, data)
+        return analysis.source_use(model, data, max_tokens=max_tokens)
     except ValueError as error:
         without["source_use"] = str(error)
         return None

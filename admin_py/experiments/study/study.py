@@ -12,6 +12,7 @@ import numpy as np
 
 from admin_py import analysis, schedules
 from admin_py.analysis import AttentionMap, Dependency, OutputChange, SourceUse
+from admin_py.base import defaults
 from admin_py.base.checks import check_bool
 from admin_py.model.config import SchemeLike, TransformerConfig
 from admin_py.analysis.diagnosis.diagnose import diagnose
@@ -66,8 +67,8 @@ def study(
     lr: float = 1e-3,
     warmup: int = 100,
     dropout: float = 0.1,
-    label_smoothing: float = 0.1,
-    max_tokens: int = 512,
+    label_smoothing: float = defaults.LABEL_SMOOTHING,
+    max_tokens: int = defaults.MAX_TOKENS,
     clip_norm: float | None = None,
     valid_every: int | None = None,
     samples: int = 4,
