@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from admin_py import schedules
 from admin_py.base.checks import check_choice, check_integer, check_number, check_probability
 from admin_py.model.config import TransformerConfig
-from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
+from admin_py.training.optimizers import OPTIMIZERS, Optimizer
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -21,20 +21,6 @@ CONTINUATION = 64
 """Tokens of a language model's sample: given, and to be continued."""
 
 MAX_COUNT = 2**31 - 1
-
-
-BETAS = (0.9, 0.98)
-EPS = 1e-9
-MOMENTUM = 0.9
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adam": lambda lr: Adam(lr, betas=BETAS, eps=EPS),
-    "adamw": lambda lr: AdamW(lr, betas=BETAS, eps=EPS),
-    "radam": lambda lr: RAdam(lr, betas=BETAS, eps=EPS),
-    "novograd": lambda lr: NovoGrad(lr, betas=BETAS),
-    "sgd": lambda lr: SGD(lr, momentum=MOMENTUM),
-}
-"""Name on the command line and in grids -> a fresh optimiser of a learning rate."""
 
 
 def default_optimizer(lr: float) -> Optimizer:

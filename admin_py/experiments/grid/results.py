@@ -14,7 +14,7 @@ from admin_py.base.checks import check_choice
 from admin_py.base.whole_files import write_whole
 from admin_py.experiments.grid.axes import AXES, show
 from admin_py.experiments.grid.cell import GridCell
-from admin_py.experiments.outcomes import BLIND, DIVERGED, STUCK
+from admin_py.experiments.outcomes import BLEW_UP, BLIND, DIVERGED, STUCK
 from admin_py.plots.tables import VALUES, GridTable
 from admin_py.results import Result, dump_json, figure, read_json
 
@@ -167,7 +167,7 @@ class Grid(Result):
         return pd.DataFrame(table.mean, rows, pd.Index([_label(v) for v in table.x_values], name=x))
 
     def table(self, x: str, y: str, value: str = "valid_nll", *, title: str = "") -> GridTable:
-        """As `pivot`, with what diverged and what does not train beside the means."""
+        """As `pivot`, with what diverged, blew up and does not train beside the means."""
         for name, given in (("x", x), ("y", y)):
             check_choice(name, given, PLACES)
         check_choice("value", value, tuple(VALUES))
@@ -176,7 +176,7 @@ class Grid(Result):
         columns, rows = self.values(x), self.values(y)
         shape = (len(rows), len(columns))
         mean = np.full(shape, np.nan)
-        runs, diverged, stuck, blind, at = (np.zeros(shape, np.int64) for _ in range(5))
+        runs, diverged, blown, stuck, blind, at = (np.zeros(shape, np.int64) for _ in range(6))
         for index in np.ndindex(*shape):
             row, column = index
             here = [c for c in self.cells if getattr(c, y) == rows[row] and getattr(c, x) == columns[column]]
@@ -186,10 +186,11 @@ class Grid(Result):
             mean[index] = numbers.mean() if len(numbers) else np.nan
             runs[index] = len(here)
             diverged[index] = sum(cell.outcome == DIVERGED for cell in here)
+            blown[index] = sum(cell.outcome == BLEW_UP for cell in here)
             stuck[index] = sum(cell.outcome == STUCK for cell in here)
             blind[index] = sum(cell.outcome == BLIND for cell in here)
             at[index] = min((cell.diverged_at for cell in here if cell.diverged_at is not None), default=0)
-        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, at, title)
+        return GridTable(x, y, columns, rows, value, mean, runs, diverged, blown, stuck, blind, at, title)
 
     def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
         for axis in ("optimizer", *AXES):  # it may be why beta2 differs
@@ -220,7 +221,7 @@ class Grid(Result):
         """Draw a heatmap of the final loss over two axes, seeds averaged.
 
         Places where a seed diverged are hatched and have a cross and the first step at which one did; those
-        that do not train within the budget are hatched lightly and say so.
+        where one blew up have an arrow; those that do not train within the budget are hatched lightly.
 
         Parameters
         ----------
