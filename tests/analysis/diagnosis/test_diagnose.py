@@ -285,7 +285,7 @@ def test_the_level_follows_the_thresholds() -> None:
 
 def test_what_to_change_offers_what_is_better_here() -> None:
     words = " ".join(judge(facts(30.0)).advice)
-    assert 'scheme="admin" and `model.profile(batch)` (1.00)' in words
+    assert 'scheme="admin", profiled (1.00)' in words
     assert 'scheme="pre_ln" (1.00)' in words
     assert not judge(facts(1.0)).advice
     hopeless = facts(30.0)
@@ -301,10 +301,11 @@ def test_admin_that_was_never_profiled_is_told_to_be() -> None:
     batch = packed(batch_for(config, 1))
     words = " ".join(ap.diagnose(model, batch).advice)
     assert "model.profile(batch)" in words
-    assert "every omega is 1" in words
+    assert "every omega is still 1" in words
+    assert "`ap.train` profiles such a model on its first batch" in words
     assert 'scheme="admin"' not in words
     model.profile(batch)
-    assert "every omega is 1" not in " ".join(ap.diagnose(model, batch).advice)
+    assert "every omega is still 1" not in " ".join(ap.diagnose(model, batch).advice)
 
 
 def test_a_vanishing_gradient_is_found_and_named() -> None:
