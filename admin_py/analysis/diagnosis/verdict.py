@@ -207,7 +207,7 @@ def _to_be_stable(facts: Facts, level: str, totals: Mapping[str, float]) -> Iter
         return
     stacks = [stack for stack, total in totals.items() if total > evidence.STABLE_UP_TO]
     offers = []
-    for name, how in (("admin", 'scheme="admin", profiled'), ("pre_ln", 'scheme="pre_ln"')):
+    for name, how in (("admin", 'scheme="admin" and `model.profile(batch)`'), ("pre_ln", 'scheme="pre_ln"')):
         sums = [float(facts.references[name][stack].sum()) for stack in stacks]
         if max(sums) <= evidence.STABLE_UP_TO and not (name == "admin" and facts.unprofiled):
             offers.append(f"{how} ({' and '.join(map(number, sums))})")

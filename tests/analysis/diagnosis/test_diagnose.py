@@ -285,7 +285,7 @@ def test_the_level_follows_the_thresholds() -> None:
 
 def test_what_to_change_offers_what_is_better_here() -> None:
     words = " ".join(judge(facts(30.0)).advice)
-    assert 'scheme="admin", profiled (1.00)' in words
+    assert 'scheme="admin" and `model.profile(batch)` (1.00)' in words
     assert 'scheme="pre_ln" (1.00)' in words
     assert not judge(facts(1.0)).advice
     hopeless = facts(30.0)
