@@ -19,7 +19,7 @@ from admin_py import analysis, data, generation, plots, schedules, schemes
 from admin_py._version import __version__
 from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.analysis.diagnosis.results import Diagnosis
-from admin_py.base.threads import get_num_threads, set_num_threads
+from admin_py.base.threads import get_num_threads, set_num_threads, threads
 from admin_py.base.versions import show_versions
 from admin_py.data.batch import Batch
 from admin_py.experiments.grid.cell import GridCell
@@ -76,5 +76,6 @@ __all__ = [
     "set_num_threads",
     "show_versions",
     "study",
+    "threads",
     "train",
 ]

@@ -37,7 +37,7 @@ _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: Any) -> dict[str, Any]:
-    """Where a result comes from: seed, dtype, threads and the versions of what computed it.
+    """Where a result comes from: seed, dtype, kernels, threads and the versions of what computed it.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: A
     Returns
     -------
     dict
-        ``seed``, ``dtype``, ``threads``, ``versions`` (name -> version) and the further entries.
+        ``seed``, ``dtype``, what `base.versions.origin` tells, and the further entries.
 
     Examples
     --------
     >>> sorted(run_metadata(seed=1, dtype="float32"))
-    ['dtype', 'seed', 'threads', 'versions']
+    ['blas', 'blas_for', 'dtype', 'kernels', 'seed', 'threads', 'versions']
     """
     return {"seed": seed, "dtype": dtype, **origin(), **more}
 

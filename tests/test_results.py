@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from company import run_script
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import admin_py as ap
 from admin_py.results import Result, decode, encode, read_json, same
+from admin_py.training import checkpoint
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,3 +110,48 @@ def test_a_foreign_file_is_one_clear_error(tmp_path, text: str) -> None:
 def test_a_file_that_is_not_there_is_an_oserror(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "none.json", dict)
+
+
+ORIGIN = {"kernels", "blas", "blas_for", "threads", "versions"}
+
+
+def test_every_result_says_what_computed_it() -> None:
+    """Kinds of kernels and BLAS round differently, so whoever compares bits has to know them."""
+    data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
+    sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "max_tokens": 128}
+    study = ap.study(data, schemes=["admin"], seeds=[1], progress=False, **sizes)
+    grid = ap.grid(data, scheme=["admin"], progress=False, **sizes)
+    run, cell = study.runs[0], grid.cells[0]
+    told = [study, run, run.history, run.profile, run.gradients, run.diagnosis, run.output_change]
+    told += [run.dependency_before, run.attention, run.source_use, run.updates, grid, cell, cell.history]
+    for one in told:
+        assert one.metadata.keys() >= ORIGIN, type(one)
+        assert one.metadata["kernels"] in ("generic", "avx2", "avx512")
+        assert "BLAS" in one.metadata["blas"]
+
+
+def test_files_and_the_report_say_it_too(tmp_path: Path) -> None:
+    data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
+    sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "max_tokens": 128}
+    study = ap.study(data, schemes=["post_ln"], seeds=[1], progress=False, out=tmp_path / "study", **sizes)
+    ap.grid(data, scheme=["post_ln"], progress=False, out=tmp_path / "grid", **sizes)
+    for path in ("study/study.json", "grid/grid.json"):
+        assert json.loads((tmp_path / path).read_text())["metadata"].keys() >= ORIGIN
+    page = (study.report(tmp_path / "report")).read_text()
+    settings = page[page.index('id="settings"') :]
+    assert study.metadata["kernels"] in settings
+    assert study.metadata["blas"] in settings
+    config = ap.TransformerConfig(
+        vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    )
+    path = tmp_path / "run.ckpt"
+    ap.train(ap.Transformer(config), data, steps=1, checkpoint=path, progress=False)
+    assert checkpoint.load(path).setup["computed by"].keys() >= ORIGIN
+
+
+@pytest.mark.parametrize("way", [{"ADMIN_PY_CPU": "generic"}, {"ADMIN_PY_GEMM": "openblas"}])
+def test_it_is_what_was_in_use(way: dict[str, str]) -> None:
+    found = run_script("from admin_py.base.versions import origin; print(origin())", **way)
+    told = ast.literal_eval(found[0])
+    assert (told["kernels"] == "generic") or "ADMIN_PY_CPU" not in way
+    assert (told["blas_for"] == "all products") == ("ADMIN_PY_GEMM" in way)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from admin_py.base import defaults
 from admin_py.model.names import place_of
 from admin_py.results import Result, figure, run_metadata
 
@@ -138,7 +139,7 @@ def gradients(
     model: Transformer,
     batch: Batch,
     *,
-    label_smoothing: float = 0.0,
+    label_smoothing: float = defaults.LABEL_SMOOTHING,
     training: bool = True,
     step: int = 0,
 ) -> GradientNorms:

@@ -11,6 +11,7 @@ import numpy as np
 from admin_py.analysis import perturbation as perturbations
 from admin_py.analysis import theory
 from admin_py.analysis.by_stack import StackResult
+from admin_py.base import defaults
 from admin_py.base.checks import check_bool, check_integer, check_probability
 from admin_py.results import figure, run_metadata
 from admin_py.training.optimizers import Optimizer
@@ -137,7 +138,7 @@ def output_change(
     repeats: int = 3,
     seed: int = 0,
     embeddings: bool = True,
-    label_smoothing: float = 0.0,
+    label_smoothing: float = defaults.LABEL_SMOOTHING,
     progress: bool = False,
 ) -> OutputChange:
     """How far the output moves when the weights move a little, for every depth of a stack at once.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from admin_py.base import defaults
 from admin_py.base.checks import check_integer
 from admin_py.results import Result, run_metadata
 
@@ -77,7 +78,7 @@ class SourceUse(Result):
 
 
 def source_use(
-    model: Transformer, data: Dataset, *, split: str = "valid", max_tokens: int = 4096
+    model: Transformer, data: Dataset, *, split: str = "valid", max_tokens: int = defaults.MAX_TOKENS
 ) -> SourceUse:
     """Whether the decoder of a model makes use of its source, or only models the target language.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base import defaults
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.model.names import KINDS, place_of
 from admin_py.results import Result, figure
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from admin_py.data.dataset import Dataset
     from admin_py.model.transformer import Transformer
-    from admin_py.training.optimizers import Optimizer
+    from admin_py.training.optimizers import OptimizerLike
 
 QUANTITIES = ("update_norm", "relative", "grad_norm", "norm")
 
@@ -218,14 +219,14 @@ def updates(
     source: History | Recorder | Transformer,
     data: Dataset | None = None,
     *,
-    optimizer: Optimizer | None = None,
+    optimizer: OptimizerLike | None = None,
     steps: int = 20,
     observe: int | str | Iterable[int] = 1,
     schedule: Callable[[int], float] | None = None,
-    max_tokens: int = 4096,
+    max_tokens: int = defaults.MAX_TOKENS,
     accumulate: int = 1,
     clip_norm: float | None = None,
-    label_smoothing: float = 0.1,
+    label_smoothing: float = defaults.LABEL_SMOOTHING,
     progress: bool = False,
 ) -> UpdateNorms:
     """Norms of gradient, weights and update of every weight matrix: of a past training or of a short one.
@@ -237,8 +238,8 @@ def updates(
         copy is trained: the model and the optimiser stay as they are.
     data : Dataset
         For a model: what its copy is trained on.
-    optimizer : Optimizer
-        For a model: its options and the state it has.
+    optimizer : Optimizer, str or callable
+        For a model: its options and the state it has; or as of `train`, a name or what makes one of a rate.
     steps : int
         For a model: how many.
     observe, schedule, max_tokens, accumulate, clip_norm, label_smoothing, progress
@@ -289,8 +290,9 @@ def updates(
     from admin_py.training import optimizers
     from admin_py.training.train import train
 
-    own = optimizers.from_dict(optimizer.to_dict())
-    own.load_state(optimizer.state)
+    given = optimizers.as_optimizer(optimizer)
+    own = optimizers.from_dict(given.to_dict())
+    own.load_state(given.state)
     history = train(
         source.copy(),
         data,

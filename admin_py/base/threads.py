@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_bool, check_integer
 
@@ -32,6 +35,7 @@ def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
     See Also
     --------
     get_num_threads
+    threads : for one block of code alone.
 
     Notes
     -----
@@ -76,6 +80,40 @@ def get_num_threads() -> int:
     True
     """
     return MODULES["float32"].get_num_threads()
+
+
+@contextmanager
+def threads(n: int, *, oversubscribe: bool = False) -> Iterator[None]:
+    """So many threads inside a ``with`` block, and as many as before after it, however it ends.
+
+    The number is the core's: other Python threads that compute meanwhile have it, too.
+
+    Parameters
+    ----------
+    n, oversubscribe
+        As of `set_num_threads`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `set_num_threads`, before the block begins.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> before = ap.get_num_threads()
+    >>> with ap.threads(1):
+    ...     ap.get_num_threads()
+    1
+    >>> ap.get_num_threads() == before
+    True
+    """
+    before = get_num_threads()
+    set_num_threads(n, oversubscribe=oversubscribe)
+    try:
+        yield
+    finally:
+        set_num_threads(before, oversubscribe=True)  # it may have been more than the processors
 
 
 def num_processors() -> int:

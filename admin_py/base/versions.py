@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib import metadata
@@ -30,19 +31,45 @@ def package_version(name: str) -> str:
 
 
 def origin() -> dict[str, Any]:
-    """What numbers come from, beside their inputs: threads and versions.
+    """What numbers come from, beside their inputs: kernels, BLAS, threads and versions.
+
+    The bits of a number depend on the kernels and the BLAS: each rounds in its own way. They do not depend on
+    the number of threads.
+
+    Returns
+    -------
+    dict
+        ``kernels``, ``blas`` and ``blas_for`` as of `system`; ``threads``; ``versions``, name -> version.
 
     Examples
     --------
     >>> sorted(origin())
-    ['threads', 'versions']
+    ['blas', 'blas_for', 'kernels', 'threads', 'versions']
     """
+    info = MODULES["float32"].system_info()
     told = {
         "admin-py": package_version("admin-py"),
         "numpy": package_version("numpy"),
         "python": platform.python_version(),
     }
-    return {"threads": get_num_threads(), "versions": told}
+    return {
+        "kernels": info["kernels"],
+        "blas": info["blas"],
+        "blas_for": blas_for(),
+        "threads": get_num_threads(),
+        "versions": told,
+    }
+
+
+def blas_for() -> str:
+    """Which matrix products are the BLAS library's; ``ADMIN_PY_GEMM=openblas`` asks for all.
+
+    Examples
+    --------
+    >>> blas_for() in ("products of few rows", "all products")
+    True
+    """
+    return "all products" if os.environ.get("ADMIN_PY_GEMM") == "openblas" else "products of few rows"
 
 
 def versions() -> dict[str, str]:
@@ -72,7 +99,8 @@ def system() -> dict[str, str | int]:
     dict
         ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"`` or ``"avx512"``
         (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
-        version and configuration of the library for matrix products; ``processors`` that the process may use;
+        version and configuration of the library for matrix products; ``blas_for``, which of them it makes;
+        ``processors`` that the process may use;
         ``threads`` that it uses; ``compiler`` of the core; ``precisions`` it was built for.
 
     Examples
@@ -86,6 +114,7 @@ def system() -> dict[str, str | int]:
         "platform": platform.platform(),
         "kernels": info["kernels"],
         "blas": info["blas"],
+        "blas_for": blas_for(),
         "processors": info["num_procs"],
         "threads": info["threads"],
         "compiler": info["compiler"],

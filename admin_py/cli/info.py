@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from admin_py import schemes
+from admin_py.base import defaults
 from admin_py.cli.options import add_model
 from admin_py.experiments.settings import OPTIMIZERS, layers_of
 from admin_py.model.config import TransformerConfig
@@ -76,7 +77,11 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
         "--vocab-size", type=int, default=8000, metavar="V", help="of the model (default: 8000)"
     )
     group.add_argument(
-        "--max-tokens", type=int, default=4096, metavar="N", help="of a batch, on either side (default: 4096)"
+        "--max-tokens",
+        type=int,
+        default=defaults.MAX_TOKENS,
+        metavar="N",
+        help="of a batch, on either side (default: %(default)s)",
     )
     group.add_argument("--scheme", default="admin", help="residual scheme (default: admin)")
     group.add_argument("--language-model", action="store_true", help="a decoder alone, which reads one text")

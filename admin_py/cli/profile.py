@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from admin_py.base import defaults
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import add_common, add_data, add_single, model_of
 from admin_py.plots.files import rendered
@@ -29,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="omega set on the way, or all at once from a pass with omega = 1 (default: clinic)",
     )
     parser.add_argument(
-        "--max-tokens", type=int, default=4096, metavar="N", help="of the batch (default: 4096)"
+        "--max-tokens",
+        type=int,
+        default=defaults.MAX_TOKENS,
+        metavar="N",
+        help="of the batch (default: %(default)s)",
     )
     add_common(parser, out="profile")
 

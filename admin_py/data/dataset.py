@@ -12,6 +12,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base import defaults
 from admin_py.base.checks import checked_integer
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
@@ -205,7 +206,7 @@ class Dataset:
     def batches(
         self,
         *,
-        max_tokens: int = 4096,
+        max_tokens: int = defaults.MAX_TOKENS,
         seed: int = 0,
         split: str = "train",
         shuffle: bool = True,
@@ -254,13 +255,23 @@ class Dataset:
             yield Batch(split.source.take(indices), target)
 
     def plan(
-        self, *, max_tokens: int = 4096, seed: int = 0, split: str = "train", shuffle: bool = True
+        self,
+        *,
+        max_tokens: int = defaults.MAX_TOKENS,
+        seed: int = 0,
+        split: str = "train",
+        shuffle: bool = True,
     ) -> list[NDArray[np.int64]]:
         """The numbers of the sequences in each batch of `batches`, a list of int64 arrays."""
         return plan_batches(self.split(split).lengths, max_tokens, seed=seed, shuffle=shuffle)
 
     def num_batches(
-        self, *, max_tokens: int = 4096, seed: int = 0, split: str = "train", shuffle: bool = True
+        self,
+        *,
+        max_tokens: int = defaults.MAX_TOKENS,
+        seed: int = 0,
+        split: str = "train",
+        shuffle: bool = True,
     ) -> int:
         """How many batches `batches` makes of the same arguments."""
         return len(self.plan(max_tokens=max_tokens, seed=seed, split=split, shuffle=shuffle))

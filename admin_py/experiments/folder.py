@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
 from admin_py.base.threads import MAX_THREADS
+from admin_py.base.threads import threads as threads_of_core
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
 from admin_py.experiments.jobs import Job, plan_jobs
 from admin_py.experiments.kept_models import keep_model
 from admin_py.experiments.progress import Progress
 from admin_py.experiments.settings import describe
 from admin_py.experiments.training import Trained, Way
-from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in, pool, threads_set
+from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in, pool
 from admin_py.results import decode, encode, run_metadata, same
 from admin_py.training.plan import check_callbacks
 
@@ -222,7 +223,7 @@ class Engine(Generic[C]):
             if way.checkpoint is not None:
                 Path(way.checkpoint).parent.mkdir(parents=True, exist_ok=True)
         try:
-            with threads_set(threads):
+            with nullcontext() if threads is None else threads_of_core(threads):
                 if executor is None:
                     return do_here(work, self._begins, self._done)
                 return do_in(executor, work, self._done)

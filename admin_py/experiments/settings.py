@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py import schedules
+from admin_py.base import defaults
 from admin_py.base.builds import DTYPES
 from admin_py.base.checks import check_choice, check_integer, check_number, check_probability
 from admin_py.model.config import ACTIVATIONS, MAX_LAYERS, MAX_SIZE
 from admin_py.schedules import Schedule
 from admin_py.schemes import Scheme
-from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
+from admin_py.training.optimizers import OPTIMIZERS, Optimizer
 from admin_py.training.plan import MAX_COUNT, check_clip_norm, check_share
 
 if TYPE_CHECKING:
@@ -33,19 +34,6 @@ CONTINUATION = 64
 
 MAX_DATA_SEED = 2**63 - 1
 """Batches are drawn from seed + epoch."""
-
-BETAS = (0.9, 0.98)
-EPS = 1e-9
-MOMENTUM = 0.9
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adam": lambda lr: Adam(lr, betas=BETAS, eps=EPS),
-    "adamw": lambda lr: AdamW(lr, betas=BETAS, eps=EPS),
-    "radam": lambda lr: RAdam(lr, betas=BETAS, eps=EPS),
-    "novograd": lambda lr: NovoGrad(lr, betas=BETAS),
-    "sgd": lambda lr: SGD(lr, momentum=MOMENTUM),
-}
-"""Name on the command line and in grids -> a fresh optimiser of a learning rate."""
 
 SCHEDULES: Mapping[str, Callable[[float, int, int], Schedule]] = {
     "inverse_sqrt": lambda lr, warmup, steps: schedules.inverse_sqrt(lr, warmup),
@@ -214,7 +202,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "max_tokens",
-        512,
+        defaults.MAX_TOKENS,
         _integer(1, MAX_COUNT),
         "of a batch, on either side",
         axis="max_tokens",
@@ -253,7 +241,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("steps", 300, _integer(1, MAX_COUNT), "of each training", kind=int, metavar="N"),
     Setting("schedule", "inverse_sqrt", _choice(SCHEDULES), "after the warm-up", choices=tuple(SCHEDULES)),
-    Setting("label_smoothing", 0.1, check_share, "", kind=float, metavar="X"),
+    Setting("label_smoothing", defaults.LABEL_SMOOTHING, check_share, "", kind=float, metavar="X"),
     Setting("clip_norm", None, lambda _, value: check_clip_norm(value), "largest norm of the gradient",
             kind=float, metavar="X"),
     Setting("valid_every", None, _optional(_integer(1, MAX_COUNT)),

@@ -19,7 +19,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from admin_py.base.threads import get_num_threads, set_num_threads
+from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.training import Trained, Way
 
@@ -227,18 +227,6 @@ def do_job(
     if _stop is not None:
         way = replace(way, stop=_stop.is_set)
     return task(job, data.load() if isinstance(data, DataFile) else data, way)
-
-
-@contextmanager
-def threads_set(threads: int | None) -> Iterator[None]:
-    """So many threads of the core inside the ``with`` block; None leaves them."""
-    before = get_num_threads()
-    if threads is not None:
-        set_num_threads(threads)
-    try:
-        yield
-    finally:
-        set_num_threads(before, oversubscribe=True)
 
 
 def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None:

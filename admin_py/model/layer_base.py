@@ -13,6 +13,7 @@ from admin_py.base.builds import MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer
 from admin_py.model.activations import Reader, places
 from admin_py.model.config import MAX_LAYERS, SchemeLike, TransformerConfig
+from admin_py.model.dropout_steps import CountsSteps
 from admin_py.model.observation import Observation, select
 from admin_py.model.omega import check_omega, read_omega, write_omega
 from admin_py.model.profile import VarianceProfile
@@ -69,7 +70,7 @@ def _core_config(config: TransformerConfig, stack: str, causal: bool) -> dict[st
     return core
 
 
-class Layer:
+class Layer(CountsSteps):
     """What both kinds of layer have in common."""
 
     _stack: ClassVar[str]
@@ -153,12 +154,16 @@ class Layer:
         if causal is not None and check_bool("causal", causal) != self._causal:
             raise ValueError(f"causal must be {self._causal}, as the layer was made, got {causal}")
 
+    def _forward(self, x: Any, given: tuple[Any, ...], *, training: bool, step: int | None) -> NDArray[Any]:
+        with self._numbered(step, training=training) as number:
+            return self._core.forward(x, *given, training=training, step=number)
+
     def _pass(self, lengths: Any, memory: Any, memory_lengths: Any) -> tuple[Any, ...]:
         other = None if memory_lengths is None else _lengths("memory_lengths", memory_lengths)
         return _lengths("lengths", lengths), memory, other
 
     def backward(self, dy: NDArray[Any], *, accumulate: bool = False) -> Any:
-        """Back through the last `forward`: fills `gradients`, returns dx [M, D].
+        """Back through the last `forward` and its dropout: fills `gradients`, returns dx [M, D].
 
         Parameters
         ----------

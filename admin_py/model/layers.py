@@ -94,7 +94,7 @@ class EncoderLayer(Layer):
         *,
         causal: bool | None = None,
         training: bool = False,
-        step: int = 0,
+        step: int | None = None,
     ) -> NDArray[Any]:
         """Hidden states of the layer's end, [M, D].
 
@@ -108,11 +108,12 @@ class EncoderLayer(Layer):
             Checked against what the layer was made with.
         training : bool
             Whether dropout is on.
-        step : int
-            Of dropout's random numbers.
+        step : int, optional
+            Of dropout's random numbers; by default `step`, the layer's counter, which goes on with every pass
+            with dropout.
         """
         self._check_causal(causal)
-        return self._core.forward(x, *self._pass(lengths, None, None), training=training, step=step)
+        return self._forward(x, self._pass(lengths, None, None), training=training, step=step)
 
     def observe(
         self,
@@ -128,7 +129,7 @@ class EncoderLayer(Layer):
         Parameters
         ----------
         x, lengths, training, step
-            As for `forward`; `backward` may follow.
+            As for `forward`, but the step is 0 unless it is given; `backward` may follow.
         activations : str or list of str
             Patterns of names, such as ``"*.branch"`` or ``"self_attn.probabilities"``: those of
             `Transformer.observe` without the stack and the number of the layer.
@@ -237,7 +238,7 @@ class DecoderLayer(Layer):
         *,
         causal: bool | None = None,
         training: bool = False,
-        step: int = 0,
+        step: int | None = None,
     ) -> NDArray[Any]:
         """Hidden states of the layer's end, [M, D].
 
@@ -251,9 +252,7 @@ class DecoderLayer(Layer):
             Lengths of its sequences.
         """
         self._check_causal(causal)
-        return self._core.forward(
-            x, *self._pass(lengths, memory, memory_lengths), training=training, step=step
-        )
+        return self._forward(x, self._pass(lengths, memory, memory_lengths), training=training, step=step)
 
     def observe(
         self,

@@ -25,6 +25,22 @@ def read_omega(config: TransformerConfig, stack: str, parameters: Mapping[str, N
     return omega
 
 
+def profiled_sublayers(config: TransformerConfig) -> list[str]:
+    """Names of the sub-layers whose omega a profile sets."""
+    return [
+        name
+        for stack in config.stacks
+        for name, residual in zip(config.sublayer_names(stack), config.residuals(stack), strict=True)
+        if residual.profiled
+    ]
+
+
+def is_unprofiled(config: TransformerConfig, parameters: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a profile sets omega in some sub-layers, and it is 1 in all of them."""
+    names = profiled_sublayers(config)
+    return bool(names) and all(bool(np.all(parameters[f"{name}.omega"] == 1.0)) for name in names)
+
+
 def check_omega(config: TransformerConfig, stack: str, values: Any, dtype: str) -> NDArray[Any]:
     """Values that `write_omega` can write for a stack: [R, 1] or [R, D].
 

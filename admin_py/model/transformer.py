@@ -17,9 +17,10 @@ from admin_py.model import closed_form
 from admin_py.model import files as model_files
 from admin_py.model.activations import observe
 from admin_py.model.config import TransformerConfig
+from admin_py.model.dropout_steps import CountsSteps
 from admin_py.model.folding import fold
 from admin_py.model.observation import Observation
-from admin_py.model.omega import check_omega, read_omega, write_omega
+from admin_py.model.omega import check_omega, is_unprofiled, read_omega, write_omega
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.state import check_state
 from admin_py.results import run_metadata
@@ -49,7 +50,7 @@ class Loss(NamedTuple):
         return float(np.exp(self.nll))
 
 
-class Transformer:
+class Transformer(CountsSteps):
     """An encoder-decoder, a language model or an encoder, with the residual scheme of its configuration.
 
     Parameters
@@ -192,9 +193,10 @@ class Transformer:
             self.parameters[name][...] = value
 
     def copy(self, *, dtype: str | None = None) -> Transformer:
-        """A new model with the same weights and seed, computing in the same or another dtype."""
+        """A new model with the same weights, seed and `step`, computing in the same or another dtype."""
         other = Transformer(self.config, seed=self.seed, dtype=self.dtype if dtype is None else dtype)
         other.load_state(self.parameters, allow_nonfinite=True)
+        other.step = self.step
         return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -251,7 +253,7 @@ class Transformer:
                 "an encoder predicts no tokens, so it has no loss; forward gives its hidden states"
             )
 
-    def forward(self, batch: Batch, *, training: bool = False, step: int = 0) -> NDArray[Any]:
+    def forward(self, batch: Batch, *, training: bool = False, step: int | None = None) -> NDArray[Any]:
         """Logits [M_target, V] of every predicted token; of an encoder hidden states [M, D].
 
         Parameters
@@ -259,8 +261,9 @@ class Transformer:
         batch : Batch
         training : bool
             Whether dropout is on.
-        step : int
-            Of dropout's random numbers: the same step drops the same elements.
+        step : int, optional
+            Of dropout's random numbers: the same step drops the same elements. By default `step`, the model's
+            counter, which goes on with every pass with dropout.
 
         Raises
         ------
@@ -269,10 +272,16 @@ class Transformer:
         ValueError
             If a sequence is too short or too long for the model, or there is no target where one is read.
         """
-        return self._core.forward(self._batch(batch), training=training, step=step)
+        with self._numbered(step, training=training) as number:
+            return self._core.forward(self._batch(batch), training=training, step=number)
 
     def loss(
-        self, batch: Batch, *, label_smoothing: float = 0.0, training: bool = False, step: int = 0
+        self,
+        batch: Batch,
+        *,
+        label_smoothing: float = 0.0,
+        training: bool = False,
+        step: int | None = None,
     ) -> Loss:
         """Cross-entropy of the predicted tokens, in nats, label-smoothed and plain.
 
@@ -280,13 +289,15 @@ class Transformer:
         ----------
         batch : Batch
         label_smoothing : float
-            Probability mass spread evenly over the vocabulary, from 0 to 1.
+            Probability mass spread evenly over the vocabulary, from 0 to 1. None unless it is asked for, of
+            `backward` and `observe` too; trainings and analyses smooth by `base.defaults.LABEL_SMOOTHING`.
         training, step
             As for `forward`.
         """
         self._need_decoder()
-        options = {"label_smoothing": label_smoothing, "training": training, "step": step}
-        return Loss(*self._core.loss(self._batch(batch), **options))
+        with self._numbered(step, training=training) as number:
+            options = {"label_smoothing": label_smoothing, "training": training, "step": number}
+            return Loss(*self._core.loss(self._batch(batch), **options))
 
     def backward(
         self,
@@ -294,7 +305,7 @@ class Transformer:
         *,
         label_smoothing: float = 0.0,
         training: bool = True,
-        step: int = 0,
+        step: int | None = None,
         accumulate: bool = False,
         scale: float = 1.0,
         observe: bool = False,
@@ -306,7 +317,7 @@ class Transformer:
         ----------
         batch : Batch
         label_smoothing, training, step
-            As for `loss`; dropout is on by default.
+            As for `loss`; dropout is on by default, with other masks every time.
         accumulate : bool
             Add to the gradients instead of replacing them.
         scale : float
@@ -323,16 +334,17 @@ class Transformer:
         Loss
         """
         self._need_decoder()
-        loss = self._core.backward(
-            self._batch(batch),
-            label_smoothing=label_smoothing,
-            training=training,
-            step=step,
-            accumulate=accumulate,
-            scale=scale,
-            observe=observe,
-            segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
-        )
+        with self._numbered(step, training=training) as number:
+            loss = self._core.backward(
+                self._batch(batch),
+                label_smoothing=label_smoothing,
+                training=training,
+                step=number,
+                accumulate=accumulate,
+                scale=scale,
+                observe=observe,
+                segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
+            )
         return Loss(*loss)
 
     def observe(
@@ -356,7 +368,7 @@ class Transformer:
             Patterns of the names whose gradients of the loss are kept: stacks' inputs, sub-layers' inputs,
             branches and outputs, logits. `Transformer.gradients` stay as they are.
         training, step, label_smoothing
-            As for `loss`.
+            As for `loss`, but the step is 0 unless it is given: what is looked at twice is the same.
 
         Returns
         -------
@@ -476,6 +488,22 @@ class Transformer:
         """Stack -> copy of the skip scale of every sub-layer: [R], or [R, D] where any is a vector."""
         return {stack: read_omega(self.config, stack, self.parameters) for stack in self.config.stacks}
 
+    @property
+    def unprofiled(self) -> bool:
+        """Whether the scheme profiles omega (Admin), and it is 1 throughout: `profile` has not been called.
+
+        Examples
+        --------
+        >>> config = TransformerConfig(
+        ...     vocab_size=9, encoder_layers=2, decoder_layers=0, d_model=8, heads=2, d_ff=16
+        ... )
+        >>> model = Transformer(config)
+        >>> before, _, after = model.unprofiled, model.profile(Batch([[3, 4, 5]])), model.unprofiled
+        >>> before, after
+        (True, False)
+        """
+        return is_unprofiled(self.config, self.parameters)
+
     def set_omega(self, omega: Mapping[str, Any] | VarianceProfile) -> None:
         """Set the skip scales of one stack or both.
 
@@ -513,4 +541,5 @@ class Transformer:
             plain.load_state({name: arrays[name] for name in plain.parameters})
         except ValueError as error:
             raise ValueError(f"the model cannot be folded: {error}") from None
+        plain.step = self.step
         return plain

@@ -1,4 +1,4 @@
-"""Grids of trainings as heatmaps: the final loss over two axes, and what diverged or does not train."""
+"""Grids of trainings as heatmaps: the final loss over two axes, and what came of those that do not train."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 COLORS = "viridis_r"
 """From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""
 
-DIVERGED, STUCK, BLIND = "xxx", "///", "..."
-"""Hatches: a seed diverged; does not train within the budget; learns without reading its source."""
+DIVERGED, BLOWN, STUCK, BLIND = "xxx", "++", "///", "..."
+"""Hatches: a seed diverged; blew up; does not train within the budget; learns without reading its source."""
 
 ROOM = 2.0
-"""Colours reach so many times the largest mean of what trains or the median of the rest, not further."""
+"""Colours reach so many times the largest mean of what trains or the median of the rest, not further.
+
+What blew up counts only where nothing else is.
+"""
 
 DARK_BELOW = 0.5
 """Relative luminance of a ground on which text is light."""
@@ -51,8 +54,9 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     ----------
     table : GridTable
         Means over seeds. Places where a seed diverged are cross-hatched and have a cross, the first step at
-        which one did, and how many did of how many; places where all did have no colour. Places that do not
-        train within the budget are hatched one way.
+        which one did, and how many did of how many; places where all did have no colour. Places where a seed
+        blew up have crosses upright and an arrow. Places that do not train within the budget are hatched one
+        way, those that do not read their source dotted.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
 
@@ -110,28 +114,35 @@ def _scale(tables: Sequence[GridTable]) -> Normalize:
     """Colours of the finite means of the tables; one loss of 1e17 leaves the others apart."""
     from matplotlib.colors import Normalize
 
-    means, trains = _places(tables)
+    means, trains, blown = _places(tables)
     if not len(means):
         return Normalize(0.0, 1.0)
+    if not blown.all():
+        means, trains = means[~blown], trains[~blown]
     low, high = means.min(), means.max()
     if trains.any() and not trains.all():
         high = min(high, ROOM * max(means[trains].max(), np.median(means[~trains])))
     return Normalize(float(low), float(high if high > low else low + 1.0))
 
 
-def _places(tables: Sequence[GridTable]) -> tuple[np.ndarray, np.ndarray]:
-    """The finite means, and whether all that they stand for trains."""
+def _places(tables: Sequence[GridTable]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The finite means; whether all that they stand for trains; whether any of it blew up."""
     finite = [np.isfinite(table.mean) for table in tables]
-    means = [table.mean[places] for table, places in zip(tables, finite, strict=True)]
-    trains = [
-        (table.stuck + table.diverged == 0)[places] for table, places in zip(tables, finite, strict=True)
-    ]
-    return np.concatenate(means), np.concatenate(trains)
+    columns = (
+        [table.mean for table in tables],
+        [table.stuck + table.diverged + table.blown == 0 for table in tables],
+        [table.blown > 0 for table in tables],
+    )
+    means, trains, blown = (
+        np.concatenate([values[places] for values, places in zip(column, finite, strict=True)])
+        for column in columns
+    )
+    return means, trains, blown
 
 
 def _beyond(tables: Sequence[GridTable], scale: Normalize) -> Literal["max", "neither"]:
     """Whether the bar of colours ends in an arrow."""
-    means, _ = _places(tables)
+    means = _places(tables)[0]
     return "max" if len(means) and means.max() > scale.vmax else "neither"
 
 
@@ -184,16 +195,25 @@ def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) 
 
 def _hatch(table: GridTable, row: int, column: int) -> str | None:
     """The worst that any seed has met."""
-    for found, hatch in ((table.diverged, DIVERGED), (table.stuck, STUCK), (table.blind, BLIND)):
-        if found[row, column]:
-            return hatch
-    return None
+    hatches = (
+        (table.diverged, DIVERGED),
+        (table.blown, BLOWN),
+        (table.stuck, STUCK),
+        (table.blind, BLIND),
+    )
+    return next((hatch for found, hatch in hatches if found[row, column]), None)
 
 
 def place_text(table: GridTable, row: int, column: int) -> str:
-    """What stands in a place: the mean, or a cross and the step; and how many seeds diverged of how many."""
+    """What stands in a place: the mean, or a cross and the step; and how many seeds diverged of how many.
+
+    An arrow upwards, and how many seeds did, where one blew up.
+    """
     mean, runs, diverged = table.mean[row, column], table.runs[row, column], table.diverged[row, column]
     lines = [f"{mean:.3g}"] if np.isfinite(mean) else []
+    blown = table.blown[row, column]
+    if blown:
+        lines = [f"↑ {lines[0]}"] if runs == 1 else [*lines, f"↑ {blown} of {runs}"]
     if diverged:
         of = f", {diverged} of {runs}" if runs > 1 else ""
         lines.append(f"× {table.diverged_at[row, column]}{of}")
@@ -208,6 +228,9 @@ def _explain(ax: Axes, tables: Sequence[GridTable]) -> None:
     if any(table.diverged.any() for table in tables):
         label = "diverged: × the first step with a number that is not finite, and in how many of the seeds"
         entries.append(Patch(facecolor=FAINT, edgecolor=MUTED, hatch=DIVERGED, label=label))
+    if any((table.blown > 0).any() for table in tables):
+        label = "blew up: ↑ the loss ends above where it began"
+        entries.append(Patch(facecolor=PAPER, edgecolor=MUTED, hatch=BLOWN, label=label))
     if any((table.stuck > 0).any() for table in tables):
         label = "does not train within this budget"
         entries.append(Patch(facecolor=PAPER, edgecolor=MUTED, hatch=STUCK, label=label))

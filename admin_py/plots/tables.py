@@ -67,8 +67,9 @@ class GridTable(NamedTuple):
         Name of the quantity.
     mean : float64 [Y, X]
         Mean over the seeds that have a finite number; nan where there is none.
-    runs, diverged, stuck, blind : int64 [Y, X]
-        Cells; those that diverged; that do not train within the budget; that do not read their source in it.
+    runs, diverged, blown, stuck, blind : int64 [Y, X]
+        Cells; those that diverged; that blew up; that do not train within the budget; that do not read their
+        source in it.
     diverged_at : int64 [Y, X]
         First step at which one diverged; 0 where none did.
     title : str
@@ -83,6 +84,7 @@ class GridTable(NamedTuple):
     mean: NDArray[np.float64]
     runs: NDArray[np.int64]
     diverged: NDArray[np.int64]
+    blown: NDArray[np.int64]
     stuck: NDArray[np.int64]
     blind: NDArray[np.int64]
     diverged_at: NDArray[np.int64]

@@ -9,7 +9,7 @@ import numpy as np
 
 from admin_py import plots
 from admin_py.base.words import listing, number, sentence, spread
-from admin_py.experiments.outcomes import BLIND, DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS
+from admin_py.experiments.outcomes import BLEW_UP, BLIND, DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS
 from admin_py.experiments.study.results import SchemeSummary, Study
 from admin_py.report.picture import TRAINING, Picture, by_run
 from admin_py.report.summary import divergence
@@ -49,6 +49,7 @@ def _end_words(word: str, those: Sequence[SchemeSummary]) -> str:
     names = listing(label(scheme.scheme) for scheme in those)
     said = {
         TRAINS: "trains" if one else "train",
+        BLEW_UP: f"blew up ({'its loss ends' if one else 'their losses end'} above the beginning)",
         STUCK: f"{'does' if one else 'do'} not train within this budget",
         BLIND: f"{'does' if one else 'do'} not read {'its' if one else 'their'} source within this budget",
         STOPPED: f"{'was' if one else 'were'} stopped",

@@ -10,7 +10,7 @@ import numpy as np
 
 from admin_py.analysis.source_use import LEAST_GAIN
 from admin_py.base.words import listing, number
-from admin_py.experiments.outcomes import BLIND, LEARNT_BELOW
+from admin_py.experiments.outcomes import BLEW_UP, BLEW_UP_ABOVE, BLIND, LEARNT_BELOW
 from admin_py.experiments.settings import layers_of
 from admin_py.experiments.study.results import SchemeSummary, Study
 from admin_py.schemes.labels import label
@@ -63,6 +63,11 @@ def introduction(study: Study) -> str:
             f"unigram entropy ({number(study.entropy)} nats per token, what knowing the frequency of each "
             "token and no more would give), and to have diverged only if its loss stopped being a finite "
             "number."
+        )
+    if any(BLEW_UP in one.outcomes for one in study.summary()):
+        third += (
+            " It is said to have blown up if its last loss is finite, but more than "
+            f"{BLEW_UP_ABOVE:g} times its first."
         )
     if any(BLIND in one.outcomes for one in study.summary()):
         third += (

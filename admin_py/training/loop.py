@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.builds import MODULES
+from admin_py.base.versions import origin
 from admin_py.model.state import check_state
 from admin_py.results import run_metadata
 from admin_py.training import checkpoint as checkpoints
@@ -19,6 +20,7 @@ from admin_py.training.divergence import explain_gradient, explain_loss, explain
 from admin_py.training.history import History
 from admin_py.training.interrupts import DeferredInterrupt
 from admin_py.training.observing import StepObserver
+from admin_py.training.profiling import AS_GIVEN, OFF, UNKNOWN
 from admin_py.training.progress import TrainingProgress
 from admin_py.training.recorder import Recorder
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from admin_py.data.dataset import Dataset
     from admin_py.model.transformer import Transformer
     from admin_py.training.plan import Plan
+
+PROFILE, ORIGIN = "profile", "computed by"
+"""In a checkpoint's setup, beside what decides the numbers: what became of omega, what computed them."""
 
 
 class Feed:
@@ -78,6 +83,8 @@ class Loop:
         self._saved_at: int | None = None
         self._limit = float(np.sqrt(np.finfo(model.dtype).max))
         self._observer = StepObserver(model)
+        self.profiled = AS_GIVEN
+        """What became of omega before the first step."""
 
     def _new_feed(self, *, epoch: int, batch: int) -> Feed:
         seed = self.model.seed
@@ -90,6 +97,8 @@ class Loop:
         history, steps = self.history, self.plan.steps
         shown = TrainingProgress(steps, done=history.num_steps, enabled=progress)
         try:
+            if not history.num_steps and self.profiled not in (AS_GIVEN, OFF):
+                shown.said(f"profile of {self.model.config.scheme_name}: {self.profiled}")
             with DeferredInterrupt() as interrupt:
                 self._finish_step(shown, interrupt)
                 while history.num_steps < steps and not self._stopped(interrupt):
@@ -133,8 +142,13 @@ class Loop:
             why = str(found)
         self.history.add_step(**row, seconds=time.perf_counter() - begin)
         self._tail_done = False
+        self._count_passes()
         if why is not None:
             self.history.diverged_at, self.history.diverged_because = step, why
+
+    def _count_passes(self) -> None:
+        """Passes that follow the training have dropout of their own."""
+        self.model.step = max(self.model.step, self.history.num_steps * self.plan.accumulate)
 
     def _find_gradient(
         self, step: int, batches: list[Batch], row: dict[str, float], *, observe: bool
@@ -247,6 +261,7 @@ class Loop:
             dtype=self.model.dtype,
             scheme=self.model.config.scheme_name,
             data=self.data.name,
+            profile=self.profiled,
             training=self.plan.describe(),
         )
 
@@ -255,7 +270,7 @@ class Loop:
         if self.plan.checkpoint is None or (self._saved_at == step and self._tail_done):
             return
         state = TrainingState(
-            setup=self._describe(),
+            setup={**self._describe(), PROFILE: self.profiled, ORIGIN: origin()},
             weights=self.model.parameters,
             optimizer=self.plan.optimizer.state,
             history=self.history.arrays(),
@@ -280,7 +295,10 @@ class Loop:
         """
         path = self.plan.checkpoint
         assert path is not None
-        checkpoints.check_setup(path, state.setup, self._describe())
+        setup = dict(state.setup)
+        profiled = setup.pop(PROFILE, UNKNOWN)
+        setup.pop(ORIGIN, None)  # for people: another machine may go on
+        checkpoints.check_setup(path, setup, self._describe())
         if state.progress["step"] > self.plan.steps:
             raise ValueError(
                 f"steps must be at least {state.progress['step']}, the step of the checkpoint {path!r}, got "
@@ -300,6 +318,8 @@ class Loop:
         for name, values in weights.items():
             self.model.parameters[name][...] = values
         self.history = history
+        self.profiled = profiled
+        self._count_passes()
         self._feed = self._new_feed(**state.position)
         self._tail_done = state.progress["tail"]
         self._saved_at = state.progress["step"]

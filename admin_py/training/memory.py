@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from admin_py.base import defaults
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_choice, check_integer, check_segments
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
-from admin_py.training.optimizers import Adam, Optimizer
+from admin_py.training.optimizers import OptimizerLike, as_optimizer
 
-MAX_TOKENS = 2**31 - 1
+MOST_TOKENS = 2**31 - 1
 MIB = 2**20
 
 PARTS = {
@@ -103,9 +104,9 @@ def plan_memory(
     config: TransformerConfig,
     batch: Batch | None = None,
     *,
-    max_tokens: int = 4096,
+    max_tokens: int = defaults.MAX_TOKENS,
     length: int = 32,
-    optimizer: Optimizer | None = None,
+    optimizer: OptimizerLike = "adam",
     checkpoint_activations: bool | int = False,
     dtype: str = "float32",
 ) -> MemoryPlan:
@@ -122,8 +123,8 @@ def plan_memory(
         The batch of the step. By default max_tokens tokens on each side, in sequences of `length`.
     max_tokens, length : int
         Of the batch that is thought of where none is given.
-    optimizer : Optimizer, optional
-        Whose moments are counted; Adam by default.
+    optimizer : Optimizer, str or callable
+        Whose moments are counted, as of `train`.
     checkpoint_activations : bool or int
         As for `Transformer.backward`.
     dtype : {"float32", "float64"}
@@ -151,9 +152,7 @@ def plan_memory(
     if config.kind == "encoder":
         raise ValueError("config must have a decoder: an encoder alone has no loss and no backward pass")
     module = MODULES[check_choice("dtype", dtype, tuple(MODULES))]
-    optimizer = Adam(lr=0.0) if optimizer is None else optimizer
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an Optimizer, got an object of type {type(optimizer).__name__}")
+    optimizer = as_optimizer(optimizer)
     batch = _thought_of(config, max_tokens, length) if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(f"batch must be a Batch, got an object of type {type(batch).__name__}")
@@ -173,8 +172,8 @@ def plan_memory(
 
 def _thought_of(config: TransformerConfig, max_tokens: int, length: int) -> Batch:
     """A batch of sequences of `length` tokens as each stack reads them."""
-    max_tokens = check_integer("max_tokens", max_tokens, 1, MAX_TOKENS)
-    length = min(check_integer("length", length, 1, MAX_TOKENS), max_tokens, config.max_length)
+    max_tokens = check_integer("max_tokens", max_tokens, 1, MOST_TOKENS)
+    length = min(check_integer("length", length, 1, MOST_TOKENS), max_tokens, config.max_length)
     lengths = [length] * (max_tokens // length)
     if max_tokens % length:
         lengths.append(max_tokens % length)

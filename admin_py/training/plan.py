@@ -41,6 +41,7 @@ class Plan:
     checkpoint_every: int
     observe: ObserveAt
     callbacks: tuple[Callback, ...]
+    profile: str | bool
     checkpoint_activations: bool | int = False
 
     def lr(self, step: int) -> float:
@@ -79,10 +80,12 @@ def check_type(name: str, value: Any, expected: type) -> Any:
     return value
 
 
-def check_schedule(schedule: Any) -> Any:
-    """A callable or None."""
+def check_schedule(schedule: Any, lr: Any) -> Any:
+    """A callable or None; with a schedule a learning rate beside it would mean nothing."""
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule must be callable or None, got {schedule!r}")
+    if schedule is not None and lr is not None:
+        raise ValueError(f"lr must be None with a schedule, which gives the learning rate, got {lr!r}")
     return schedule
 
 

@@ -45,6 +45,13 @@ class TrainingProgress:
         if enabled and (sys.stderr.isatty() or in_notebook()):
             self._bar, self._lines = new_bar(steps, done, what="training", unit="step"), False
 
+    def said(self, text: str) -> None:
+        """A line of its own, before the steps."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        elif self._lines:
+            print(text, file=sys.stderr, flush=True)
+
     def stepped(self, history: Recorder) -> None:
         """After a step."""
         if self._bar is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
+from admin_py.base import defaults
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
@@ -12,7 +13,7 @@ from admin_py.training import checkpoint as checkpoints
 from admin_py.training.history import History
 from admin_py.training.loop import Loop
 from admin_py.training.observing import read_observe
-from admin_py.training.optimizers import Optimizer
+from admin_py.training.optimizers import OptimizerLike, as_optimizer
 from admin_py.training.plan import (
     MAX_COUNT,
     Callback,
@@ -28,19 +29,22 @@ from admin_py.training.plan import (
     check_type,
     check_weights,
 )
+from admin_py.training.profiling import AUTO, check_profile, profile_first
 
 
 def train(
     model: Transformer,
     data: Dataset,
     *,
-    optimizer: Optimizer,
+    optimizer: OptimizerLike = "adam",
+    lr: float | None = None,
     schedule: Callable[[int], float] | None = None,
     steps: int,
-    max_tokens: int = 4096,
+    profile: str | bool = AUTO,
+    max_tokens: int = defaults.MAX_TOKENS,
     accumulate: int = 1,
     clip_norm: float | None = None,
-    label_smoothing: float = 0.1,
+    label_smoothing: float = defaults.LABEL_SMOOTHING,
     valid_every: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 100,
@@ -54,8 +58,8 @@ def train(
     """Train a model on a dataset.
 
     The order of the batches and dropout follow from ``model.seed``: epoch e takes
-    ``data.batches(seed=model.seed + e)``. Omega of a scheme that profiles it is set by `Transformer.profile`
-    before, not here.
+    ``data.batches(seed=model.seed + e)``. A model whose scheme profiles omega (Admin) and which was not
+    profiled is profiled first, see `profile`.
 
     Parameters
     ----------
@@ -63,13 +67,21 @@ def train(
         Changed in place.
     data : Dataset
         Its split "train" is trained on, its split "valid" is for validation.
-    optimizer : Optimizer
-        Such as ``RAdam(lr=1e-3, betas=(0.9, 0.98))``; goes on from the state it has.
+    optimizer : {"adam", "adamw", "radam", "novograd", "sgd"}, Optimizer or callable
+        A name stands for the paper's options (betas .9 and .98, eps 1e-9; momentum .9), a callable makes an
+        optimiser of `lr`; an object, such as ``RAdam(lr=1e-3)``, goes on from the state it has.
+    lr : float, optional
+        Learning rate of a name or callable, by default 1e-3; an object has its own.
     schedule : callable, optional
-        From the step, counted from 1, to the learning rate; by default ``optimizer.lr`` throughout. See
-        `admin_py.schedules`.
+        From the step, counted from 1, to the learning rate; by default the optimiser's throughout. It leaves
+        nothing for `lr` to say. See `admin_py.schedules`.
     steps : int
         Updates to make, those before a checkpoint counted.
+    profile : "auto" or bool
+        Whether `Transformer.profile` sets omega before the first step, from the first batch and with
+        ``model.seed``: where the scheme profiles omega and it is 1 throughout (``"auto"``), where the scheme
+        profiles it (True), or not (False, with a warning where ``"auto"`` would). The metadata say what was
+        done. A training that goes on from a checkpoint has the omega of the checkpoint.
     max_tokens : int
         Of a batch, on either side.
     accumulate : int
@@ -126,6 +138,9 @@ def train(
     Steps whose loss, gradient or update is not finite change nothing: divergence is a result, with the step
     and the first tensor that was not finite.
 
+    Every pass has dropout of its own, numbered from 0 by step and batch whatever ``model.step`` was; that
+    stands after them in the end, so that passes which follow have masks of their own, too.
+
     Examples
     --------
     >>> import admin_py as ap
@@ -135,14 +150,16 @@ def train(
     ... )
     >>> model = ap.Transformer(config, seed=1)
     >>> history = ap.train(
-    ...     model, data, optimizer=ap.Adam(lr=1e-2), steps=6, max_tokens=128, valid_every=3, progress=False
+    ...     model, data, optimizer="adam", lr=1e-2, steps=6, max_tokens=128, valid_every=3, progress=False
     ... )
     >>> history.num_steps, history.valid["step"].tolist(), history.diverged_at
     (6, [3, 6], None)
+    >>> history.metadata["profile"]
+    'auto, batch 1 of epoch 0'
     """
     plan = Plan(
-        optimizer=check_type("optimizer", optimizer, Optimizer),
-        schedule=check_schedule(schedule),
+        optimizer=as_optimizer(optimizer, lr),
+        schedule=check_schedule(schedule, lr),
         steps=check_integer("steps", steps, 1, MAX_COUNT),
         max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
         accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
@@ -153,6 +170,7 @@ def train(
         checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
         observe=read_observe(observe, observe_every),
         callbacks=check_callbacks(callbacks),
+        profile=check_profile(profile),
         checkpoint_activations=check_activation_segments(checkpoint_activations),
     )
     resume, progress = check_bool("resume", resume), check_bool("progress", progress)
@@ -162,6 +180,7 @@ def train(
     loop = Loop(model, data, plan)
     if not _restored(loop, plan, resume=resume):
         check_weights(model)
+        loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
     return loop.run(progress=progress)
 
 

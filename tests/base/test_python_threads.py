@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from company import run_script, train
@@ -106,3 +107,30 @@ with threadpool_limits(4):
     print([found["num_threads"] for found in threadpool_info() if "openblas-admin_py" in found["filepath"]])
 """
     assert run_script(PLENTY + code) == [train(1), "[1]"]
+
+
+def test_a_block_has_its_own_number_of_threads() -> None:
+    before = ap.get_num_threads()
+    with ap.threads(1):
+        assert ap.get_num_threads() == 1
+        with ap.threads(5, oversubscribe=True):
+            assert ap.get_num_threads() == 5
+        assert ap.get_num_threads() == 1
+    assert ap.get_num_threads() == before
+
+
+def test_the_number_comes_back_after_an_error_and_where_it_was_above_the_processors() -> None:
+    with ap.threads(1024, oversubscribe=True):
+        with pytest.raises(RuntimeError, match="inside"), ap.threads(1):
+            raise RuntimeError("inside")
+        assert ap.get_num_threads() == 1024
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (1.0, TypeError), (1025, ValueError)])
+def test_a_wrong_number_is_refused_before_the_block(n: Any, error: type[Exception]) -> None:
+    before = ap.get_num_threads()
+    with pytest.raises(error, match="n must be an integer"), ap.threads(n, oversubscribe=True):
+        raise AssertionError("the block was entered")
+    with pytest.raises(ValueError, match="at most the number of processors"), ap.threads(1024):
+        raise AssertionError("the block was entered")
+    assert ap.get_num_threads() == before

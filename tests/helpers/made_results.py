@@ -205,6 +205,7 @@ def made_grid_table(**changes: Any) -> GridTable:
         mean=np.array([[0.25, 2.75, 1.5], [0.5, np.nan, np.nan]]),
         runs=np.array([[2, 2, 2], [2, 2, 0]]),
         diverged=np.array([[0, 0, 1], [0, 2, 0]]),
+        blown=np.zeros((2, 3), np.int64),
         stuck=np.array([[0, 2, 0], [0, 0, 0]]),
         blind=np.array([[0, 0, 0], [1, 1, 0]]),
         diverged_at=np.array([[0, 0, 57], [0, 12, 0]]),

@@ -68,7 +68,6 @@ EXAMPLES: Mapping[str, Example] = {
             "d_ff=256": "d_ff=16",
             "steps=2000": "steps=8",
             "steps=200,": "steps=4,",
-            "max_tokens=4096": "max_tokens=256",
             "layers=[6, 12]": "layers=[1, 2], d_model=16, d_ff=16, steps=2",
         },
         text_files,

@@ -111,7 +111,8 @@ def test_a_plan_of_a_batch_is_what_the_model_takes() -> None:
     [
         ({"config": 1}, TypeError, "config must be a TransformerConfig"),
         ({"batch": [1]}, TypeError, "batch must be a Batch"),
-        ({"optimizer": "adam"}, TypeError, "optimizer must be an Optimizer"),
+        ({"optimizer": None}, TypeError, "optimizer must be an Optimizer"),
+        ({"optimizer": "adm"}, ValueError, "optimizer must be one of 'adam'"),
         ({"max_tokens": 0}, ValueError, "max_tokens must be an integer from 1"),
         ({"dtype": "int"}, ValueError, "dtype must be one of"),
         ({"checkpoint_activations": 0}, ValueError, "checkpoint_activations must be an integer from 1"),

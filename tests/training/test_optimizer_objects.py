@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_models import PAIRS, both, small
+from small_models import PAIRS, both, config, small
 
 import admin_py as ap
+from admin_py.experiments import settings
 from admin_py.training import optimizers
+
+DATA = ap.data.copy_task(symbols=8, train=60, valid=12, seed=3)
 
 ALL: dict[str, Any] = {
     "sgd": lambda: ap.SGD(0.1),
@@ -146,3 +149,41 @@ def test_states_that_are_refused(state: Any, error: type[Exception], words: str)
     with pytest.raises(error, match=words):
         optimizer.load_state(state)
     assert optimizer.state == {"step": 0, "m": None, "v": None}
+
+
+# Names, objects, functions
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_a_training_takes_names_objects_and_functions_alike(name: str) -> None:
+    def losses(optimizer: Any, **more: Any) -> list[float]:
+        model = ap.Transformer(config(1, 1, vocab_size=DATA.vocab_size, max_length=64), seed=1)
+        history = ap.train(model, DATA, optimizer=optimizer, steps=8, progress=False, max_tokens=100, **more)
+        return [*history.loss.tolist(), *history.lr.tolist()]
+
+    expected = losses(optimizers.OPTIMIZERS[name](2e-3))
+    assert losses(name, lr=2e-3) == expected
+    assert losses(lambda lr: optimizers.named(name, lr), lr=2e-3) == expected
+    assert losses(name) == losses(optimizers.named(name, 1e-3))
+
+
+def test_adam_at_a_thousandth_is_the_default() -> None:
+    model = ap.Transformer(config(1, 1, vocab_size=DATA.vocab_size, max_length=64), seed=1)
+    history = ap.train(model, DATA, steps=1, progress=False)
+    told = history.metadata["training"]["optimizer"]
+    assert told == {"kind": "adam", "lr": 1e-3, "betas": (0.9, 0.98), "eps": 1e-9, "weight_decay": 0.0}
+
+
+def test_studies_and_grids_have_the_same_table() -> None:
+    assert settings.OPTIMIZERS is optimizers.OPTIMIZERS
+
+
+def test_other_functions_take_names_as_well() -> None:
+    model = ap.Transformer(config(1, 1, vocab_size=DATA.vocab_size, max_length=64), seed=1)
+    by_name, by_object = (
+        ap.analysis.updates(model, DATA, optimizer=one, steps=2, max_tokens=100)
+        for one in ("sgd", ap.SGD(1e-3, momentum=0.9))
+    )
+    np.testing.assert_array_equal(by_name.update_norm, by_object.update_norm)
+    bytes_of = [ap.plan_memory(model.config, optimizer=one).total for one in ("adam", "novograd")]
+    assert bytes_of[0] > bytes_of[1]

@@ -327,7 +327,18 @@ LANGUAGE_MODEL = {"encoder_layers": 0}
         ({"schedule": lambda step: -1.0}, ValueError, r"schedule\(1\) must be a finite number of at least 0"),
         ({"callbacks": print}, TypeError, "callbacks must be a list"),
         ({"callbacks": [3]}, TypeError, "callbacks must be callable, got 3"),
-        ({"optimizer": "adam"}, TypeError, "optimizer must be an Optimizer, got an object of type str"),
+        ({"optimizer": "adm"}, ValueError, "optimizer must be one of 'adam', 'adamw', .*, got 'adm'"),
+        ({"optimizer": 3}, TypeError, "optimizer must be an Optimizer, one of .* of type int"),
+        ({"optimizer": lambda lr: lr}, TypeError, "optimizer must make an Optimizer .* type float"),
+        (
+            {"lr": 0.1},
+            ValueError,
+            "lr must be None with an optimizer .*, 0.01, got 0.1",
+        ),
+        ({"optimizer": "adam", "lr": 0.1}, ValueError, "lr must be None with a schedule, .* got 0.1"),
+        ({"optimizer": "adam", "lr": -1.0}, ValueError, "lr must be a finite number of at least 0"),
+        ({"profile": "yes"}, ValueError, "profile must be 'auto', True or False, got 'yes'"),
+        ({"profile": None}, ValueError, "profile must be 'auto', True or False, got None"),
     ],
 )
 def test_wrong_arguments_are_named(change: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -10,6 +10,7 @@ from admin_py.analysis.diagnosis.evidence import STABLE_UP_TO, UNSTABLE_FROM
 from admin_py.analysis.diagnosis.measures import first_nonfinite_weight, measure, measure_gradients
 from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.analysis.diagnosis.verdict import Facts, judge, limits
+from admin_py.base import defaults
 from admin_py.base.checks import check_probability
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
@@ -20,7 +21,9 @@ REFERENCES = ("post_ln", "pre_ln", "admin")
 """Schemes that a model is set beside."""
 
 
-def diagnose(model: Transformer, batch: Batch, *, label_smoothing: float = 0.1) -> Diagnosis:
+def diagnose(
+    model: Transformer, batch: Batch, *, label_smoothing: float = defaults.LABEL_SMOOTHING
+) -> Diagnosis:
     """Look at a model before it is trained: is it likely to train, what speaks against it, what to change.
 
     The amplification of a stack is the sum over its sub-layers of beta_jj^2, the share of the variance of
@@ -93,7 +96,7 @@ def diagnose(model: Transformer, batch: Batch, *, label_smoothing: float = 0.1) 
             per_layer={stack: config.sublayers_per_layer(stack) for stack in config.stacks},
             gradients=gradients,
             nonfinite=nonfinite,
-            unprofiled=is_unprofiled(model),
+            unprofiled=model.unprofiled,
         )
     )
     sizes = ("encoder_layers", "decoder_layers", "d_model", "d_ff", "heads")
@@ -121,30 +124,6 @@ def diagnose(model: Transformer, batch: Batch, *, label_smoothing: float = 0.1) 
             **{name: getattr(config, name) for name in sizes},
         ),
     )
-
-
-def is_unprofiled(model: Transformer) -> bool:
-    """Whether the scheme profiles omega in some sub-layers, but omega is 1 in all of them.
-
-    Examples
-    --------
-    >>> import admin_py as ap
-    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=2, decoder_layers=0, d_model=8, heads=2,
-    ...                               d_ff=16, scheme="admin")
-    >>> model = ap.Transformer(config)
-    >>> is_unprofiled(model)
-    True
-    >>> _ = model.profile(ap.Batch([[3, 4, 5]]))
-    >>> is_unprofiled(model)
-    False
-    """
-    found = [
-        values[i]
-        for stack, values in model.omega.items()
-        for i, residual in enumerate(model.config.residuals(stack))
-        if residual.profiled
-    ]
-    return bool(found) and all(bool(np.all(value == 1.0)) for value in found)
 
 
 def _reference(config: TransformerConfig, model: Transformer, batch: Batch) -> dict[str, np.ndarray]:

@@ -196,8 +196,9 @@ def _to_profile(facts: Facts) -> Iterator[str]:
         sums = {stack: number(float(own.sum())) for stack, own in facts.references["admin"].items()}
         words = ", ".join(f"{stack} {value}" for stack, value in sums.items())
         yield (
-            "Call `model.profile(batch)` before training: the scheme profiles omega, but every omega is 1 as "
-            f"in Post-LN. Profiled, Admin's amplification is {words}."
+            "The scheme profiles omega, but every omega is still 1 as in Post-LN. `ap.train` profiles such a "
+            "model on its first batch; to see it here, and before a loop of your own, call "
+            f"`model.profile(batch)`. Profiled, Admin's amplification is {words}."
         )
 
 

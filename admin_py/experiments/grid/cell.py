@@ -117,7 +117,7 @@ class GridCell(Result):
 
     @property
     def outcome(self) -> str:
-        """In words: trains, does not train or does not read its source within this budget, or diverged."""
+        """In words: trains, does not train or read its source within this budget, blew up, or diverged."""
         other = self.other_source_nll
         return outcome_of(
             self.history, self.entropy, None if other is None else reads_source(self.valid_nll, other)

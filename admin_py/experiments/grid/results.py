@@ -15,7 +15,7 @@ from admin_py.experiments.cross import Cross, at, place_of
 from admin_py.experiments.folder import load
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.files import GridFiles, cell_file
-from admin_py.experiments.outcomes import BLIND, DIVERGED, STUCK
+from admin_py.experiments.outcomes import BLEW_UP, BLIND, DIVERGED, STUCK
 from admin_py.experiments.settings import AXES, show
 from admin_py.plots.tables import VALUES, GridTable
 from admin_py.results import figure
@@ -133,7 +133,7 @@ class Grid(Cross):
         return pd.DataFrame(table.mean, rows, pd.Index([_label(v) for v in table.x_values], name=x))
 
     def table(self, x: str, y: str, value: str = "valid_nll", *, title: str = "") -> GridTable:
-        """As `pivot`, with what diverged and what does not train beside the means."""
+        """As `pivot`, with what diverged, blew up and does not train beside the means."""
         x, y = (_place(name, given) for name, given in (("x", x), ("y", y)))
         check_choice("value", value, tuple(VALUES))
         if x == y:
@@ -141,7 +141,7 @@ class Grid(Cross):
         columns, rows = self.values(x), self.values(y)
         shape = (len(rows), len(columns))
         mean = np.full(shape, np.nan)
-        runs, diverged, stuck, blind, diverged_at = (np.zeros(shape, np.int64) for _ in range(5))
+        runs, diverged, blown, stuck, blind, diverged_at = (np.zeros(shape, np.int64) for _ in range(6))
         for index in np.ndindex(*shape):
             row, column = index
             here = [c for c in self.cells if at(c, y) == rows[row] and at(c, x) == columns[column]]
@@ -151,12 +151,15 @@ class Grid(Cross):
             mean[index] = numbers.mean() if len(numbers) else np.nan
             runs[index] = len(here)
             diverged[index] = sum(cell.outcome == DIVERGED for cell in here)
+            blown[index] = sum(cell.outcome == BLEW_UP for cell in here)
             stuck[index] = sum(cell.outcome == STUCK for cell in here)
             blind[index] = sum(cell.outcome == BLIND for cell in here)
             diverged_at[index] = min(
                 (cell.diverged_at for cell in here if cell.diverged_at is not None), default=0
             )
-        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, diverged_at, title)
+        return GridTable(
+            x, y, columns, rows, value, mean, runs, diverged, blown, stuck, blind, diverged_at, title
+        )
 
     def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
         for axis in ("optimizer", *AXES):  # it may be why beta2 differs

@@ -40,6 +40,10 @@ class TrainCell:
             num_parameters=model.num_parameters,
             setup=job.setup,
             metadata=run_metadata(seed=job.values["seed"], dtype=model.dtype),
-            other_source_nll=source_use(model, data).other_nll if paired else None,
+            other_source_nll=_other_nll(model, data, job) if paired else None,
         )
         return Trained(cell, model if self.keep_model else None)
+
+
+def _other_nll(model: Transformer, data: Dataset, job: Job) -> float:
+    return source_use(model, data, max_tokens=job.training["max_tokens"]).other_nll

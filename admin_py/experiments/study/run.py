@@ -231,7 +231,9 @@ class StudyRun(Result):
         for name, kind in {**ALWAYS, **ANALYSES}.items():
             if data.get(name) is not None:
                 inner[name] = kind.from_dict(data[name])
-        rest = {name: decode(data[name]) for name in data if name not in (*ALWAYS, *ANALYSES, "kind", "format")}
+        rest = {
+            name: decode(data[name]) for name in data if name not in (*ALWAYS, *ANALYSES, "kind", "format")
+        }
         missing = [name for name in ALWAYS if name not in inner]
         unknown = rest.keys() - {one.name for one in fields(cls)}
         if missing or unknown or data.get("format") != FORMAT:

@@ -64,7 +64,7 @@ class TrainRun:
         after: dict[str, Any] = found.after(history) if not whole else {
             "dependency_after": found.of("dependency_after", lambda: analysis.dependency(model, batch)),
             "attention": found.of("attention", lambda: analysis.attention(model, data)),
-            "source_use": found.of("source_use", lambda: analysis.source_use(model, data)),
+            "source_use": found.of("source_use", lambda: _source_use(model, data, job)),
         }  # fmt: skip
         run = StudyRun(
             scheme=job.values["scheme"],
@@ -84,6 +84,10 @@ class TrainRun:
             without=found.without,
         )
         return Trained(run, model if self.keep_model and whole else None)
+
+
+def _source_use(model: Transformer, data: Dataset, job: Job) -> analysis.SourceUse:
+    return analysis.source_use(model, data, max_tokens=job.training["max_tokens"])
 
 
 class _Found:

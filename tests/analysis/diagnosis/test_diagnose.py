@@ -301,10 +301,11 @@ def test_admin_that_was_never_profiled_is_told_to_be() -> None:
     batch = packed(batch_for(config, 1))
     words = " ".join(ap.diagnose(model, batch).advice)
     assert "model.profile(batch)" in words
-    assert "every omega is 1" in words
+    assert "every omega is still 1" in words
+    assert "`ap.train` profiles such a model on its first batch" in words
     assert 'scheme="admin"' not in words
     model.profile(batch)
-    assert "every omega is 1" not in " ".join(ap.diagnose(model, batch).advice)
+    assert "every omega is still 1" not in " ".join(ap.diagnose(model, batch).advice)
 
 
 def test_a_vanishing_gradient_is_found_and_named() -> None:

@@ -84,6 +84,30 @@ def test_one_enormous_loss_leaves_the_others_apart(worst: float, end: float, arr
     assert ax.collections[0].colorbar.extend == arrow
 
 
+def test_what_blew_up_has_a_mark_of_its_own_and_leaves_the_colours_to_the_rest() -> None:
+    zeros = np.zeros((2, 3), np.int64)
+    blown = np.array([[0, 0, 1], [1, 0, 0]])
+    runs = np.array([[1, 1, 1], [2, 1, 1]])
+    mean = np.array([[0.25, 0.5, 28504.0], [600.0, 2.75, 1.0]])
+    stuck = np.array([[0, 0, 0], [0, 1, 0]])
+    table = made(
+        mean=mean, runs=runs, blown=blown, stuck=stuck, blind=zeros, diverged=zeros, diverged_at=zeros
+    )
+    ax = plot_grid(table)
+    found = places(ax)
+    assert found[0, 2] == ("++", "↑ 2.85e+04")
+    assert found[1, 0] == ("++", "600\n↑ 1 of 2")
+    assert found[1, 1] == ("///", "2.75")
+    assert ax.collections[0].norm.vmax == 2.75
+    assert ax.collections[0].colorbar.extend == "max"
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [
+        "blew up: ↑ the loss ends above where it began",
+        "does not train within this budget",
+    ]
+    everything = plot_grid(table._replace(blown=runs, stuck=zeros))
+    assert everything.collections[0].norm.vmax == 28504.0, "where nothing else is"
+
+
 def test_what_the_hatches_mean_is_said_only_where_there_are_any() -> None:
     ax = plot_grid(made())
     assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [
