@@ -90,8 +90,10 @@ def threads(n: int, *, oversubscribe: bool = False) -> Iterator[None]:
 
     Parameters
     ----------
-    n, oversubscribe
+    n : int
         As of `set_num_threads`.
+    oversubscribe : bool, default False
+        Allow more threads than processors.
 
     Raises
     ------
