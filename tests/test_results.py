@@ -8,10 +8,12 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib.axes import Axes
 
 from admin_py.results import Result, decode, encode, read_json, same
 
@@ -23,6 +25,15 @@ class Sizes(Result):
     table: Mapping[str, np.ndarray]
     names: tuple[str, ...]
     metadata: Mapping[str, Any]
+
+    stacks = ()
+
+    def to_dataframe(self) -> pd.DataFrame:
+        return pd.DataFrame({"name": self.names})
+
+    def plot(self, ax: Axes) -> Axes:
+        ax.plot(self.table["a"])
+        return ax
 
 
 def sizes() -> Sizes:

@@ -385,6 +385,7 @@ class Transformer:
             training=training,
             step=step,
             label_smoothing=label_smoothing,
+            seed=self.seed,
         )
 
     # Profile and omega

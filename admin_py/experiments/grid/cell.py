@@ -78,6 +78,11 @@ class GridCell(Result):
     other_source_nll: float | None = None
 
     @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of the model."""
+        return self.history.stacks
+
+    @property
     def values(self) -> dict[str, Any]:
         """Axis -> value."""
         return {axis: getattr(self, axis) for axis in AXES}
@@ -153,20 +158,6 @@ class GridCell(Result):
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw training and validation loss over the steps."""
         return figure("plot_history")(self.history, ax, scheme=self.scheme)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The cell as what JSON can hold."""
-        return {**super().to_dict(), "history": self.history.to_dict()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> GridCell:
-        """Back from `to_dict`."""
-        if isinstance(data, Mapping) and "history" in data:
-            history = History.from_dict(data["history"])
-            cell = super().from_dict({**data, "history": None})
-            object.__setattr__(cell, "history", history)
-            return cell
-        return super().from_dict(data)
 
     def same_numbers(self, other: GridCell) -> bool:
         """Whether two cells agree bit for bit in all but the time they took and where they ran."""

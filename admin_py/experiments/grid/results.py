@@ -73,6 +73,11 @@ class Grid(Result):
     metadata: Mapping[str, Any]
 
     @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of its models."""
+        return tuple(dict.fromkeys(stack for cell in self.cells for stack in cell.stacks))
+
+    @property
     def interrupted(self) -> bool:
         """Whether cells that were asked for are not there, as after Ctrl-C."""
         return not set(self.asked) <= {cell.name for cell in self.cells}
@@ -189,7 +194,8 @@ class Grid(Result):
             stuck[index] = sum(cell.outcome == STUCK for cell in here)
             blind[index] = sum(cell.outcome == BLIND for cell in here)
             at[index] = min((cell.diverged_at for cell in here if cell.diverged_at is not None), default=0)
-        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, at, title)
+        about = {**self.metadata, "stacks": self.stacks}
+        return GridTable(x, y, columns, rows, value, mean, runs, diverged, stuck, blind, at, title, about)
 
     def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
         for axis in ("optimizer", *AXES):  # it may be why beta2 differs
@@ -275,18 +281,6 @@ class Grid(Result):
         return figure("plot_grid_panels")(tables, axes)
 
     # Files
-
-    def to_dict(self) -> dict[str, Any]:
-        """The grid as what JSON can hold, cells included."""
-        return {**super().to_dict(), "cells": [cell.to_dict() for cell in self.cells]}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Grid:
-        """Back from `to_dict`."""
-        if isinstance(data, Mapping) and isinstance(data.get("cells"), (list, tuple)):
-            cells = tuple(GridCell.from_dict(cell) for cell in data["cells"])
-            return replace(super().from_dict({**data, "cells": []}), cells=cells)
-        return super().from_dict(data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a folder: ``grid.json``, and a file a cell under ``cells``.

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from admin_py.results import dump_json, encode, figure, freeze, same
+from admin_py.results import Result, dump_json, encode, figure
 from admin_py.experiments.study.run import RUN_FILE, Sample, StudyRun, read_kind, run_folder
 from admin_py.base.whole_files import write_whole
+from admin_py.model.config import STACKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +65,10 @@ class SchemeSummary(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study:
+class Study(Result):
     """Schemes compared on one task: all runs, and what they were run on.
+
+    Its `save` and `load` take a folder.
 
     Attributes
     ----------
@@ -90,16 +93,18 @@ class Study:
     (1,)
     """
 
+    kind: ClassVar[str] = "study"
+
     settings: Mapping[str, Any]
     data: Mapping[str, Any]
     runs: tuple[StudyRun, ...]
     metadata: Mapping[str, Any]
     interrupted: bool = field(default=False)
 
-    def __post_init__(self) -> None:
-        for name in ("settings", "data", "metadata"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-        object.__setattr__(self, "runs", tuple(self.runs))
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of its models, which have the same sizes."""
+        return tuple(stack for stack in STACKS if self.settings[f"{stack}_layers"])
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -142,21 +147,7 @@ class Study:
         """A row a run: its losses, outcome, time and speed."""
         import pandas as pd
 
-        rows = [
-            {
-                "scheme": run.scheme,
-                "seed": run.seed,
-                "train_nll": run.train_nll,
-                "valid_nll": run.valid_nll,
-                "outcome": run.outcome(self.entropy),
-                "diverged_at": run.history.diverged_at,
-                "seconds": run.seconds,
-                "tokens_per_second": run.tokens_per_second,
-                "num_parameters": run.num_parameters,
-            }
-            for run in self.runs
-        ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame([run.row(self.entropy) for run in self.runs])
 
     def plot(self, axes: Any = None) -> np.ndarray:
         """Training and validation loss side by side, see `admin_py.plots.plot_training`."""
@@ -200,21 +191,10 @@ class Study:
         missing = wanted - {(run.scheme, run.seed) for run in runs}
         return cls(header["settings"], header["data"], tuple(runs), header["metadata"], bool(missing))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Study):
-            return NotImplemented
-        return (
-            all(same(getattr(self, name), getattr(other, name)) for name in ("settings", "data", "metadata"))
-            and self.interrupted == other.interrupted
-            and self.runs == other.runs
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
+    def _summary(self) -> str:
         ends = {one.scheme: one.valid_nll[np.isfinite(one.valid_nll)] for one in self.summary()}
         found = ", ".join(f"{name} {x.mean():.3g}" if len(x) else f"{name} none" for name, x in ends.items())
-        return f"Study({self.data.get('name')}, {len(self.runs)} runs, validation nats per token: {found})"
+        return f"{self.data.get('name')}, {len(self.runs)} runs, validation nats per token: {found}"
 
     def _repr_html_(self) -> str:
         """Table of the runs, for notebooks."""
@@ -230,7 +210,7 @@ def save_header(
 ) -> None:
     """Write what a study is, before its runs."""
     fields = {"settings": settings, "data": data, "metadata": metadata}
-    write_whole(Path(folder) / STUDY_FILE, dump_json({"kind": "study", **encode(fields)}))
+    write_whole(Path(folder) / STUDY_FILE, dump_json({"kind": Study.kind, **encode(fields)}))
 
 
 def load_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -243,7 +223,7 @@ def load_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If it is not that of a study.
     """
-    return read_kind(Path(folder) / STUDY_FILE, "study", ("settings", "data", "metadata"))
+    return read_kind(Path(folder) / STUDY_FILE, Study.kind, ("settings", "data", "metadata"))
 
 
 def _summarise(runs: tuple[StudyRun, ...], entropy: float | None) -> SchemeSummary:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,12 @@ from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.training.history import History
 from admin_py.experiments.outcomes import outcome_of
 from admin_py.model.profile import VarianceProfile
-from admin_py.results import Result, decode, dump_json, encode, freeze, read_json, same
+from admin_py.results import Result, decode, dump_json, encode, figure, freeze, read_json
 from admin_py.base.whole_files import clear_aside, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 RUN_FILE = "run.json"
 
@@ -40,7 +44,13 @@ OLD = "the run was made before the package took it down"
 
 
 class Sample(NamedTuple):
-    """One greedy decoding of a validation example: three lines of text."""
+    """One greedy decoding of a validation example: three lines of text.
+
+    Examples
+    --------
+    >>> Sample("two", "zwei", "drei").output
+    'drei'
+    """
 
     source: str
     expected: str
@@ -48,8 +58,8 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StudyRun:
-    """One scheme trained from one seed.
+class StudyRun(Result):
+    """One scheme trained from one seed. Frozen; its `save` and `load` take a folder.
 
     Attributes
     ----------
@@ -80,7 +90,19 @@ class StudyRun:
         Losses with right and with others' sources, after training; None for language models.
     without : mapping of str to str
         Name of a result that is None to why it is.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=50, valid=10)
+    >>> found = ap.study(data, schemes=("pre_ln",), layers=1, d_model=8, d_ff=16, heads=2, steps=1,
+    ...                  progress=False)
+    >>> run = found.runs[0]
+    >>> run.scheme, run.seed, run.stacks, run.diagnosis.level
+    ('pre_ln', 1, ('encoder', 'decoder'), 'stable')
     """
+
+    kind: ClassVar[str] = "study run"
 
     scheme: str
     seed: int
@@ -131,6 +153,41 @@ class StudyRun:
         """Predicted tokens a second of training."""
         return self.history.tokens_per_second
 
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of the model."""
+        return self.profile.stacks
+
+    def row(self, entropy: float | None) -> dict[str, Any]:
+        """Its row of a study's table.
+
+        Parameters
+        ----------
+        entropy : float or None
+            As for `outcome`.
+        """
+        return {
+            "scheme": self.scheme,
+            "seed": self.seed,
+            "train_nll": self.train_nll,
+            "valid_nll": self.valid_nll,
+            "outcome": self.outcome(entropy),
+            "diverged_at": self.history.diverged_at,
+            "seconds": self.seconds,
+            "tokens_per_second": self.tokens_per_second,
+            "num_parameters": self.num_parameters,
+        }
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row, as of a study's table, but for the outcome's words that rest on the data's entropy."""
+        import pandas as pd
+
+        return pd.DataFrame([self.row(None)])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Training and validation loss over the steps, see `admin_py.plots.plot_history`."""
+        return figure("plot_history")(self.history, ax, scheme=self.scheme)
+
     def outcome(self, entropy: float | None) -> str:
         """In words: diverged, trains, does not train or read its source; or finished, or was stopped.
 
@@ -165,7 +222,7 @@ class StudyRun:
             "metadata": self.metadata,
             "without": self.without,
         }
-        write_whole(base / RUN_FILE, dump_json({"kind": "study run", **encode(kept)}))
+        write_whole(base / RUN_FILE, dump_json({"kind": self.kind, **encode(kept)}))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> StudyRun:
@@ -183,7 +240,7 @@ class StudyRun:
         base = Path(folder)
         found = read_kind(
             base / RUN_FILE,
-            "study run",
+            cls.kind,
             ("scheme", "seed", "num_parameters", "samples", "metadata"),
             optional=("without",),
         )
@@ -200,19 +257,14 @@ class StudyRun:
         )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "samples", tuple(Sample(*one) for one in self.samples))
         lacking = [name for name in ANALYSES if getattr(self, name) is None]
         reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
         object.__setattr__(self, "without", freeze(reasons))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, StudyRun):
-            return NotImplemented
-        return all(same(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"StudyRun({self.scheme!r}, seed {self.seed}, validation {self.valid_nll:.3g} nats)"
+    def _summary(self) -> str:
+        return f"{self.scheme!r}, seed {self.seed}, validation {self.valid_nll:.3g} nats"
 
 
 def clear_run(folder: str | os.PathLike[str]) -> None:
