@@ -116,7 +116,7 @@ def test_the_references_are_fresh_models_of_the_same_sizes_and_seed() -> None:
         other.profile(batch, seed=5)
         again = ap.diagnose(other, batch)
         for stack in found.stacks:
-            np.testing.assert_array_equal(again.own(stack), own(stack))
+            np.testing.assert_array_equal(again.own(stack), own[stack])
 
 
 def test_gradient_range_names_the_ends() -> None:
@@ -266,7 +266,7 @@ def facts(total: float, count: int = 20, **fields: Any) -> Facts:
     low = {"decoder": np.full(count, 1.0 / count)}
     own = {"decoder": np.full(count, total / count)}
     plain: dict[str, Any] = {
-        "scheme": "post_ln", "layers": {"decoder": count // 2}, "own": own,
+        "scheme": "post_ln", "layers": {"decoder": count // 2}, "beta2": own,
         "references": {"post_ln": own, "pre_ln": low, "admin": low},
         "var_branch": {"decoder": np.ones(count)}, "per_layer": {"decoder": 2},
         "gradients": {}, "nonfinite": "", "unprofiled": False,
@@ -343,7 +343,7 @@ def test_an_encoder_of_large_amplification_may_not_be_read_for_long() -> None:
     def words(encoder: float, decoder: float, stacks: tuple[str, ...] = ("encoder", "decoder")) -> str:
         totals = {"encoder": encoder, "decoder": decoder}
         own = {stack: np.full(1, totals[stack]) for stack in stacks}
-        given = facts(1.0, own=own, references=dict.fromkeys(("post_ln", "pre_ln", "admin"), own),
+        given = facts(1.0, beta2=own, references=dict.fromkeys(("post_ln", "pre_ln", "admin"), own),
                       var_branch={s: np.ones(1) for s in stacks}, per_layer=dict.fromkeys(stacks, 1),
                       layers=dict.fromkeys(stacks, 1))  # fmt: skip
         return " ".join(judge(given).findings)
