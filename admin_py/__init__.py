@@ -25,17 +25,21 @@ from admin_py.data.batch import Batch
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.grid import grid
 from admin_py.experiments.grid.results import Grid
-from admin_py.experiments.study.results import Study
+from admin_py.experiments.study.results import Sample, Study, StudyRun
 from admin_py.experiments.study.study import study
 from admin_py.live import LivePlot
 from admin_py.model.config import TransformerConfig
 from admin_py.model.layers import DecoderLayer, EncoderLayer
+from admin_py.model.observation import Observation
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Loss, Transformer
+from admin_py.plots.tables import GridTable
+from admin_py.results import Result
 from admin_py.schemes import Residual, Scale, Scheme, Site
 from admin_py.training.history import History
 from admin_py.training.memory import MemoryPlan, plan_memory
-from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, RAdam
+from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
+from admin_py.training.recorder import Recorder
 from admin_py.training.train import train
 
 __all__ = [
@@ -48,17 +52,24 @@ __all__ = [
     "EncoderLayer",
     "Grid",
     "GridCell",
+    "GridTable",
     "History",
     "LivePlot",
     "Loss",
     "MemoryPlan",
     "NovoGrad",
+    "Observation",
+    "Optimizer",
     "RAdam",
+    "Recorder",
     "Residual",
+    "Result",
+    "Sample",
     "Scale",
     "Scheme",
     "Site",
     "Study",
+    "StudyRun",
     "Transformer",
     "TransformerConfig",
     "VarianceProfile",

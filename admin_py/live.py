@@ -82,7 +82,7 @@ def draw(model: Transformer, history: Recorder) -> Figure:
     with plots.context():
         figure = Figure(figsize=(10.0 if observed else 5.0, 3.2), layout="constrained")
         axes = figure.subplots(1, 3 if observed else 1, squeeze=False)[0]
-        plots.plot_history(history, axes[0], scheme=model.config.scheme_name)  # type: ignore[arg-type]
+        plots.plot_history(history, axes[0], scheme=model.config.scheme_name)
         if observed:
             from admin_py.analysis import updates
 

@@ -1,4 +1,4 @@
-"""What every result has in common: frozen fields, metadata, exact JSON files, a table.
+"""What every result has in common: frozen fields, metadata, stacks, a table, a figure, an exact file.
 
 A result is a frozen dataclass whose fields are NumPy arrays, numbers, strings, and mappings or tuples of
 these. Files are strict JSON: floats are written with all their digits and values that are not finite as
@@ -13,6 +13,7 @@ import importlib
 import json
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -82,7 +83,7 @@ def encode(value: Any) -> Any:
     ----------
     value : object
         None, bool, int, float, str, NumPy scalar or array of numbers, mapping with str keys, list or tuple,
-        or a dataclass of these (written as a mapping).
+        a dataclass of these (written as a mapping), or a `Result` (written with its kind).
 
     Raises
     ------
@@ -109,13 +110,18 @@ def encode(value: Any) -> Any:
         return {_key(key): encode(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
+    if isinstance(value, Result):
+        return value.to_dict()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
     raise TypeError(f"value: no JSON for an object of type {type(value).__name__}")
 
 
 def decode(value: Any) -> Any:
-    """What `encode` was given, with tuples for lists, read-only arrays and plain dicts for mappings."""
+    """What `encode` was given, with tuples for lists, read-only arrays and plain dicts for mappings.
+
+    Results come back as results where their class is imported.
+    """
     if isinstance(value, list):
         return tuple(decode(item) for item in value)
     if not isinstance(value, dict):
@@ -126,6 +132,10 @@ def decode(value: Any) -> Any:
         return frozen_array(array, array.dtype)
     if "__float__" in value:
         return _NOT_FINITE[value["__float__"]]
+    if "kind" in value and "format" in value:
+        known = result_classes().get(value["kind"])
+        if known is not None:
+            return known.from_dict(value)
     return {key: decode(item) for key, item in value.items()}
 
 
@@ -180,17 +190,51 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-class Result:
-    """Base of the frozen results: a subclass is a ``@dataclass(frozen=True, eq=False)`` with a `kind`.
+class Result(ABC):
+    """What every result is: frozen, with its stacks, a table, a figure, and a file it comes back from.
+
+    A subclass is a ``@dataclass(frozen=True, eq=False)`` with a `kind` and what is abstract here.
 
     Attributes
     ----------
     metadata : mapping
         Seed, dtype, threads and versions, see `run_metadata`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import admin_py as ap
+    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2,
+    ...                               d_ff=16, scheme="post_ln")
+    >>> found = ap.analysis.gradients(ap.Transformer(config), ap.Batch([[3, 4, 5]], [[1, 6, 7, 2]]))
+    >>> isinstance(found, ap.Result), found.stacks, len(found.to_dataframe())
+    (True, ('encoder', 'decoder'), 5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found.save(Path(folder) / "gradients.json")
+    ...     again = ap.analysis.GradientNorms.load(Path(folder) / "gradients.json")
+    >>> again == found
+    True
     """
 
     kind: ClassVar[str]
+    drawn_by: ClassVar[str] = ""
+    """The function of `admin_py.plots` that takes it; empty where `plot` draws a part of it."""
+
     metadata: Mapping[str, Any]
+
+    @property
+    @abstractmethod
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks it covers: "encoder", "decoder" or both."""
+
+    @abstractmethod
+    def to_dataframe(self) -> pd.DataFrame:
+        """The numbers as a table, one row an observation."""
+
+    @abstractmethod
+    def plot(self, *args: Any, **options: Any) -> Any:
+        """Draw it into given Axes or a new figure's, and return them: one, or an array of several."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -210,7 +254,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as what JSON can hold, with its kind and the version of the layout."""
-        return {"kind": self.kind, "format": FORMAT, **encode(self)}
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"kind": self.kind, "format": FORMAT, **encode(fields)}
 
     @classmethod
     def from_dict(cls: type[R], data: Mapping[str, Any]) -> R:
@@ -256,10 +301,6 @@ class Result:
         """
         return read_json(path, cls.from_dict)
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """The numbers as a table, one row an observation."""
-        raise TypeError(f"{type(self).__name__} has no table")
-
     def _repr_html_(self) -> str:
         """Heading and table, for notebooks."""
         head = f"<p><strong>{escape(type(self).__name__)}</strong> {escape(self._summary())}</p>"
@@ -272,6 +313,25 @@ class Result:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._summary()})"
+
+
+def result_classes() -> dict[str, type[Result]]:
+    """Kind -> class, of every class of results that is imported.
+
+    Examples
+    --------
+    >>> import admin_py
+    >>> result_classes()["history"].__name__
+    'History'
+    """
+    found: dict[str, type[Result]] = {}
+    waiting = [*Result.__subclasses__()]
+    while waiting:
+        one = waiting.pop()
+        waiting += one.__subclasses__()
+        if "kind" in vars(one):
+            found[one.kind] = one
+    return found
 
 
 def dump_json(data: Mapping[str, Any]) -> str:

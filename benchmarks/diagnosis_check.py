@@ -110,7 +110,7 @@ def run(data: Any, one: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         **one,
-        "own": {stack: [float(f"{value:.4g}") for value in found.own] for stack, found in stacks.items()},
+        "own": {stack: [float(f"{value:.4g}") for value in found.beta2] for stack, found in stacks.items()},
         "grad_norm": {
             stack: [float(f"{value:.4g}") for value in norms] for stack, norms in before.norms.items()
         },

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from company import run_script
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib.axes import Axes
 
 import admin_py as ap
 from admin_py.results import Result, decode, encode, read_json, same
@@ -28,6 +30,15 @@ class Sizes(Result):
     table: Mapping[str, np.ndarray]
     names: tuple[str, ...]
     metadata: Mapping[str, Any]
+
+    stacks = ()
+
+    def to_dataframe(self) -> pd.DataFrame:
+        return pd.DataFrame({"name": self.names})
+
+    def plot(self, ax: Axes) -> Axes:
+        ax.plot(self.table["a"])
+        return ax
 
 
 def sizes() -> Sizes:

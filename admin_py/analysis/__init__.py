@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from admin_py.analysis.attention import AttentionMap, attention
 from admin_py.analysis.dependency import Dependency, dependency
-from admin_py.analysis.gradients import GradientNorms, GradientSpread, gradients, over_seeds
-from admin_py.analysis.output_change import OutputChange, output_change, pool_seeds
+from admin_py.analysis.gradients import GradientNorms, GradientSpread, gradients
+from admin_py.analysis.output_change import OutputChange, output_change
+from admin_py.analysis.pool import pool
 from admin_py.analysis.source_use import SourceUse, source_use
 from admin_py.analysis.theory import Fit, Fits
 from admin_py.analysis.updates import UpdateNorms, updates
@@ -24,8 +25,7 @@ __all__ = [
     "dependency",
     "gradients",
     "output_change",
-    "over_seeds",
-    "pool_seeds",
+    "pool",
     "source_use",
     "updates",
 ]

@@ -45,6 +45,7 @@ class AttentionMap(Result):
     """
 
     kind: ClassVar[str] = "attention map"
+    drawn_by: ClassVar[str] = "plot_attention"
 
     scheme: str
     sublayer: str
@@ -52,6 +53,11 @@ class AttentionMap(Result):
     queries: tuple[str, ...]
     keys: tuple[str, ...]
     metadata: Mapping[str, Any]
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The one stack of its sub-layer."""
+        return (self.sublayer.partition(".")[0],)
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a pair: sublayer, row, query, column, key, probability; counted from 0."""
@@ -71,10 +77,7 @@ class AttentionMap(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The map with its tokens, see `admin_py.plots.plot_attention`."""
-        tokens = (self.queries, self.keys)
-        return figure("plot_attention")(
-            self.probabilities, ax, tokens=tokens, title=f"{self.sublayer}, mean over heads"
-        )
+        return figure(self.drawn_by)(self, ax)
 
     def _summary(self) -> str:
         rows, columns = self.probabilities.shape

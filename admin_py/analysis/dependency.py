@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.analysis.by_stack import StackResult
-from admin_py.analysis.theory import amplification
+from admin_py.analysis.by_stack import OwnResult
+from admin_py.analysis.theory import own_dependency
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.results import figure, run_metadata
 
@@ -28,7 +28,7 @@ MAX_MEMORY = 128 * 2**20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dependency(StackResult):
+class Dependency(OwnResult):
     """What `dependency` found: how much of every y_i comes from which branch. Frozen.
 
     y_i, what sub-layer i adds up before its output norm, is a sum of components c_ij: j = 0 what is left of
@@ -57,6 +57,7 @@ class Dependency(StackResult):
     """
 
     kind: ClassVar[str] = "dependency"
+    drawn_by: ClassVar[str] = "plot_dependency"
 
     scheme: str
     variances: Mapping[str, np.ndarray]
@@ -95,14 +96,31 @@ class Dependency(StackResult):
         return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm != 0))
 
     def own(self, stack: str) -> np.ndarray:
-        """beta_ii^2: the share of each y_i that is its own branch's, rows scaled to 1, float64 [R]."""
-        beta = self.beta(stack)
-        rows = np.arange(len(beta))
-        return beta[rows, rows + 1] ** 2
+        """beta_ii^2 = mean_t Var_f(b_i) / mean_t Var_f(y_i), float64 [R], as of `Diagnosis.own`.
 
-    def amplification(self, stack: str) -> np.ndarray:
-        """sum_{j <= i} beta_jj^2, i = 1..R: what the output change grows like by the theory, float64 [R]."""
-        return amplification(self.own(stack))
+        The square of the diagonal of ``beta(stack, scale="std")``: variances of parts, their covariances
+        counted in y_i alone.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such stack.
+        """
+        self._check(stack)
+        return own_dependency(_diagonal(self.variances[stack]), self.sums[stack])
+
+    def share(self, stack: str) -> np.ndarray:
+        """Share of the own branch among the parts of each y_i, covariances left out, float64 [R].
+
+        The square of the diagonal of ``beta(stack)``, whose rows are scaled so that the squares add up to 1.
+        `own` has the variance of y_i itself below the line.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such stack.
+        """
+        return _diagonal(self.beta(stack)) ** 2
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a dependency: stack, row (i, 1..R), column (j, 0..i), name (of sub-layer i), beta."""
@@ -125,8 +143,8 @@ class Dependency(StackResult):
         return pd.concat(tables, ignore_index=True)
 
     def plot(self, ax: Axes | None = None, *, stack: str | None = None, scale: str = "row") -> Axes:
-        """Heatmap of beta_ij, see `admin_py.plots.plot_dependency_heatmap`."""
-        return figure("plot_dependency_heatmap")(self, ax, stack=stack, scale=scale)
+        """Heatmap of beta_ij, see `admin_py.plots.plot_dependency`."""
+        return figure(self.drawn_by)(self, ax, stack=stack, scale=scale)
 
     def _summary(self) -> str:
         parts = [
@@ -204,6 +222,11 @@ def dependency(model: Transformer, batch: Batch, *, max_memory: int | None = Non
         num_tokens={stack: table["num_tokens"] for stack, table in found.items()},
         metadata=run_metadata(seed=model.seed, dtype=model.dtype),
     )
+
+
+def _diagonal(table: np.ndarray) -> np.ndarray:
+    """Of [R, R + 1] the column j = i of every row i."""
+    return np.diagonal(table, offset=1).copy()
 
 
 def _need_linear(config: TransformerConfig) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
 from admin_py.model.names import place_of
-from admin_py.results import Result, figure, run_metadata
+from admin_py.results import figure, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GradientNorms(Result):
+class GradientNorms(StackResult):
     """What `gradients` found.
 
     Attributes
@@ -43,6 +44,7 @@ class GradientNorms(Result):
     """
 
     kind: ClassVar[str] = "gradients"
+    drawn_by: ClassVar[str] = "plot_gradients"
 
     scheme: str
     outputs: Mapping[str, np.ndarray]
@@ -70,17 +72,6 @@ class GradientNorms(Result):
         self._check(stack)
         scale = self.largest
         return self.outputs[stack] / scale if scale > 0 else np.zeros_like(self.outputs[stack])
-
-    def kinds(self, stack: str) -> tuple[str, ...]:
-        """Kind of each sub-layer of a stack: ``self_attn``, ``cross_attn`` or ``feed_forward``.
-
-        Raises
-        ------
-        ValueError
-            If the model has no such stack.
-        """
-        self._check(stack)
-        return tuple(name.rsplit(".", 1)[-1] for name in self.sublayers[stack])
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a sub-layer: stack, index (1..R), name, kind, grad_norm, relative."""
@@ -118,15 +109,11 @@ class GradientNorms(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Log bars by sub-layer, see `admin_py.plots.plot_gradients`."""
-        return figure("plot_gradients")(self, ax=ax)
+        return figure(self.drawn_by)(self, ax=ax)
 
     def plot_matrices(self, ax: Axes | None = None) -> Axes:
         """|dL/dW| of every weight matrix, see `admin_py.plots.plot_matrix_gradients`."""
         return figure("plot_matrix_gradients")(self, ax=ax)
-
-    def _check(self, stack: str) -> None:
-        if stack not in self.outputs:
-            raise ValueError(f"stack: expected one of {', '.join(self.outputs)}, got {stack!r}")
 
     def _summary(self) -> str:
         parts = []
@@ -200,9 +187,9 @@ def gradients(
     )
 
 
-@dataclass(frozen=True)
-class GradientSpread:
-    """Relative gradient norms of one scheme over its seeds.
+@dataclass(frozen=True, eq=False, repr=False)
+class GradientSpread(StackResult):
+    """Relative gradient norms of one scheme over its seeds, see `admin_py.analysis.pool`. Frozen.
 
     Attributes
     ----------
@@ -212,68 +199,78 @@ class GradientSpread:
     middle, low, high : mapping of str to ndarray
         Stack to the geometric mean, smallest and largest of |dL/dx_i| relative to the network's largest, i =
         1..R: float64 [R].
-    kinds : mapping of str to tuple of str
-        Stack to the kind of each sub-layer.
+    sublayers : mapping of str to tuple of str
+        Stack to the names of its R sub-layers.
+    metadata : mapping
+        Of the first result, with the seeds of all.
     """
+
+    kind: ClassVar[str] = "gradient spread"
+    drawn_by: ClassVar[str] = "plot_gradient_bars"
 
     scheme: str
     seeds: int
     middle: Mapping[str, np.ndarray]
     low: Mapping[str, np.ndarray]
     high: Mapping[str, np.ndarray]
-    kinds: Mapping[str, tuple[str, ...]]
+    sublayers: Mapping[str, tuple[str, ...]]
+    metadata: Mapping[str, Any]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a sub-layer: stack, index (1..R), name, kind, middle, low, high."""
+        import pandas as pd
+
+        tables = [
+            pd.DataFrame(
+                {
+                    "stack": stack,
+                    "index": np.arange(1, len(names) + 1),
+                    "name": names,
+                    "kind": self.kinds(stack),
+                    "middle": self.middle[stack],
+                    "low": self.low[stack],
+                    "high": self.high[stack],
+                }
+            )
+            for stack, names in self.sublayers.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Log bars with the range over seeds, see `admin_py.plots.plot_gradient_bars`."""
+        axes: np.ndarray = figure(self.drawn_by)(self, None if ax is None else [ax])
+        return axes[0]
+
+    def _summary(self) -> str:
+        parts = [f"{stack} {one[0]:.2g} to {one[-1]:.2g}" for stack, one in self.middle.items()]
+        return f"{self.scheme}, {self.seeds} seeds, relative |dL/dx|: " + "; ".join(parts)
 
 
-def over_seeds(results: Iterable[GradientNorms]) -> list[GradientSpread]:
-    """Gradient norms of several models, those of one scheme taken together as its seeds.
-
-    Parameters
-    ----------
-    results : iterable of GradientNorms
-        Those of one scheme have the same depth.
-
-    Returns
-    -------
-    list of GradientSpread
-        One a scheme, in the order in which schemes first come.
+def pooled(group: Sequence[GradientNorms]) -> GradientSpread:
+    """Results of one scheme, a seed each, as one.
 
     Raises
     ------
     ValueError
-        If there is none, or two of one scheme differ in depth.
-
-    Examples
-    --------
-    >>> import admin_py as ap
-    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2,
-    ...                               d_ff=16, scheme="post_ln")
-    >>> batch = ap.Batch([[3, 4, 5]], [[1, 6, 7, 2]])
-    >>> found = over_seeds(gradients(ap.Transformer(config, seed=seed), batch) for seed in (1, 2))
-    >>> [(one.scheme, one.seeds, one.middle["decoder"].shape) for one in found]
-    [('post_ln', 2, (3,))]
+        If they differ in depth.
     """
-    groups: dict[str, list[GradientNorms]] = {}
-    for result in results:
-        groups.setdefault(result.scheme, []).append(result)
-    if not groups:
-        raise ValueError("results: expected at least one GradientNorms, got none")
-    return [_spread(scheme, group) for scheme, group in groups.items()]
-
-
-def _spread(scheme: str, group: list[GradientNorms]) -> GradientSpread:
-    sizes = {tuple((stack, len(norms)) for stack, norms in one.outputs.items()) for one in group}
-    if len(sizes) > 1:
-        raise ValueError(f"results: those of {scheme!r} differ in depth: {sorted(sizes)}")
-    tables = {stack: np.array([one.relative(stack)[1:] for one in group]) for stack in group[0].outputs}
+    first = group[0]
+    if any(one.sublayers != first.sublayers for one in group):
+        sizes = sorted(
+            {tuple((stack, len(names)) for stack, names in one.sublayers.items()) for one in group}
+        )
+        raise ValueError(f"results: those of {first.scheme!r} differ in depth: {sizes}")
+    tables = {stack: np.array([one.relative(stack)[1:] for one in group]) for stack in first.stacks}
     with np.errstate(divide="ignore"):
         middle = {stack: np.exp(np.mean(np.log(table), axis=0)) for stack, table in tables.items()}
     return GradientSpread(
-        scheme=scheme,
+        scheme=first.scheme,
         seeds=len(group),
         middle=middle,
         low={stack: table.min(axis=0) for stack, table in tables.items()},
         high={stack: table.max(axis=0) for stack, table in tables.items()},
-        kinds={stack: group[0].kinds(stack) for stack in tables},
+        sublayers=first.sublayers,
+        metadata={**first.metadata, "seed": tuple(one.metadata.get("seed") for one in group)},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from admin_py.analysis import perturbation as perturbations
 from admin_py.analysis import theory
-from admin_py.analysis.by_stack import StackResult
+from admin_py.analysis.by_stack import OwnResult
 from admin_py.base import defaults
 from admin_py.base.checks import check_bool, check_integer, check_probability
 from admin_py.results import figure, run_metadata
@@ -28,7 +28,7 @@ MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OutputChange(StackResult):
+class OutputChange(OwnResult):
     """What `output_change` found. Frozen.
 
     xhat_i is y_i, what sub-layer i adds up before its output norm, standardised over the features of every
@@ -46,9 +46,8 @@ class OutputChange(StackResult):
         Stack to the mean over tokens of |xhat_i(W) - xhat_i(W + delta)|^2: float64 [repeats, R].
     input_change : mapping of str to ndarray
         Stack to the same of its standardised input x_0: float64 [repeats].
-    own : mapping of str to ndarray
-        Stack to the measured share of every y_i's variance that is its own branch's, mean_t Var_f(b_i) /
-        mean_t Var_f(y_i): float64 [R].
+    beta2 : mapping of str to ndarray
+        Stack to what `own` gives of it, before the change: float64 [R].
     sublayers : mapping of str to tuple of str
         Stack to the names of its R sub-layers.
     metadata : mapping
@@ -56,13 +55,14 @@ class OutputChange(StackResult):
     """
 
     kind: ClassVar[str] = "output change"
+    drawn_by: ClassVar[str] = "plot_output_change"
 
     scheme: str
     perturbation: str
     size: float | None
     change: Mapping[str, np.ndarray]
     input_change: Mapping[str, np.ndarray]
-    own: Mapping[str, np.ndarray]
+    beta2: Mapping[str, np.ndarray]
     sublayers: Mapping[str, tuple[str, ...]]
     metadata: Mapping[str, Any]
 
@@ -90,10 +90,20 @@ class OutputChange(StackResult):
         """The form that fits better: ``"linear"`` or ``"logarithmic"``."""
         return self.fit(stack).better
 
-    def theory(self, stack: str) -> np.ndarray:
-        """C sum_{j <= i} beta_jj^2 from the measured `own`, with C by least squares: float64 [R]."""
+    def own(self, stack: str) -> np.ndarray:
+        """beta_ii^2 = mean_t Var_f(b_i) / mean_t Var_f(y_i), float64 [R], as of `Diagnosis.own`.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such stack.
+        """
         self._check(stack)
-        curve = theory.amplification(self.own[stack])
+        return self.beta2[stack]
+
+    def theory(self, stack: str) -> np.ndarray:
+        """C sum_{j <= i} beta_jj^2, the measured `amplification`, with C by least squares: float64 [R]."""
+        curve = self.amplification(stack)
         return theory.scale_to(curve, self.mean(stack)) * curve
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -118,7 +128,7 @@ class OutputChange(StackResult):
 
     def plot(self, ax: Axes | None = None, *, stack: str | None = None, log: bool = False) -> Axes:
         """Change against depth with fit and theory, see `admin_py.plots.plot_output_change`."""
-        return figure("plot_output_change")(self, ax, stack=stack, log=log)
+        return figure(self.drawn_by)(self, ax, stack=stack, log=log)
 
     def _summary(self) -> str:
         parts = [
@@ -222,7 +232,7 @@ def output_change(
         input_change={
             stack: np.array([table[stack]["input_change"] for table in tables]) for stack in stacks
         },
-        own={s: _share(first[s]["var_branch"], first[s]["var_sum"]) for s in stacks},
+        beta2={s: theory.own_dependency(first[s]["var_branch"], first[s]["var_sum"]) for s in stacks},
         sublayers={s: tuple(model.config.sublayer_names(s)) for s in stacks},
         metadata=run_metadata(
             seed=model.seed, dtype=model.dtype, perturbation_seed=int(seed), embeddings=bool(embeddings)
@@ -230,44 +240,14 @@ def output_change(
     )
 
 
-def pool_seeds(results: Iterable[OutputChange]) -> list[OutputChange]:
-    """Output changes of several models, those of one scheme taken together: their repeats are pooled.
-
-    Parameters
-    ----------
-    results : iterable of OutputChange
-        Those of one scheme have the same depth, perturbation and size.
-
-    Returns
-    -------
-    list of OutputChange
-        One a scheme, in the order in which schemes first come; `mean` and `spread` are over all seeds and
-        repeats, `own` is the mean over seeds. A scheme that comes once is as it was.
+def pooled(group: Sequence[OutputChange]) -> OutputChange:
+    """Results of one scheme as one: all their repeats, the mean of `own`; one alone as it is.
 
     Raises
     ------
     ValueError
-        If there is none, or two of one scheme differ in depth, perturbation or size.
-
-    Examples
-    --------
-    >>> import admin_py as ap
-    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=2, decoder_layers=0, d_model=8, heads=2,
-    ...                               d_ff=16, scheme="post_ln")
-    >>> models = [ap.Transformer(config, seed=seed) for seed in (1, 2)]
-    >>> found = pool_seeds(output_change(model, ap.Batch([[3, 4, 5]]), repeats=3) for model in models)
-    >>> [(one.scheme, one.repeats) for one in found]
-    [('post_ln', 6)]
+        If they differ in depth, perturbation or size.
     """
-    groups: dict[str, list[OutputChange]] = {}
-    for result in results:
-        groups.setdefault(result.scheme, []).append(result)
-    if not groups:
-        raise ValueError("results: expected at least one OutputChange, got none")
-    return [_pool(group) for group in groups.values()]
-
-
-def _pool(group: list[OutputChange]) -> OutputChange:
     first = group[0]
     if len(group) == 1:
         return first
@@ -281,13 +261,9 @@ def _pool(group: list[OutputChange]) -> OutputChange:
         input_change={
             stack: np.concatenate([one.input_change[stack] for one in group]) for stack in first.stacks
         },
-        own={stack: np.mean([one.own[stack] for one in group], axis=0) for stack in first.stacks},
+        beta2={stack: np.mean([one.beta2[stack] for one in group], axis=0) for stack in first.stacks},
         metadata={**first.metadata, "seed": tuple(one.metadata.get("seed") for one in group)},
     )
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(whole), where=whole != 0)
 
 
 def _shown(repeats: range, progress: bool) -> Iterable[int]:

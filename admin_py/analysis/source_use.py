@@ -10,10 +10,11 @@ import numpy as np
 
 from admin_py.base import defaults
 from admin_py.base.checks import check_integer
-from admin_py.results import Result, run_metadata
+from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from admin_py.data.batch import Batch
@@ -44,6 +45,7 @@ class SourceUse(Result):
     """
 
     kind: ClassVar[str] = "source use"
+    drawn_by: ClassVar[str] = "plot_source_use"
 
     scheme: str
     nll: float
@@ -51,6 +53,11 @@ class SourceUse(Result):
     token_share: float
     num_tokens: int
     metadata: Mapping[str, Any]
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """Encoder and decoder: a model without either has no source to use."""
+        return ("encoder", "decoder")
 
     @property
     def gain(self) -> float:
@@ -68,6 +75,10 @@ class SourceUse(Result):
 
         names = ("scheme", "nll", "other_nll", "gain", "token_share", "reads")
         return pd.DataFrame([{name: getattr(self, name) for name in names}])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Both losses as bars, see `admin_py.plots.plot_source_use`."""
+        return figure(self.drawn_by)(self, ax)
 
     def _summary(self) -> str:
         does = "reads its source" if self.reads else "does not read its source"

@@ -114,8 +114,21 @@ def fits(values: ArrayLike) -> Fits:
     return Fits(fit(values), fit(values, form="logarithmic"))
 
 
+def own_dependency(var_branch: ArrayLike, var_sum: ArrayLike) -> NDArray[np.float64]:
+    """beta_jj^2 = mean_t Var_f(b_j) / mean_t Var_f(y_j) from both means [R]; 0 where both are 0.
+
+    Examples
+    --------
+    >>> own_dependency([1.0, 0.0], [4.0, 0.0])
+    array([0.25, 0.  ])
+    """
+    branch, total = np.asarray(var_branch, np.float64), np.asarray(var_sum, np.float64)
+    with np.errstate(all="ignore"):  # a model is looked at whose numbers are not finite, too
+        return np.divide(branch, total, out=np.zeros_like(total), where=total != 0)
+
+
 def amplification(own: ArrayLike) -> NDArray[np.float64]:
-    """sum_{j <= i} beta_jj^2 for i = 1..R, from the beta_jj^2 [R] of a dependency or a profile.
+    """sum_{j <= i} beta_jj^2 for i = 1..R, from beta_jj^2 [R].
 
     Examples
     --------

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.model.names import KINDS, place_of
-from admin_py.results import Result, figure
+from admin_py.results import figure
 from admin_py.training.history import MATRICES, History
 from admin_py.training.recorder import Recorder
 
@@ -30,7 +31,7 @@ QUANTITIES = ("update_norm", "relative", "grad_norm", "norm")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UpdateNorms(Result):
+class UpdateNorms(StackResult):
     """What `updates` found. P matrices at j observed steps; norms are Frobenius norms. Frozen.
 
     Attributes
@@ -41,9 +42,9 @@ class UpdateNorms(Result):
         The steps observed, counted from 1, int64 [j].
     names : tuple of str
         Of the trained weight matrices, such as ``"encoder.3.self_attn.q.weight"``, [P].
-    kinds : tuple of str
+    matrix_kinds : tuple of str
         Of each matrix one of ``q, k, v, out, fc1, fc2, embedding`` (in the paper Q, K, V, O, 1, 2), [P].
-    stacks : tuple of str
+    matrix_stacks : tuple of str
         Of each matrix ``"encoder"``, ``"decoder"`` or, for shared embeddings, ``"shared"``, [P].
     layers : tuple of int
         Of each matrix its layer, counted from 0; -1 for embeddings, [P].
@@ -62,12 +63,13 @@ class UpdateNorms(Result):
     """
 
     kind: ClassVar[str] = "updates"
+    drawn_by: ClassVar[str] = "plot_updates"
 
     scheme: str
     steps: NDArray[np.int64]
     names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    stacks: tuple[str, ...]
+    matrix_kinds: tuple[str, ...]
+    matrix_stacks: tuple[str, ...]
     layers: tuple[int, ...]
     grad_norm: NDArray[np.float64]
     norm: NDArray[np.float64]
@@ -122,7 +124,7 @@ class UpdateNorms(Result):
             If there is no such quantity, or no matrix of the stack.
         """
         values, chosen = self.quantity(quantity), self._of_stack(stack)
-        kinds = np.array(self.kinds)
+        kinds = np.array(self.matrix_kinds)
         groups = {kind: chosen & (kinds == kind) for kind in KINDS}
         return {
             kind: np.sqrt(np.mean(values[:, group] ** 2, axis=1))
@@ -177,8 +179,8 @@ class UpdateNorms(Result):
             {
                 "step": np.repeat(self.steps, matrices),
                 "name": self.names * steps,
-                "stack": self.stacks * steps,
-                "kind": self.kinds * steps,
+                "stack": self.matrix_stacks * steps,
+                "kind": self.matrix_kinds * steps,
                 "layer": np.tile(np.array(self.layers, np.int64), steps),
                 **{name: self.quantity(name).reshape(-1) for name in ("grad_norm", "norm", "update_norm")},
                 "relative": self.relative().reshape(-1),
@@ -189,7 +191,7 @@ class UpdateNorms(Result):
         self, ax: Axes | None = None, *, quantity: str = "update_norm", stack: str | None = None
     ) -> Axes:
         """Lines by kind over the steps, see `admin_py.plots.plot_updates`."""
-        return figure("plot_updates")(self, ax=ax, quantity=quantity, stack=stack)
+        return figure(self.drawn_by)(self, ax=ax, quantity=quantity, stack=stack)
 
     def plot_histogram(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Histogram of relative updates, see `admin_py.plots.plot_update_histogram`."""
@@ -202,8 +204,8 @@ class UpdateNorms(Result):
     def _of_stack(self, stack: str | None) -> NDArray[np.bool_]:
         if stack is None:
             return np.ones(len(self.names), bool)
-        known = tuple(dict.fromkeys(self.stacks))
-        return np.array(self.stacks) == check_choice("stack", stack, known)
+        known = tuple(dict.fromkeys(self.matrix_stacks))
+        return np.array(self.matrix_stacks) == check_choice("stack", stack, known)
 
     def _summary(self) -> str:
         if not len(self.steps):
@@ -269,7 +271,7 @@ def updates(
     >>> found = updates(
     ...     ap.Transformer(config, seed=1), data, optimizer=ap.Adam(lr=1e-2), steps=4, max_tokens=128
     ... )
-    >>> found.update_norm.shape, found.kinds[:5]
+    >>> found.update_norm.shape, found.matrix_kinds[:5]
     ((4, 17), ('embedding', 'q', 'k', 'v', 'out'))
     >>> list(found.by_kind("relative", stack="encoder"))
     ['q', 'k', 'v', 'out', 'fc1', 'fc2']
@@ -327,8 +329,8 @@ def _of_history(history: History | Recorder) -> UpdateNorms:
         scheme=str(history.metadata.get("scheme", "")),
         steps=observed["step"],
         names=names,
-        kinds=tuple(place.kind for place in places),
-        stacks=tuple(place.stack for place in places),
+        matrix_kinds=tuple(place.kind for place in places),
+        matrix_stacks=tuple(place.stack for place in places),
         layers=tuple(place.layer for place in places),
         grad_norm=matrices["grad_norm"],
         norm=matrices["norm"],

@@ -225,7 +225,7 @@ def _dependency(found: Sequence[Dependency]) -> Iterator[Picture]:
 
     def heatmaps(figure: Figure, stack: str) -> None:
         if len(shown) == 1:
-            plots.plot_dependency_heatmap(shown[0], figure.subplots(), stack=stack)
+            plots.plot_dependency(shown[0], figure.subplots(), stack=stack)
         else:
             plots.plot_dependency_panels(shown, panels(figure, len(shown), PANELS), stack=stack)
 
@@ -240,9 +240,9 @@ def _dependency(found: Sequence[Dependency]) -> Iterator[Picture]:
 def _output_change(found: Sequence[OutputChange]) -> Iterator[Picture]:
     """A line a scheme, mean and spread over seeds and repeats, a picture a stack."""
     from admin_py import plots
-    from admin_py.analysis import pool_seeds
+    from admin_py.analysis import pool
 
-    shown = pool_seeds(found)
+    shown = pool(found)
     for stack in shown[0].stacks:
 
         def draw(figure: Figure, stack: str = stack) -> None:
@@ -254,9 +254,9 @@ def _output_change(found: Sequence[OutputChange]) -> Iterator[Picture]:
 def _gradients(found: Sequence[GradientNorms]) -> Iterator[Picture]:
     """Bars, a panel a scheme, the range over seeds as error bars; matrices of the first seed."""
     from admin_py import plots
-    from admin_py.analysis import over_seeds
+    from admin_py.analysis import pool
 
-    shown, firsts = over_seeds(found), _first_seeds(found)
+    shown, firsts = pool(found), _first_seeds(found)
     count = len(shown)
     height = HEIGHT if count == 1 else 0.4 + 2.1 * count
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.model.observation import Observation, Place, select
+from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
     from admin_py.data.batch import Batch
@@ -70,11 +71,12 @@ def observe(
     training: bool,
     step: int,
     label_smoothing: float,
+    seed: int | None = None,
 ) -> Observation:
     """As `Transformer.observe`.
 
-    `handed` is the batch as the core has it; `spare` gives the core of a copy, whose gradients may be
-    overwritten.
+    `handed` is the batch as the core has it, `seed` the model's; `spare` gives the core of a copy, whose
+    gradients may be overwritten.
     """
     where, last = places(config), last_name(config)
     wanted = select([*where, last], activations)
@@ -104,6 +106,9 @@ def observe(
         var_input={stack: values["var_input"] for stack, values in seen.items()},
         var_branch={stack: values["var_branch"] for stack, values in seen.items()},
         names={stack: tuple(config.sublayer_names(stack)) for stack in seen},
+        metadata=run_metadata(
+            seed=seed, dtype=logits.dtype.name, scheme=config.scheme_name, training=training, step=step
+        ),
     )
 
 

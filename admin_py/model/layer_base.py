@@ -211,6 +211,9 @@ class Layer(CountsSteps):
             var_input={stack: seen["var_input"]},
             var_branch={stack: seen["var_branch"]},
             names={stack: tuple(name.removeprefix(prefix) for name in config.sublayer_names(stack))},
+            metadata=run_metadata(
+                seed=self.seed, dtype=self.dtype, scheme=config.stack_scheme(stack).name, **options
+            ),
         )
 
     def _full_name(self, name: str) -> str:

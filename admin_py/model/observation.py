@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from admin_py.results import figure
+from admin_py.base.whole_files import write_whole
+from admin_py.results import FORMAT, Result, figure, frozen_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +28,11 @@ Place = tuple[str, int, str]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Observation:
-    """Activations and statistics of one forward pass. Frozen.
+class Observation(Result):
+    """Activations and statistics of one forward pass, as `Transformer.observe` makes them. Frozen.
+
+    A mapping from names to activations. Its file is a safetensors file: arrays as they are, the rest in the
+    header.
 
     Parameters
     ----------
@@ -40,17 +48,49 @@ class Observation:
         Stack -> Var(x_{i-1}), Var(a_i) over all tokens and features, float64 [R].
     names : mapping
         Stack -> names of its sub-layers.
+    metadata : mapping
+        Seed, dtype, threads, versions, the scheme, whether dropout was on, and its step.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2,
+    ...                               d_ff=16, scheme="post_ln")
+    >>> seen = ap.Transformer(config).observe(ap.Batch([[4, 5, 6]]), activations="*.branch")
+    >>> seen
+    Observation(encoder 2 sub-layers; 2 activations, 0.0 MiB)
+    >>> seen["encoder.0.feed_forward.branch"].shape, seen.stacks
+    ((3, 8), ('encoder',))
     """
+
+    kind: ClassVar[str] = "observation"
+    drawn_by: ClassVar[str] = "plot_observation"
 
     activations: Mapping[str, Any]
     gradients: Mapping[str, NDArray[Any]]
     var_input: Mapping[str, NDArray[np.float64]]
     var_branch: Mapping[str, NDArray[np.float64]]
     names: Mapping[str, tuple[str, ...]]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("activations", "gradients", "var_input", "var_branch", "names"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        for name in ("activations", "gradients", "var_input", "var_branch", "names", "metadata"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))  # arrays are large
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of the model, of which every sub-layer has its variances, whatever was kept."""
+        return tuple(self.names)
+
+    def kinds(self, stack: str) -> tuple[str, ...]:
+        """Kind of each sub-layer of a stack: ``self_attn``, ``cross_attn`` or ``feed_forward``.
+
+        Raises
+        ------
+        KeyError
+            If the model has no such stack.
+        """
+        return tuple(name.rpartition(".")[2] for name in self.names[stack])
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.activations:
@@ -73,6 +113,10 @@ class Observation:
         if self.gradients:
             count += f", {len(self.gradients)} gradients"
         return f"Observation({sublayers}; {count}, {size / 2**20:.1f} MiB)"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Var(x) and Var(a) of every sub-layer, see `admin_py.plots.plot_observation`."""
+        return figure(self.drawn_by)(self, ax)
 
     def plot_attention(
         self,
@@ -131,6 +175,80 @@ class Observation:
             for stack, names in self.names.items()
         ]
         return pd.concat(parts, ignore_index=True)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        tensors: dict[str, NDArray[Any]] = {}
+        shapes: dict[str, dict[str, int | None]] = {}
+        for group in GROUPS:
+            shapes[group] = {}
+            for name, value in getattr(self, group).items():
+                several = isinstance(value, tuple)
+                shapes[group][name] = len(value) if several else None
+                for number, array in enumerate(value if several else (value,)):
+                    tensors[_tensor(group, name, number)] = np.ascontiguousarray(array)
+        rest = Observation({}, {}, self.var_input, self.var_branch, self.names, self.metadata).to_dict()
+        header = {"format": f"admin-py {self.kind}", "version": str(FORMAT)}
+        header |= {"arrays": json.dumps(shapes), "observation": json.dumps(rest, allow_nan=False)}
+        write_whole(path, save(tensors, metadata=header))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Observation:
+        """Read what `save` wrote; equal to what was saved.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not the file of an observation.
+        """
+        where = os.fspath(path)
+        with open(path, "rb"):  # an OSError that says why, where safetensors has its own
+            pass
+        try:
+            with safe_open(where, framework="numpy") as file:
+                header = file.metadata() or {}
+                if (header.get("format"), header.get("version")) != (f"admin-py {cls.kind}", str(FORMAT)):
+                    raise ValueError(f"path: {where!r} is not an observation that this version reads")
+                rest = cls.from_dict(json.loads(header["observation"]))
+                groups = {
+                    group: {
+                        name: _read(file, group, name, count)
+                        for name, count in json.loads(header["arrays"])[group].items()
+                    }
+                    for group in GROUPS
+                }
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"path: {where!r} is cut off or not an observation: {error}") from None
+        return cls(**groups, **{name: getattr(rest, name) for name in REST})
+
+
+GROUPS = ("activations", "gradients")
+"""Fields whose arrays are a file's tensors."""
+
+REST = ("var_input", "var_branch", "names", "metadata")
+"""Fields in a file's header."""
+
+
+def _tensor(group: str, name: str, number: int) -> str:
+    """Name of an array in a file."""
+    return f"{group}/{name}/{number}"
+
+
+def _read(file: Any, group: str, name: str, count: int | None) -> Any:
+    """An array, or a tuple of so many."""
+    arrays = (
+        file.get_tensor(_tensor(group, name, number)) for number in range(1 if count is None else count)
+    )
+    found = tuple(frozen_array(array, array.dtype) for array in arrays)
+    return found[0] if count is None else found
 
 
 def select(names: Sequence[str], patterns: str | Sequence[str], argument: str = "activations") -> list[str]:

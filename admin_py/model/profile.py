@@ -62,6 +62,7 @@ class VarianceProfile(Result):
     """
 
     kind: ClassVar[str] = "variance_profile"
+    drawn_by: ClassVar[str] = "plot_profile"
 
     scheme: str
     method: str
@@ -143,10 +144,10 @@ class VarianceProfile(Result):
         return self._column(stack, "var_branch")
 
     def beta2(self, stack: str) -> NDArray[np.float64]:
-        """Predicted dependency of every sub-layer on its own branch, float64 [R].
+        """Dependency of every sub-layer on its own branch as the variances predict it, float64 [R].
 
         beta_ii^2 = Var(a_i) / (omega_i^2 Var(x_{i-1}) + Var(a_i)), after the paper's section 3. Where both
-        variances are 0 it is nan.
+        variances are 0 it is nan. What is measured is `Dependency.own` and `Diagnosis.own`.
         """
         branch = self.var_branch(stack)
         total = self.omega(stack) ** 2 * self.var_input(stack) + branch
@@ -175,7 +176,7 @@ class VarianceProfile(Result):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Omega and Var(a) of every sub-layer, drawn into ``ax`` or a new figure; returns the Axes."""
-        return figure("plot_profile")(self, ax, scheme=self.scheme)
+        return figure(self.drawn_by)(self, ax, scheme=self.scheme)
 
     def _summary(self) -> str:
         parts = []

@@ -397,6 +397,7 @@ class Transformer(CountsSteps):
             training=training,
             step=step,
             label_smoothing=label_smoothing,
+            seed=self.seed,
         )
 
     # Profile and omega

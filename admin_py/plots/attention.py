@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from admin_py.plots.arguments import several
+from admin_py.analysis.attention import AttentionMap
+from admin_py.plots.arguments import one, several
+from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar, root_of
 from admin_py.plots.panels import given_axes
-from admin_py.plots.style import SEQUENTIAL, context, legend_text, new_axes, scheme_style
+from admin_py.plots.style import SEQUENTIAL, legend_text, scheme_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-    from admin_py.analysis.attention import AttentionMap
 
 MAX_LETTERS = 12
 """Of a token that are shown."""
@@ -33,25 +35,26 @@ ROW, COLUMNS = 3.0, 2
 LABEL = "probability"
 
 
-@context()
+@drawing
 def plot_attention(
-    probabilities: Any,
+    probabilities: AttentionMap | ArrayLike,
     ax: Axes | None = None,
     *,
     tokens: Sequence[str] | tuple[Sequence[str], Sequence[str]] | None = None,
-    title: str = "",
+    title: str | None = None,
 ) -> Axes:
     """Probabilities of one head, or of the mean over heads: a row a query, a column a key.
 
     Parameters
     ----------
-    probabilities : ndarray
-        [T_q, T_k].
+    probabilities : AttentionMap or array_like
+        An array is [T_q, T_k].
     ax : matplotlib.axes.Axes, optional
         To draw into, with a colour bar beside it; a new figure otherwise.
     tokens : sequence of str, or pair of these
-        Of both axes, or of queries and keys.
-    title : str
+        Of both axes, or of queries and keys; by default those of the map.
+    title : str, optional
+        By default the sub-layer of the map.
 
     Returns
     -------
@@ -59,17 +62,24 @@ def plot_attention(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there are not two axes, or not as many tokens as places.
     """
+    values = _probabilities(probabilities)
+    if isinstance(values, AttentionMap):
+        tokens = (values.queries, values.keys) if tokens is None else tokens
+        title = f"{values.sublayer}, mean over heads" if title is None else title
+        values = values.probabilities
     ax = new_axes(width=5.8, height=4.4) if ax is None else ax
-    image = _draw(ax, probabilities, tokens, None)
-    ax.set_title(legend_text(title))
+    image = _draw(ax, values, tokens, None)
+    ax.set_title(legend_text(title or ""))
     color_bar(ax, image, LABEL)
     return ax
 
 
-@context()
+@drawing
 def plot_attention_panels(
     maps: AttentionMap | Iterable[AttentionMap], axes: Iterable[Axes] | None = None
 ) -> np.ndarray:
@@ -89,19 +99,33 @@ def plot_attention_panels(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no map, or the number of axes is another.
     """
-    found = several("maps", maps)
+    found = several("maps", maps, AttentionMap)
     panels = given_axes(axes, found, height=ROW, columns=COLUMNS)
-    largest = max(float(np.nanmax(one.probabilities, initial=0.0)) for one in found)
-    for ax, one in zip(panels, found, strict=True):
-        image = _draw(ax, one.probabilities, (one.queries, one.keys), largest)
-        ax.set_title(legend_text(scheme_style(one.scheme).label))
+    largest = max(float(np.nanmax(shown.probabilities, initial=0.0)) for shown in found)
+    for ax, shown in zip(panels, found, strict=True):
+        image = _draw(ax, shown.probabilities, (shown.queries, shown.keys), largest)
+        ax.set_title(legend_text(scheme_style(shown.scheme).label))
         place = ax.get_subplotspec()
         if place is None or place.is_last_col() or ax is panels[-1]:
             color_bar(ax, image, LABEL)
     return np.array(panels, dtype=object)
+
+
+def _probabilities(given: Any) -> AttentionMap | NDArray[Any]:
+    """The map, or the array of numbers that was given."""
+    try:
+        values = np.asarray(given)
+        if values.ndim and values.dtype.kind in "fiu":
+            return values
+    except ValueError:  # lists of lists that are no array
+        pass
+    others: dict[str, str] = {"many": "plot_attention_panels", "also": "an array [T_q, T_k]"}
+    return one("probabilities", given, AttentionMap, **others)
 
 
 def _draw(

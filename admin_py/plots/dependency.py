@@ -1,30 +1,62 @@
-"""The predicted dependency of each sub-layer's output on its own branch."""
+"""Which sub-layer's output depends on which branch: heatmaps, one or two on one scale."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
-from admin_py.plots.style import context, new_axes
-from admin_py.plots.sublayers import draw_lines, legends, log_axis
-from admin_py.plots.tables import profile_series
+import numpy as np
+
+from admin_py.analysis.dependency import Dependency
+from admin_py.plots.arguments import one, pick_stack, scheme_title, several
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.legends import color_bar
+from admin_py.plots.panels import given_axes
+from admin_py.plots.style import MUTED, SEQUENTIAL
+from admin_py.plots.sublayers import tick_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
-    from admin_py.model.profile import VarianceProfile
+
+COLUMNS = 3
+"""Heatmaps in a row of a new figure."""
+
+TITLE = 22
+"""Letters of a line of the title of one of several heatmaps."""
+
+LABELS = {
+    "row": r"$\beta_{ij}$, squares of a row add up to 1",
+    "std": r"$\beta_{ij}$, in standard deviations of $y_i$",
+}
+"""Scale -> label of the colour bar."""
 
 
-@context()
-def plot_dependency(profiles: Sequence[VarianceProfile], ax: Axes | None = None) -> Axes:
-    """beta_ii^2 = Var(a_i) / (omega_i^2 Var(x_{i-1}) + Var(a_i)), on a log axis.
+@drawing
+def plot_dependency(
+    dependency: Dependency,
+    ax: Axes | None = None,
+    *,
+    stack: str | None = None,
+    scale: str = "row",
+    largest: float | None = None,
+) -> Axes:
+    """beta_ij as a heatmap: a row for each output x_1..x_R, a column for the input and each branch a_1..a_R.
 
     Parameters
     ----------
-    profiles : sequence of VarianceProfile
-        Several of one scheme are several seeds.
+    dependency : Dependency
     ax : matplotlib.axes.Axes, optional
-        To draw into; a new figure otherwise.
+        To draw into, with a colour bar beside it; a new figure otherwise.
+    stack : {"encoder", "decoder"}, optional
+        By default the first that the model has.
+    scale : {"row", "std"}
+        See `Dependency.beta`.
+    largest : float, optional
+        Upper end of the colour scale, which begins at 0; by default the largest beta. Give the same to
+        heatmaps that are compared.
 
     Returns
     -------
@@ -32,16 +64,159 @@ def plot_dependency(profiles: Sequence[VarianceProfile], ax: Axes | None = None)
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
-        If there is no profile.
+        If the model has no such stack or there is no such scale.
+
+    Notes
+    -----
+    The paper's figure of dependencies (arXiv 2004.08249, section 4.1): Post-LN near the diagonal, Pre-LN
+    spread over the columns.
     """
-    if not profiles:
-        raise ValueError("profiles: expected at least one, got none")
-    ax = new_axes() if ax is None else ax
-    series = [profile_series(profile, "beta2") for profile in profiles]
-    draw_lines(ax, series, by_kind=True)
-    log_axis(ax)
-    ax.set_ylabel(r"$\beta_{ii}^2$")
-    ax.set_title("Predicted dependency on the own branch")
-    legends(ax, series)
+    dependency = one("dependency", dependency, Dependency, many="plot_dependency_panels")
+    ax = new_axes(width=5.2, height=4.4) if ax is None else ax
+    image = _draw(ax, dependency, stack, scale, largest)
+    color_bar(ax, image, LABELS[scale])
     return ax
+
+
+@drawing
+def plot_dependency_pair(
+    before: Dependency,
+    after: Dependency,
+    axes: Sequence[Axes] | None = None,
+    *,
+    stack: str | None = None,
+    scale: str = "row",
+    titles: tuple[str, str] | None = None,
+) -> np.ndarray:
+    """Two heatmaps side by side on one colour scale: before and after training, or two schemes.
+
+    Parameters
+    ----------
+    before, after : Dependency
+    axes : sequence of two matplotlib.axes.Axes, optional
+        To draw into; a new figure otherwise.
+    stack, scale
+        As for `plot_dependency`.
+    titles : tuple of two str, optional
+        By default the names of the schemes, with "before" and "after training" where they are the same.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [2].
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
+    ValueError
+        If the models have no such stack, there is no such scale, or there are not two axes.
+    """
+    before, after = one("before", before, Dependency), one("after", after, Dependency)
+    axes = new_axes(1, 2, height=3.3) if axes is None else axes
+    if len(axes) != 2:
+        raise ValueError(f"axes: expected two, got {len(axes)}")
+    pair = (before, after)
+    top = max(_largest(shown, stack, scale) for shown in pair)
+    images = [_draw(ax, shown, stack, scale, top) for ax, shown in zip(axes, pair, strict=True)]
+    if titles is not None:
+        for ax, title in zip(axes, titles, strict=True):
+            ax.set_title(title)
+    elif before.scheme == after.scheme:
+        for ax, when in zip(axes, ("before training", "after training"), strict=True):
+            ax.set_title(f"{ax.get_title(loc='left')}, {when}")
+    axes[1].set_ylabel("")
+    color_bar(axes[1], images[1], LABELS[scale])
+    return np.array(list(axes), dtype=object)
+
+
+@drawing
+def plot_dependency_panels(
+    dependencies: Dependency | Iterable[Dependency],
+    axes: Iterable[Axes] | None = None,
+    *,
+    stack: str | None = None,
+    scale: str = "row",
+) -> np.ndarray:
+    """Heatmaps of several schemes side by side on one colour scale.
+
+    Parameters
+    ----------
+    dependencies : Dependency or iterable of Dependency
+    axes : iterable of matplotlib.axes.Axes, optional
+        As many, to draw into; a new figure otherwise.
+    stack, scale
+        As for `plot_dependency`.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        [number of dependencies].
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
+    ValueError
+        If there is no dependency, a model has no such stack, there is no such scale, or too few axes.
+    """
+    found = several("dependencies", dependencies, Dependency)
+    panels = given_axes(axes, found, height=2.7, columns=COLUMNS)
+    top = max(_largest(shown, stack, scale) for shown in found)
+    images = [_draw(ax, shown, stack, scale, top) for ax, shown in zip(panels, found, strict=True)]
+    for ax in panels:
+        ax.set_title(fill(ax.get_title(loc="left"), TITLE))
+        place = ax.get_subplotspec()
+        if place is None or not place.is_first_col():
+            ax.set_ylabel("")
+    for ax in panels:
+        ax.set_xlabel("branch $j$")
+    first_row = [ax for ax in panels if (place := ax.get_subplotspec()) is None or place.is_first_row()]
+    color_bar(first_row[-1] if first_row else panels[-1], images[-1], r"$\beta_{ij}$")
+    return np.array(panels, dtype=object)
+
+
+def _largest(dependency: Dependency, stack: str | None, scale: str) -> float:
+    beta = dependency.beta(pick_stack(dependency.stacks, stack), scale=scale)
+    return float(_finite(beta).max(initial=0.0))
+
+
+def _draw(
+    ax: Axes, dependency: Dependency, stack: str | None, scale: str, largest: float | None
+) -> AxesImage:
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    stack = pick_stack(dependency.stacks, stack)
+    beta = dependency.beta(stack, scale=scale)
+    rows = len(beta)
+    upper = ~np.tri(rows, rows + 1, 1, dtype=bool)
+    lost = ~(np.isfinite(beta) | upper)
+    top = _finite(beta).max(initial=0.0) if largest is None else largest
+    place = (-0.5, rows + 0.5, rows + 0.5, 0.5)
+    image = ax.imshow(
+        np.ma.masked_array(beta, upper | lost),
+        cmap=colormaps[SEQUENTIAL],
+        vmin=0.0,
+        vmax=top if top > 0 else 1.0,
+        extent=place,
+        interpolation="nearest",
+    )
+    if lost.any():
+        ax.imshow(np.ma.masked_array(lost, ~lost), cmap=ListedColormap([MUTED]), extent=place)
+        ax.annotate("grey: not finite", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
+    ticks = tick_numbers(rows)
+    ax.set_xticks([0, *(ticks if rows < 7 else ticks[1:])])
+    ax.set_yticks(ticks)
+    ax.grid(False)
+    ax.set_xlabel(r"column $j$: branch $a_j$ (0: the stack's input)")
+    ax.set_ylabel(r"row $i$: output of sub-layer $i$")
+    ax.set_title(scheme_title(dependency.scheme, dependency.stacks, stack))
+    return image
+
+
+def _finite(values: np.ndarray) -> Any:
+    return values[np.isfinite(values)]

@@ -1,4 +1,4 @@
-"""A diagnosis: predicted amplification beside that of known schemes, and the gradient by depth."""
+"""A diagnosis: measured amplification beside that of known schemes, and the gradient by depth."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.plots.style import MUTED, context, legend_text, new_axes, scheme_style
+from admin_py.analysis.diagnosis.results import Diagnosis
+from admin_py.plots.arguments import one
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import MUTED, legend_text, scheme_style
 from admin_py.plots.sublayers import Series, draw_lines, log_axis, positions, scheme_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.diagnosis.results import Diagnosis
 
 HEIGHT = 2.9
 """Of a panel, inches."""
 
 
-@context()
+@drawing
 def plot_diagnosis(diagnosis: Diagnosis, axes: Sequence[Axes] | None = None) -> np.ndarray:
     """Amplification over depth beside Post-LN's, Pre-LN's and Admin's; below it the gradient norms.
 
@@ -36,9 +38,12 @@ def plot_diagnosis(diagnosis: Diagnosis, axes: Sequence[Axes] | None = None) -> 
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there are not as many axes as panels.
     """
+    diagnosis = one("diagnosis", diagnosis, Diagnosis)
     count = 2 if diagnosis.gradients else 1
     given = new_axes(count, height=HEIGHT) if axes is None else axes
     panels = np.atleast_1d(np.asarray(given, dtype=object)).ravel()

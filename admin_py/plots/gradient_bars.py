@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from admin_py.analysis.gradients import GradientSpread
 from admin_py.plots.arguments import several
+from admin_py.plots.drawing import drawing
 from admin_py.plots.gradients import LABEL
 from admin_py.plots.panels import given_axes
-from admin_py.plots.style import INK, context, legend_text, scheme_style
+from admin_py.plots.style import INK, legend_text, scheme_style
 from admin_py.plots.sublayers import Series, draw_bars, log_axis, places_of, shade_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.gradients import GradientSpread
 
 CEILING = 2.0
 """Upper end of the ordinate; the largest norm is 1."""
 
 
-@context()
+@drawing
 def plot_gradient_bars(
     gradients: GradientSpread | Iterable[GradientSpread], axes: Iterable[Axes] | None = None
 ) -> np.ndarray:
@@ -31,7 +32,7 @@ def plot_gradient_bars(
     Parameters
     ----------
     gradients : GradientSpread or iterable of GradientSpread
-        What `admin_py.analysis.over_seeds` gives: bars are the geometric mean over seeds, error
+        What `admin_py.analysis.pool` gives: bars are the geometric mean over seeds, error
         bars the range.
     axes : iterable of matplotlib.axes.Axes, optional
         As many as schemes, to draw into; a new figure otherwise.
@@ -43,6 +44,8 @@ def plot_gradient_bars(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no result, or the number of axes is another.
 
@@ -51,7 +54,7 @@ def plot_gradient_bars(
     The paper's figure of relative gradient norms (arXiv 2004.08249, section 3): of 18-layer models before
     training only the decoder of Post-LN vanishes towards its bottom.
     """
-    found = several("gradients", gradients)
+    found = several("gradients", gradients, GradientSpread)
     panels = given_axes(axes, found, height=2.1)
     low = min((_smallest(one) for one in found), default=1.0)
     floor = 10.0 ** np.floor(np.log10(low) - 1e-9)
@@ -67,7 +70,7 @@ def _smallest(one: GradientSpread) -> float:
 
 def _draw(ax: Axes, one: GradientSpread, floor: float) -> None:
     style = scheme_style(one.scheme)
-    series = Series(one.scheme, one.middle, one.kinds)
+    series = Series(one.scheme, one.middle, {stack: one.kinds(stack) for stack in one.stacks})
     draw_bars(ax, series, color=style.color, baseline=floor)
     if one.seeds > 1:
         for stack, x in places_of([series]).items():

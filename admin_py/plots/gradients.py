@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admin_py.plots.style import context, legend_text, new_axes, scheme_style
+from admin_py.analysis.gradients import GradientNorms
+from admin_py.plots.arguments import one, several
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import legend_text, scheme_style
 from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis, shade_legend
 from admin_py.plots.tables import gradient_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.gradients import GradientNorms
 
 LABEL = r"$\|\partial L/\partial x_i\|$, largest = 1"
 
 
-@context()
+@drawing
 def plot_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     """One model: log bars, shaded by kind of sub-layer, as in the paper's figure.
 
@@ -32,28 +34,34 @@ def plot_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
     """
+    gradients = one("gradients", gradients, GradientNorms, many="plot_gradient_lines")
     ax = new_axes() if ax is None else ax
     style = scheme_style(gradients.scheme)
-    one = gradient_series(gradients)
-    shown = np.concatenate([values[values > 0] for values in one.values.values()] or [np.ones(1)])
+    series = gradient_series(gradients)
+    shown = np.concatenate([values[values > 0] for values in series.values.values()] or [np.ones(1)])
     floor = 10.0 ** np.floor(np.log10(shown.min(initial=1.0)) - 1e-9)
-    draw_bars(ax, one, color=style.color, baseline=floor)
+    draw_bars(ax, series, color=style.color, baseline=floor)
     ax.set_ylim(floor, 1.5)
     log_axis(ax)
     ax.set_ylabel(LABEL)
     ax.set_title(legend_text(style.label))
-    shade_legend(ax, one, style.color)
+    shade_legend(ax, series, style.color)
     return ax
 
 
-@context()
-def plot_gradient_lines(gradients: Sequence[GradientNorms], ax: Axes | None = None) -> Axes:
+@drawing
+def plot_gradient_lines(gradients: GradientNorms | Iterable[GradientNorms], ax: Axes | None = None) -> Axes:
     """Several models in one picture: a line for each, coloured by scheme, marked by kind of sub-layer.
 
     Parameters
     ----------
-    gradients : sequence of GradientNorms
+    gradients : GradientNorms or iterable of GradientNorms
         Several of one scheme are several seeds.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
@@ -64,13 +72,14 @@ def plot_gradient_lines(gradients: Sequence[GradientNorms], ax: Axes | None = No
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there are none.
     """
-    if not gradients:
-        raise ValueError("gradients: expected at least one, got none")
+    found = several("gradients", gradients, GradientNorms)
     ax = new_axes() if ax is None else ax
-    series = [gradient_series(one) for one in gradients]
+    series = [gradient_series(norms) for norms in found]
     draw_lines(ax, series)
     log_axis(ax)
     ax.set_ylabel(LABEL)

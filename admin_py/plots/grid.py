@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SCHEMES, context, legend_text, new_axes
+from admin_py.plots.arguments import one, several
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SCHEMES, legend_text
+from admin_py.plots.tables import GridTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
-
-    from admin_py.plots.tables import GridTable
 
 COLORS = "viridis_r"
 """From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""
@@ -46,7 +47,7 @@ LABELS = {
 }
 
 
-@context()
+@drawing
 def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     """Heatmap of one table, each place with its number, beside a scale of colours.
 
@@ -63,7 +64,13 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
     """
+    table = one("table", table, GridTable, many="plot_grid_panels")
     ax = new_axes(height=max(LEAST, MARGIN + ROW_HEIGHT * len(table.y_values))) if ax is None else ax
     scale = _scale([table])
     mesh = _draw(ax, table, scale)
@@ -72,13 +79,13 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@context()
-def plot_grid_panels(tables: Sequence[GridTable], axes: Any = None) -> np.ndarray:
+@drawing
+def plot_grid_panels(tables: GridTable | Iterable[GridTable], axes: Any = None) -> np.ndarray:
     """Heatmaps side by side in one scale of colours.
 
     Parameters
     ----------
-    tables : sequence of GridTable
+    tables : GridTable or iterable of GridTable
         Of the same axes and quantity.
     axes : sequence of matplotlib.axes.Axes, optional
         One a table; a new figure otherwise.
@@ -90,11 +97,12 @@ def plot_grid_panels(tables: Sequence[GridTable], axes: Any = None) -> np.ndarra
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no table, or another number of axes.
     """
-    if not tables:
-        raise ValueError("tables: expected at least one, got none")
+    tables = several("tables", tables, GridTable)
     if axes is None:
         rows = max(len(table.y_values) for table in tables)
         axes = new_axes(len(tables), 1, height=max(LEAST / len(tables), MARGIN + ROW_HEIGHT * rows))

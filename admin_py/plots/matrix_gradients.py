@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from admin_py.analysis.gradients import GradientNorms
 from admin_py.model.names import KINDS, MatrixPlace, place_of
-from admin_py.plots.arguments import several
+from admin_py.plots.arguments import one, several
+from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below, one_legend
 from admin_py.plots.panels import given_axes, one_scale
-from admin_py.plots.style import MUTED, context, legend_text, new_axes, scheme_style
+from admin_py.plots.style import MUTED, legend_text, scheme_style
 from admin_py.plots.sublayers import frame_stacks, log_axis, positions
 from admin_py.plots.updates import LABELS, MARKS, PAPER_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.gradients import GradientNorms
 
 CROSS = "cross_attn"
 
 CROSS_DASHES = (0.0, (3.0, 1.4))
 
 
-@context()
+@drawing
 def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     """|dL/dW| by layer on a log axis: encoder left, decoder right, a line for each kind of matrix.
 
@@ -38,6 +39,11 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
 
     Notes
     -----
@@ -54,6 +60,7 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
     >>> plot_matrix_gradients(found).get_yscale()
     'log'
     """
+    gradients = one("gradients", gradients, GradientNorms, many="plot_matrix_gradient_panels")
     ax = new_axes(height=3.4) if ax is None else ax
     places = [place_of(name) for name in gradients.matrices]
     norms = np.array(list(gradients.matrices.values()), np.float64)
@@ -78,7 +85,7 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
     return ax
 
 
-@context()
+@drawing
 def plot_matrix_gradient_panels(
     gradients: GradientNorms | Iterable[GradientNorms], axes: Iterable[Axes] | None = None
 ) -> np.ndarray:
@@ -98,13 +105,15 @@ def plot_matrix_gradient_panels(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no result, or the number of axes is another.
     """
-    found = several("gradients", gradients)
+    found = several("gradients", gradients, GradientNorms)
     panels = given_axes(axes, found, height=2.4)
-    for ax, one in zip(panels, found, strict=True):
-        plot_matrix_gradients(one, ax)
+    for ax, norms in zip(panels, found, strict=True):
+        plot_matrix_gradients(norms, ax)
     one_scale(panels)
     one_legend(panels)
     return np.array(panels, dtype=object)

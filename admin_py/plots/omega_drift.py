@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admin_py.plots.arguments import pick_stack, scheme_title, several
+from admin_py.analysis.updates import UpdateNorms
+from admin_py.plots.arguments import one, pick_stack, scheme_title, several
+from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
 from admin_py.plots.panels import given_axes
-from admin_py.plots.style import SEQUENTIAL, context, new_axes
+from admin_py.plots.style import SEQUENTIAL
 from admin_py.plots.sublayers import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.updates import UpdateNorms
 
 LABELS = {
     "omega": r"$\omega_i$, mean over features",
@@ -25,7 +26,7 @@ LABELS = {
 }
 
 
-@context()
+@drawing
 def plot_omega_drift(
     updates: UpdateNorms,
     ax: Axes | None = None,
@@ -51,6 +52,8 @@ def plot_omega_drift(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no such stack or quantity, or nothing was observed.
     """
@@ -58,6 +61,7 @@ def plot_omega_drift(
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
+    updates = one("updates", updates, UpdateNorms, many="plot_omega_panels")
     if quantity not in LABELS:
         raise ValueError(f"quantity must be one of {', '.join(map(repr, LABELS))}, got {quantity!r}")
     if not updates.omega:
@@ -90,7 +94,7 @@ def plot_omega_drift(
     return ax
 
 
-@context()
+@drawing
 def plot_omega_panels(
     updates: UpdateNorms | Iterable[UpdateNorms],
     axes: Iterable[Axes] | None = None,
@@ -113,11 +117,14 @@ def plot_omega_panels(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is nothing to draw, the number of axes is another, or there is no such quantity.
     """
-    shown = [(one, stack) for one in several("updates", updates) for stack in one.omega]
+    found = several("updates", updates, UpdateNorms)
+    shown = [(norms, stack) for norms in found for stack in norms.omega]
     panels = given_axes(axes, shown, height=2.9, columns=2)
-    for ax, (one, stack) in zip(panels, shown, strict=True):
-        plot_omega_drift(one, ax, stack=stack, quantity=quantity)
+    for ax, (norms, stack) in zip(panels, shown, strict=True):
+        plot_omega_drift(norms, ax, stack=stack, quantity=quantity)
     return np.array(panels, dtype=object)

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from admin_py.analysis.output_change import OutputChange
 from admin_py.plots.arguments import pick_stack, several
+from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
-from admin_py.plots.style import INK, MUTED, context, legend_text, new_axes, scheme_style
+from admin_py.plots.style import INK, MUTED, legend_text, scheme_style
 from admin_py.plots.sublayers import log_axis, tick_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.output_change import OutputChange
     from admin_py.analysis.theory import Fit
 
 LABEL = r"$E\,|\hat{x}_i(W) - \hat{x}_i(W + \delta)|^2$ per token"
@@ -35,7 +36,7 @@ def height_for(schemes: int) -> float:
     return round(3.2 + 0.18 * schemes, 2)
 
 
-@context()
+@drawing
 def plot_output_change(
     results: OutputChange | Iterable[OutputChange],
     ax: Axes | None = None,
@@ -49,7 +50,7 @@ def plot_output_change(
 
     Parameters
     ----------
-    results : OutputChange or sequence of OutputChange
+    results : OutputChange or iterable of OutputChange
         A line for each, coloured by scheme, with a band of one standard deviation over repeats.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
@@ -61,7 +62,7 @@ def plot_output_change(
         Draw, for each, the better of a line in the number of sub-layers N and one in ln N, and name it with
         its R^2 in the legend.
     theory : bool
-        Draw C sum_{j <= i} beta_jj^2, dotted.
+        Draw C sum_{j <= i} beta_jj^2 of the measured `OutputChange.own`, dotted.
 
     Returns
     -------
@@ -69,6 +70,8 @@ def plot_output_change(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no result, or one has no such stack.
 
@@ -77,7 +80,7 @@ def plot_output_change(
     The paper's figure of output changes (arXiv 2004.08249, section 4.2): Post-LN grows like N, Pre-LN and
     Admin like ln N.
     """
-    found = several("results", results)
+    found = several("results", results, OutputChange)
     stack = pick_stack(found[0].stacks, stack)
     ax = new_axes(height=height_for(len({one.scheme for one in found}))) if ax is None else ax
     for one in found:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from admin_py.analysis.dependency import Dependency
 from admin_py.plots.arguments import several
-from admin_py.plots.style import MUTED, context, new_axes, scheme_style
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import MUTED, scheme_style
 from admin_py.plots.sublayers import Series, draw_lines, legends, log_axis, places_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.dependency import Dependency
 
 MANY = 100
 """Sub-layers of a figure from which on a prediction is a line and no longer a ring round each point."""
@@ -23,13 +24,13 @@ RING = 5.0
 """Points across."""
 
 
-@context()
+@drawing
 def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axes | None = None) -> Axes:
-    """beta_ii^2 by sub-layer on a log axis: measured (lines) and predicted from the variances (rings).
+    """beta_ii^2 by sub-layer on a log axis: `Dependency.own` (lines), and as variances predict it (rings).
 
     Parameters
     ----------
-    dependencies : Dependency or sequence of Dependency
+    dependencies : Dependency or iterable of Dependency
         Several of one scheme are several seeds, or before and after training; the first has the rings.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
@@ -40,12 +41,14 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is none.
     """
     from matplotlib.lines import Line2D
 
-    found = several("dependencies", dependencies)
+    found = several("dependencies", dependencies, Dependency)
     ax = new_axes() if ax is None else ax
     measured = [_series(one, "own") for one in found]
     first = {one.scheme: one for one in reversed(found)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from admin_py.plots.style import new_axes
+from admin_py.plots.drawing import new_axes
 from admin_py.plots.sublayers import log_axis
 
 if TYPE_CHECKING:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from admin_py.plots.style import MUTED, context, new_axes
+from admin_py.model.profile import VarianceProfile
+from admin_py.plots.arguments import one, several
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import MUTED
 from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis
 from admin_py.plots.tables import profile_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.model.profile import VarianceProfile
 
 QUANTITIES = {
     "omega": ("Skip scale", r"$\omega_i$"),
@@ -22,7 +24,7 @@ QUANTITIES = {
 """Column of a profile -> title and label of its figure."""
 
 
-@context()
+@drawing
 def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One profile: omega as a line, marked by kind of sub-layer, over bars of Var(a).
 
@@ -39,7 +41,13 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
     """
+    profile = one("profile", profile, VarianceProfile, many="plot_quantity")
     ax = new_axes() if ax is None else ax
     omega = profile_series(profile, "omega")
     omega = omega if scheme is None else omega._replace(scheme=scheme)
@@ -52,15 +60,15 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     return ax
 
 
-@context()
+@drawing
 def plot_quantity(
-    profiles: Sequence[VarianceProfile], ax: Axes | None = None, *, quantity: str = "omega"
+    profiles: VarianceProfile | Iterable[VarianceProfile], ax: Axes | None = None, *, quantity: str = "omega"
 ) -> Axes:
     """One quantity of several profiles, a line for each, coloured by scheme.
 
     Parameters
     ----------
-    profiles : sequence of VarianceProfile
+    profiles : VarianceProfile or iterable of VarianceProfile
         Several of one scheme are several seeds.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
@@ -72,15 +80,16 @@ def plot_quantity(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no such quantity or no profile.
     """
     if quantity not in QUANTITIES:
         raise ValueError(f"quantity: expected one of {', '.join(QUANTITIES)}, got {quantity!r}")
-    if not profiles:
-        raise ValueError("profiles: expected at least one, got none")
+    shown = several("profiles", profiles, VarianceProfile)
     ax = new_axes() if ax is None else ax
-    series = [profile_series(profile, quantity) for profile in profiles]
+    series = [profile_series(profile, quantity) for profile in shown]
     draw_lines(ax, series, by_kind=quantity != "omega")
     if quantity == "omega":
         ax.set_ylim(bottom=0.0)

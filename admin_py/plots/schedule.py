@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from admin_py.plots.style import INK, context, new_axes
+from admin_py.plots.arguments import WrongArgument, described
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import INK
 from admin_py.plots.sublayers import step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@context()
+@drawing
 def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes | None = None) -> Axes:
     """Draw learning rates over their steps.
 
@@ -31,10 +34,20 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If something else than numbers is given.
+    ValueError
+        If there are not as many rates as steps.
     """
+    steps, rates = _numbers("step", step), _numbers("lr", lr)
+    if len(steps) != len(rates):
+        raise ValueError(f"lr: expected {len(steps)}, one a step, got {len(rates)}")
     ax = new_axes() if ax is None else ax
     color = None if ax.lines else INK  # more lines take the axes' own colours
-    ax.plot(step, lr, color=color, label=label or None)
+    ax.plot(steps, rates, color=color, label=label or None)
     step_axis(ax)
     ax.set_ylabel("learning rate")
     ax.set_title("Schedule")
@@ -43,3 +56,13 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
     if label:
         ax.legend()
     return ax
+
+
+def _numbers(name: str, given: Any) -> NDArray[Any]:
+    try:
+        values = np.asarray(given)
+    except ValueError:  # lists of lists that are no array
+        values = np.empty(0, object)
+    if values.dtype.kind not in "iuf" or values.ndim != 1:
+        raise WrongArgument(f"{name} must be an array [n] of numbers, got {described(given)}")
+    return values

@@ -175,6 +175,11 @@ def scheme_style(name: str) -> SchemeStyle:
     -------
     SchemeStyle
 
+    Raises
+    ------
+    TypeError
+        If it is no str.
+
     Examples
     --------
     >>> scheme_style("pre_ln")
@@ -182,6 +187,10 @@ def scheme_style(name: str) -> SchemeStyle:
     >>> scheme_style("my scheme") == scheme_style("my scheme")
     True
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"scheme_style: name must be that of a scheme, got an object of type {type(name).__name__}"
+        )
     if name in SCHEMES:
         return SCHEMES[name]
     digest = hashlib.sha256(name.encode("utf-8")).digest()
@@ -200,29 +209,3 @@ def legend_text(label: str) -> str:
     """
     text = label.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
-
-
-def new_axes(
-    rows: int = 1, columns: int = 1, *, height: float = 3.2, width: float = WIDTH, **options: Any
-) -> Any:
-    """Axes of a new figure that pyplot manages, so that notebooks show it.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Of axes.
-    height : float
-        Of one row, inches.
-    width : float
-        Of the figure, inches.
-    **options
-        To ``matplotlib.pyplot.subplots``.
-
-    Returns
-    -------
-    matplotlib.axes.Axes or ndarray of Axes
-        One, or [rows, columns] squeezed.
-    """
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(rows, columns, figsize=(width, rows * height), layout="constrained", **options)[1]

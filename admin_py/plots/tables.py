@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.plots.sublayers import Series
+from admin_py.results import Result, figure
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
     from admin_py.analysis.gradients import GradientNorms
     from admin_py.model.profile import VarianceProfile
     from admin_py.training.history import History
+    from admin_py.training.recorder import Recorder
 
 
 class Curve(NamedTuple):
@@ -23,12 +29,12 @@ class Curve(NamedTuple):
     nll: np.ndarray
 
 
-def training_curve(history: History) -> Curve:
+def training_curve(history: History | Recorder) -> Curve:
     """Of every training batch, dropout on."""
     return Curve(np.arange(1, len(history.nll) + 1), np.asarray(history.nll, float))
 
 
-def validation_curve(history: History) -> Curve:
+def validation_curve(history: History | Recorder) -> Curve:
     """Of the validation data, dropout off."""
     return Curve(np.asarray(history.valid["step"]), np.asarray(history.valid["nll"], float))
 
@@ -54,8 +60,9 @@ VALUES: Mapping[str, str] = {
 """What a figure may show, and its label."""
 
 
-class GridTable(NamedTuple):
-    """A quantity over two axes; cells that differ in their seed alone are one place.
+@dataclass(frozen=True, eq=False, repr=False)
+class GridTable(Result):
+    """A quantity over two axes; cells that differ in their seed alone are one place. `Grid.table` makes them.
 
     Attributes
     ----------
@@ -74,7 +81,24 @@ class GridTable(NamedTuple):
         First step at which one diverged; 0 where none did.
     title : str
         What all its cells have in common, where that tells it from others.
+    metadata : mapping
+        Of the grid, with the stacks of its models.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=50, valid=10)
+    >>> found = ap.grid(data, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), layers=1, d_model=8, d_ff=16,
+    ...                 heads=2, steps=2, progress=False)
+    >>> table = found.table("lr", "scheme")
+    >>> table
+    GridTable(validation nll per token, nats, by lr 2 x scheme 2)
+    >>> table.mean.shape, table.runs.tolist()
+    ((2, 2), [[1, 1], [1, 1]])
     """
+
+    kind: ClassVar[str] = "grid table"
+    drawn_by: ClassVar[str] = "plot_grid"
 
     x: str
     y: str
@@ -89,8 +113,36 @@ class GridTable(NamedTuple):
     blind: NDArray[np.int64]
     diverged_at: NDArray[np.int64]
     title: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """Of the quantity, with its unit."""
         return VALUES[self.value]
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of the grid's models."""
+        return tuple(self.metadata.get("stacks", ()))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a place: the values of both axes, the quantity, and the counts."""
+        import pandas as pd
+
+        rows, columns = (index.ravel() for index in np.indices(self.mean.shape))
+        counts = ("runs", "diverged", "stuck", "blind", "diverged_at")
+        return pd.DataFrame(
+            {
+                self.x: [self.x_values[column] for column in columns],
+                self.y: [self.y_values[row] for row in rows],
+                self.value: self.mean.ravel(),
+                **{name: getattr(self, name).ravel() for name in counts},
+            }
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """A heatmap, see `admin_py.plots.plot_grid`."""
+        return figure(self.drawn_by)(self, ax)
+
+    def _summary(self) -> str:
+        return f"{self.label}, by {self.x} {len(self.x_values)} x {self.y} {len(self.y_values)}"

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.plots.style import INK, MUTED, SchemeStyle, context, legend_text, new_axes, scheme_style
+from admin_py.plots.arguments import WrongArgument, described, one
+from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.style import INK, MUTED, SchemeStyle, legend_text, scheme_style
 from admin_py.plots.sublayers import ABOVE, ASIDE, step_axis
 from admin_py.plots.tables import Curve, training_curve, validation_curve
+from admin_py.results import Result
+from admin_py.training.history import History
+from admin_py.training.recorder import Recorder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.training.history import History
 
 LABEL = "nll per token, nats"
+
+KINDS: tuple[type[History | Recorder], ...] = (History, Recorder)
+"""What one run is drawn of, finished or going on."""
+
+UNNAMED = "training"
+"""Name of a history whose metadata have no scheme."""
 
 MAX_INSIDE = 4
 """Entries of a legend that stands inside the axes."""
 
 
-@context()
-def plot_history(history: History, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
+@drawing
+def plot_history(history: History | Recorder, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One run: loss of every training batch (thin), validation loss (marked), both without label smoothing.
 
     Parameters
     ----------
-    history : History
+    history : History or Recorder
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
     scheme : str, optional
@@ -37,7 +47,13 @@ def plot_history(history: History, ax: Axes | None = None, *, scheme: str | None
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
     """
+    history = one("history", history, *KINDS, many="plot_curves")
     ax = new_axes() if ax is None else ax
     scheme = history.metadata.get("scheme") if scheme is None else scheme
     style = scheme_style(scheme) if scheme is not None else SchemeStyle("", INK, (0.0, ()))
@@ -52,9 +68,9 @@ def plot_history(history: History, ax: Axes | None = None, *, scheme: str | None
     return ax
 
 
-@context()
+@drawing
 def plot_curves(
-    histories: Sequence[tuple[str, History]],
+    histories: History | Iterable[tuple[str, History] | History],
     ax: Axes | None = None,
     *,
     split: str = "valid",
@@ -64,8 +80,8 @@ def plot_curves(
 
     Parameters
     ----------
-    histories : sequence of (scheme, History)
-        Several of one scheme are several seeds.
+    histories : iterable of (scheme, History), or of History
+        Several of one scheme are several seeds. A history alone has the scheme of its metadata.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
     split : {"train", "valid"}
@@ -79,18 +95,44 @@ def plot_curves(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no run or no such split.
     """
     if split not in ("train", "valid"):
         raise ValueError(f"split: expected 'train' or 'valid', got {split!r}")
-    if not histories:
-        raise ValueError("histories: expected at least one, got none")
+    runs = _runs(histories)
     ax = new_axes() if ax is None else ax
-    _draw_curves(ax, histories, split, entropy)
+    _draw_curves(ax, runs, split, entropy)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, labels, **({"loc": "best"} if len(handles) <= MAX_INSIDE else ASIDE))
     return ax
+
+
+def _runs(given: Any) -> list[tuple[str, History]]:
+    """Scheme and history of everything that is drawn."""
+    wanted = "histories must be a History, or several of (scheme, History)"
+    if isinstance(given, History):
+        given = [given]
+    if isinstance(given, str | Mapping | Result | np.ndarray) or not isinstance(given, Iterable):
+        raise WrongArgument(f"{wanted}, got {described(given, History)}")
+    runs = []
+    for one_run in given:
+        if isinstance(one_run, History):
+            runs.append((str(one_run.metadata.get("scheme", UNNAMED)), one_run))
+        elif _is_run(one_run):
+            runs.append(one_run)
+        else:
+            raise WrongArgument(f"{wanted}, got {described(one_run, History)} among them")
+    if not runs:
+        raise ValueError("histories: expected at least one, got none")
+    return runs
+
+
+def _is_run(given: Any) -> bool:
+    pair = isinstance(given, tuple | list) and len(given) == 2
+    return pair and isinstance(given[0], str) and isinstance(given[1], History)
 
 
 def _draw_curves(
@@ -120,9 +162,9 @@ def _draw_curves(
     ax.set_title("Training, dropout on" if split == "train" else "Validation, dropout off")
 
 
-@context()
+@drawing
 def plot_training(
-    histories: Sequence[tuple[str, History]],
+    histories: History | Iterable[tuple[str, History] | History],
     axes: Sequence[Axes] | None = None,
     *,
     entropy: float | None = None,
@@ -143,16 +185,19 @@ def plot_training(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no run.
     """
-    if not histories:
-        raise ValueError("histories: expected at least one, got none")
+    runs = _runs(histories)
     axes = new_axes(1, 2, sharey=True) if axes is None else axes
+    if len(axes) != 2:
+        raise ValueError(f"axes: expected two, got {len(axes)}")
     left, right = axes
-    _draw_curves(left, histories, "train", entropy)
+    _draw_curves(left, runs, "train", entropy)
     top = left.get_ylim()[1]
-    _draw_curves(right, histories, "valid", entropy)
+    _draw_curves(right, runs, "valid", entropy)
     right.set_ylabel("")
     if entropy is not None:
         right.annotate(

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admin_py.plots.arguments import several
+from admin_py.analysis.updates import UpdateNorms
+from admin_py.plots.arguments import one, several
+from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below, one_legend
 from admin_py.plots.panels import given_axes, one_scale
-from admin_py.plots.style import context, legend_text, new_axes, scheme_style
+from admin_py.plots.style import legend_text, scheme_style
 from admin_py.plots.sublayers import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from admin_py.analysis.updates import UpdateNorms
 
 PAPER_NAMES: Mapping[str, str] = {
     "q": "Q",
@@ -48,7 +49,7 @@ LABELS: Mapping[str, str] = {
 }
 
 
-@context()
+@drawing
 def plot_updates(
     updates: UpdateNorms,
     ax: Axes | None = None,
@@ -74,9 +75,12 @@ def plot_updates(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no such quantity or stack.
     """
+    updates = one("updates", updates, UpdateNorms, many="plot_update_panels")
     kinds = updates.by_kind(quantity, stack=stack)
     ax = new_axes(height=3.4) if ax is None else ax
     for kind, values in kinds.items():
@@ -101,7 +105,7 @@ def plot_updates(
     return ax
 
 
-@context()
+@drawing
 def plot_update_panels(
     updates: UpdateNorms | Iterable[UpdateNorms],
     axes: Iterable[Axes] | None = None,
@@ -127,15 +131,17 @@ def plot_update_panels(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is no result, the number of axes is another, or there is no such quantity or stack.
     """
-    found = several("updates", updates)
+    found = several("updates", updates, UpdateNorms)
     panels = given_axes(axes, found, height=2.2)
-    for ax, one in zip(panels, found, strict=True):
-        plot_updates(one, ax, quantity=quantity, stack=stack)
+    for ax, norms in zip(panels, found, strict=True):
+        plot_updates(norms, ax, quantity=quantity, stack=stack)
     one_scale(panels)
-    _one_range(panels, np.concatenate([one.steps for one in found]))
+    _one_range(panels, np.concatenate([norms.steps for norms in found]))
     one_legend(panels)
     for ax in panels[:-1]:
         ax.set_xlabel("")
@@ -154,7 +160,7 @@ def _one_range(axes: list[Axes], steps: np.ndarray) -> None:
         ax.set_xlim((first / room, last * room) if log else (first - room, last + room))
 
 
-@context()
+@drawing
 def plot_update_histogram(
     updates: UpdateNorms | Iterable[UpdateNorms],
     ax: Axes | None = None,
@@ -167,7 +173,7 @@ def plot_update_histogram(
 
     Parameters
     ----------
-    updates : UpdateNorms or sequence of UpdateNorms
+    updates : UpdateNorms or iterable of UpdateNorms
         Several of one scheme are several seeds.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
@@ -183,6 +189,8 @@ def plot_update_histogram(
 
     Raises
     ------
+    TypeError
+        If something else is given.
     ValueError
         If there is nothing to draw, or no such quantity or stack.
 
@@ -190,14 +198,14 @@ def plot_update_histogram(
     -----
     The ordinate is the share of matrices a decade, so that results with other bins compare.
     """
-    found = several("updates", updates)
+    found = several("updates", updates, UpdateNorms)
     ax = new_axes(height=3.2) if ax is None else ax
     named: set[str] = set()
-    for one in found:
-        edges, counts = one.histogram(quantity, bins=bins, stack=stack)
+    for norms in found:
+        edges, counts = norms.histogram(quantity, bins=bins, stack=stack)
         share = counts.sum(axis=0) / (max(counts.sum(), 1) * np.diff(np.log10(edges)))
-        style = scheme_style(one.scheme)
-        first = one.scheme not in named
+        style = scheme_style(norms.scheme)
+        first = norms.scheme not in named
         ax.stairs(
             share,
             edges,
@@ -206,7 +214,7 @@ def plot_update_histogram(
             linewidth=1.4 if first else 0.6,
             label=legend_text(style.label) if first else "_nolegend_",
         )
-        named.add(one.scheme)
+        named.add(norms.scheme)
     ax.set_xscale("log")
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel(LABELS[quantity])

@@ -48,8 +48,8 @@ def _told_heatmap(
 def _told_own(runs: Sequence[StudyRun]) -> tuple[str, str]:
     """On the measured and predicted beta_ii^2."""
     read = (
-        "β² here is measured: the share that a sub-layer's own branch has in its output when the output is "
-        "taken apart exactly; rings are what the variances of the profile predict."
+        "β² here is measured: the variance of a sub-layer's own branch over that of the sum it is added to, "
+        "as in the diagnosis; rings are what the variances of skip and branch predict."
     )
     parts = []
     for scheme in dict.fromkeys(run.scheme for run in runs):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from admin_py import plots
-from admin_py.analysis import GradientNorms, over_seeds
+from admin_py.analysis import GradientNorms, pool
 from admin_py.analysis.gradients import VANISHING
 from admin_py.base.words import listing, number
 from admin_py.experiments.study.results import Study
@@ -81,7 +81,7 @@ def _told_matrices(shown: Sequence[GradientNorms]) -> tuple[str, str]:
 
 def gradient_bars(study: Study) -> Iterator[Picture]:
     """Gradient norms as the paper's bars, a panel a scheme."""
-    shown = over_seeds(run.gradients for run in study.runs)
+    shown = pool(run.gradients for run in study.runs)
 
     yield Picture(
         "gradient-bars",

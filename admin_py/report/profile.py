@@ -114,7 +114,7 @@ def profile(study: Study) -> Iterator[Picture]:
         BEFORE,
         "Predicted dependency",
         3.3,
-        single(lambda ax: plots.plot_dependency(profiles, ax)),
+        single(lambda ax: plots.plot_predicted_dependency(profiles, ax)),
         *_told_dependency(study),
         "Section 4.1 and its theorem: the output changes by about C Σ β², which grows like the number of "
         "sub-layers in Post-LN and like its logarithm in Pre-LN.",

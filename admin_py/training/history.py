@@ -43,6 +43,13 @@ class _Views:
     valid: Mapping[str, NDArray[Any]]
     observations: Mapping[str, Any]
     diverged_at: int | None
+    metadata: Mapping[str, Any]
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of the model that was trained: those observed, else those that the metadata name."""
+        observed = tuple(name for name in self.observations if name not in ("step", MATRICES))
+        return observed or tuple(self.metadata.get("stacks", ()))
 
     @property
     def num_steps(self) -> int:
@@ -139,8 +146,8 @@ class History(_Views, Result):
 
     Examples
     --------
-    >>> from admin_py.training.recorder import Recorder
-    >>> history = Recorder().freeze()
+    >>> import admin_py as ap
+    >>> history = ap.Recorder().freeze()
     >>> history
     History(0 steps)
     >>> history.num_steps, history.diverged_at
@@ -148,6 +155,7 @@ class History(_Views, Result):
     """
 
     kind: ClassVar[str] = "history"
+    drawn_by: ClassVar[str] = "plot_history"
 
     loss: NDArray[np.float64]
     nll: NDArray[np.float64]

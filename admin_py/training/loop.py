@@ -260,6 +260,7 @@ class Loop:
             seed=self.model.seed,
             dtype=self.model.dtype,
             scheme=self.model.config.scheme_name,
+            stacks=self.model.config.stacks,
             data=self.data.name,
             profile=self.profiled,
             training=self.plan.describe(),

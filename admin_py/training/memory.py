@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,12 @@ from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_choice, check_integer, check_segments
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
+from admin_py.results import Result, figure, run_metadata
 from admin_py.training.optimizers import OptimizerLike, as_optimizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 MOST_TOKENS = 2**31 - 1
 MIB = 2**20
@@ -33,8 +38,8 @@ PARTS = {
 """Part -> what it is, in the order of the table."""
 
 
-@dataclass(frozen=True)
-class MemoryPlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class MemoryPlan(Result):
     """What a training step holds, in bytes by part; printed, a table. `plan_memory` makes them.
 
     Examples
@@ -48,14 +53,23 @@ class MemoryPlan:
     weights ...
     """
 
+    kind: ClassVar[str] = "memory plan"
+    drawn_by: ClassVar[str] = "plot_memory"
+
     config: TransformerConfig
     dtype: str
-    parts: dict[str, int]
+    parts: Mapping[str, int]
     """Bytes of ``weights``, ``gradients`` and ``moments``; of the activations that wait for the backward
     pass, ``encoder`` and ``decoder``; of those ``again`` computed, which share buffers; of the ``backward``
     pass's gradients; of ``logits``; of weights ``packed`` for products; and ``other``."""
-    rows: dict[str, int]
+    rows: Mapping[str, int]
     """Stack -> tokens that it reads."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of the configuration."""
+        return self.config.stacks
 
     @property
     def total(self) -> int:
@@ -77,10 +91,38 @@ class MemoryPlan:
         """(8 D + F) numbers in bytes: what an encoder layer is to keep of a token at most."""
         return (8 * self.config.d_model + self.config.d_ff) * int(np.dtype(self.dtype).itemsize)
 
+    def named_parts(self) -> dict[str, tuple[str, int]]:
+        """Part -> what it is and its bytes, without the stack that the model has not."""
+        absent = {"encoder", "decoder"} - set(self.config.stacks)
+        return {name: (text, self.parts[name]) for name, text in PARTS.items() if name not in absent}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a part: part, what it is, bytes."""
+        import pandas as pd
+
+        rows = [(name, text, size) for name, (text, size) in self.named_parts().items()]
+        return pd.DataFrame(rows, columns=["part", "what", "bytes"])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """A bar a part, see `admin_py.plots.plot_memory`."""
+        return figure(self.drawn_by)(self, ax)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as what JSON can hold."""
+        return {**super().to_dict(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MemoryPlan:
+        """Back from `to_dict`."""
+        if isinstance(data, Mapping) and isinstance(data.get("config"), Mapping):
+            plan = super().from_dict({**data, "config": None})
+            object.__setattr__(plan, "config", TransformerConfig.from_dict(data["config"]))
+            return plan
+        return super().from_dict(data)
+
     def _lines(self) -> Iterator[tuple[str, str]]:
-        for name, text in PARTS.items():
-            if name not in ("encoder", "decoder") or name in self.config.stacks:
-                yield text, f"{self.parts[name] / MIB:,.1f} MiB"
+        for text, size in self.named_parts().values():
+            yield text, f"{size / MIB:,.1f} MiB"
         yield "total", f"{self.total / MIB:,.1f} MiB"
         for stack in self.config.stacks:
             yield (
@@ -167,6 +209,7 @@ def plan_memory(
         dtype=dtype,
         parts={name: found[name] for name in PARTS},
         rows={stack: found[f"{stack}_rows"] for stack in config.stacks},
+        metadata=run_metadata(dtype=dtype),
     )
 
 

@@ -22,6 +22,13 @@ class Optimizer:
     """What all optimisers have in common. Use one of `SGD`, `Adam`, `AdamW`, `RAdam`, `NovoGrad`.
 
     An optimiser belongs to the first model it changes: its state has that model's size and dtype.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> optimizer = ap.RAdam(lr=1e-3)
+    >>> isinstance(optimizer, ap.Optimizer), optimizer.lr
+    (True, 0.001)
     """
 
     kind: ClassVar[Kind]

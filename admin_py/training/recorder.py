@@ -49,6 +49,20 @@ class Recorder(_Views):
     """A history that grows: what callbacks of a training are given, with the arrays of `History` so far.
 
     Its arrays are views of what has been recorded when they are asked for; `freeze` makes a `History`.
+
+    Examples
+    --------
+    >>> import admin_py as ap
+    >>> data = ap.data.copy_task(train=64, valid=8)
+    >>> config = ap.TransformerConfig(
+    ...     vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    ... )
+    >>> def tell(step, model, history):
+    ...     print(step, history, history.nll.shape)
+    >>> _ = ap.train(ap.Transformer(config), data, optimizer=ap.Adam(lr=1e-3), steps=2, progress=False,
+    ...              callbacks=[tell])
+    1 Recorder(1 steps) (1,)
+    2 Recorder(2 steps) (2,)
     """
 
     def __init__(self, arrays: Mapping[str, Any] | None = None, *, matrices: Sequence[str] = ()) -> None:

@@ -82,7 +82,9 @@ def test_updates_of_all_matrices_make_up_most_of_the_step_s(history: ap.History)
 
 
 def test_places_follow_from_the_names(found: UpdateNorms) -> None:
-    table = dict(zip(found.names, zip(found.kinds, found.stacks, found.layers, strict=True), strict=True))
+    table = dict(
+        zip(found.names, zip(found.matrix_kinds, found.matrix_stacks, found.layers, strict=True), strict=True)
+    )
     assert table["embedding.weight"] == ("embedding", "shared", -1)
     assert table["encoder.0.self_attn.out.weight"] == ("out", "encoder", 0)
     assert table["decoder.0.cross_attn.k.weight"] == ("k", "decoder", 0)
@@ -94,7 +96,7 @@ def test_places_follow_from_the_names(found: UpdateNorms) -> None:
 def test_learned_positions_and_apart_embeddings_have_a_stack() -> None:
     model = make_model(positions="learned", share_embeddings="none")
     seen = updates(train(model, steps=1, observe_every=1))
-    table = dict(zip(seen.names, zip(seen.kinds, seen.stacks, strict=True), strict=True))
+    table = dict(zip(seen.names, zip(seen.matrix_kinds, seen.matrix_stacks, strict=True), strict=True))
     assert table["encoder.positions.weight"] == ("embedding", "encoder")
     assert table["decoder.embedding.weight"] == ("embedding", "decoder")
     assert table["output.weight"] == ("embedding", "decoder")

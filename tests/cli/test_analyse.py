@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import admin_py as ap
-from admin_py.analysis import Dependency, GradientNorms, UpdateNorms, over_seeds, pool_seeds
+from admin_py.analysis import Dependency, GradientNorms, UpdateNorms, pool
 from admin_py.cli import analyse as analyse_command
 from admin_py.cli import entry as cli
 
@@ -115,7 +115,7 @@ def test_pictures_hold_all_schemes_and_pooled_seeds() -> None:
         for seed in (1, 2)
     ]
     changes = [ap.analysis.output_change(model, batch) for model in models]
-    pooled = pool_seeds(changes)
+    pooled = pool(changes)
     assert [one.repeats for one in pooled] == [6, 6]
     both = np.concatenate([one.change["decoder"] for one in changes[:2]])
     np.testing.assert_array_equal(pooled[0].mean("decoder"), both.mean(axis=0))
@@ -130,7 +130,7 @@ def test_pictures_hold_all_schemes_and_pooled_seeds() -> None:
     norms = [ap.analysis.gradients(model, batch) for model in models]
     figure = Figure(layout="constrained")
     next(iter(analyse_command.PICTURES["gradients"](norms))).draw(figure)
-    for ax, one in zip(figure.axes, over_seeds(norms), strict=True):
+    for ax, one in zip(figure.axes, pool(norms), strict=True):
         bars = [bar for box in ax.containers if hasattr(box, "patches") for bar in box]
         tops = sorted(bar.get_y() + bar.get_height() for bar in bars)
         assert tops == pytest.approx(sorted(np.concatenate(list(one.middle.values()))))
@@ -146,9 +146,9 @@ def test_seeds_that_do_not_belong_together_are_refused() -> None:
     one = ap.analysis.output_change(model, batch)
     other = ap.analysis.output_change(model, batch, size=1e-3)
     with pytest.raises(ValueError, match="results: those of 'admin' differ in size"):
-        pool_seeds([one, other])
-    with pytest.raises(ValueError, match="results: expected at least one OutputChange, got none"):
-        pool_seeds([])
+        pool([one, other])
+    with pytest.raises(ValueError, match=r"results: expected at least one, all .* OutputChange, got none"):
+        pool([])
 
 
 @pytest.mark.parametrize(

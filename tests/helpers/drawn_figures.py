@@ -13,15 +13,18 @@ from made_results import (
     made_gradients,
     made_grid_table,
     made_history,
+    made_memory_plan,
+    made_observation,
     made_output_change,
     made_profile,
+    made_source_use,
     made_updates,
 )
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from admin_py import plots
-from admin_py.analysis import over_seeds
+from admin_py.analysis import pool
 from admin_py.plots.schedule import plot_schedule
 
 
@@ -65,8 +68,7 @@ DRAWN: Mapping[str, Callable[[Case], Any]] = {
     "plot_attention": lambda case: case.one(made_attention).plot(),
     "plot_attention_panels": lambda case: plots.plot_attention_panels(case.each(made_attention)),
     "plot_curves": lambda case: plots.plot_curves(case.histories(), entropy=2.5),
-    "plot_dependency": lambda case: plots.plot_dependency(case.seeds(made_profile)),
-    "plot_dependency_heatmap": lambda case: plots.plot_dependency_heatmap(case.one(made_dependency)),
+    "plot_dependency": lambda case: plots.plot_dependency(case.one(made_dependency)),
     "plot_dependency_pair": lambda case: plots.plot_dependency_pair(
         case.one(made_dependency), made_dependency(case.schemes[0], layers=case.layers, seed=1)
     ),
@@ -74,7 +76,7 @@ DRAWN: Mapping[str, Callable[[Case], Any]] = {
         case.each(made_dependency), stack="decoder"
     ),
     "plot_diagnosis": lambda case: plots.plot_diagnosis(case.one(made_diagnosis)),
-    "plot_gradient_bars": lambda case: plots.plot_gradient_bars(over_seeds(case.seeds(made_gradients))),
+    "plot_gradient_bars": lambda case: plots.plot_gradient_bars(pool(case.seeds(made_gradients))),
     "plot_gradient_lines": lambda case: plots.plot_gradient_lines(case.seeds(made_gradients)),
     "plot_gradients": lambda case: plots.plot_gradients(case.one(made_gradients)),
     "plot_grid": lambda case: plots.plot_grid(made_grid_table()),
@@ -84,6 +86,8 @@ DRAWN: Mapping[str, Callable[[Case], Any]] = {
     "plot_history": lambda case: plots.plot_history(made_history(), scheme=case.schemes[0]),
     "plot_matrix_gradients": lambda case: plots.plot_matrix_gradients(case.one(made_gradients)),
     "plot_matrix_gradient_panels": lambda case: plots.plot_matrix_gradient_panels(case.each(made_gradients)),
+    "plot_memory": lambda case: plots.plot_memory(made_memory_plan(layers=case.layers)),
+    "plot_observation": lambda case: plots.plot_observation(case.one(made_observation)),
     "plot_omega_drift": lambda case: plots.plot_omega_drift(case.one(made_updates)),
     "plot_omega_drift-var_branch": lambda case: plots.plot_omega_drift(
         case.one(made_updates), stack="decoder", quantity="var_branch"
@@ -94,12 +98,14 @@ DRAWN: Mapping[str, Callable[[Case], Any]] = {
         case.each(made_output_change), stack="decoder", log=True
     ),
     "plot_own_dependency": lambda case: plots.plot_own_dependency(case.seeds(made_dependency)),
+    "plot_predicted_dependency": lambda case: plots.plot_predicted_dependency(case.seeds(made_profile)),
     "plot_profile": lambda case: plots.plot_profile(case.one(made_profile)),
     "plot_quantity": lambda case: plots.plot_quantity(case.seeds(made_profile)),
     "plot_quantity-var_branch": lambda case: plots.plot_quantity(
         case.each(made_profile), quantity="var_branch"
     ),
     "plot_schedule": lambda case: plot_schedule([1, 2, 3], [0.5e-3, 1e-3, 0.8e-3], label="warm-up 2"),
+    "plot_source_use": lambda case: plots.plot_source_use(case.each(made_source_use)),
     "plot_training": lambda case: plots.plot_training(case.histories(), entropy=2.5),
     "plot_update_histogram": lambda case: plots.plot_update_histogram(case.seeds(made_updates)),
     "plot_update_panels": lambda case: plots.plot_update_panels(case.each(made_updates)),

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from admin_py.analysis import AttentionMap, Dependency, GradientNorms, OutputChange, UpdateNorms
+from admin_py.analysis import (
+    AttentionMap,
+    Dependency,
+    GradientNorms,
+    GradientSpread,
+    OutputChange,
+    SourceUse,
+    UpdateNorms,
+    pool,
+)
 from admin_py.analysis.diagnosis.results import Diagnosis
+from admin_py.experiments.cross import axes_of
+from admin_py.experiments.grid.cell import GridCell
+from admin_py.experiments.grid.results import Grid
+from admin_py.experiments.settings import AXES, default_of
 from admin_py.experiments.study.results import Sample, Study, StudyRun
+from admin_py.model.config import STACKS, TransformerConfig
 from admin_py.model.names import place_of
+from admin_py.model.observation import Observation
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.tables import GridTable
+from admin_py.results import Result
 from admin_py.training.history import History
+from admin_py.training.memory import MemoryPlan, plan_memory
 from admin_py.training.recorder import Recorder
 
 KINDS = {
@@ -78,7 +96,7 @@ def made_gradients(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> 
 def made_dependency(
     scheme: str = "admin", *, layers: int = 2, seed: int = 0, lost: bool = False
 ) -> Dependency:
-    """Dependency of an encoder-decoder; with `lost` one number of each stack is not finite."""
+    """Dependency of an encoder-decoder, parts correlated; with `lost` one of each stack is not finite."""
     random = np.random.default_rng(seed)
     rows = names(layers)
     variances = {
@@ -91,7 +109,7 @@ def made_dependency(
         scheme=scheme,
         variances=variances,
         bias={stack: np.zeros(len(row)) for stack, row in rows.items()},
-        sums={stack: value.sum(axis=1) for stack, value in variances.items()},
+        sums={stack: 1.25 * value.sum(axis=1) for stack, value in variances.items()},
         predicted={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
         sublayers=rows,
         num_tokens=dict.fromkeys(rows, 10),
@@ -111,7 +129,7 @@ def made_output_change(
         size=1e-4,
         change={stack: random.uniform(0.5, 2.0, (repeats, len(row))) for stack, row in rows.items()},
         input_change={stack: random.uniform(0.1, 0.2, repeats) for stack in rows},
-        own={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
+        beta2={stack: random.uniform(0.1, 0.9, len(row)) for stack, row in rows.items()},
         sublayers=rows,
         metadata={"seed": seed},
     )
@@ -148,8 +166,8 @@ def made_updates(
         scheme=scheme,
         steps=np.array(steps, np.int64),
         names=matrices,
-        kinds=tuple(place.kind for place in places),
-        stacks=tuple(place.stack for place in places),
+        matrix_kinds=tuple(place.kind for place in places),
+        matrix_stacks=tuple(place.stack for place in places),
         layers=tuple(place.layer for place in places),
         grad_norm=random.uniform(1e-3, 1.0, sizes),
         norm=random.uniform(1.0, 10.0, sizes),
@@ -171,6 +189,7 @@ def made_diagnosis(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -
     def by_stack(low: float, high: float, more: int = 0) -> dict[str, np.ndarray]:
         return {stack: random.uniform(low, high, len(row) + more) for stack, row in rows.items()}
 
+    sizes = {"d_model": 8, "d_ff": 16, "heads": 2}
     own = by_stack(0.2, 0.5)
     top = max(float(values.sum()) for values in own.values())
     return Diagnosis(
@@ -182,7 +201,7 @@ def made_diagnosis(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -
         limits="made up",
         stable_up_to=round(0.8 * top, 2),
         unstable_from=round(0.9 * top, 2),
-        own=own,
+        beta2=own,
         references={name: by_stack(0.05, 0.4) for name in ("post_ln", "pre_ln", "admin")},
         var_branch=by_stack(0.1, 1.0),
         var_stream=by_stack(0.5, 2.0, 1),
@@ -190,7 +209,7 @@ def made_diagnosis(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -
         loss=4.0,
         nonfinite="",
         sublayers=rows,
-        metadata={"seed": seed},
+        metadata={"seed": seed, **{f"{stack}_layers": layers for stack in rows}, **sizes},
     )
 
 
@@ -211,7 +230,7 @@ def made_grid_table(**changes: Any) -> GridTable:
         diverged_at=np.array([[0, 0, 57], [0, 12, 0]]),
         title="post_ln",
     )
-    return table._replace(**changes)
+    return dataclasses.replace(table, **changes)
 
 
 def made_history(
@@ -221,6 +240,7 @@ def made_history(
     seed: int = 0,
     diverged_at: int | None = None,
     last_valid: float | None = None,
+    stacks: Sequence[str] = (),
 ) -> History:
     """A history whose losses fall with noise; at `diverged_at` it ends with nan."""
     random = np.random.default_rng(seed)
@@ -236,7 +256,7 @@ def made_history(
             recorder.add_validation(nll=nll, loss=nll + 0.5)
     recorder.diverged_at = diverged_at
     recorder.diverged_because = None if diverged_at is None else "the loss is nan"
-    return recorder.freeze({"seed": seed})
+    return recorder.freeze({"seed": seed, "stacks": tuple(stacks)})
 
 
 SIZES: dict[str, tuple[Any, ...]] = {
@@ -275,3 +295,107 @@ def made_study(
         metadata={"threads": 1, "dtype": "float32", "versions": {"admin-py": "0"}},
         runs=tuple(runs),
     )
+
+
+def made_source_use(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> SourceUse:
+    """Of a model that reads its source where `seed` is even."""
+    nll = 1.0 + 0.25 * seed
+    return SourceUse(scheme, nll, nll + (0.5 if seed % 2 == 0 else 0.0), 0.1 * layers, 100, {"seed": seed})
+
+
+def made_observation(scheme: str = "admin", *, layers: int = 2, seed: int = 0) -> Observation:
+    """Variances of an encoder-decoder; a few activations, one of an array a sequence, and a gradient."""
+    random = np.random.default_rng(seed)
+    rows = names(layers)
+    heads = tuple(random.uniform(size=(2, length, length)).astype(np.float32) for length in (3, 2))
+    return Observation(
+        activations={
+            "encoder.input": random.normal(size=(5, 4)).astype(np.float32),
+            "encoder.0.self_attn.probabilities": heads,
+            "logits": np.array([[np.nan, np.inf], [1.0, 0.1]]),
+        },
+        gradients={"logits": random.normal(size=(2, 2))},
+        var_input={stack: random.uniform(0.5, 2.0, len(row)) for stack, row in rows.items()},
+        var_branch={stack: random.uniform(0.1, 1.0, len(row)) for stack, row in rows.items()},
+        names=rows,
+        metadata={"seed": seed, "scheme": scheme},
+    )
+
+
+def made_memory_plan(*, layers: int = 2) -> MemoryPlan:
+    """Of a small encoder-decoder; nothing is allocated."""
+    config = TransformerConfig(
+        vocab_size=100, encoder_layers=layers, decoder_layers=layers, d_model=16, heads=2, d_ff=32
+    )
+    return plan_memory(config, max_tokens=256)
+
+
+def made_grid() -> Grid:
+    """Two schemes at two learning rates; one diverged."""
+    places = [(scheme, lr) for scheme in ("post_ln", "admin") for lr in (1e-3, 1e-2)]
+    cells = tuple(
+        GridCell(
+            values={
+                **{axis: default_of(axis) for axis in AXES},
+                "scheme": scheme,
+                "layers": 2,
+                "lr": lr,
+                "beta2": 0.98,
+                "warmup": 5,
+                "seed": 1,
+            },
+            history=made_history(seed=number, diverged_at=7 if number == 1 else None, stacks=STACKS),
+            entropy=2.8,
+            num_parameters=1234,
+            setup={"config": {"encoder_layers": 2}, "optimizer": {"kind": "adam"}},
+            metadata={"seed": 1},
+        )
+        for number, (scheme, lr) in enumerate(places)
+    )
+    return Grid(
+        settings={"steps": 10},
+        axes=axes_of(cell.values for cell in cells),
+        asked=tuple(cell.name for cell in cells),
+        data={"name": "made up", "kind": "translation", "unigram_entropy": 2.8},
+        cells=cells,
+        metadata={"dtype": "float32"},
+    )
+
+
+def made_full_study() -> Study:
+    """A study of one scheme and two seeds whose runs lack nothing."""
+    study = made_study({"admin": [0.5, None]})
+    runs = tuple(
+        dataclasses.replace(
+            run,
+            diagnosis=made_diagnosis("admin", seed=run.seed),
+            dependency_before=made_dependency(seed=run.seed),
+            output_change=made_output_change(seed=run.seed),
+            attention=made_attention(seed=run.seed),
+            source_use=made_source_use(seed=run.seed),
+        )
+        for run in study.runs
+    )
+    return dataclasses.replace(study, runs=runs)
+
+
+MADE: Mapping[type[Result], Callable[[], Result]] = {
+    AttentionMap: made_attention,
+    Dependency: made_dependency,
+    Diagnosis: made_diagnosis,
+    GradientNorms: made_gradients,
+    GradientSpread: lambda: pool(made_gradients(seed=seed) for seed in range(3))[0],
+    Grid: made_grid,
+    GridCell: lambda: made_grid().cells[0],
+    GridTable: lambda: made_grid().table("lr", "scheme"),
+    History: lambda: made_history(stacks=STACKS),
+    MemoryPlan: made_memory_plan,
+    Observation: made_observation,
+    OutputChange: made_output_change,
+    SourceUse: made_source_use,
+    Study: made_full_study,
+    StudyRun: lambda: made_full_study().runs[0],
+    UpdateNorms: made_updates,
+    VarianceProfile: made_profile,
+}
+"""Class of results -> one of them."""

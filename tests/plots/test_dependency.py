@@ -34,7 +34,7 @@ def png(ax: Axes) -> bytes:
 @pytest.mark.parametrize("scale", ["row", "std"])
 def test_the_heatmap_is_beta_below_the_diagonal_and_blank_above(scale: str) -> None:
     one, ax = made_dependency(), Figure().subplots()
-    assert plots.plot_dependency_heatmap(one, ax, stack="decoder", scale=scale) is ax
+    assert plots.plot_dependency(one, ax, stack="decoder", scale=scale) is ax
     shown = ax.images[0].get_array()
     lower = np.tri(6, 7, 1, dtype=bool)
     np.testing.assert_array_equal(~np.ma.getmaskarray(shown), lower)
@@ -54,7 +54,7 @@ def test_a_pair_has_one_scale_and_says_which_is_which() -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_cells_that_are_not_finite_are_grey_and_named() -> None:
-    ax = plots.plot_dependency_heatmap(made_dependency(lost=True))
+    ax = plots.plot_dependency(made_dependency(lost=True))
     assert "grey: not finite" in [text.get_text() for text in ax.texts]
     assert len(png(ax)) > 0
 
@@ -89,4 +89,4 @@ def test_what_cannot_be_drawn_is_one_clear_error() -> None:
         with pytest.raises(ValueError, match="expected at least one, got none"):
             draw([])
     with pytest.raises(ValueError, match="stack must be one of 'encoder', 'decoder', got 'middle'"):
-        plots.plot_dependency_heatmap(made_dependency(), stack="middle")
+        plots.plot_dependency(made_dependency(), stack="middle")

@@ -100,7 +100,7 @@ def test_every_kind_of_sublayer_has_its_marker(ax: Axes) -> None:
 
 def test_the_predicted_dependency_is_the_profiles(ax: Axes) -> None:
     profile = made_profile("pre_ln")
-    assert plots.plot_dependency([profile], ax) is ax
+    assert plots.plot_predicted_dependency([profile], ax) is ax
     shown = set(drawn(ax, SCHEMES["pre_ln"].color))
     for stack in profile.stacks:
         assert set(profile.beta2(stack)) <= shown
@@ -185,7 +185,7 @@ def test_a_scheme_has_the_same_colour_in_all_figures() -> None:
     axes = [Figure().subplots() for _ in range(5)]
     plots.plot_quantity([made_profile(scheme) for scheme in SCHEMES_SHOWN], axes[0])
     plots.plot_quantity([made_profile(scheme) for scheme in SCHEMES_SHOWN], axes[1], quantity="var_branch")
-    plots.plot_dependency([made_profile(scheme) for scheme in reversed(SCHEMES_SHOWN)], axes[2])
+    plots.plot_predicted_dependency([made_profile(scheme) for scheme in reversed(SCHEMES_SHOWN)], axes[2])
     plots.plot_gradient_lines([made_gradients(scheme) for scheme in SCHEMES_SHOWN], axes[3])
     plots.plot_curves([(scheme, made_history()) for scheme in reversed(SCHEMES_SHOWN)], axes[4])
     axes[4].legend()
@@ -311,7 +311,12 @@ def test_what_cannot_be_drawn_is_one_clear_error() -> None:
         plots.plot_quantity([made_profile()], quantity="beta")
     with pytest.raises(ValueError, match="split: expected 'train' or 'valid', got 'test'"):
         plots.plot_curves([("admin", made_history())], split="test")
-    for draw in (plots.plot_quantity, plots.plot_dependency, plots.plot_gradient_lines, plots.plot_curves):
+    for draw in (
+        plots.plot_quantity,
+        plots.plot_predicted_dependency,
+        plots.plot_gradient_lines,
+        plots.plot_curves,
+    ):
         with pytest.raises(ValueError, match="expected at least one, got none"):
             draw([])
 

@@ -67,7 +67,7 @@ def test_what_was_said_before_training_stands_beside_what_became_of_it(study: St
         assert escape(first.limits) in part
     table = pd.read_csv(tmp_path / "data" / "diagnosis.csv")
     mine = table[(table["scheme"] == "admin") & (table["seed"] == 2) & (table["stack"] == "decoder")]
-    np.testing.assert_array_equal(mine["own"], study.run("admin", 2).diagnosis.own["decoder"])
+    np.testing.assert_array_equal(mine["own"], study.run("admin", 2).diagnosis.own("decoder"))
 
 
 def test_the_words_hold_the_measured_numbers(study: Study) -> None:

@@ -75,7 +75,7 @@ def diagnose(
     label_smoothing = check_probability("label_smoothing", label_smoothing)
     config, own_copy = model.config, model.copy()
     measured, bad_activation = measure(own_copy, batch)
-    own = {stack: found.own for stack, found in measured.items()}
+    beta2 = {stack: found.beta2 for stack, found in measured.items()}
     var_branch = {stack: found.var_branch for stack, found in measured.items()}
     nonfinite = _name("weight", first_nonfinite_weight(model)) or _name("activation", bad_activation)
     gradients: dict[str, np.ndarray] = {}
@@ -90,7 +90,7 @@ def diagnose(
         Facts(
             scheme=config.scheme_name,
             layers={stack: config.stack_layers(stack) for stack in config.stacks},
-            own=own,
+            beta2=beta2,
             references=references,
             var_branch=var_branch,
             per_layer={stack: config.sublayers_per_layer(stack) for stack in config.stacks},
@@ -109,7 +109,7 @@ def diagnose(
         limits=limits(),
         stable_up_to=STABLE_UP_TO,
         unstable_from=UNSTABLE_FROM,
-        own=own,
+        beta2=beta2,
         references=references,
         var_branch=var_branch,
         var_stream={stack: found.var_stream for stack, found in measured.items()},
@@ -130,7 +130,7 @@ def _reference(config: TransformerConfig, model: Transformer, batch: Batch) -> d
     """beta_jj^2 of a fresh model of another scheme."""
     other = Transformer(config, seed=model.seed, dtype=model.dtype)
     other.profile(batch, seed=model.seed)
-    return {stack: found.own for stack, found in measure(other, batch)[0].items()}
+    return {stack: found.beta2 for stack, found in measure(other, batch)[0].items()}
 
 
 def _name(what: str, tensor: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.analysis.theory import own_dependency
 from admin_py.training.divergence import find_nonfinite_gradient, find_nonfinite_weight
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class StackMeasures:
 
     Attributes
     ----------
-    own : ndarray
+    beta2 : ndarray
         beta_ii^2 = mean_t Var_f(b_i) / mean_t Var_f(y_i), float64 [R], 0 where both variances are 0.
     var_branch : ndarray
         mean_t Var_f(b_i), b_i the branch as it is added (after its norm and alpha), float64 [R].
@@ -38,7 +39,7 @@ class StackMeasures:
         mean_t Var_f(x_i), i = 0..R, float64 [R + 1].
     """
 
-    own: Array
+    beta2: Array
     var_branch: Array
     var_stream: Array
 
@@ -63,7 +64,7 @@ def measure(model: Transformer, batch: Batch) -> tuple[dict[str, StackMeasures],
     >>> config = ap.TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2,
     ...                               d_ff=16, scheme="rezero")
     >>> found, bad = measure(ap.Transformer(config, seed=1), ap.Batch([[3, 4, 5]]))
-    >>> found["encoder"].own, bad
+    >>> found["encoder"].beta2, bad
     (array([0., 0.]), None)
     """
     output = model._core.forward(model._batch(batch), training=False, step=0, observe=True)
@@ -71,17 +72,19 @@ def measure(model: Transformer, batch: Batch) -> tuple[dict[str, StackMeasures],
     found: dict[str, StackMeasures] = {}
     with np.errstate(all="ignore"):  # numbers that are not finite are what is looked for
         for stack in model.config.stacks:
-            own, var_branch, var_stream = [], [], []
+            var_branch, var_sum, var_stream = [], [], []
             for name, array, row in _walk(model, stack):
                 if first_bad is None and not np.isfinite(array).all():
                     first_bad = name
                 if row is not None:
                     branch, total = row
                     var_branch.append(branch)
-                    own.append(branch / total if total != 0 else 0.0)
+                    var_sum.append(total)
                 else:
                     var_stream.append(_variance(array))
-            found[stack] = StackMeasures(np.array(own), np.array(var_branch), np.array(var_stream))
+            found[stack] = StackMeasures(
+                own_dependency(var_branch, var_sum), np.array(var_branch), np.array(var_stream)
+            )
     if first_bad is None and not np.isfinite(output).all():
         first_bad = "logits" if model.config.decoder_layers else "output"
     return found, first_bad

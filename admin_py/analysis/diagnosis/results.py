@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from admin_py.analysis.by_stack import StackResult
+from admin_py.analysis.by_stack import OwnResult
 from admin_py.analysis.diagnosis import page
 from admin_py.analysis.gradients import VANISHING
 from admin_py.analysis.theory import Fits, amplification, fits
@@ -35,7 +35,7 @@ class Heavy(NamedTuple):
     """
 
     name: str
-    own: float
+    beta2: float
     """beta_jj^2."""
     share: float
     """Of the stack's sum."""
@@ -64,7 +64,7 @@ class GradientRange(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Diagnosis(StackResult):
+class Diagnosis(OwnResult):
     """What `diagnose` found; its `repr` is one page. Frozen.
 
     Attributes
@@ -84,8 +84,8 @@ class Diagnosis(StackResult):
         see.
     stable_up_to, unstable_from : float
         Amplifications between which the verdict is "borderline".
-    own : mapping of str to ndarray
-        Stack to beta_jj^2 of its sub-layers, float64 [R]: mean_t Var_f(b_j) / mean_t Var_f(y_j).
+    beta2 : mapping of str to ndarray
+        Stack to what `own` gives of it, float64 [R].
     references : mapping of str to mapping
         ``"post_ln"``, ``"pre_ln"`` and ``"admin"`` to the same of models of these schemes with the same sizes
         and seed.
@@ -116,6 +116,7 @@ class Diagnosis(StackResult):
     """
 
     kind: ClassVar[str] = "diagnosis"
+    drawn_by: ClassVar[str] = "plot_diagnosis"
 
     scheme: str
     level: str
@@ -125,7 +126,7 @@ class Diagnosis(StackResult):
     limits: str
     stable_up_to: float
     unstable_from: float
-    own: Mapping[str, np.ndarray]
+    beta2: Mapping[str, np.ndarray]
     references: Mapping[str, Mapping[str, np.ndarray]]
     var_branch: Mapping[str, np.ndarray]
     var_stream: Mapping[str, np.ndarray]
@@ -135,8 +136,10 @@ class Diagnosis(StackResult):
     sublayers: Mapping[str, tuple[str, ...]]
     metadata: Mapping[str, Any]
 
-    def amplification(self, stack: str) -> np.ndarray:
-        """sum_{j <= i} beta_jj^2 for i = 1..R, float64 [R]: by the theory the output change grows like it.
+    def own(self, stack: str) -> np.ndarray:
+        """beta_jj^2 = mean_t Var_f(b_j) / mean_t Var_f(y_j) of every sub-layer j, float64 [R].
+
+        b_j is the branch as it is added, y_j the sum before the output norm; without dropout.
 
         Raises
         ------
@@ -144,7 +147,7 @@ class Diagnosis(StackResult):
             If the model has no such stack.
         """
         self._check(stack)
-        return amplification(self.own[stack])
+        return self.beta2[stack]
 
     def growth(self, stack: str) -> Fits:
         """Lines through the amplification at i = 1..R, straight in i and in ln i, with their R^2.
@@ -167,14 +170,14 @@ class Diagnosis(StackResult):
         count = check_integer("count", count, 1, 2**31 - 1)
         found = []
         for stack, names in self.sublayers.items():
-            own = self.own[stack]
+            own = self.beta2[stack]
             total = float(own.sum())
             found += [
                 Heavy(name, float(value), float(value) / total if total > 0 else 0.0)
                 for name, value in zip(names, own, strict=True)
             ]
-        finite = [one for one in found if np.isfinite(one.own)]
-        return tuple(sorted(finite, key=lambda one: -one.own)[:count])
+        finite = [one for one in found if np.isfinite(one.beta2)]
+        return tuple(sorted(finite, key=lambda one: -one.beta2)[:count])
 
     def gradient_range(self, stack: str) -> GradientRange:
         """Smallest and largest |dL/dx_i| of a stack and where they are.
@@ -208,7 +211,7 @@ class Diagnosis(StackResult):
                 "index": np.arange(1, len(names) + 1),
                 "name": names,
                 "kind": self.kinds(stack),
-                "own": self.own[stack],
+                "own": self.own(stack),
                 "amplification": self.amplification(stack),
                 "var_branch": self.var_branch[stack],
                 "grad_norm": self.gradients[stack][1:] if self.gradients else np.nan,
@@ -219,7 +222,7 @@ class Diagnosis(StackResult):
 
     def plot(self, axes: Any = None) -> np.ndarray:
         """Amplification and gradients by depth, a column a stack, see `admin_py.plots.plot_diagnosis`."""
-        return figure("plot_diagnosis")(self, axes)
+        return figure(self.drawn_by)(self, axes)
 
     def _summary(self) -> str:
         totals = [f"{stack} {self.amplification(stack)[-1]:.3g}" for stack in self.stacks]
@@ -251,7 +254,9 @@ def _tables(diagnosis: Diagnosis) -> Iterator[tuple[page.Row, list[page.Row]]]:
     """Heading and rows of every table."""
     heading = ("Amplification, sum of beta_jj^2", "this", *(name for _, name in REFERENCES), "grows like")
     yield heading, [_amplification_row(diagnosis, stack) for stack in diagnosis.stacks]
-    heavy: list[page.Row] = [(one.name, number(one.own), f"{one.share:.1%}") for one in diagnosis.heaviest()]
+    heavy: list[page.Row] = [
+        (one.name, number(one.beta2), f"{one.share:.1%}") for one in diagnosis.heaviest()
+    ]
     yield ("Heaviest sub-layers", "beta_jj^2", "of its stack's sum"), heavy
     if diagnosis.gradients:
         rows: list[page.Row] = []

@@ -27,8 +27,8 @@ class Facts:
 
     scheme: str
     layers: Mapping[str, int]
-    own: Mapping[str, np.ndarray]
-    """beta_jj^2 [R]."""
+    beta2: Mapping[str, np.ndarray]
+    """beta_jj^2 of every sub-layer, measured, [R]."""
     references: Mapping[str, Mapping[str, np.ndarray]]
     """Scheme to the same."""
     var_branch: Mapping[str, np.ndarray]
@@ -63,7 +63,7 @@ def judge(facts: Facts) -> Verdict:
     >>> judge(facts).level
     'unstable'
     """
-    totals = {stack: float(own.sum()) for stack, own in facts.own.items()}
+    totals = {stack: float(own.sum()) for stack, own in facts.beta2.items()}
     level = _level(facts, totals)
     return Verdict(level, _sentence(facts, level, totals), _findings(facts), _advice(facts, level, totals))
 
@@ -149,7 +149,7 @@ def _of_variances(facts: Facts) -> Iterator[str]:
 
 
 def _of_slowness(facts: Facts) -> Iterator[str]:
-    largest = max(float(own.sum()) for own in facts.own.values())
+    largest = max(float(own.sum()) for own in facts.beta2.values())
     if largest < evidence.SLOW_BELOW:
         late, count = evidence.SLOW
         yield (
@@ -161,7 +161,7 @@ def _of_slowness(facts: Facts) -> Iterator[str]:
 
 def _of_reading(facts: Facts) -> Iterator[str]:
     """An encoder that may put out one vector for all tokens for long, under a decoder that can learn."""
-    totals = {stack: float(own.sum()) for stack, own in facts.own.items()}
+    totals = {stack: float(own.sum()) for stack, own in facts.beta2.items()}
     if len(totals) < 2 or totals["decoder"] >= evidence.UNSTABLE_FROM:
         return
     if totals["encoder"] >= evidence.LATE_FROM:

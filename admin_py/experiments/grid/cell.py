@@ -156,20 +156,6 @@ class GridCell(Result):
         """Draw training and validation loss over the steps."""
         return figure("plot_history")(self.history, ax, scheme=self.values["scheme"])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The cell as what JSON can hold."""
-        return {**super().to_dict(), "history": self.history.to_dict()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> GridCell:
-        """Back from `to_dict`."""
-        if isinstance(data, Mapping) and "history" in data:
-            history = History.from_dict(data["history"])
-            cell = super().from_dict({**data, "history": None})
-            object.__setattr__(cell, "history", history)
-            return cell
-        return super().from_dict(data)
-
     def same_numbers(self, other: GridCell) -> bool:
         """Whether two cells agree bit for bit in all but the time they took and where they ran."""
 

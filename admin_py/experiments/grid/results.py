@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -157,8 +157,9 @@ class Grid(Cross):
             diverged_at[index] = min(
                 (cell.diverged_at for cell in here if cell.diverged_at is not None), default=0
             )
+        about = {**self.metadata, "stacks": self.stacks}
         return GridTable(
-            x, y, columns, rows, value, mean, runs, diverged, blown, stuck, blind, diverged_at, title
+            x, y, columns, rows, value, mean, runs, diverged, blown, stuck, blind, diverged_at, title, about
         )
 
     def _check_place(self, cells: Sequence[GridCell], x: str, y: str) -> None:
@@ -245,18 +246,6 @@ class Grid(Cross):
         return figure("plot_grid_panels")(tables, axes)
 
     # Files
-
-    def to_dict(self) -> dict[str, Any]:
-        """The grid as what JSON can hold, cells included."""
-        return {**super().to_dict(), "cells": [cell.to_dict() for cell in self.cells]}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Grid:
-        """Back from `to_dict`."""
-        if isinstance(data, Mapping) and isinstance(data.get("cells"), (list, tuple)):
-            cells = tuple(GridCell.from_dict(cell) for cell in data["cells"])
-            return replace(super().from_dict({**data, "cells": []}), cells=cells)
-        return super().from_dict(data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a folder: ``grid.json``, and a file a cell under ``cells``.

@@ -13,6 +13,7 @@ from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
+    from admin_py.model.transformer import Transformer
 
 
 @dataclass(frozen=True)

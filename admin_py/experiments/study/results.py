@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -55,7 +55,11 @@ class SchemeSummary(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Cross):
-    """Schemes compared on one task: all runs, and what they were run on.
+    """Schemes compared on one task: all runs, and what they were run on. Frozen.
+
+    Its `save` and `load` take a folder.
+
+    Its `save` and `load` take a folder.
 
     Attributes
     ----------
@@ -198,18 +202,6 @@ class Study(Cross):
         from admin_py.report.page import write_report
 
         return write_report(self, folder)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The study as what JSON can hold, runs included."""
-        return {**super().to_dict(), "runs": [run.to_dict() for run in self.runs]}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Study:
-        """Back from `to_dict`."""
-        if isinstance(data, Mapping) and isinstance(data.get("runs"), (list, tuple)):
-            runs = tuple(StudyRun.from_dict(run) for run in data["runs"])
-            return replace(super().from_dict({**data, "runs": []}), runs=runs)
-        return super().from_dict(data)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the study's files: ``study.json``, and a folder a run under ``runs``.

@@ -21,11 +21,12 @@ from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import outcome_of
 from admin_py.experiments.study import files
 from admin_py.model.profile import VarianceProfile
-from admin_py.results import FORMAT, Result, decode
+from admin_py.results import FORMAT, Result, encode, figure
 from admin_py.training.history import History
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from admin_py.model.transformer import Transformer
 
@@ -137,6 +138,7 @@ class StudyRun(Result):
         lacking = [name for name in ANALYSES if getattr(self, name) is None]
         reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
         object.__setattr__(self, "without", reasons)
+        object.__setattr__(self, "samples", tuple(Sample(*one) for one in self.samples))
         object.__setattr__(self, "values", self.values or {"scheme": self.scheme, "seed": self.seed})
         super().__post_init__()
 
@@ -215,31 +217,9 @@ class StudyRun(Result):
 
         return pd.DataFrame([self.row()])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The run as what JSON can hold."""
-        inner = {name: getattr(self, name) for name in (*ALWAYS, *ANALYSES)}
-        kept = {name: None if one is None else one.to_dict() for name, one in inner.items()}
-        samples = [list(sample) for sample in self.samples]
-        return {**super().to_dict(), **kept, "samples": samples}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StudyRun:
-        """Back from `to_dict`."""
-        if not isinstance(data, Mapping) or data.get("kind") != cls.kind:
-            return super().from_dict(data)
-        inner: dict[str, Any] = {}
-        for name, kind in {**ALWAYS, **ANALYSES}.items():
-            if data.get(name) is not None:
-                inner[name] = kind.from_dict(data[name])
-        rest = {
-            name: decode(data[name]) for name in data if name not in (*ALWAYS, *ANALYSES, "kind", "format")
-        }
-        missing = [name for name in ALWAYS if name not in inner]
-        unknown = rest.keys() - {one.name for one in fields(cls)}
-        if missing or unknown or data.get("format") != FORMAT:
-            odd = ", ".join(sorted((*missing, *unknown))) or f"layout {data.get('format')!r}"
-            raise ValueError(f"data: fields of {cls.kind!r} missing or unknown: {odd}")
-        return cls(**{**rest, **inner, "samples": tuple(Sample(*one) for one in data["samples"])})
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Training and validation loss over the steps, see `admin_py.plots.plot_history`."""
+        return figure("plot_history")(self.history, ax, scheme=self.scheme)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the run's files; ``run.json`` comes last and says that the run is whole.
@@ -250,8 +230,8 @@ class StudyRun(Result):
             If a file cannot be written.
         """
         results = {name: getattr(self, name) for name in (*ALWAYS, *ANALYSES)}
-        own = {**super().to_dict(), **dict.fromkeys(results)}
-        own["samples"] = [list(sample) for sample in self.samples]
+        rest = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in results}
+        own = {"kind": self.kind, "format": FORMAT, **encode(rest), **dict.fromkeys(results)}
         files.save_run(folder, own, {name: one for name, one in results.items() if one is not None})
 
     @classmethod

@@ -96,7 +96,7 @@ def test_amplification_and_gradients_are_those_of_the_slow_computation(
         assert np.isnan(found.loss)
     for stack in found.stacks:
         own = slow_own(config, params, run, stack)
-        np.testing.assert_allclose(found.own[stack], own, rtol=1e-10, atol=1e-30)
+        np.testing.assert_allclose(found.own(stack), own, rtol=1e-10, atol=1e-30)
         np.testing.assert_allclose(found.amplification(stack), np.cumsum(own), rtol=1e-10, atol=1e-30)
         stream = [one.x.var(axis=1).mean() for one in run.stacks[stack].sublayers]
         np.testing.assert_allclose(found.var_stream[stack][:-1], stream, rtol=1e-10)
@@ -116,7 +116,7 @@ def test_the_references_are_fresh_models_of_the_same_sizes_and_seed() -> None:
         other.profile(batch, seed=5)
         again = ap.diagnose(other, batch)
         for stack in found.stacks:
-            np.testing.assert_array_equal(again.own[stack], own[stack])
+            np.testing.assert_array_equal(again.own(stack), own[stack])
 
 
 def test_gradient_range_names_the_ends() -> None:
@@ -134,13 +134,13 @@ def test_gradient_range_names_the_ends() -> None:
 def test_the_heaviest_come_first_with_their_share() -> None:
     model, batch, _ = made("post_ln")
     found = ap.diagnose(model, batch)
-    own = np.concatenate([found.own[stack] for stack in found.stacks])
+    own = np.concatenate([found.own(stack) for stack in found.stacks])
     heavy = found.heaviest(4)
-    assert [one.own for one in heavy] == sorted(own, reverse=True)[:4]
+    assert [one.beta2 for one in heavy] == sorted(own, reverse=True)[:4]
     for one in heavy:
         stack = one.name.partition(".")[0]
-        assert one.own == found.own[stack][found.sublayers[stack].index(one.name)]
-        assert one.share == pytest.approx(one.own / found.own[stack].sum(), rel=1e-15)
+        assert one.beta2 == found.own(stack)[found.sublayers[stack].index(one.name)]
+        assert one.share == pytest.approx(one.beta2 / found.own(stack).sum(), rel=1e-15)
     assert len(found.heaviest(100)) == len(own)
 
 
@@ -202,7 +202,7 @@ def test_an_activation_that_overflows_is_named() -> None:
     found = ap.diagnose(model, packed(batch_for(config, 1)))
     assert found.level == "not finite"
     assert found.nonfinite == "the activation encoder.1.feed_forward.branch"
-    assert np.isfinite(found.own["encoder"][:3]).all()
+    assert np.isfinite(found.own("encoder")[:3]).all()
     assert "encoder.1.feed_forward.branch" in repr(found)
 
 
@@ -225,7 +225,7 @@ def test_a_gradient_that_overflows_is_named() -> None:
     found = ap.diagnose(model, packed(batch_for(config, 1)))
     assert found.level == "not finite"
     assert found.nonfinite == f"the gradient of {name}.v.weight"
-    assert np.isfinite(found.own["decoder"]).all()
+    assert np.isfinite(found.own("decoder")).all()
 
 
 # Kinds of models, bad input
@@ -266,7 +266,7 @@ def facts(total: float, count: int = 20, **fields: Any) -> Facts:
     low = {"decoder": np.full(count, 1.0 / count)}
     own = {"decoder": np.full(count, total / count)}
     plain: dict[str, Any] = {
-        "scheme": "post_ln", "layers": {"decoder": count // 2}, "own": own,
+        "scheme": "post_ln", "layers": {"decoder": count // 2}, "beta2": own,
         "references": {"post_ln": own, "pre_ln": low, "admin": low},
         "var_branch": {"decoder": np.ones(count)}, "per_layer": {"decoder": 2},
         "gradients": {}, "nonfinite": "", "unprofiled": False,
@@ -290,7 +290,7 @@ def test_what_to_change_offers_what_is_better_here() -> None:
     assert not judge(facts(1.0)).advice
     hopeless = facts(30.0)
     words = " ".join(judge(dataclasses.replace(hopeless, references=dict.fromkeys(
-        ("post_ln", "pre_ln", "admin"), hopeless.own))).advice)  # fmt: skip
+        ("post_ln", "pre_ln", "admin"), hopeless.beta2))).advice)  # fmt: skip
     assert "Fewer layers in the decoder" in words
     assert "scheme=" not in words
 
@@ -344,7 +344,7 @@ def test_an_encoder_of_large_amplification_may_not_be_read_for_long() -> None:
     def words(encoder: float, decoder: float, stacks: tuple[str, ...] = ("encoder", "decoder")) -> str:
         totals = {"encoder": encoder, "decoder": decoder}
         own = {stack: np.full(1, totals[stack]) for stack in stacks}
-        given = facts(1.0, own=own, references=dict.fromkeys(("post_ln", "pre_ln", "admin"), own),
+        given = facts(1.0, beta2=own, references=dict.fromkeys(("post_ln", "pre_ln", "admin"), own),
                       var_branch={s: np.ones(1) for s in stacks}, per_layer=dict.fromkeys(stacks, 1),
                       layers=dict.fromkeys(stacks, 1))  # fmt: skip
         return " ".join(judge(given).findings)
@@ -396,7 +396,7 @@ def test_the_page_fits_in_eighty_columns_and_one_screen(scheme: str, layers: tup
     assert len(lines) <= 40
     assert found.level.upper() in " ".join(lines[:3])
     for stack in found.stacks:
-        assert number(found.own[stack].sum()) in repr(found)
+        assert number(found.own(stack).sum()) in repr(found)
     assert "R^2 nan" not in repr(found)
 
 
@@ -405,7 +405,7 @@ def test_table_html_and_file(tmp_path: Path) -> None:
     found = ap.diagnose(model, batch)
     table = found.to_dataframe()
     assert len(table) == 13
-    np.testing.assert_array_equal(table["own"][4:], found.own["decoder"])
+    np.testing.assert_array_equal(table["own"][4:], found.own("decoder"))
     np.testing.assert_array_equal(table["grad_norm"][:4], found.gradients["encoder"][1:])
     np.testing.assert_array_equal(table["pre_ln"][4:], np.cumsum(found.references["pre_ln"]["decoder"]))
     html = found._repr_html_()

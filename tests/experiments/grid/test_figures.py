@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,7 +78,9 @@ def test_one_enormous_loss_leaves_the_others_apart(worst: float, end: float, arr
     mean = np.array([[0.25, 0.5, 1.2], [2.75, 2.8, worst]])
     stuck = np.array([[0, 0, 0], [1, 1, 1]])
     zeros = np.zeros_like(stuck)
-    table = made()._replace(mean=mean, runs=zeros + 1, stuck=stuck, diverged=zeros, diverged_at=zeros)
+    table = dataclasses.replace(
+        made(), mean=mean, runs=zeros + 1, stuck=stuck, diverged=zeros, diverged_at=zeros
+    )
     ax = plot_grid(table)
     assert ax.collections[0].norm.vmin == 0.25
     assert ax.collections[0].norm.vmax == pytest.approx(end)

@@ -143,7 +143,7 @@ def test_every_run_has_the_analyses(small: Study) -> None:
         assert before.scheme == run.scheme
         assert not np.array_equal(before.variances["encoder"], after.variances["encoder"])
         assert run.diagnosis is not None
-        assert run.diagnosis.own["encoder"].shape == (2 * SMALL["layers"],)
+        assert run.diagnosis.own("encoder").shape == (2 * SMALL["layers"],)
         assert run.output_change is not None
         assert run.output_change.perturbation == "random"
         assert run.updates is not None
