@@ -103,10 +103,12 @@ def _read(path: str | os.PathLike[str], expected: TensorFormat | None) -> Tensor
 
 
 def _check_format(where: str, header: Mapping[str, str], expected: TensorFormat) -> None:
-    found = header.get("format")
-    if found in FORMATS and found != expected.name:
-        raise ValueError(f"{where!r} is {FORMATS[found].what}, not {expected.what}; admin_py.load opens it")
+    found = header.get("format", "")
     if found != expected.name:
+        if found in FORMATS:
+            raise ValueError(
+                f"{where!r} is {FORMATS[found].what}, not {expected.what}; admin_py.load opens it"
+            )
         raise ValueError(f"{where!r} is a safetensors file, but not {expected.what} of admin-py")
     if header.get("version") != expected.version:
         raise ValueError(

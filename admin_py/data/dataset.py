@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, overload
@@ -44,6 +44,9 @@ class Split:
     lines: tuple[list[str], list[str]] | None = None
     blank: int = 0
     too_long: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Split, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def predicted(self) -> Sequences:
@@ -97,6 +100,9 @@ class Dataset:
         self.kind: Kind = kind
         self.tokenizer = tokenizer
         self._splits = dict(splits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.kind, self.tokenizer, dict(self._splits))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{key} {len(split.source):,}" for key, split in self._splits.items())

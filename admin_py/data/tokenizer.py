@@ -90,6 +90,9 @@ class Tokenizer(ABC):
     def _to_json(self) -> str:
         return json.dumps({"format": _FORMAT, "kind": self.kind, **self._to_dict()}, ensure_ascii=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._to_dict())
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
@@ -100,6 +103,11 @@ class Tokenizer(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+
+def _rebuild(kind: type[Tokenizer], values: dict[str, Any]) -> Tokenizer:
+    """A tokenizer out of what was pickled, or as a copy, checked."""
+    return kind._from_dict(values)
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:

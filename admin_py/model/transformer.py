@@ -192,10 +192,34 @@ class Transformer:
             self.parameters[name][...] = value
 
     def copy(self, *, dtype: str | None = None) -> Transformer:
-        """A new model with the same weights and seed, computing in the same or another dtype."""
-        other = Transformer(self.config, seed=self.seed, dtype=self.dtype if dtype is None else dtype)
-        other.load_state(self.parameters, allow_nonfinite=True)
-        return other
+        """A new model with the same weights and seed, computing in the same or another dtype.
+
+        ``copy.copy``, ``copy.deepcopy`` and ``pickle`` do the same: configuration, seed, dtype and weights,
+        omega among them, come along, gradients do not, and nothing is shared. A scheme of one's own is
+        pickled as the table that it fills in, see `TransformerConfig.to_dict`.
+
+        Examples
+        --------
+        >>> import copy, pickle
+        >>> config = TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2)
+        >>> model = Transformer(config, seed=1)
+        >>> others = model.copy(dtype="float64"), copy.copy(model), pickle.loads(pickle.dumps(model))
+        >>> model.parameters["embedding.weight"][...] = 0
+        >>> [bool(one.parameters["embedding.weight"].any()) for one in others]
+        [True, True, True]
+        """
+        return _build(
+            type(self), self.config, self.seed, self.dtype if dtype is None else dtype, self.parameters
+        )
+
+    def __copy__(self) -> Transformer:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Transformer:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.config.to_dict(), self.seed, self.dtype, dict(self.parameters))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, configuration and seed as a safetensors file, whole or not at all.
@@ -514,3 +538,19 @@ class Transformer:
         except ValueError as error:
             raise ValueError(f"the model cannot be folded: {error}") from None
         return plain
+
+
+def _build(
+    kind: type[Transformer], config: TransformerConfig, seed: int, dtype: str, state: Mapping[str, Any]
+) -> Transformer:
+    """A model with these weights, whatever numbers they are."""
+    model = kind(config, seed=seed, dtype=dtype)
+    model.load_state(state, allow_nonfinite=True)
+    return model
+
+
+def _rebuild(
+    kind: type[Transformer], config: Mapping[str, Any], seed: int, dtype: str, state: Mapping[str, Any]
+) -> Transformer:
+    """A model out of what was pickled, checked."""
+    return _build(kind, TransformerConfig.from_dict(config), seed, dtype, state)
