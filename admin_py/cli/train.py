@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import STOPPED, add_common, add_data, add_single, add_training, model_of
-from admin_py.experiments.settings import OPTIMIZERS
+from admin_py.experiments.settings import OPTIMIZERS, describe
+from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel
 from admin_py.plots.files import rendered
+from admin_py.results import run_metadata
 
 SUMMARY = "train one model, with checkpoints"
 
@@ -25,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_data(parser)
     add_single(parser)
-    add_training(parser, steps=1000)
+    _add_training(parser)
     parser.add_argument(
         "--checkpoint-every",
         type=int,
@@ -34,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps between checkpoints (default: 100)",
     )
     add_common(parser, out="run")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add_training(parser, steps=1000)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,14 +69,30 @@ def run(options: argparse.Namespace) -> int:
         checkpoint_every=options.checkpoint_every,
         progress=not options.quiet,
     )
-    profile.save(folder / "profile.json")
-    history.save(folder / "history.json")
+    trained = TrainedModel(
+        model,
+        data.tokenizer,
+        history=history,
+        profile=profile,
+        settings={**_given(options, add_single, _add_training), "valid_every": valid_every},
+        data={**describe(data), "options": _given(options, add_data)},
+        metadata=run_metadata(seed=options.seed, dtype=model.dtype),
+    )
+    trained.save(folder)
     write_whole(folder / "history.csv", history.to_dataframe().to_csv(index=False))
-    model.save(folder / "model.safetensors")
     write_whole(folder / "history.png", rendered(lambda figure: history.plot(figure.subplots()), "png"))
     print(history)
-    print(f"written to {folder}: model.safetensors, history.json, history.csv, history.png, profile.json")
+    print(f"written to {folder}: {', '.join(FILES.values())}, {TRAINED_FILE}, history.csv, history.png")
+    print(f"in Python, admin_py.load({str(folder)!r}) opens all of it")
     if history.interrupted:
         print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
         return STOPPED
     return 0
+
+
+def _given(options: argparse.Namespace, *add: Callable[[argparse.ArgumentParser], None]) -> dict[str, Any]:
+    """The values of the options that these functions add to a command."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for one in add:
+        one(parser)
+    return {name: getattr(options, name) for name in vars(parser.parse_args([]))}

@@ -171,17 +171,8 @@ class Dataset:
         -------
         int32 array, or a list of them, one a line
         """
-        if side not in ("source", "target"):
-            raise ValueError(f"side must be 'source' or 'target', got {side!r}")
         several = [lines] if isinstance(lines, str) else list(lines)
-        for i, line in enumerate(several):
-            if not isinstance(line, str):
-                raise TypeError(f"lines must be strings, but number {i} is {line!r:.80}")
-            if not _is_unicode(line):
-                raise ValueError(f"lines: number {i} has lone surrogates, which are no text: {line!r:.80}")
-        sequences = self.tokenizer.encode_lines(several)
-        if self.kind == "translation":
-            sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
+        sequences = encode_lines(self.tokenizer, several, kind=self.kind, side=side)
         return sequences[0] if isinstance(lines, str) else list(sequences)
 
     @overload
@@ -314,6 +305,29 @@ class Dataset:
             splits=splits,
             fingerprint=self.fingerprint,
         )
+
+
+def encode_lines(
+    tokenizer: Tokenizer, lines: Sequence[str], *, kind: Kind, side: Side = "source", name: str = "lines"
+) -> Sequences:
+    """Ids of lines as a model of data of this kind reads them, see `Dataset.encode`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and the line that is no text.
+    """
+    if side not in ("source", "target"):
+        raise ValueError(f"side must be 'source' or 'target', got {side!r}")
+    for i, line in enumerate(lines):
+        if not isinstance(line, str):
+            raise TypeError(f"{name} must be strings, but number {i} is {line!r:.80}")
+        if not _is_unicode(line):
+            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {line!r:.80}")
+    sequences = tokenizer.encode_lines(lines)
+    if kind == "translation":
+        sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
+    return sequences
 
 
 def _is_unicode(text: str) -> bool:

@@ -134,12 +134,25 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"tokenizer: {os.fspath(path)!r} is not a JSON file ({error})") from error
-    if isinstance(values, dict) and "model" in values and "format" not in values:
-        return _from_dict("subwords", values, path)
-    kind = values.get("kind") if isinstance(values, dict) and values.get("format") == _FORMAT else None
-    if not isinstance(kind, str) or kind not in _kinds:
+    kind = tokenizer_kind(values)
+    if kind is None or kind not in _kinds:
         raise ValueError(f"tokenizer: {os.fspath(path)!r} holds no tokenizer that is known here")
     return _from_dict(kind, values, path)
+
+
+def tokenizer_kind(values: Any) -> str | None:
+    """The kind of tokenizer that a file with this JSON holds, None if it holds none.
+
+    Examples
+    --------
+    >>> tokenizer_kind({"model": {"type": "BPE"}}), tokenizer_kind({"kind": "history"})
+    ('subwords', None)
+    """
+    if not isinstance(values, dict):
+        return None
+    if "model" in values and "format" not in values:  # a `tokenizer.json` of Hugging Face
+        return "subwords"
+    return str(values.get("kind")) if values.get("format") == _FORMAT else None
 
 
 def _from_dict(kind: str, values: dict[str, Any], path: str | os.PathLike[str]) -> Tokenizer:
