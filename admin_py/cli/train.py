@@ -22,7 +22,8 @@ examples:
   admin-py train --scheme admin --layers 18 --steps 1000 --out run
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
 
-A run that was stopped, or killed, goes on where it was when the same command is given again."""
+A run that was stopped, or killed, goes on where it was when the same command is given again. In Python
+admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .model, .tokenizer, .history."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -237,7 +237,7 @@ class Transformer:
     def load(
         cls, path: str | os.PathLike[str], *, dtype: str | None = None, allow_nonfinite: bool = False
     ) -> Transformer:
-        """Read what `save` wrote.
+        """Read what `save` wrote. `admin_py.load` opens this and all other files.
 
         Parameters
         ----------
