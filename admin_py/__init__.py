@@ -27,7 +27,9 @@ from admin_py.experiments.grid.grid import grid
 from admin_py.experiments.grid.results import Grid
 from admin_py.experiments.study.results import Sample, Study, StudyRun
 from admin_py.experiments.study.study import study
+from admin_py.experiments.trained import TrainedModel
 from admin_py.live import LivePlot
+from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
 from admin_py.model.layers import DecoderLayer, EncoderLayer
 from admin_py.model.observation import Observation
@@ -70,6 +72,7 @@ __all__ = [
     "Site",
     "Study",
     "StudyRun",
+    "TrainedModel",
     "Transformer",
     "TransformerConfig",
     "VarianceProfile",
@@ -80,6 +83,7 @@ __all__ = [
     "generation",
     "get_num_threads",
     "grid",
+    "load",
     "plan_memory",
     "plots",
     "schedules",

@@ -20,6 +20,12 @@ from admin_py.model.transformer import Transformer
 BATCH_SIZE = 64
 """Sequences that grow together: bounds the memory of the logits."""
 
+PER_SOURCE_TOKEN, BESIDES = 2, 10
+"""By default a translation has at most so many tokens for each of its source, and so many more."""
+
+AT_LEAST = 32
+"""By default a continuation may have so many tokens, however long its prompt is."""
+
 # (logits [B, V], numbers of the sequences [B]) -> next ids [B]
 _Choose = Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.int64]]
 
@@ -28,7 +34,7 @@ def greedy(
     model: Transformer,
     sequences: Any,
     *,
-    max_length: int,
+    max_new_tokens: int | None = None,
     bos: int = 1,
     eos: int = 2,
     batch_size: int = BATCH_SIZE,
@@ -41,8 +47,11 @@ def greedy(
         An encoder-decoder, which translates, or a language model, which continues.
     sequences : list of sequences of int, Sequences or Batch
         The sources of an encoder-decoder, or a language model's prompts.
-    max_length : int
-        Generate at most so many tokens, `eos` included.
+    max_new_tokens : int, optional
+        Generate at most so many tokens for each sequence, `eos` included. An encoder-decoder never generates
+        more than the `model.config.max_length` that it can read: a larger number means that one. By default a
+        translation has at most twice as many tokens as its source and 10 more, and a continuation ends where
+        prompt and continuation are `model.config.max_length` tokens long, but not before 32.
     bos, eos : int
         With what an encoder-decoder's target begins; after what nothing is generated.
     batch_size : int
@@ -58,8 +67,8 @@ def greedy(
     Raises
     ------
     ValueError
-        If the model is an encoder, an encoder-decoder cannot read so long a target, a sequence is empty or
-        too long, or the model's logits are not finite.
+        If the model is an encoder, max_new_tokens is below 1, a sequence is empty or too long, or the
+        model's logits are not finite.
     IndexError
         If an id is not in the model's vocabulary.
 
@@ -70,21 +79,23 @@ def greedy(
     ...     vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
     ... )
     >>> model = Transformer(config, seed=1)
-    >>> [ids.size <= 1 + 5 for ids in greedy(model, [[4, 5, 2], [6, 2]], max_length=5)]
+    >>> [ids.size <= 1 + 5 for ids in greedy(model, [[4, 5, 2], [6, 2]], max_new_tokens=5)]
+    [True, True]
+    >>> [ids.size <= 1 + 2 * n + 10 for n, ids in zip((3, 2), greedy(model, [[4, 5, 2], [6, 2]]))]
     [True, True]
     """
 
     def likeliest(logits: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         return logits.argmax(axis=1)
 
-    return _generate(model, sequences, likeliest, max_length, bos, eos, batch_size)
+    return _generate(model, sequences, likeliest, max_new_tokens, bos, eos, batch_size)
 
 
 def sample(
     model: Transformer,
     sequences: Any,
     *,
-    max_length: int,
+    max_new_tokens: int | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
     seed: int = 0,
@@ -96,7 +107,7 @@ def sample(
 
     Parameters
     ----------
-    model, sequences, max_length, bos, eos, batch_size
+    model, sequences, max_new_tokens, bos, eos, batch_size
         As of `greedy`.
     temperature : float
         Logits are divided by it: below 1 likely tokens become likelier.
@@ -131,7 +142,7 @@ def sample(
         uniform = np.array([(streams[n].random_raw() >> 11) * 2.0**-53 for n in numbers.tolist()])
         return draw_from(logits, uniform, temperature=temperature, top_k=top_k)
 
-    return _generate(model, sequences, draw, max_length, bos, eos, batch_size)
+    return _generate(model, sequences, draw, max_new_tokens, bos, eos, batch_size)
 
 
 def draw_from(
@@ -161,12 +172,13 @@ def _generate(
     model: Transformer,
     sequences: Any,
     choose: _Choose,
-    max_length: int,
+    max_new_tokens: int | None,
     bos: int,
     eos: int,
     batch_size: int,
 ) -> list[NDArray[np.int32]]:
-    max_length = checked_integer("max_length", max_length, minimum=1)
+    if max_new_tokens is not None:
+        max_new_tokens = checked_integer("max_new_tokens", max_new_tokens, minimum=1)
     batch_size = checked_integer("batch_size", batch_size, minimum=1)
     size = model.config.vocab_size
     for name, value in (("bos", bos), ("eos", eos)):
@@ -176,19 +188,29 @@ def _generate(
     if kind == "encoder":
         raise ValueError("model must be an encoder-decoder or a language model; an encoder generates nothing")
     translates = kind != "language_model"
-    if translates and max_length > model.config.max_length:
-        raise ValueError(
-            f"max_length must be at most {model.config.max_length}, what the model can read, got {max_length}"
-        )
     given = sequences.source if isinstance(sequences, Batch) else Batch(sequences).source
+    limits = _limits(model, given.lengths, max_new_tokens)
     results: list[NDArray[np.int32]] = []
     for start in range(0, len(given), batch_size):
         numbers = np.arange(start, min(start + batch_size, len(given)))
         sources = given.take(numbers)
         begun = [[bos] for _ in numbers] if translates else [list(source) for source in sources]
-        grown = _grow(model, sources if translates else None, begun, numbers, choose, max_length, eos)
+        several = (begun, numbers, limits[numbers])
+        grown = _grow(model, sources if translates else None, *several, choose, eos)
         results += [np.array(ids, dtype=np.int32) for ids in grown]
     return results
+
+
+def _limits(model: Transformer, lengths: NDArray[np.int64], max_new_tokens: int | None) -> NDArray[np.int64]:
+    """Tokens that may be generated after each sequence, [B], from the lengths of what is given, [B]."""
+    readable = model.config.max_length
+    if model.config.kind == "language_model":
+        if max_new_tokens is None:
+            return np.maximum(readable - lengths, AT_LEAST)
+        return np.full(lengths.shape, max_new_tokens)  # it reads the last tokens, however many there are
+    wanted = PER_SOURCE_TOKEN * lengths + BESIDES if max_new_tokens is None else max_new_tokens
+    # The last token is not read, but bos is.
+    return np.minimum(np.broadcast_to(wanted, lengths.shape), readable)
 
 
 def _grow(
@@ -196,16 +218,15 @@ def _grow(
     sources: Sequences | None,
     begun: list[list[int]],
     numbers: NDArray[np.int64],
+    limits: NDArray[np.int64],
     choose: _Choose,
-    max_length: int,
     eos: int,
 ) -> list[list[int]]:
-    """Lengthens every sequence in begun until it ends; sources is None for a language model."""
+    """Lengthens every sequence in begun until its end or limit; sources is None for a language model."""
     grown = [list(ids) for ids in begun]
     growing = np.arange(len(grown))
-    for _ in range(max_length):
-        if growing.size == 0:
-            break
+    new = 0
+    while growing.size:
         # The last token of a target is predicted, not read: any id will do there.
         window = model.config.max_length
         read = Sequences.from_lists([[*grown[b][-window:], eos] for b in growing])
@@ -215,7 +236,8 @@ def _grow(
         ids = choose(_finite(logits[last]), numbers[growing])
         for b, i in zip(growing, ids.tolist(), strict=True):
             grown[b].append(i)
-        growing = growing[ids != eos]
+        new += 1
+        growing = growing[(ids != eos) & (new < limits[growing])]
     return grown
 
 

@@ -130,6 +130,9 @@ class Schedule:
         """The kind and all its numbers; `from_dict` rebuilds an equal schedule."""
         return {"kind": type(self).__name__, **vars(self)}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), {f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
     def __repr__(self) -> str:
         given = (f for f in dataclasses.fields(self) if f.name in ("lr", "warmup") or self._differs(f))
         return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in given)})"
@@ -312,6 +315,11 @@ def from_dict(data: Mapping[str, Any]) -> Schedule:
         what = f"has no {unknown[0]!r}" if unknown else f"needs {missing[0]!r}"
         raise ValueError(f"the schedule {kind} {what}; its arguments are {', '.join(names)}")
     return KINDS[kind](**numbers)
+
+
+def _rebuild(kind: type[Schedule], numbers: Mapping[str, Any]) -> Schedule:
+    """A schedule out of what was pickled, checked."""
+    return kind(**numbers)
 
 
 def _required(of: dataclasses.Field[Any]) -> bool:

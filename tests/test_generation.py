@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,43 +47,68 @@ def count_up_from(source, token):
 
 
 def test_sequences_grow_until_their_own_end():
-    found = greedy(Table(count_up_from), [[9], [11], [7, 5]], max_length=50)
+    found = greedy(Table(count_up_from), [[9], [11], [7, 5]], max_new_tokens=50)
     assert [ids.tolist() for ids in found] == [[1, 9, 10, 11, 2], [1, 11, 2], [1, 7, 8, 9, 10, 11, 2]]
     assert all(ids.dtype == np.int32 for ids in found)
 
 
 def test_ended_sequences_are_read_no_more():
     table = Table(count_up_from)
-    greedy(table, [[9], [11], [7]], max_length=50)
+    greedy(table, [[9], [11], [7]], max_new_tokens=50)
     assert [len(source) for source, _ in table.read] == [3, 3, 2, 2, 1, 1]
 
 
 def test_the_token_to_predict_is_not_read():
     table = Table(count_up_from)
-    greedy(table, [[9]], max_length=3)
+    greedy(table, [[9]], max_new_tokens=3)
     assert [target[0][:-1] for _, target in table.read] == [[1], [1, 9], [1, 9, 10]]
 
 
-@pytest.mark.parametrize("max_length", [1, 2, 4, 5])
-def test_at_most_max_length_tokens(max_length):
-    (found,) = greedy(Table(count_up_from), [[9]], max_length=max_length)
-    assert found.tolist() == [1, 9, 10, 11, 2][: 1 + max_length]
+@pytest.mark.parametrize("max_new_tokens", [1, 2, 4, 5])
+def test_at_most_max_new_tokens(max_new_tokens):
+    (found,) = greedy(Table(count_up_from), [[9]], max_new_tokens=max_new_tokens)
+    assert found.tolist() == [1, 9, 10, 11, 2][: 1 + max_new_tokens]
+
+
+def never(source, token):
+    """No sequence ends by itself."""
+    return 4
+
+
+@pytest.mark.parametrize("decode", [greedy, partial(sample, top_k=1)], ids=["greedy", "sample"])
+def test_a_translation_may_be_twice_as_long_as_its_source_and_10_tokens(decode):
+    found = decode(Table(never, max_length=50), [[9], [9, 9, 9], [9] * 30], batch_size=2)
+    assert [ids.size - 1 for ids in found] == [12, 16, 50], "and no longer than the model can read"
+
+
+@pytest.mark.parametrize("asked", [50, 51, 10**6])
+def test_an_encoder_decoder_generates_no_more_than_it_can_read(asked):
+    table = Table(never)
+    (found,) = greedy(table, [[9]], max_new_tokens=asked)
+    assert found.size == 1 + 50
+    assert max(len(target[0]) - 1 for _, target in table.read) == 50
+
+
+def test_a_continuation_fills_the_context_and_has_a_length_after_a_prompt_that_fills_it():
+    table = Table(never, kind="language_model", max_length=50)
+    found = greedy(table, [[9], [9] * 5, [9] * 49, [9] * 60])
+    assert [ids.size for ids in found] == [50, 50, 49 + 32, 60 + 32]
 
 
 def test_other_ids_of_beginning_and_end():
-    (found,) = greedy(Table(lambda source, token: token + 1), [[9]], max_length=9, bos=4, eos=7)
+    (found,) = greedy(Table(lambda source, token: token + 1), [[9]], max_new_tokens=9, bos=4, eos=7)
     assert found.tolist() == [4, 5, 6, 7]
 
 
 def test_a_language_model_continues_its_prompts():
     table = Table(lambda source, token: token + 1 if token < 11 else 2, kind="language_model")
-    found = greedy(table, [[3, 8], [5]], max_length=4)
+    found = greedy(table, [[3, 8], [5]], max_new_tokens=4)
     assert [ids.tolist() for ids in found] == [[3, 8, 9, 10, 11, 2], [5, 6, 7, 8, 9]]
 
 
 def test_a_language_model_reads_the_last_tokens_that_it_can():
     table = Table(lambda source, token: 4 + (token - 3) % 7, kind="language_model", max_length=3)
-    (found,) = greedy(table, [[4, 5]], max_length=9)
+    (found,) = greedy(table, [[4, 5]], max_new_tokens=9)
     assert found.tolist() == [4, 5, 6, 7, 8, 9, 10, 4, 5, 6, 7]
     assert max(len(target[0]) for _, target in table.read) == 3 + 1
     assert table.read[-1][1][0][:-1] == [4, 5, 6]
@@ -93,8 +119,8 @@ def test_a_language_model_reads_the_last_tokens_that_it_can():
 def test_batches_change_nothing(decode, batch_size):
     model = Transformer(small(), seed=3, dtype="float64")
     sources = [[4 + i % 7, 5 + i % 3, 2][i % 2 :] for i in range(9)]
-    expected = decode(model, sources, max_length=6, batch_size=9)
-    found = decode(model, sources, max_length=6, batch_size=batch_size)
+    expected = decode(model, sources, max_new_tokens=6, batch_size=9)
+    found = decode(model, sources, max_new_tokens=6, batch_size=batch_size)
     assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
 
 
@@ -108,7 +134,7 @@ def test_greedy_tokens_are_the_likeliest_of_one_pass_over_the_result(layers):
     """The slow way again: read each result whole, and every generated token must be its row's maximum."""
     model = Transformer(small(encoder_layers=layers), seed=5, dtype="float64")
     sources = [[4, 5, 6, 2], [7, 2], [8, 9, 2]]
-    for source, ids in zip(sources, greedy(model, sources, max_length=8), strict=True):
+    for source, ids in zip(sources, greedy(model, sources, max_new_tokens=8), strict=True):
         logits = model.forward(Batch([source], [ids]) if layers else Batch([ids]))
         first = 1 if layers else len(source)
         assert ids[first:].tolist() == logits[first - 1 :].argmax(axis=1).tolist()
@@ -116,10 +142,10 @@ def test_greedy_tokens_are_the_likeliest_of_one_pass_over_the_result(layers):
 
 def test_sources_may_come_as_a_batch():
     sources = [[9], [11]]
-    expected = greedy(Table(count_up_from), sources, max_length=9)
+    expected = greedy(Table(count_up_from), sources, max_new_tokens=9)
     batch = Batch(sources, [[1, 2], [1, 2]])
     for given_as in (batch, batch.source, np.array(sources)[:, :1].tolist()):
-        found = greedy(Table(count_up_from), given_as, max_length=9)
+        found = greedy(Table(count_up_from), given_as, max_new_tokens=9)
         assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
 
 
@@ -142,7 +168,7 @@ def test_a_trained_model_copies():
             model.backward(batch)
             optimizer.step(model)
     sources = list(data.split("valid").source)
-    decoded = data.decode(greedy(model, sources, max_length=8))
+    decoded = data.decode(greedy(model, sources, max_new_tokens=8))
     right = [text == target for text, (_, target) in zip(decoded, data.pairs("valid"), strict=True)]
     assert np.mean(right) >= 14 / 16, decoded
 
@@ -170,19 +196,19 @@ def test_tokens_without_probability_are_never_drawn():
 def test_samples_depend_on_seed_and_place():
     model = Transformer(small(), seed=3)
     sources = [[4, 5, 2]] * 20
-    one, again, other = (sample(model, sources, max_length=6, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (sample(model, sources, max_new_tokens=6, seed=seed) for seed in (1, 1, 2))
     tuples = [[tuple(ids) for ids in found] for found in (one, again, other)]
     assert tuples[0] == tuples[1] != tuples[2]
     assert len(set(tuples[0])) > 10  # the same source, other random numbers
-    cold = sample(model, sources[:3], max_length=6, temperature=1e-4)
-    best = greedy(model, sources[:3], max_length=6)
+    cold = sample(model, sources[:3], max_new_tokens=6, temperature=1e-4)
+    best = greedy(model, sources[:3], max_new_tokens=6)
     assert [tuple(ids) for ids in cold] == [tuple(ids) for ids in best]
 
 
 def test_samples_follow_the_models_distribution():
     model = Transformer(small(), seed=3, dtype="float64")
     source, count = [4, 5, 2], 3000
-    firsts = [ids[1] for ids in sample(model, [source] * count, max_length=1, seed=7)]
+    firsts = [ids[1] for ids in sample(model, [source] * count, max_new_tokens=1, seed=7)]
     logits = model.forward(Batch([source], [[1, 2]]))[0]
     p = np.exp(logits - logits.max())
     p /= p.sum()
@@ -193,45 +219,43 @@ def test_samples_follow_the_models_distribution():
 @pytest.mark.parametrize("decode", [greedy, sample])
 def test_bad_arguments(decode):
     table = Table(count_up_from)
-    with pytest.raises(ValueError, match="max_length must be at least 1, got 0"):
-        decode(table, [[4]], max_length=0)
-    with pytest.raises(ValueError, match="max_length must be at most 50, what the model can read, got 51"):
-        decode(table, [[4]], max_length=51)
+    with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
+        decode(table, [[4]], max_new_tokens=0)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        decode(table, [[4]], max_length=5, batch_size=0)
+        decode(table, [[4]], max_new_tokens=5, batch_size=0)
     with pytest.raises(IndexError, match="eos must be an id of the model's vocabulary of 12, got 12"):
-        decode(table, [[4]], max_length=5, eos=12)
+        decode(table, [[4]], max_new_tokens=5, eos=12)
     with pytest.raises(TypeError, match=r"bos must be an integer, got 1\.0"):
-        decode(table, [[4]], max_length=5, bos=1.0)
+        decode(table, [[4]], max_new_tokens=5, bos=1.0)
     with pytest.raises(ValueError, match="sequence 1 is empty"):
-        decode(table, [[4], []], max_length=5)
+        decode(table, [[4], []], max_new_tokens=5)
     with pytest.raises(ValueError, match="an encoder generates nothing"):
-        decode(Table(count_up_from, kind="encoder"), [[4]], max_length=5)
+        decode(Table(count_up_from, kind="encoder"), [[4]], max_new_tokens=5)
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
 def test_bad_temperature(temperature):
     with pytest.raises(ValueError, match="temperature must be "):
-        sample(Table(count_up_from), [[4]], max_length=5, temperature=temperature)
+        sample(Table(count_up_from), [[4]], max_new_tokens=5, temperature=temperature)
 
 
 def test_bad_top_k_and_seed():
     with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
-        sample(Table(count_up_from), [[4]], max_length=5, top_k=0)
+        sample(Table(count_up_from), [[4]], max_new_tokens=5, top_k=0)
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
-        sample(Table(count_up_from), [[4]], max_length=5, seed=-1)
+        sample(Table(count_up_from), [[4]], max_new_tokens=5, seed=-1)
 
 
 def test_ids_and_lengths_that_the_model_cannot_read():
     model = Transformer(small(), seed=1)
     with pytest.raises(IndexError):
-        greedy(model, [[4, V]], max_length=5)
+        greedy(model, [[4, V]], max_new_tokens=5)
     with pytest.raises(ValueError, match="20"):
-        greedy(model, [[4] * 21], max_length=5)
+        greedy(model, [[4] * 21], max_new_tokens=5)
 
 
 def test_a_diverged_model_is_named():
     model = Transformer(small(), seed=1)
     model.parameters["embedding.weight"][...] = np.nan
     with pytest.raises(ValueError, match="logits that are not finite"):
-        greedy(model, [[4, 2]], max_length=5)
+        greedy(model, [[4, 2]], max_new_tokens=5)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from admin_py.base.whole_files import write_whole
-from admin_py.cli.options import STOPPED, add_common, add_data, add_single, add_training, model_of
-from admin_py.experiments.settings import OPTIMIZERS
+from admin_py.cli.options import STOPPED, UsageError, add_common, add_data, add_single, add_training, model_of
+from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, VALIDATIONS, describe
+from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel
 from admin_py.plots.files import rendered
+from admin_py.results import run_metadata
+from admin_py.training import optimizers
+from admin_py.training.optimizers import Optimizer
 
 SUMMARY = "train one model, with checkpoints"
 
@@ -18,14 +24,15 @@ examples:
   admin-py train --scheme admin --layers 18 --steps 1000 --out run
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
 
-A run that was stopped, or killed, goes on where it was when the same command is given again."""
+A run that was stopped, or killed, goes on where it was when the same command is given again. In Python
+admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .model, .tokenizer, .history."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_data(parser)
     add_single(parser)
-    add_training(parser, steps=1000)
+    _add_training(parser)
     parser.add_argument(
         "--checkpoint-every",
         type=int,
@@ -36,9 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser, out="run")
 
 
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add_training(parser, steps=1000)
+
+
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py train``."""
-    from admin_py import schedules
     from admin_py.training.train import train as run_train
 
     folder = Path(options.out)
@@ -46,12 +56,12 @@ def run(options: argparse.Namespace) -> int:
     profile = model.profile(batch, seed=options.seed)
     valid_every = options.valid_every
     if valid_every is None:
-        valid_every = max(1, options.steps // 12)
+        valid_every = max(1, options.steps // VALIDATIONS)
     history = run_train(
         model,
         data,
-        optimizer=OPTIMIZERS[options.optimizer](lr=options.lr),
-        schedule=schedules.inverse_sqrt(lr=options.lr, warmup=options.warmup),
+        optimizer=_optimizer(options),
+        schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
         steps=options.steps,
         max_tokens=options.max_tokens,
         clip_norm=options.clip_norm,
@@ -61,14 +71,40 @@ def run(options: argparse.Namespace) -> int:
         checkpoint_every=options.checkpoint_every,
         progress=not options.quiet,
     )
-    profile.save(folder / "profile.json")
-    history.save(folder / "history.json")
+    trained = TrainedModel(
+        model,
+        data.tokenizer,
+        history=history,
+        profile=profile,
+        settings={**_given(options, add_single, _add_training), "valid_every": valid_every},
+        data={**describe(data), "options": _given(options, add_data)},
+        metadata=run_metadata(seed=options.seed, dtype=model.dtype),
+    )
+    trained.save(folder)
     write_whole(folder / "history.csv", history.to_dataframe().to_csv(index=False))
-    model.save(folder / "model.safetensors")
     write_whole(folder / "history.png", rendered(lambda figure: history.plot(figure.subplots()), "png"))
     print(history)
-    print(f"written to {folder}: model.safetensors, history.json, history.csv, history.png, profile.json")
+    print(f"written to {folder}: {', '.join(FILES.values())}, {TRAINED_FILE}, history.csv, history.png")
+    print(f"in Python, admin_py.load({str(folder)!r}) opens all of it")
     if history.interrupted:
         print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
         return STOPPED
     return 0
+
+
+def _optimizer(options: argparse.Namespace) -> Optimizer:
+    made = OPTIMIZERS[options.optimizer](lr=options.lr)
+    told = made.to_dict()
+    if options.beta2 is None:
+        return made
+    if "betas" not in told:
+        raise UsageError(f"--beta2 has no meaning for --optimizer {options.optimizer}, which has none")
+    return optimizers.from_dict({**told, "betas": [told["betas"][0], options.beta2]})
+
+
+def _given(options: argparse.Namespace, *add: Callable[[argparse.ArgumentParser], None]) -> dict[str, Any]:
+    """The values of the options that these functions add to a command."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for one in add:
+        one(parser)
+    return {name: getattr(options, name) for name in vars(parser.parse_args([]))}

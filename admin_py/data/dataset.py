@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, overload
@@ -45,6 +45,9 @@ class Split:
     lines: tuple[list[str], list[str]] | None = None
     blank: int = 0
     too_long: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Split, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def predicted(self) -> Sequences:
@@ -98,6 +101,9 @@ class Dataset:
         self.kind: Kind = kind
         self.tokenizer = tokenizer
         self._splits = dict(splits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.kind, self.tokenizer, dict(self._splits))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{key} {len(split.source):,}" for key, split in self._splits.items())
@@ -166,17 +172,8 @@ class Dataset:
         -------
         int32 array, or a list of them, one a line
         """
-        if side not in ("source", "target"):
-            raise ValueError(f"side must be 'source' or 'target', got {side!r}")
         several = [lines] if isinstance(lines, str) else list(lines)
-        for i, line in enumerate(several):
-            if not isinstance(line, str):
-                raise TypeError(f"lines must be strings, but number {i} is {line!r:.80}")
-            if not _is_unicode(line):
-                raise ValueError(f"lines: number {i} has lone surrogates, which are no text: {line!r:.80}")
-        sequences = self.tokenizer.encode_lines(several)
-        if self.kind == "translation":
-            sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
+        sequences = encode_lines(self.tokenizer, several, kind=self.kind, side=side)
         return sequences[0] if isinstance(lines, str) else list(sequences)
 
     @overload
@@ -319,6 +316,29 @@ class Dataset:
             splits=splits,
             fingerprint=self.fingerprint,
         )
+
+
+def encode_lines(
+    tokenizer: Tokenizer, lines: Sequence[str], *, kind: Kind, side: Side = "source", name: str = "lines"
+) -> Sequences:
+    """Ids of lines as a model of data of this kind reads them, see `Dataset.encode`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument and the line that is no text.
+    """
+    if side not in ("source", "target"):
+        raise ValueError(f"side must be 'source' or 'target', got {side!r}")
+    for i, line in enumerate(lines):
+        if not isinstance(line, str):
+            raise TypeError(f"{name} must be strings, but number {i} is {line!r:.80}")
+        if not _is_unicode(line):
+            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {line!r:.80}")
+    sequences = tokenizer.encode_lines(lines)
+    if kind == "translation":
+        sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
+    return sequences
 
 
 def _is_unicode(text: str) -> bool:

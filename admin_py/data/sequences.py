@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +60,9 @@ class Sequences:
             return cls.from_lists([])
         lengths = np.concatenate([part.lengths for part in kept])
         return cls(np.concatenate([part.tokens for part in kept]), offsets_of(lengths))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sequences, (self.tokens, self.offsets)  # checked, and read-only again
 
     def __len__(self) -> int:
         return self.offsets.size - 1

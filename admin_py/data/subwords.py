@@ -118,6 +118,3 @@ class SubwordTokenizer(Tokenizer):
             return cls(tokenizers.Tokenizer.from_str(json.dumps(values)))
         except Exception as error:  # the library raises bare Exception for whatever it cannot read
             raise ValueError(str(error)) from error
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._from_dict, (self._to_dict(),)

@@ -90,6 +90,9 @@ class Tokenizer(ABC):
     def _to_json(self) -> str:
         return json.dumps({"format": _FORMAT, "kind": self.kind, **self._to_dict()}, ensure_ascii=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._to_dict())
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
@@ -100,6 +103,11 @@ class Tokenizer(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+
+def _rebuild(kind: type[Tokenizer], values: dict[str, Any]) -> Tokenizer:
+    """A tokenizer out of what was pickled, or as a copy, checked."""
+    return kind._from_dict(values)
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
@@ -126,12 +134,25 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"tokenizer: {os.fspath(path)!r} is not a JSON file ({error})") from error
-    if isinstance(values, dict) and "model" in values and "format" not in values:
-        return _from_dict("subwords", values, path)
-    kind = values.get("kind") if isinstance(values, dict) and values.get("format") == _FORMAT else None
-    if not isinstance(kind, str) or kind not in _kinds:
+    kind = tokenizer_kind(values)
+    if kind is None or kind not in _kinds:
         raise ValueError(f"tokenizer: {os.fspath(path)!r} holds no tokenizer that is known here")
     return _from_dict(kind, values, path)
+
+
+def tokenizer_kind(values: Any) -> str | None:
+    """The kind of tokenizer that a file with this JSON holds, None if it holds none.
+
+    Examples
+    --------
+    >>> tokenizer_kind({"model": {"type": "BPE"}}), tokenizer_kind({"kind": "history"})
+    ('subwords', None)
+    """
+    if not isinstance(values, dict):
+        return None
+    if "model" in values and "format" not in values:  # a `tokenizer.json` of Hugging Face
+        return "subwords"
+    return str(values.get("kind")) if values.get("format") == _FORMAT else None
 
 
 def _from_dict(kind: str, values: dict[str, Any], path: str | os.PathLike[str]) -> Tokenizer:

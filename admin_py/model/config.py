@@ -373,6 +373,12 @@ class TransformerConfig:
         fields = (f.name for f in dataclasses.fields(self) if f.name != "scheme")
         return (*(getattr(self, name) for name in fields), self.scheme_name)
 
+    def __copy__(self) -> TransformerConfig:
+        return self  # it does not change
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TransformerConfig:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return TransformerConfig.from_dict, (self.to_dict(),)
 

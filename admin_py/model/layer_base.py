@@ -71,24 +71,32 @@ def _core_config(config: TransformerConfig, stack: str, causal: bool) -> dict[st
 
 
 class Layer(CountsSteps):
-    """What both kinds of layer have in common."""
+    """What both kinds of layer have in common.
+
+    Copies and pickles have weights (omega among them), seed, step and dtype and share nothing; gradients and
+    what a pass keeps for `backward` do not come along.
+    """
 
     _stack: ClassVar[str]
 
     def __init__(
         self, sizes: Mapping[str, Any], place: Place, *, causal: bool, omega: Any, seed: int, dtype: str
     ) -> None:
+        self._build(_one_layer(self._stack, sizes, place), causal=causal, seed=seed, dtype=dtype)
+        if omega is not None:
+            self.set_omega(omega)
+
+    def _build(self, config: TransformerConfig, *, causal: bool, seed: int, dtype: str) -> None:
+        """The layer of the core, from a configuration with this one layer."""
         self._dtype = check_choice("dtype", dtype, tuple(MODULES))
         self._causal = check_bool("causal", causal)
-        self._config = _one_layer(self._stack, sizes, place)
+        self._config = config
         module = MODULES[self._dtype]
         kind = module.EncoderLayer if self._stack == "encoder" else module.DecoderLayer
         self._core = kind(
             _core_config(self._config, self._stack, self._causal), check_integer("seed", seed, 0, MAX_SEED)
         )
         self._parameters: Mapping[str, NDArray[Any]] = MappingProxyType(self._renamed(self._core.parameters))
-        if omega is not None:
-            self.set_omega(omega)
 
     def _renamed(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Names without the stack and the number of the layer."""
@@ -136,6 +144,17 @@ class Layer(CountsSteps):
         )
         for name, value in checked.items():
             self.parameters[name][...] = value
+
+    def __copy__(self) -> Layer:
+        kept = (self._config, self._causal, self.seed, self.dtype, self.parameters, self.step)
+        return _rebuilt(type(self), *kept)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = (self._config.to_dict(), self._causal, self.seed, self.dtype, dict(self.parameters), self.step)
+        return _rebuild, (type(self), *kept)
 
     @property
     def omega(self) -> NDArray[Any]:
@@ -239,6 +258,40 @@ class Layer(CountsSteps):
             f"scheme={config.stack_scheme(self._stack).name!r}, {self.num_parameters:,} parameters, "
             f"{self.dtype})"
         )
+
+
+def _rebuilt(
+    kind: type[Layer],
+    config: TransformerConfig,
+    causal: bool,
+    seed: int,
+    dtype: str,
+    state: Mapping[str, Any],
+    step: int,
+) -> Layer:
+    """A layer with these weights, whatever numbers they are."""
+    if config.stack_layers(kind._stack) != 1:
+        raise ValueError(
+            f"config must have one {kind._stack} layer, got {config.stack_layers(kind._stack)} of them"
+        )
+    layer = kind.__new__(kind)
+    layer._build(config, causal=causal, seed=check_integer("seed", seed, 0, MAX_SEED), dtype=dtype)
+    layer.load_state(state, allow_nonfinite=True)
+    layer.step = step
+    return layer
+
+
+def _rebuild(
+    kind: type[Layer],
+    config: Mapping[str, Any],
+    causal: bool,
+    seed: int,
+    dtype: str,
+    state: Mapping[str, Any],
+    step: int,
+) -> Layer:
+    """A layer out of what was pickled, checked."""
+    return _rebuilt(kind, TransformerConfig.from_dict(config), causal, seed, dtype, state, step)
 
 
 def _lengths(name: str, lengths: Any) -> NDArray[np.int64]:

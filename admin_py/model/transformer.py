@@ -193,11 +193,40 @@ class Transformer(CountsSteps):
             self.parameters[name][...] = value
 
     def copy(self, *, dtype: str | None = None) -> Transformer:
-        """A new model with the same weights, seed and `step`, computing in the same or another dtype."""
-        other = Transformer(self.config, seed=self.seed, dtype=self.dtype if dtype is None else dtype)
-        other.load_state(self.parameters, allow_nonfinite=True)
-        other.step = self.step
-        return other
+        """A new model with the same weights, seed and `step`, computing in the same or another dtype.
+
+        ``copy.copy``, ``copy.deepcopy`` and ``pickle`` do the same: configuration, seed, step, dtype and weights,
+        omega among them, come along, gradients do not, and nothing is shared. A scheme of one's own is
+        pickled as the table that it fills in, see `TransformerConfig.to_dict`.
+
+        Examples
+        --------
+        >>> import copy, pickle
+        >>> config = TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2)
+        >>> model = Transformer(config, seed=1)
+        >>> others = model.copy(dtype="float64"), copy.copy(model), pickle.loads(pickle.dumps(model))
+        >>> model.parameters["embedding.weight"][...] = 0
+        >>> [bool(one.parameters["embedding.weight"].any()) for one in others]
+        [True, True, True]
+        """
+        chosen = self.dtype if dtype is None else dtype
+        return _build(type(self), self.config, self.seed, chosen, self.parameters, self.step)
+
+    def __copy__(self) -> Transformer:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Transformer:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (
+            type(self),
+            self.config.to_dict(),
+            self.seed,
+            self.dtype,
+            dict(self.parameters),
+            self.step,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, configuration and seed as a safetensors file, whole or not at all.
@@ -209,13 +238,13 @@ class Transformer(CountsSteps):
         OSError
             If the file cannot be written; an older one is as before.
         """
-        model_files.write(path, self.parameters, self.config, self.seed)
+        model_files.write(path, self.parameters, self.config, seed=self.seed, step=self.step)
 
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], *, dtype: str | None = None, allow_nonfinite: bool = False
     ) -> Transformer:
-        """Read what `save` wrote.
+        """Read what `save` wrote. `admin_py.load` opens this and all other files.
 
         Parameters
         ----------
@@ -238,6 +267,7 @@ class Transformer(CountsSteps):
             model.load_state(saved.state, allow_nonfinite=allow_nonfinite)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)!r} does not hold a whole model: {error}") from None
+        model.step = saved.step
         return model
 
     # Passes
@@ -544,3 +574,30 @@ class Transformer(CountsSteps):
             raise ValueError(f"the model cannot be folded: {error}") from None
         plain.step = self.step
         return plain
+
+
+def _build(
+    kind: type[Transformer],
+    config: TransformerConfig,
+    seed: int,
+    dtype: str,
+    state: Mapping[str, Any],
+    step: int,
+) -> Transformer:
+    """A model with these weights, whatever numbers they are."""
+    model = kind(config, seed=seed, dtype=dtype)
+    model.load_state(state, allow_nonfinite=True)
+    model.step = step
+    return model
+
+
+def _rebuild(
+    kind: type[Transformer],
+    config: Mapping[str, Any],
+    seed: int,
+    dtype: str,
+    state: Mapping[str, Any],
+    step: int,
+) -> Transformer:
+    """A model out of what was pickled, checked."""
+    return _build(kind, TransformerConfig.from_dict(config), seed, dtype, state, step)

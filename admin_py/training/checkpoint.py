@@ -12,24 +12,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
-from admin_py.base.whole_files import clear_aside, written_whole
+from admin_py.base import tensors
+from admin_py.base.whole_files import clear_aside
+from admin_py.model.config import TransformerConfig
+from admin_py.model.transformer import Transformer
 
-FORMAT = "admin-py checkpoint"
-VERSION = "1"
 SEPARATOR = "/"
 """Between the levels of a tensor's name, such as ``history/valid/nll``."""
-
-TENSOR_TYPES = {"float64": "F64", "int64": "I64", "float32": "F32"}
-"""Names of the types in a safetensors header. The widest come first, so that every tensor is aligned."""
-
-HEADER_ALIGN = 8
-"""Bytes; the specification asks that headers are padded with spaces."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +64,16 @@ def save(path: str | os.PathLike[str], state: TrainingState) -> None:
         If it cannot be written, because the disk is full for example; an older one is as before.
     """
     moments = {name: state.optimizer[name] for name in ("m", "v") if state.optimizer[name] is not None}
-    tensors = dict(_flat({"weights": state.weights, "optimizer": moments, "history": state.history}))
+    arrays = dict(_flat({"weights": state.weights, "optimizer": moments, "history": state.history}))
     rest = {
         "setup": state.setup,
         "optimizer_step": state.optimizer["step"],
         "position": state.position,
         "progress": state.progress,
     }
-    header = {"format": FORMAT, "version": VERSION, "training": json.dumps(rest, allow_nan=False)}
+    header = {"training": json.dumps(rest, allow_nan=False)}
     try:
-        with written_whole(path) as stream:
-            _write_tensors(stream, tensors, header)
+        tensors.write(path, tensors.CHECKPOINT, arrays, header)
     except OSError as error:
         raise OSError(
             error.errno or errno.EIO,
@@ -100,28 +93,15 @@ def load(path: str | os.PathLike[str]) -> TrainingState:
         If it is cut off, damaged, or not a checkpoint.
     """
     where = os.fspath(path)
-    with open(path, "rb"):  # an OSError that says why, where safetensors has its own
-        pass
+    header, arrays = tensors.read(path, tensors.CHECKPOINT)
     try:
-        with safe_open(where, framework="numpy") as file:
-            header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise ValueError(f"{where!r} is a safetensors file, but not a checkpoint of admin-py")
-            if header.get("version") != VERSION:
-                raise ValueError(
-                    f"{where!r} is a checkpoint of version {header.get('version')!r}, expected {VERSION!r}"
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
-        raise ValueError(f"{where!r} is cut off or not a checkpoint: {error}") from None
-    try:
-        return _assemble(tensors, json.loads(header["training"]))
+        return _assemble(arrays, json.loads(header["training"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{where!r} is a damaged checkpoint: {type(error).__name__}: {error}") from None
 
 
-def _assemble(tensors: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> TrainingState:
-    nested = _nested(tensors)
+def _assemble(arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> TrainingState:
+    nested = _nested(arrays)
     moments = nested.get("optimizer", {})
     return TrainingState(
         setup=dict(rest["setup"]),
@@ -136,6 +116,35 @@ def _assemble(tensors: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> T
             "diverged_because": rest["progress"]["diverged_because"],
         },
     )
+
+
+def load_model(path: str | os.PathLike[str]) -> Transformer:
+    """The model of a checkpoint as it was then: configuration, seed, dtype and weights.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is cut off, damaged, not a checkpoint, or does not say of which model it is.
+    """
+    where = os.fspath(path)
+    state = load(path)
+    try:
+        made = state.setup["model"]
+        model = Transformer(
+            TransformerConfig.from_dict(made["config"]), seed=made["seed"], dtype=made["dtype"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where!r} is a checkpoint that does not say of which model it is ({type(error).__name__}: "
+            f"{error}): only the training that wrote it goes on from it"
+        ) from None
+    try:
+        model.load_state(state.weights, allow_nonfinite=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where!r} is a damaged checkpoint: {error}") from None
+    return model
 
 
 def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
@@ -201,30 +210,6 @@ def _flat_names(weights: Any) -> dict[str, NDArray[Any]]:
 
 
 # Files
-
-
-def _write_tensors(
-    stream: IO[bytes], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
-) -> None:
-    """The safetensors format, without copies: beside a deep model there may be no room for them."""
-    order = sorted(tensors, key=lambda name: list(TENSOR_TYPES).index(tensors[name].dtype.name))
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    end = 0
-    for name in order:
-        array = tensors[name]
-        begin, end = end, end + array.nbytes
-        header[name] = {
-            "dtype": TENSOR_TYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % HEADER_ALIGN)
-    stream.write(len(text).to_bytes(8, "little"))
-    stream.write(text)
-    for name in order:
-        little = tensors[name].astype(tensors[name].dtype.newbyteorder("<"), copy=False)
-        stream.write(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data)
 
 
 def prepare(path: str | os.PathLike[str]) -> None:

@@ -21,7 +21,8 @@ Kind = Literal["sgd", "adam", "adamw", "radam", "novograd"]
 class Optimizer:
     """What all optimisers have in common. Use one of `SGD`, `Adam`, `AdamW`, `RAdam`, `NovoGrad`.
 
-    An optimiser belongs to the first model it changes: its state has that model's size and dtype.
+    An optimiser belongs to the first model it changes: its state has that model's size and dtype. Copies and
+    pickles have a state of their own and go on where it was.
 
     Examples
     --------
@@ -133,6 +134,11 @@ class Optimizer:
             self._core, self._loaded = core, None
         else:
             self._loaded = given
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        dtypes = [name for name, module in MODULES.items() if isinstance(self._core, module.Optimizer)]
+        dtype = dtypes[0] if dtypes else None
+        return _rebuild, (type(self), self.lr, dict(self._options), dtype, self.state)
 
     def to_dict(self) -> dict[str, Any]:
         """Kind and options as plain values; `from_dict` is the way back. The state is not among them.
@@ -332,6 +338,18 @@ class NovoGrad(_Adaptive):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
+
+
+def _rebuild(
+    kind: type[Optimizer], lr: float, options: dict[str, Any], dtype: str | None, state: Mapping[str, Any]
+) -> Optimizer:
+    """An optimiser out of what was pickled, or as a copy, checked."""
+    optimizer = kind.__new__(kind)
+    Optimizer.__init__(optimizer, lr, dict(options))  # not that of a class of a user's own
+    if dtype is not None:
+        optimizer._for_dtype(dtype)
+    optimizer.load_state(state)
+    return optimizer
 
 
 _KINDS: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (SGD, Adam, AdamW, RAdam, NovoGrad)}

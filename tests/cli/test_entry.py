@@ -170,6 +170,52 @@ def test_train_saves_a_model_that_loads_and_goes_on(tmp_path: Path) -> None:
     )
 
 
+def test_what_train_leaves_is_opened_as_a_whole(tmp_path: Path) -> None:
+    """Of text files, whose vocabulary was learnt and is nowhere else; and again after the run has gone on."""
+    source, target = text_pair(tmp_path)
+    arguments = [
+        *SMALL,
+        "--source",
+        source,
+        "--target",
+        target,
+        "--vocab-size",
+        "300",
+        "--out",
+        tmp_path / "run",
+    ]
+    for steps in ("2", "4"):
+        found = run("train", *arguments, "--steps", steps)
+        assert found.returncode == 0, found.stderr
+        assert f"admin_py.load('{tmp_path / 'run'}')" in found.stdout
+        trained = ap.load(tmp_path / "run")
+        assert trained.history.num_steps == int(steps)
+    assert trained.settings["layers"] == 1
+    assert trained.settings["valid_every"] == 1
+    assert trained.data["name"] == "train.en - train.de"
+    assert trained.data["options"]["source"] == str(source)
+    assert trained.data["options"]["vocab_size"] == 300
+    assert "debug" not in {*trained.settings, *trained.data["options"]}
+    assert trained.profile == ap.VarianceProfile.load(tmp_path / "run" / "profile.json")
+    data = ap.data.parallel_text(source, target, vocab_size=300)
+    assert trained.tokenizer == data.tokenizer
+    assert trained.data["fingerprint"] == data.fingerprint
+    ids = ap.generation.greedy(trained.model, data.encode(["the cat sleeps"]))
+    assert trained.translate(["the cat sleeps"]) == data.decode(ids)
+    checkpoint = ap.load(tmp_path / "run" / "checkpoint.safetensors")
+    np.testing.assert_equal(dict(checkpoint.parameters), dict(trained.model.parameters))
+
+
+def test_train_a_language_model_and_continue(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("to be or not to be\n" * 40, encoding="utf-8")
+    found = run("train", *SMALL, "--text", tmp_path / "book.txt", "--context", "16", "--steps", "2", "--out",
+                tmp_path / "run")  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    (text,) = ap.load(tmp_path / "run").generate(["to be"], max_new_tokens=5)
+    assert text.startswith("to be")
+    assert len(text) <= 5 + 5
+
+
 def test_analyse_gradients_of_a_fresh_and_of_a_saved_model(tmp_path: Path) -> None:
     assert run("train", *TINY, "--out", tmp_path / "run").returncode == 0
     fresh = run("analyse", "gradients", *SMALL, "--task", "copy", "--out", tmp_path / "before")

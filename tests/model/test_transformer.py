@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 from small_models import PAIRS, TEXT, both, config, small
 
 import admin_py as ap
-from admin_py.model import files as model_files
+from admin_py.base.tensors import MODEL, read
 
 # What it is
 
@@ -192,6 +192,17 @@ def test_a_saved_model_comes_back_bit_for_bit(tmp_path: Path, dtype: str, scheme
     assert set(load_file(path)) == set(model.parameters)
 
 
+def test_files_of_the_librarys_writer_are_read(tmp_path: Path) -> None:
+    """As older versions wrote them, with tensors in the order of their names."""
+    model = small("float64")
+    model.save(tmp_path / "a")
+    header, arrays = read(tmp_path / "a", MODEL)
+    (tmp_path / "b").write_bytes(save({name: arrays[name] for name in sorted(arrays)}, metadata=header))
+    again = ap.Transformer.load(tmp_path / "b")
+    assert (again.config, again.seed, again.dtype) == (model.config, model.seed, "float64")
+    np.testing.assert_equal(dict(again.parameters), dict(model.parameters))
+
+
 def test_a_file_that_is_cut_off_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     small().save(path)
@@ -226,8 +237,8 @@ def foreign(path: Path, case: str) -> None:
     model = small()
     state = dict(model.parameters)
     meta = {
-        "format": model_files.FORMAT,
-        "version": model_files.VERSION,
+        "format": MODEL.name,
+        "version": MODEL.version,
         "config": json.dumps(model.config.to_dict()),
         "seed": "1",
     }
@@ -257,9 +268,9 @@ def foreign(path: Path, case: str) -> None:
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("other format", "is a safetensors file, but not one of an admin-py model"),
-        ("no header", "is a safetensors file, but not one of an admin-py model"),
-        ("newer version", "has version '99' of the format, expected '1'"),
+        ("other format", "is a safetensors file, but not a model of admin-py"),
+        ("no header", "is a safetensors file, but not a model of admin-py"),
+        ("newer version", "is a model of version '99' of the format, expected '1'"),
         ("no config", "has a damaged header: 'config'"),
         ("bad config", "has a damaged header: vocab_size must be"),
         ("bad seed", "has a damaged header"),

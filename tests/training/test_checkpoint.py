@@ -29,8 +29,8 @@ from small_training import (
 )
 
 import admin_py as ap
-from admin_py.training import checkpoint as checkpoints
-from admin_py.training.checkpoint import TrainingState, load, prepare, save
+from admin_py.base.tensors import CHECKPOINT, read
+from admin_py.training.checkpoint import TrainingState, load, load_model, prepare, save
 
 SCRIPT = Path(__file__).parents[1] / "helpers" / "small_training.py"
 
@@ -90,13 +90,13 @@ def test_a_file_cut_off_anywhere_is_an_error_that_names_it(tmp_path: Path) -> No
 def test_other_files_are_errors_that_name_them(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     path.write_text("step,loss\n1,2\n" * 100)
-    with pytest.raises(ValueError, match=r"run\.ckpt.*not a checkpoint"):
+    with pytest.raises(ValueError, match=r"run\.ckpt.*not a safetensors file"):
         load(path)
     save_file({"x": np.zeros(3)}, path)
-    with pytest.raises(ValueError, match=r"run\.ckpt.*not a checkpoint of admin-py"):
+    with pytest.raises(ValueError, match=r"run\.ckpt.*not a checkpoint of a training of admin-py"):
         load(path)
     make_model().save(path)
-    with pytest.raises(ValueError, match=r"run\.ckpt.*not a checkpoint of admin-py"):
+    with pytest.raises(ValueError, match=r"run\.ckpt' is a model, not a checkpoint.*admin_py\.load opens it"):
         load(path)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nowhere")
@@ -104,13 +104,50 @@ def test_other_files_are_errors_that_name_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"setup": 3}'])
 def test_a_damaged_header_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
-    header = {"format": checkpoints.FORMAT, "version": checkpoints.VERSION, "training": text}
+    header = {"format": CHECKPOINT.name, "version": CHECKPOINT.version, "training": text}
     save_file({"weights/w": np.zeros(2)}, tmp_path / "run.ckpt", metadata=header)
     with pytest.raises(ValueError, match=r"run\.ckpt.*damaged"):
         load(tmp_path / "run.ckpt")
     save_file({"weights/w": np.zeros(2)}, tmp_path / "run.ckpt", metadata={**header, "version": "99"})
     with pytest.raises(ValueError, match=r"run\.ckpt.*version '99'"):
         load(tmp_path / "run.ckpt")
+
+
+def test_the_model_of_a_checkpoint_is_the_one_that_was_trained(tmp_path: Path) -> None:
+    model = make_model(dtype="float64", seed=11)
+    train(model, steps=3, checkpoint=tmp_path / "run.ckpt")
+    again = load_model(tmp_path / "run.ckpt")
+    assert (again.config, again.seed, again.dtype) == (model.config, 11, "float64")
+    np.testing.assert_equal(dict(again.parameters), dict(model.parameters))
+    with pytest.raises(
+        ValueError, match=r"is a checkpoint of a training, not a model; admin_py\.load opens it"
+    ):
+        ap.Transformer.load(tmp_path / "run.ckpt")
+
+
+@pytest.mark.parametrize(
+    "setup", [{}, {"model": {}}, {"model": {"config": {}, "seed": 1, "dtype": "float32"}}]
+)
+def test_a_checkpoint_that_does_not_say_of_which_model_it_is(tmp_path: Path, setup: dict[str, Any]) -> None:
+    save(tmp_path / "run.ckpt", state(setup=setup))
+    with pytest.raises(ValueError, match=r"run\.ckpt' is a checkpoint that does not say of which model"):
+        load_model(tmp_path / "run.ckpt")
+
+
+def test_a_checkpoint_of_other_weights_than_its_model_has(tmp_path: Path) -> None:
+    model = make_model()
+    setup = {"model": {"config": model.config.to_dict(), "seed": 1, "dtype": "float32"}}
+    save(tmp_path / "run.ckpt", state(setup=setup))
+    with pytest.raises(ValueError, match=r"run\.ckpt' is a damaged checkpoint: state must hold"):
+        load_model(tmp_path / "run.ckpt")
+
+
+def test_checkpoints_of_the_libraries_writer_are_read(tmp_path: Path) -> None:
+    """As files of other versions, whose tensors may stand in another order."""
+    save(tmp_path / "a", state())
+    header, arrays = read(tmp_path / "a", CHECKPOINT)
+    save_file(arrays, tmp_path / "b", metadata=header)
+    assert_same_files(tmp_path / "a", tmp_path / "b")
 
 
 def test_what_killed_writers_left_is_cleared(tmp_path: Path) -> None:

@@ -135,12 +135,12 @@ def decode_samples(model: Transformer, data: Dataset, count: int) -> tuple[Sampl
         pairs = data.pairs("valid")[:count]
         sources = data.encode([source for source, _ in pairs])
         limit = model.config.max_length
-        found = greedy(model, sources, max_length=limit, bos=data.bos, eos=data.eos)
+        found = greedy(model, sources, max_new_tokens=limit, bos=data.bos, eos=data.eos)
         outputs = [data.decode(ids) for ids in found]
         return tuple(Sample(*pair, output) for pair, output in zip(pairs, outputs, strict=True))
     texts = [ids[: PROMPT + CONTINUATION] for ids in data.split("valid").source.take(np.arange(count))]
     prompts = [ids[: max(1, min(PROMPT, len(ids) // 2))] for ids in texts]
-    found = greedy(model, prompts, max_length=CONTINUATION, bos=data.bos, eos=data.eos)
+    found = greedy(model, prompts, max_new_tokens=CONTINUATION, bos=data.bos, eos=data.eos)
     return tuple(
         Sample(data.decode(prompt), data.decode(text[len(prompt) :]), data.decode(ids[len(prompt) :]))
         for prompt, text, ids in zip(prompts, texts, found, strict=True)

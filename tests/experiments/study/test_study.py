@@ -113,6 +113,11 @@ def test_a_run_is_what_the_parts_give_one_after_the_other(small: Study, data) ->
     np.testing.assert_array_equal(history.nll, run.history.nll)
     np.testing.assert_array_equal(history.valid["nll"], run.history.valid["nll"])
     assert decode_samples(model, data, 4) == run.samples
+    # Ended by the model alone, or where it can read no more: not after so many tokens for each of the source.
+    sources = data.encode([sample.source for sample in run.samples])
+    longest = ap.generation.greedy(model, sources, max_new_tokens=96)
+    assert [sample.output for sample in run.samples] == data.decode(longest)
+    assert max(ids.size for ids in longest) == 1 + 96
 
 
 def test_the_samples_are_held_out_examples_and_their_references(small: Study, data) -> None:

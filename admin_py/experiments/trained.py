@@ -1,0 +1,298 @@
+"""A trained model with all that belongs to it, in one folder: text goes in, text comes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.data.dataset import encode_lines
+from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
+from admin_py.generation import BATCH_SIZE, greedy, sample
+from admin_py.model.profile import VarianceProfile
+from admin_py.model.transformer import Transformer
+from admin_py.results import decode, dump_json, encode, freeze, read_json, thaw
+from admin_py.training.history import History
+
+TRAINED_FILE = "trained.json"
+"""Written last: says that the folder is whole."""
+
+KIND = "trained model"
+
+
+class _Kept(Protocol):
+    def save(self, path: str | os.PathLike[str]) -> None: ...
+
+
+FILES: Mapping[str, str] = {
+    "model": "model.safetensors",
+    "tokenizer": "tokenizer.json",
+    "history": "history.json",
+    "profile": "profile.json",
+}
+"""Attribute -> its file in the folder; all but the model may be None, and have no file then."""
+
+MAPPINGS = ("settings", "data", "metadata")
+"""Attributes that are kept in `TRAINED_FILE` itself."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainedModel:
+    """A model with its tokenizer and what is known of its training; ``admin-py train`` writes one.
+
+    Parameters
+    ----------
+    model : Transformer
+    tokenizer : Tokenizer, optional
+        Of its data, such as ``data.tokenizer``. Without one it takes and gives no text.
+    history : History, optional
+        Of its training.
+    profile : VarianceProfile, optional
+        Before its training.
+    settings : mapping
+        How it was trained, as plain values.
+    data : mapping
+        What it was trained on, as plain values: of ``admin-py train`` name, kind, vocab_size,
+        unigram_entropy, description, fingerprint, and in ``options`` those of the command that read it.
+    metadata : mapping
+        Further plain values, such as versions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that is of another type, or a tokenizer with more ids than the model knows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import admin_py as ap
+    >>> data = ap.data.number_words(train=50, valid=10)
+    >>> config = ap.TransformerConfig(vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1,
+    ...                               d_model=8, heads=2, d_ff=16)
+    >>> trained = ap.TrainedModel(ap.Transformer(config, seed=1), data.tokenizer)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trained.save(folder)
+    ...     again = ap.load(folder)
+    >>> again.translate("two hundred") == trained.translate("two hundred")
+    True
+    """
+
+    model: Transformer
+    tokenizer: Tokenizer | None = None
+    _: KW_ONLY
+    history: History | None = None
+    profile: VarianceProfile | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kinds = {"model": Transformer, "tokenizer": Tokenizer, "history": History, "profile": VarianceProfile}
+        for name, kind in kinds.items():
+            given = getattr(self, name)
+            if not isinstance(given, kind) and (given is not None or name == "model"):
+                raise TypeError(
+                    f"{name} must be a {kind.__name__}, got an object of type {type(given).__name__}"
+                )
+        if self.tokenizer is not None and self.tokenizer.vocab_size > self.model.config.vocab_size:
+            raise ValueError(
+                f"tokenizer has {self.tokenizer.vocab_size} ids, model only {self.model.config.vocab_size}"
+            )
+        for name in MAPPINGS:
+            if not isinstance(getattr(self, name), Mapping):
+                raise TypeError(f"{name} must be a mapping, got {getattr(self, name)!r:.80}")
+            object.__setattr__(self, name, freeze(getattr(self, name)))
+
+    # Text
+
+    def _tokenizer(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise ValueError(
+                "this model has no tokenizer, so it takes no text; admin_py.generation takes ids"
+            )
+        return self.tokenizer
+
+    @overload
+    def translate(self, texts: str, **options: Any) -> str: ...
+    @overload
+    def translate(self, texts: Sequence[str], **options: Any) -> list[str]: ...
+    def translate(self, texts: str | Sequence[str], **options: Any) -> str | list[str]:
+        """Translate text with an encoder-decoder.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            One sentence or several.
+        **options
+            As of `generate`.
+
+        Returns
+        -------
+        str, or a list of str, one a text
+
+        Raises
+        ------
+        ValueError
+            If the model does not translate, or as `generate`.
+        """
+        kind = self.model.config.kind
+        if kind != "encoder_decoder":
+            hint = "; generate continues texts" if kind == "language_model" else ""
+            raise ValueError(f"model must be an encoder-decoder to translate, got one of kind {kind!r}{hint}")
+        return self.generate(texts, **options)
+
+    @overload
+    def generate(  # type: ignore[overload-overlap]  # a str is one text, though also a Sequence[str]
+        self,
+        texts: str,
+        *,
+        max_new_tokens: int | None = ...,
+        temperature: float | None = ...,
+        top_k: int | None = ...,
+        seed: int = ...,
+        batch_size: int = ...,
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        texts: Sequence[str],
+        *,
+        max_new_tokens: int | None = ...,
+        temperature: float | None = ...,
+        top_k: int | None = ...,
+        seed: int = ...,
+        batch_size: int = ...,
+    ) -> list[str]: ...
+    def generate(
+        self,
+        texts: str | Sequence[str],
+        *,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> str | list[str]:
+        """Text from text: a language model continues it, an encoder-decoder translates it.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            One text or several.
+        max_new_tokens : int, optional
+            Of each, at most; by default as many as fit, see `admin_py.generation.greedy`.
+        temperature : float, optional
+            Draw from the model's distribution, its logits divided by it. By default nothing is drawn: the
+            likeliest token is taken each time.
+        top_k : int, optional
+            Draw from the k likeliest tokens alone; with a temperature.
+        seed : int
+            Of the draw.
+        batch_size : int
+            Texts that are read at once.
+
+        Returns
+        -------
+        str, or a list of str, one a text
+            A translation; or the text given, as the tokenizer knows it, with its continuation.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no tokenizer, a text is none or too long, a text to be continued has no tokens, or as
+            `admin_py.generation.greedy` and `sample`.
+        """
+        tokenizer = self._tokenizer()
+        continues = self.model.config.kind == "language_model"
+        if top_k is not None and temperature is None:
+            raise ValueError(f"top_k={top_k} is of a draw: give a temperature, too, such as 1.0")
+        several = [texts] if isinstance(texts, str) else list(texts)
+        kind = "language_model" if continues else "translation"
+        given = encode_lines(tokenizer, several, kind=kind, name="texts")  # type: ignore[arg-type]
+        for i, length in enumerate(given.lengths):
+            if length == 0:
+                raise ValueError(f"texts: number {i} has no tokens to be continued: {several[i]!r:.80}")
+        if not several:
+            return []
+        options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "bos": BOS, "eos": EOS}
+        options["batch_size"] = batch_size
+        if temperature is None:
+            found = greedy(self.model, given, **options)
+        else:
+            found = sample(self.model, given, temperature=temperature, top_k=top_k, seed=seed, **options)
+        decoded = [tokenizer.decode(ids) for ids in found]
+        return decoded[0] if isinstance(texts, str) else decoded
+
+    # Files
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write a folder: ``model.safetensors``, ``tokenizer.json``, ``history.json``, ``profile.json``, and
+        ``trained.json`` last, without which the folder is not opened.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+        """
+        base = Path(folder)
+        (base / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
+        kept: dict[str, _Kept] = {
+            name: getattr(self, name) for name in FILES if getattr(self, name) is not None
+        }
+        for name, part in kept.items():
+            clear_aside(base / FILES[name])
+            part.save(base / FILES[name])
+        clear_aside(base / TRAINED_FILE)
+        told = {"files": list(kept), **{name: getattr(self, name) for name in MAPPINGS}}
+        write_whole(base / TRAINED_FILE, dump_json({"kind": KIND, **encode(told)}))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> TrainedModel:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If a file is missing.
+        ValueError
+            If a file is not what it should be.
+        """
+        base = Path(folder)
+        told = read_json(base / TRAINED_FILE, _parse)
+        loaders = {"tokenizer": load_tokenizer, "history": History.load, "profile": VarianceProfile.load}
+        model = Transformer.load(base / FILES["model"], allow_nonfinite=True)
+        parts: dict[str, Any] = {
+            name: loader(base / FILES[name]) for name, loader in loaders.items() if name in told["files"]
+        }
+        return cls(model, **parts, **{name: told[name] for name in MAPPINGS})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), {one.name: thaw(getattr(self, one.name)) for one in fields(self)})
+
+    def __repr__(self) -> str:
+        parts = [repr(self.model)]
+        if self.tokenizer is not None:
+            parts.append(repr(self.tokenizer))
+        if "name" in self.data:
+            parts.append(f"data {self.data['name']!r}")
+        if self.history is not None:
+            parts.append(f"{self.history.num_steps:,} steps, validation {self.history.valid_nll:.3g} nats")
+        return f"TrainedModel({', '.join(parts)})"
+
+
+def _parse(data: Any) -> dict[str, Any]:
+    """What is in `TRAINED_FILE`."""
+    if not isinstance(data, dict) or data.get("kind") != KIND:
+        raise ValueError(f"expected a {KIND}")
+    missing = [name for name in ("files", *MAPPINGS) if name not in data]
+    if missing:
+        raise ValueError(f"no {missing[0]}")
+    return {name: decode(data[name]) for name in ("files", *MAPPINGS)}
+
+
+def _rebuild(kind: type[TrainedModel], parts: Mapping[str, Any]) -> TrainedModel:
+    """One out of what was pickled, or as a copy, checked."""
+    return kind(**parts)
