@@ -152,19 +152,17 @@ def test_seeds_that_do_not_belong_together_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("arguments", "message"),
     [
-        (["gradients", "--schemes", "admni"], 1, "did you mean 'admin'"),
-        (["gradients", "--schemes", "admin", "post_ln", "admin"], 1, "--schemes: got admin twice"),
-        (["gradients", "--seeds", "3", "3"], 1, "--seeds: got 3 twice"),
-        (["gradients", "--model", "a", "--schemes", "admin"], 2, "--model has its scheme and weights"),
-        (["gradients", "--model", "a", "--seeds", "1", "2"], 2, "--model has its scheme and weights"),
-        (["updates", "--steps", "0"], 1, "steps"),
-        (["updates", "--lr", "-1"], 1, "lr must be"),
+        (["gradients", "--schemes", "admni"], "did you mean 'admin'"),
+        (["gradients", "--schemes", "admin", "post_ln", "admin"], "--schemes: got admin twice"),
+        (["gradients", "--seeds", "3", "3"], "--seeds: got 3 twice"),
+        (["updates", "--steps", "0"], "steps"),
+        (["updates", "--lr", "-1"], "lr must be"),
     ],
 )
-def test_errors_are_one_line(tmp_path: Path, capsys, arguments, status: int, message: str) -> None:
-    assert run(tmp_path / "out", *arguments) == status
+def test_errors_are_one_line(tmp_path: Path, capsys, arguments, message: str) -> None:
+    assert run(tmp_path / "out", *arguments) == 1
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
