@@ -18,7 +18,7 @@ from admin_py.experiments.study.files import RUN_FILE, STUDY_FILE
 from admin_py.experiments.study.results import Study, StudyRun
 from admin_py.experiments.trained import TRAINED_FILE, TrainedModel
 from admin_py.model.transformer import Transformer
-from admin_py.results import Result
+from admin_py.results import result_classes
 from admin_py.training.checkpoint import load_model
 
 HEAD = 512
@@ -119,28 +119,6 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _load_file(place)
 
 
-def result_kinds() -> dict[str, type[Result]]:
-    """Kind, as results' files say it, -> class; classes that users define are among them.
-
-    Examples
-    --------
-    >>> result_kinds()["history"].__name__
-    'History'
-    """
-    kinds: dict[str, type[Result]] = {}
-
-    def visit(parent: type[Result]) -> None:
-        for one in parent.__subclasses__():
-            kind = vars(one).get("kind")
-            # No class of ours is replaced; a user's is by the next of its kind, as in notebooks.
-            if kind is not None and not (kind in kinds and kinds[kind].__module__.startswith("admin_py.")):
-                kinds[kind] = one
-            visit(one)
-
-    visit(Result)
-    return kinds
-
-
 def _load_folder(place: Path) -> Any:
     for folder in FOLDERS:
         if (place / folder.file).is_file():
@@ -195,7 +173,7 @@ def _load_json(place: Path) -> Any:
             )
     if tokenizer_kind(data) is not None:
         return load_tokenizer(place)
-    known = result_kinds()
+    known = result_classes()
     if isinstance(kind, str) and kind in known:
         return known[kind].load(place)
     what = "JSON without a kind" if kind is None else f"JSON of kind {kind!r}"

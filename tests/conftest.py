@@ -16,6 +16,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without pictures, which take most of their time: for tests of their words alone."""
+    from markupsafe import Markup
+
+    from admin_py.report import page
+
+    def no_picture(draw: object, height: float, *, name: str, alt: str) -> Markup:
+        return Markup('<svg role="img" id="{}" aria-label="{}"></svg>').format(f"{name}-picture", alt)
+
+    monkeypatch.setattr(page, "inline_svg", no_picture)
+
+
 @pytest.fixture(autouse=True)
 def _threads_as_before() -> Iterator[None]:
     """Results note the number of threads: no test leaves its own to those after it in the same process."""

@@ -34,7 +34,7 @@ from admin_py.base.tensors import FORMATS
 from admin_py.cli import entry as cli
 from admin_py.data import CharacterTokenizer, NumberTokenizer, SubwordTokenizer, WordTokenizer
 from admin_py.experiments.study.results import StudyRun
-from admin_py.loading import FOLDERS, TENSORS, result_kinds
+from admin_py.loading import FOLDERS, TENSORS, result_classes
 from admin_py.results import Result
 
 SMALL: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "progress": False}
@@ -150,7 +150,7 @@ def test_a_checkpoint_is_the_model_as_it_was(tmp_path: Path) -> None:
 
 def made() -> dict[type[Any], Any]:
     """One of every class of result."""
-    grid = ap.grid(DATA, scheme="post_ln", **SMALL)
+    grid = ap.grid(DATA, schemes="post_ln", **SMALL)
     results = [
         made_profile(),
         made_history(),
@@ -169,7 +169,7 @@ def made() -> dict[type[Any], Any]:
 
 
 def test_every_class_of_result_is_opened_by_its_kind(tmp_path: Path) -> None:
-    ours = {kind: one for kind, one in result_kinds().items() if one.__module__.startswith("admin_py.")}
+    ours = {kind: one for kind, one in result_classes().items() if one.__module__.startswith("admin_py.")}
     assert len(ours) >= 11
     instances = made()
     assert not [one for one in ours.values() if one not in instances], "give `made` one of each"
@@ -201,7 +201,7 @@ def test_a_users_class_takes_no_kind_of_ours() -> None:
     class History(Result):
         kind = "history"
 
-    assert result_kinds()["history"] is ap.History
+    assert result_classes()["history"] is ap.History
 
 
 @pytest.mark.parametrize(

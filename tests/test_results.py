@@ -131,7 +131,7 @@ def test_every_result_says_what_computed_it() -> None:
     data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
     sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "max_tokens": 128}
     study = ap.study(data, schemes=["admin"], seeds=[1], progress=False, **sizes)
-    grid = ap.grid(data, scheme=["admin"], progress=False, **sizes)
+    grid = ap.grid(data, schemes=["admin"], progress=False, **sizes)
     run, cell = study.runs[0], grid.cells[0]
     told = [study, run, run.history, run.profile, run.gradients, run.diagnosis, run.output_change]
     told += [run.dependency_before, run.attention, run.source_use, run.updates, grid, cell, cell.history]
@@ -145,7 +145,7 @@ def test_files_and_the_report_say_it_too(tmp_path: Path) -> None:
     data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
     sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "max_tokens": 128}
     study = ap.study(data, schemes=["post_ln"], seeds=[1], progress=False, out=tmp_path / "study", **sizes)
-    ap.grid(data, scheme=["post_ln"], progress=False, out=tmp_path / "grid", **sizes)
+    ap.grid(data, schemes=["post_ln"], progress=False, out=tmp_path / "grid", **sizes)
     for path in ("study/study.json", "grid/grid.json"):
         assert json.loads((tmp_path / path).read_text())["metadata"].keys() >= ORIGIN
     page = (study.report(tmp_path / "report")).read_text()

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from admin_py.analysis.perturbation import SIZES
 from admin_py.base.whole_files import write_whole
+from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import (
     UsageError,
     add_common,
@@ -45,17 +47,21 @@ examples:
       a hybrid: the encoder's scheme / the decoder's
   admin-py analyse all --layers 18 --format png pdf --out analyses
   admin-py analyse updates --schemes post_ln admin --steps 100
+  admin-py analyse output-change --perturbation adam --lr 1e-4 --repeats 10
   admin-py analyse gradients --model run/model.safetensors --out after"""
 
 ANALYSES = {
     "dependency": "what the output of every sub-layer is made of",
-    "output-change": "how far small random moves of the weights move it, at all depths",
+    "output-change": "how far small moves of the weights move it, at all depths",
     "gradients": "norm per sub-layer and per weight matrix",
     "updates": "norms of gradient and update per matrix, over a short training of a copy",
     "diagnose": "a page: what to expect of the model before it is trained",
     "all": "each of them",
 }
 """Name on the command line -> what it finds."""
+
+MODEL_OPTIONS = ("layers", "d_model", "d_ff", "heads", "dropout", "dtype")
+"""What `add_model` adds: a saved model has its own."""
 
 OBSERVED = 20
 """Steps of the short training that are looked at, about."""
@@ -99,6 +105,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["png"], help="of the pictures (default: png)"
     )
+    _add_updates(parser)
+    _add_output_change(parser)
+    add_model(parser)
+    add_common(parser, out="analysis")
+    note_given(parser)
+
+
+def _add_updates(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("updates")
     group.add_argument(
         "--steps", type=int, default=50, metavar="N", help="of the short training (default: 50)"
@@ -107,16 +121,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="as for train (default: adam)"
     )
     group.add_argument(
-        "--lr", type=float, default=1e-3, metavar="X", help="from the first step on (default: 0.001)"
+        "--lr",
+        type=float,
+        default=1e-3,
+        metavar="X",
+        help="from the first step on; of output-change's optimizer, too (default: 0.001)",
     )
-    add_model(parser)
-    add_common(parser, out="analysis")
+
+
+def _add_output_change(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output-change")
+    group.add_argument(
+        "--perturbation",
+        choices=(*SIZES, *OPTIMIZERS),
+        default="random",
+        help="coins, the gradient's signs, or the first step of an optimizer (default: random)",
+    )
+    sizes = ", ".join(f"{size:g} {name}" for name, size in SIZES.items())
+    group.add_argument(
+        "--size", type=float, metavar="X", help=f"of the change of a weight, not of optimizers ({sizes})"
+    )
+    group.add_argument(
+        "--repeats", type=int, default=3, metavar="N", help="other coins or other dropout (default: 3)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Analyse all schemes and seeds; write JSON and tables of each, and pictures of all together."""
-    subjects = list(_subjects(options))
     names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
+    _refuse_unused(options, take_given(options), names)
+    subjects = list(_subjects(options))
     for name in names:
         found = [_find(name, one, options) for one in subjects]
         for result in found:
@@ -126,12 +160,31 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_unused(options: argparse.Namespace, given: Mapping[str, str], names: Sequence[str]) -> None:
+    """UsageError if an option was given that none of these analyses looks at."""
+    moved_by_optimizer = options.perturbation in OPTIMIZERS
+    unused: dict[str, str] = {}
+    if "updates" not in names:
+        unused |= {"steps": "updates", "optimizer": "updates"}
+        if "output-change" not in names:
+            unused["lr"] = "updates, and with output-change --perturbation of an optimizer"
+        elif not moved_by_optimizer:
+            unused["lr"] = "updates, and with --perturbation of an optimizer"
+    if "output-change" not in names:
+        unused |= dict.fromkeys(("perturbation", "size", "repeats"), "output-change")
+    elif moved_by_optimizer:
+        unused["size"] = f"--perturbation {' and '.join(SIZES)}: an optimizer's step has --lr"
+    if options.model is not None:
+        unused |= dict.fromkeys(("schemes", *MODEL_OPTIONS), "fresh models: --model has its own")
+        if len(options.seeds) > 1:
+            raise UsageError("--model is one model: give one of --seeds with it")
+    refuse(given, unused)
+
+
 def _subjects(options: argparse.Namespace) -> Iterator[Subject]:
     """The models that the options name, profiled where they are fresh."""
     set_threads(options)
     if options.model is not None:
-        if options.schemes is not None or len(options.seeds) > 1:
-            raise UsageError("--model has its scheme and weights: no --schemes with it, and one of --seeds")
         yield Subject(options.seeds[0], *saved_model(options, options.seeds[0]))
         return
     data = load_data(options)
@@ -163,9 +216,18 @@ def _find(name: str, one: Subject, options: argparse.Namespace) -> Any:
             observe=max(1, options.steps // OBSERVED),
             progress=not options.quiet,
         )
+    if name == "output-change":
+        moved_by = OPTIMIZERS.get(options.perturbation)
+        return analysis.output_change(
+            one.model,
+            one.batch,
+            perturbation=options.perturbation if moved_by is None else moved_by(lr=options.lr),
+            size=options.size,
+            repeats=options.repeats,
+            progress=not options.quiet,
+        )
     calls: dict[str, Callable[[Transformer, Batch], Result]] = {
         "dependency": analysis.dependency,
-        "output-change": analysis.output_change,
         "gradients": analysis.gradients,
         "diagnose": diagnose,
     }

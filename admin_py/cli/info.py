@@ -6,7 +6,8 @@ import argparse
 
 from admin_py import schemes
 from admin_py.base import defaults
-from admin_py.cli.options import add_model
+from admin_py.cli.given import note_given, refuse, take_given
+from admin_py.cli.options import UsageError, add_model
 from admin_py.experiments.settings import OPTIMIZERS, layers_of
 from admin_py.model.config import TransformerConfig
 
@@ -24,13 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schemes", action="store_true", help="list the schemes with formula and source")
     _add_memory(parser)
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--threads", type=int, metavar="N", help=argparse.SUPPRESS)
+    note_given(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py info``."""
     from admin_py.base.versions import show_versions
 
+    given = take_given(options)
+    if options.schemes and options.memory:
+        raise UsageError("give one of --schemes and --memory")
+    if not options.memory:
+        refuse(given, {name: "--memory" for name in given if name not in ("schemes", "debug")})
     if options.schemes:
         for name in schemes.names():
             scheme = schemes.get(name)

@@ -33,27 +33,51 @@ def load_data(options: argparse.Namespace) -> Dataset:
     """
     from admin_py import data
 
-    pair = (options.source, options.target)
-    named = [options.task is not None, any(pair), options.text is not None]
+    source, target = (options.source, options.target)
+    named = [options.task is not None, source is not None or target is not None, options.text is not None]
     if sum(named) > 1:
         raise UsageError("give one of --task, --source with --target, and --text")
-    if any(pair) != all(pair):
+    if (source is None) != (target is None):
         raise UsageError("--source and --target go together")
-    valid = (options.valid_source, options.valid_target)
-    if any(valid) and not (all(valid) and all(pair)):
-        raise UsageError("--valid-source and --valid-target go together, with --source and --target")
-    if all(pair):
+    held_out = {name: _held_out(options, name) for name in ("valid", "test")}
+    for kind, used, names in (
+        ("--source and --target", source is not None, ("pretokenized", "max_lines")),
+        ("--text", options.text is not None, ("context", "valid_text", "test_text")),
+        ("--source or --text", any(named[1:]), ("vocab_size",)),
+    ):
+        for name in names:
+            value = getattr(options, name)
+            if not used and value is not None and value is not False:
+                raise UsageError(f"--{name.replace('_', '-')} goes with {kind}")
+    if source is not None:
         return data.parallel_text(
-            options.source,
-            options.target,
+            source,
+            target,
             vocab_size=options.vocab_size,
-            valid=valid if all(valid) else None,
             pretokenized=options.pretokenized,
             max_lines=options.max_lines,
+            valid=held_out["valid"],
+            test=held_out["test"],
         )
     if options.text is not None:
-        return data.text(options.text, vocab_size=options.vocab_size, context=options.context)
+        given: dict[str, Any] = {
+            "context": options.context,
+            "valid": options.valid_text,
+            "test": options.test_text,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        return data.text(options.text, vocab_size=options.vocab_size, **given)
     return data.copy_task() if options.task == "copy" else data.number_words()
+
+
+def _held_out(options: argparse.Namespace, name: str) -> tuple[str, str] | None:
+    """The pair of files of a split, or none."""
+    source, target = (getattr(options, f"{name}_{side}") for side in ("source", "target"))
+    if source is None and target is None:
+        return None
+    if source is None or target is None or options.source is None:
+        raise UsageError(f"--{name}-source and --{name}-target go together, with --source and --target")
+    return source, target
 
 
 def set_threads(options: argparse.Namespace) -> None:
@@ -125,7 +149,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--valid-source", metavar="FILE", help="held-out text (default: a part of the training text)"
     )
     group.add_argument("--valid-target", metavar="FILE", help="its translation")
+    group.add_argument(
+        "--test-source", metavar="FILE", help="text for a split that no training looks at (default: none)"
+    )
+    group.add_argument("--test-target", metavar="FILE", help="its translation")
     group.add_argument("--text", metavar="FILE", help="one text, for language models")
+    group.add_argument(
+        "--valid-text", metavar="FILE", help="held-out text (default: the last tenth of the text)"
+    )
+    group.add_argument(
+        "--test-text", metavar="FILE", help="text for a split that no training looks at (default: none)"
+    )
     group.add_argument(
         "--vocab-size",
         type=int,
@@ -137,7 +171,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--max-lines", type=int, metavar="N", help="read no more lines of a pair of files")
     group.add_argument(
-        "--context", type=int, default=256, metavar="N", help="of language models (default: 256)"
+        "--context", type=int, metavar="N", help="tokens that a language model reads (default: 256)"
     )
 
 

@@ -1,7 +1,7 @@
 """Text to tokens to batches, and generated tasks.
 
-`parallel_text` reads two line-aligned files, `text` one text for language models; `number_words` and
-`copy_task` make their own. All return a `Dataset`.
+`parallel_text` reads two line-aligned files, `text` one text for language models, `from_texts` takes either
+from memory; `number_words` and `copy_task` make their own. All return a `Dataset`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from admin_py.data.parallel import parallel_text
 from admin_py.data.sequences import Sequences
 from admin_py.data.subwords import SubwordTokenizer
 from admin_py.data.summary import DatasetSummary
+from admin_py.data.texts import from_texts
 from admin_py.data.tokenizer import Tokenizer, load_tokenizer
 from admin_py.data.words import WordTokenizer
 
@@ -29,6 +30,7 @@ __all__ = [
     "Tokenizer",
     "WordTokenizer",
     "copy_task",
+    "from_texts",
     "load_tokenizer",
     "number_words",
     "parallel_text",

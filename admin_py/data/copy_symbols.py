@@ -7,7 +7,7 @@ import numpy as np
 from admin_py.base.checks import check_bool, checked_integer
 from admin_py.data.batching import random_bits
 from admin_py.data.dataset import Dataset
-from admin_py.data.parallel import encode_pairs
+from admin_py.data.pairs import encode_pairs
 from admin_py.data.reading import LinePairs
 from admin_py.data.words import WordTokenizer
 
@@ -20,6 +20,7 @@ def copy_task(
     reverse: bool = False,
     train: int = 10_000,
     valid: int = 500,
+    test: int = 0,
     seed: int = 0,
 ) -> Dataset:
     """Random sequences of symbols, to be copied or reversed.
@@ -32,8 +33,9 @@ def copy_task(
         Symbols of a sequence; every length is equally likely.
     reverse : bool
         The target is the source backwards.
-    train, valid : int
-        Sequences to learn from, and held out; all different. valid may be 0.
+    train, valid, test : int
+        Sequences to learn from, held out to look at during a training, and held out until its end; all
+        different. valid and test may be 0, and those of test take nothing from the others.
     seed : int
         Of the draw.
 
@@ -56,26 +58,33 @@ def copy_task(
     max_length = checked_integer("max_length", max_length, minimum=min_length)
     train = checked_integer("train", train, minimum=1)
     valid = checked_integer("valid", valid, minimum=0)
+    test = checked_integer("test", test, minimum=0)
     reverse = check_bool("reverse", reverse)
-    wanted = train + valid
+    wanted = train + valid + test
     # Twice as many, so that drawing until all are different ends soon.
     possible = sum(symbols**length for length in range(min_length, max_length + 1))
     if possible < 2 * wanted:
         raise ValueError(
-            f"train + valid is {wanted:,}, but there are only {possible:,} sequences of {min_length} to "
-            f"{max_length} of {symbols} symbols; at least twice as many are needed"
+            f"train + valid + test is {wanted:,}, but there are only {possible:,} sequences of {min_length} "
+            f"to {max_length} of {symbols} symbols; at least twice as many are needed"
         )
     bits = random_bits(seed)
     drawn: dict[tuple[int, ...], None] = {}
-    while len(drawn) < wanted:
-        for sequence in _draw(wanted - len(drawn), symbols, min_length, max_length, bits):
-            drawn[sequence] = None
+    # In two goes: what is drawn depends on how much is asked for at once, and test must not change the rest.
+    for enough in (train + valid, wanted):
+        while len(drawn) < enough:
+            for sequence in _draw(enough - len(drawn), symbols, min_length, max_length, bits):
+                drawn[sequence] = None
     sources = [" ".join(map(str, sequence)) for sequence in drawn]
     targets = [" ".join(map(str, sequence[::-1] if reverse else sequence)) for sequence in drawn]
     tokenizer = WordTokenizer(str(symbol) for symbol in range(symbols))
-    splits = {"train": encode_pairs("train", LinePairs(sources[:train], targets[:train]), tokenizer)}
-    if valid:
-        splits["valid"] = encode_pairs("valid", LinePairs(sources[train:], targets[train:]), tokenizer)
+    splits = {}
+    first = 0
+    for key, count in (("train", train), ("valid", valid), ("test", test)):
+        if count:
+            part = slice(first, first + count)
+            splits[key] = encode_pairs(key, LinePairs(sources[part], targets[part]), tokenizer)
+        first += count
     return Dataset("reverse_task" if reverse else "copy_task", "translation", tokenizer, splits)
 
 

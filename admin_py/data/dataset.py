@@ -18,7 +18,7 @@ from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
 from admin_py.data.summary import DatasetSummary, Lengths, SplitSummary
-from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, is_unicode
 
 Kind = Literal["translation", "language_model"]
 Side = Literal["source", "target"]
@@ -37,7 +37,9 @@ class Split:
     lines : pair of lists of str, optional
         The text of source and target.
     blank, too_long : int
-        Pairs that were left out.
+        Pairs that were left out, or texts.
+    texts : list of str, optional
+        Of a language model: what was cut into the sequences.
     """
 
     source: Sequences
@@ -45,6 +47,7 @@ class Split:
     lines: tuple[list[str], list[str]] | None = None
     blank: int = 0
     too_long: int = 0
+    texts: list[str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Split, tuple(getattr(self, field.name) for field in fields(self))
@@ -73,7 +76,7 @@ class Dataset:
     tokenizer : Tokenizer
         Of both sides.
     splits : mapping of str to Split
-        "train", and usually "valid".
+        "train", usually "valid" to look at during a training, and "test" where one was asked for.
 
     Attributes
     ----------
@@ -142,12 +145,27 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the dataset is one text and not pairs of lines.
+            If the dataset is of texts and not of pairs of lines; `texts` has those.
         """
         lines = self.split(split).lines
         if lines is None:
-            raise ValueError(f"{self.name} is one text: it has no pairs of lines")
+            why = "is of texts" if self.kind == "language_model" else "was made of ids"
+            raise ValueError(f"{self.name} {why}: it has no pairs of lines")
         return list(zip(*lines, strict=True))
+
+    def texts(self, split: str = "valid") -> list[str]:
+        """The texts of a split of a language model, in their order: each was cut into sequences by itself.
+
+        Raises
+        ------
+        ValueError
+            If the dataset is of pairs of lines; `pairs` has those.
+        """
+        texts = self.split(split).texts
+        if texts is None:
+            why = "was made of ids" if self.kind == "language_model" else "is of pairs of lines"
+            raise ValueError(f"{self.name} {why}: it has no texts")
+        return list(texts)
 
     @overload
     def encode(  # type: ignore[overload-overlap]  # a str is one line, though also a Sequence[str]
@@ -218,7 +236,7 @@ class Dataset:
         seed : int
             Of the order; the same seed means the same batches on any machine.
         split : str
-            "train" or "valid".
+            "train", "valid" or "test".
         shuffle : bool
             True: sequences of like length together, in random order, and the batches in random order. False:
             the order of the split.
@@ -333,17 +351,9 @@ def encode_lines(
     for i, line in enumerate(lines):
         if not isinstance(line, str):
             raise TypeError(f"{name} must be strings, but number {i} is {line!r:.80}")
-        if not _is_unicode(line):
+        if not is_unicode(line):
             raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {line!r:.80}")
     sequences = tokenizer.encode_lines(lines)
     if kind == "translation":
         sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
     return sequences
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

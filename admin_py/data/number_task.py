@@ -11,7 +11,7 @@ import numpy as np
 from admin_py.base.checks import checked_integer
 from admin_py.data.batching import random_bits, random_order
 from admin_py.data.dataset import Dataset
-from admin_py.data.parallel import encode_pairs
+from admin_py.data.pairs import encode_pairs
 from admin_py.data.reading import LinePairs
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.spelling import (
@@ -30,7 +30,9 @@ ENGLISH_PIECES = (*ENGLISH_ONES, *ENGLISH_TENS, "hundred", "thousand", "and")
 GERMAN_PIECES = (GERMAN_ONE, *GERMAN_ONES, *GERMAN_TENS, "hundert", "tausend", "und")
 
 
-def number_words(*, train: int = 20_000, valid: int = 500, limit: int = LIMIT, seed: int = 0) -> Dataset:
+def number_words(
+    *, train: int = 20_000, valid: int = 500, test: int = 0, limit: int = LIMIT, seed: int = 0
+) -> Dataset:
     """Numbers spelled out, English to German: "four hundred and twelve" -> "vierhundertzwölf".
 
     German says the ones before the tens and writes one word, so the task needs attention over some distance;
@@ -38,8 +40,9 @@ def number_words(*, train: int = 20_000, valid: int = 500, limit: int = LIMIT, s
 
     Parameters
     ----------
-    train, valid : int
-        Numbers to learn from, and held out; all different. valid may be 0.
+    train, valid, test : int
+        Numbers to learn from, held out to look at during a training, and held out until its end; all
+        different. valid and test may be 0, and those of test take nothing from the others.
     limit : int
         Numbers are drawn evenly from 1 to limit - 1; at most a million.
     seed : int
@@ -68,15 +71,21 @@ def number_words(*, train: int = 20_000, valid: int = 500, limit: int = LIMIT, s
     """
     train = checked_integer("train", train, minimum=1)
     valid = checked_integer("valid", valid, minimum=0)
+    test = checked_integer("test", test, minimum=0)
     limit = checked_integer("limit", limit, minimum=2)
     if limit > LIMIT:
         raise ValueError(f"limit must be at most {LIMIT:,}, got {limit:,}")
-    if train + valid > limit - 1:
+    wanted = train + valid + test
+    if wanted > limit - 1:
         raise ValueError(
-            f"train + valid is {train + valid:,}, but only {limit - 1:,} numbers lie below limit"
+            f"train + valid + test is {wanted:,}, but only {limit - 1:,} numbers lie below limit"
         )
     numbers = 1 + random_order(limit - 1, random_bits(seed))
-    parts = {"train": numbers[:train], "valid": numbers[train : train + valid]}
+    parts = {
+        "train": numbers[:train],
+        "valid": numbers[train : train + valid],
+        "test": numbers[train + valid : wanted],
+    }
     tokenizer = NumberTokenizer()
     splits = {
         key: encode_pairs(key, _spelled(chosen), tokenizer) for key, chosen in parts.items() if chosen.size

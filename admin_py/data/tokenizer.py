@@ -171,3 +171,12 @@ def as_tokenizer(value: object) -> Tokenizer:
     if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
         return _kinds["subwords"]._from_dict(json.loads(value.to_str()))
     raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {value!r:.80}")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a string is text: lone surrogates, as of file names that are not UTF-8, are not."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

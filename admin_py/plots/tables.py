@@ -88,7 +88,7 @@ class GridTable(Result):
     --------
     >>> import admin_py as ap
     >>> data = ap.data.copy_task(train=50, valid=10)
-    >>> found = ap.grid(data, scheme=("post_ln", "admin"), lr=(1e-3, 1e-2), layers=1, d_model=8, d_ff=16,
+    >>> found = ap.grid(data, schemes=["post_ln", "admin"], lr=[1e-3, 1e-2], layers=1, d_model=8, d_ff=16,
     ...                 heads=2, steps=2, progress=False)
     >>> table = found.table("lr", "scheme")
     >>> table

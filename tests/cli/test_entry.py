@@ -7,30 +7,24 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
-import sys
 import termios
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import COMMAND, LIMIT, run, run_process, until
+from pictures import Picture
 
 import admin_py as ap
 from admin_py.analysis import GradientNorms
 from admin_py.cli import entry as cli
 
-COMMAND = [sys.executable, "-m", "admin_py.cli"]
 SMALL = ["--layers", "1", "--d-model", "8", "--d-ff", "16", "--heads", "2"]
 TINY = [*SMALL, "--task", "copy", "--steps", "3"]
-
-
-def run(*arguments: str | os.PathLike[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, its output in pipes."""
-    command = [*COMMAND, *map(os.fspath, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
 
 
 def text_pair(folder: Path, lines: int = 60) -> tuple[Path, Path]:
@@ -72,19 +66,18 @@ def test_the_examples_of_the_help_are_understood() -> None:
         assert parser.parse_args(line.split()).command == line.split()[0]
 
 
-def test_study_writes_results_that_load_and_a_report(tmp_path: Path) -> None:
-    found = run(
-        "study", *TINY, "--schemes", "post_ln", "admin", "--seeds", "1", "2", "--out", tmp_path / "out"
-    )
+def test_study_of_two_files_writes_results_that_load_and_a_report(tmp_path: Path) -> None:
+    source, target = text_pair(tmp_path)
+    text = ["--source", source, "--target", target, "--vocab-size", "300"]
+    schemes = ["--schemes", "post_ln/pre_ln", "admin", "--seeds", "1", "2"]
+    found = run("study", *SMALL, *text, *schemes, "--steps", "2", "--out", tmp_path / "out")
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines()[-1] == f"report: {tmp_path / 'out' / 'report.html'}"
     study = ap.Study.load(tmp_path / "out")
-    assert [(one.scheme, one.seed) for one in study.runs] == [
-        ("post_ln", 1),
-        ("post_ln", 2),
-        ("admin", 1),
-        ("admin", 2),
-    ]
+    pairs = [("post_ln/pre_ln", 1), ("post_ln/pre_ln", 2), ("admin", 1), ("admin", 2)]
+    assert [(one.scheme, one.seed) for one in study.runs] == pairs
+    assert study.data["vocab_size"] == 300
+    assert study.runs[0].samples[0].source.startswith("the cat number")
     with open(tmp_path / "out" / "results.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["valid_nll"]) for row in rows] == [one.valid_nll for one in study.runs]
@@ -93,11 +86,16 @@ def test_study_writes_results_that_load_and_a_report(tmp_path: Path) -> None:
     assert "\x1b" not in found.stderr
 
 
-def test_quiet_says_only_what_was_found(tmp_path: Path) -> None:
-    found = run("study", *TINY, "--schemes", "pre_ln", "--quiet", "--out", tmp_path)
+@pytest.mark.usefixtures("no_pictures")
+def test_quiet_says_only_what_was_found_and_its_folder_is_of_one_study(tmp_path: Path) -> None:
+    arguments = ["study", *TINY, "--schemes", "pre_ln", "--quiet", "--out", tmp_path]
+    found = run(*arguments)
     assert found.returncode == 0
     assert found.stderr == ""
     assert "pre_ln" in found.stdout
+    found = run(*arguments, "--lr", "0.5")
+    assert found.returncode == 1
+    assert "holds a study with" in one_line(found)
 
 
 def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
@@ -113,59 +111,44 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
     except OSError:  # the terminal is closed with the process
         pass
     os.close(parent)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=LIMIT) == 0
     assert b"\r" in shown
     assert "3/3" in shown.decode("utf-8", "replace")
 
 
-def test_study_of_real_text(tmp_path: Path) -> None:
-    source, target = text_pair(tmp_path)
-    found = run(
-        "study",
-        *SMALL,
-        "--steps",
-        "2",
-        "--source",
-        source,
-        "--target",
-        target,
-        "--vocab-size",
-        "300",
-        "--schemes",
-        "post_ln/pre_ln",
-        "--out",
-        tmp_path / "out",
-    )
-    assert found.returncode == 0, found.stderr
-    study = ap.Study.load(tmp_path / "out")
-    assert study.schemes == ("post_ln/pre_ln",)
-    assert study.runs[0].samples[0].source.startswith("the cat number")
-
-
-def test_profile_writes_json_text_table_and_picture(tmp_path: Path) -> None:
+def test_profile_writes_json_text_table_and_Picture(tmp_path: Path) -> None:
     found = run("profile", *SMALL, "--task", "copy", "--out", tmp_path)
     assert found.returncode == 0, found.stderr
     profile = ap.VarianceProfile.load(tmp_path / "profile.json")
     again = ap.VarianceProfile.from_clinic(tmp_path / "profile.txt", encoder_layers=1, decoder_layers=1)
     np.testing.assert_array_equal(again.omega("decoder"), profile.omega("decoder"))
-    assert (tmp_path / "profile.png").read_bytes()[:4] == b"\x89PNG"
+    assert Picture(tmp_path / "profile.png").drawn > 0.01
     assert len((tmp_path / "profile.csv").read_text().splitlines()) == 1 + 5
     assert repr(profile) in found.stdout
 
 
-def test_train_saves_a_model_that_loads_and_goes_on(tmp_path: Path) -> None:
-    first = run("train", *TINY, "--out", tmp_path)
-    assert first.returncode == 0, first.stderr
-    model = ap.Transformer.load(tmp_path / "model.safetensors")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder that `admin-py train` wrote."""
+    folder = tmp_path_factory.mktemp("trained")
+    found = run("train", *TINY, "--out", folder)
+    assert found.returncode == 0, found.stderr
+    return folder
+
+
+def test_train_saves_a_model_that_loads_and_goes_on(trained: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained, tmp_path / "run")
+    model = ap.Transformer.load(folder / "model.safetensors")
     assert model.config.scheme_name == "admin"
-    assert ap.History.load(tmp_path / "history.json").num_steps == 3
-    arguments = [*TINY[:-1], "6", "--out", os.fspath(tmp_path), "--valid-every", "1"]
+    assert ap.History.load(folder / "history.json").num_steps == 3
+    assert Picture(folder / "history.png").drawn > 0.01
+    arguments = [*TINY[:-1], "6", "--out", folder, "--valid-every", "1"]
     assert run("train", *arguments).returncode == 0
-    history = ap.History.load(tmp_path / "history.json")
+    history = ap.History.load(folder / "history.json")
     assert history.num_steps == 6
     assert not any(
         np.array_equal(model.parameters[name], value)
-        for name, value in ap.Transformer.load(tmp_path / "model.safetensors").parameters.items()
+        for name, value in ap.Transformer.load(folder / "model.safetensors").parameters.items()
         if name.endswith("fc1.weight")
     )
 
@@ -216,17 +199,18 @@ def test_train_a_language_model_and_continue(tmp_path: Path) -> None:
     assert len(text) <= 5 + 5
 
 
-def test_analyse_gradients_of_a_fresh_and_of_a_saved_model(tmp_path: Path) -> None:
-    assert run("train", *TINY, "--out", tmp_path / "run").returncode == 0
+def test_analyse_gradients_of_a_fresh_and_of_a_saved_model(trained: Path, tmp_path: Path) -> None:
     fresh = run("analyse", "gradients", *SMALL, "--task", "copy", "--out", tmp_path / "before")
     assert fresh.returncode == 0, fresh.stderr
-    model = tmp_path / "run" / "model.safetensors"
+    model = trained / "model.safetensors"
     saved = run("analyse", "gradients", "--task", "copy", "--model", model, "--out", tmp_path / "after")
     assert saved.returncode == 0, saved.stderr
     before, after = (GradientNorms.load(tmp_path / name / "gradients.json") for name in ("before", "after"))
     assert before.sublayers == after.sublayers
     assert before != after
-    assert (tmp_path / "after" / "gradients.png").exists()
+    shown = [Picture(tmp_path / name / "gradients.png") for name in ("before", "after")]
+    assert shown[0].size == shown[1].size
+    assert (shown[0].pixels != shown[1].pixels).any(), "each is of its own numbers"
 
 
 def test_info_tells_versions_and_schemes(capsys) -> None:
@@ -296,19 +280,28 @@ def test_wrong_usage_is_status_2(tmp_path: Path, arguments: list[str], message: 
     assert message in found.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (
+            ["study", "--heads", "3"],
+            1,
+            "admin-py: error: heads must divide d_model, got heads=3 and d_model=64",
+        ),
+        (["study", "--source", "a"], 2, "admin-py study: error: --source and --target go together"),
+    ],
+)
+def test_a_process_ends_with_the_status_and_the_line(tmp_path: Path, arguments, status, message) -> None:
+    found = run_process(*arguments, cwd=tmp_path)
+    assert (found.returncode, one_line(found)) == (status, message)
+
+
 def test_texts_that_do_not_match_are_one_line(tmp_path: Path) -> None:
     source, target = text_pair(tmp_path)
     target.write_text(target.read_text("utf-8") + "eine Zeile mehr\n", encoding="utf-8")
     line = one_line(run("study", "--source", source, "--target", target, "--out", tmp_path / "out"))
     assert "60" in line
     assert "61" in line
-
-
-def test_a_folder_of_another_study_is_one_line(tmp_path: Path) -> None:
-    assert run("study", *TINY, "--schemes", "admin", "--quiet", "--out", tmp_path).returncode == 0
-    found = run("study", *TINY, "--schemes", "admin", "--lr", "0.5", "--quiet", "--out", tmp_path)
-    assert found.returncode == 1
-    assert "holds a study with" in one_line(found)
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
@@ -319,53 +312,34 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
-    found = run("study", "--heads", "3", "--debug", "--out", tmp_path)
+    found = run_process("study", "--heads", "3", "--debug", "--out", tmp_path)
     assert found.returncode == 1
     assert "Traceback" in found.stderr
     assert "heads must divide d_model" in found.stderr.splitlines()[-1]
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_ctrl_c_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    arguments = [
-        "study",
-        *TINY[:-1],
-        "20000",
-        "--valid-every",
-        "20000",
-        "--schemes",
-        "post_ln",
-        "--out",
-        os.fspath(tmp_path),
-    ]
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    steps = ["--steps", "20000", "--valid-every", "20000"]
+    arguments = ["study", *TINY[:-2], *steps, "--schemes", "post_ln", "--out", os.fspath(tmp_path)]
     checkpoint = tmp_path / "runs" / "post_ln-seed1" / "checkpoint.safetensors"
-    wait_for(checkpoint, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    assert "the same command goes on" in errors
-    assert checkpoint.exists()
-    assert (tmp_path / "report.html").exists()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+
+    def stopped_after(happened) -> str:
+        """What it says on the standard error stream when Ctrl-C comes then."""
+        process = subprocess.Popen(
+            [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        until(happened, process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=LIMIT)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors
+        return errors
+
+    assert "the same command goes on" in stopped_after(checkpoint.exists)
+    assert ap.Study.load(tmp_path).interrupted
+    assert "was stopped before all its runs were whole" in (tmp_path / "report.html").read_text("utf-8")
     before = checkpoint.stat().st_mtime_ns
-    while checkpoint.stat().st_mtime_ns == before and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    errors = stopped_after(lambda: checkpoint.stat().st_mtime_ns != before)
     steps = [int(number.replace(",", "")) for number in re.findall(r"stopped after step (\d+)", errors)]
     assert steps
     assert steps[0] > 100, "it went on from the first one's checkpoint"
@@ -377,7 +351,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     )
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=LIMIT)
     assert b"Traceback" not in errors
 
 

@@ -6,25 +6,23 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from command import COMMAND, LIMIT, until
+from command import run as run_command
+from pictures import Picture, svg_colors
 
 import admin_py as ap
 from admin_py.cli.grid import EXAMPLES
 from admin_py.experiments.grid import presets as grid_presets
 
-COMMAND = [sys.executable, "-m", "admin_py.cli", "grid"]
 SMALL = ["--task", "copy", "--d-model", "8", "--d-ff", "16", "--heads", "2"]
 
 
 def run(*arguments: str | os.PathLike[str]) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *SMALL, *map(os.fspath, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return run_command("grid", *SMALL, *arguments)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -38,8 +36,8 @@ def test_it_writes_cells_a_table_and_figures_and_goes_on(tmp_path: Path, workers
     assert grid.values("scheme") == ("post_ln", "post_ln/pre_ln")
     table = pd.read_csv(tmp_path / "grid.csv")
     assert list(table["valid_nll"]) == pytest.approx([cell.valid_nll for cell in grid.cells])
-    assert (tmp_path / "grid.png").read_bytes()[:4] == b"\x89PNG"
-    assert ElementTree.parse(tmp_path / "grid.svg").getroot().tag.endswith("svg")
+    assert Picture(tmp_path / "grid.png").drawn > 0.01
+    assert len(svg_colors(tmp_path / "grid.svg")) > 4, "a colour a cell, and the ink"
     assert len(found.stderr.splitlines()) == 8
     assert found.stdout.splitlines()[-1].startswith(f"written to {tmp_path}: grid.csv")
     assert "post_ln/pre_ln" in found.stdout
@@ -49,12 +47,10 @@ def test_it_writes_cells_a_table_and_figures_and_goes_on(tmp_path: Path, workers
     assert again.stdout == found.stdout
 
 
-def test_the_same_command_draws_the_same_picture(tmp_path: Path) -> None:
+def test_the_same_command_draws_the_same_Picture(tmp_path: Path) -> None:
+    arguments = ["--scheme", "admin", "--layers", "1", "--steps", "1", "--workers", "1", "--quiet"]
     for name in ("a", "b"):
-        assert (
-            run("--scheme", "admin", "--layers", "1", "--steps", "1", "--out", tmp_path / name).returncode
-            == 0
-        )
+        assert run(*arguments, "--out", tmp_path / name).returncode == 0
     assert (tmp_path / "a" / "grid.svg").read_bytes() == (tmp_path / "b" / "grid.svg").read_bytes()
 
 
@@ -71,7 +67,7 @@ def test_a_preset_and_what_is_given_instead(tmp_path: Path) -> None:
 
 
 def test_help_names_every_preset() -> None:
-    found = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=60)
+    found = run("--help")
     assert all(name in found.stdout for name in grid_presets.names())
     assert all(len(line) <= 110 for line in EXAMPLES.splitlines())
     assert re.search(r"--lr X \[X \.\.\.\]", found.stdout)
@@ -101,17 +97,26 @@ def test_errors_are_told_without_a_traceback(tmp_path: Path, arguments, status: 
 
 def test_ctrl_c_is_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     seeds = [str(seed) for seed in range(40)]
-    command = [*COMMAND, *SMALL, "--scheme", "admin", "--layers", "2", "--steps", "200", "--seed", *seeds]
+    command = [
+        *COMMAND,
+        "grid",
+        *SMALL,
+        "--scheme",
+        "admin",
+        "--layers",
+        "2",
+        "--steps",
+        "200",
+        "--seed",
+        *seeds,
+    ]
     command += ["--workers", "2", "--out", os.fspath(tmp_path)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("cells/*.json")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    until(lambda: list(tmp_path.glob("cells/*.json")), process)
     os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert error.splitlines()[-1] == f"stopped; the same command goes on from {tmp_path}"
     assert "Traceback" not in error

@@ -149,9 +149,10 @@ def test_fingerprint_changes_with_any_id():
     assert fingerprint([[4, 4], [5, 5]]) == variants[0]
 
 
-def test_fingerprint_of_the_default_task_is_stored():
+def test_fingerprints_of_the_tasks_are_stored():
     """Data of a seed must not change from version to version: stored results would lose their meaning."""
     assert number_words().fingerprint == "69182d0fd17f29761c00a4a40b3a794b5c72660eb52ae65a27abe094b08c0c46"
+    assert copy_task().fingerprint == "7900435d36981b461c0f7270062baba63545e10b6f9127cfd5f52cb96315e321"
 
 
 def test_a_dataset_survives_pickling(data):

@@ -194,7 +194,11 @@ def test_all_numbers_below_a_limit():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"limit": 100}, ValueError, "train [+] valid is 20,500, but only 99 numbers lie below limit"),
+        (
+            {"limit": 100},
+            ValueError,
+            "train [+] valid [+] test is 20,500, but only 99 numbers lie below limit",
+        ),
         ({"limit": 1_000_001}, ValueError, "limit must be at most 1,000,000, got 1,000,001"),
         ({"limit": 1}, ValueError, "limit must be at least 2, got 1"),
         ({"train": 0}, ValueError, "train must be at least 1, got 0"),

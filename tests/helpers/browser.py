@@ -6,6 +6,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -47,7 +48,6 @@ class Browser:
         )
         for end in (theirs_in, theirs_out, *high):
             os.close(end)
-        os.set_blocking(ours_in, False)
         self.input, self.output = ours_in, ours_out
         self.received = b""
         self.number = 0
@@ -117,12 +117,12 @@ class Browser:
         deadline = time.monotonic() + TIMEOUT
         while True:
             while b"\0" not in self.received:
-                assert time.monotonic() < deadline, "the browser does not answer"
-                assert self.process.poll() is None, "the browser has ended"
-                try:
-                    self.received += os.read(self.input, 1 << 20)
-                except BlockingIOError:
-                    time.sleep(0.005)
+                left = deadline - time.monotonic()
+                ready, _, _ = select.select([self.input], [], [], max(0.0, left))
+                assert ready, "the browser does not answer"
+                part = os.read(self.input, 1 << 20)
+                assert part, "the browser has ended"
+                self.received += part
             first, _, self.received = self.received.partition(b"\0")
             message: dict[str, Any] = json.loads(first)
             self._note(message)

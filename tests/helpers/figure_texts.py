@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -46,22 +44,26 @@ def _recorded(drawn: list[Drawn]) -> Iterator[None]:
 
 
 def texts(figure: Figure) -> list[Drawn]:
-    """All texts that are drawn, ticks, titles and legends included, as `savefig` places them."""
+    """All texts that are drawn, ticks, titles and legends included, as `savefig` places them.
+
+    What `savefig` does first: it lays the figure out in a draw without pixels, and then paints it so.
+    """
     drawn: list[Drawn] = []
     with _recorded(drawn):
-        figure.savefig(io.BytesIO(), format="png", dpi=figure.dpi)
-    last = {id(one.artist): one for one in drawn}  # it draws twice: to lay out, and to print
+        figure.draw_without_rendering()
+    last = {id(one.artist): one for one in drawn}
     return list(last.values())
 
 
 def overlaps(drawn: Sequence[Drawn]) -> list[str]:
     """Pairs of texts that lie on each other."""
+    boxes = np.array([one.box.extents for one in drawn]).reshape(-1, 4)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    sizes = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)  # [texts, texts, 2]
     found = []
-    for a, b in itertools.combinations(drawn, 2):
-        width = min(a.box.x1, b.box.x1) - max(a.box.x0, b.box.x0)
-        height = min(a.box.y1, b.box.y1) - max(a.box.y0, b.box.y0)
-        if width > SLACK and height > SLACK:
-            found.append(f"{a.text!r} and {b.text!r}: {width:.1f} x {height:.1f} pixels")
+    for i, j in np.argwhere(np.triu((sizes > SLACK).all(axis=-1), k=1)):
+        width, height = sizes[i, j]
+        found.append(f"{drawn[i].text!r} and {drawn[j].text!r}: {width:.1f} x {height:.1f} pixels")
     return found
 
 

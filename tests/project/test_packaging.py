@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import re
@@ -11,13 +12,16 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import jinja2
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from project import ROOT, pyproject
 
 import admin_py
 from admin_py import _core, _core64
 from admin_py.base.versions import PACKAGES, system, versions
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(admin_py.__file__).resolve().parent
 LIBRARIES = PACKAGE / "_libs"
 
@@ -38,21 +42,26 @@ def run(code: str, **environment: str) -> str:
 
 
 def test_metadata():
-    meta = metadata.metadata("admin-py")
-    assert meta["Name"] == "admin-py"
+    """What was built says what pyproject.toml says."""
+    meta, project = metadata.metadata("admin-py"), pyproject()["project"]
+    assert meta["Name"] == project["name"]
     assert meta["Version"] == admin_py.__version__
-    assert meta["Requires-Python"] == ">=3.10"
-    assert meta["License-Expression"] == "MIT"
-    always = [line for line in metadata.requires("admin-py") if "extra" not in line]
-    required = {re.match(r"[\w-]+", line).group() for line in always}
-    assert required == {"numpy", "tqdm", "safetensors", "tokenizers", "matplotlib", "pandas", "jinja2"}
-    assert {"test", "lint", "bench", "notebook"} <= set(meta.get_all("Provides-Extra"))
+    assert meta["Summary"] == project["description"]
+    assert meta["License-Expression"] == project["license"]
+    assert SpecifierSet(meta["Requires-Python"]) == SpecifierSet(project["requires-python"])
+    extras = project["optional-dependencies"]
+    assert set(meta.get_all("Provides-Extra")) == set(extras)
+    required = {Requirement(line) for line in project["dependencies"]}
+    for extra, lines in extras.items():
+        required |= {Requirement(f'{line}; extra == "{extra}"') for line in lines}
+    installed = set(map(Requirement, metadata.requires("admin-py")))
+    assert installed == required, "run `make build`: pyproject.toml changed since it was installed"
 
 
-def test_the_command_is_installed():
-    (entry,) = (one for one in metadata.entry_points(group="console_scripts") if one.name == "admin-py")
-    assert entry.value == "admin_py.cli:main"
-    assert callable(entry.load())
+def test_the_commands_are_installed():
+    entries = [one for one in metadata.entry_points(group="console_scripts") if one.dist.name == "admin-py"]
+    assert {one.name: one.value for one in entries} == pyproject()["project"]["scripts"]
+    assert all(callable(one.load()) for one in entries)
 
 
 def test_the_version_is_written_once():
@@ -65,30 +74,49 @@ def test_the_version_is_written_once():
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
 
 
-def test_the_pinned_blas_is_only_needed_to_build():
-    text = (ROOT / "pyproject.toml").read_text()
-    assert '"scipy-openblas32==0.3.34.481.3"' in text
+def test_the_blas_is_pinned_and_only_needed_to_build():
+    build = [Requirement(line) for line in pyproject()["build-system"]["requires"]]
+    (blas,) = (one for one in build if "openblas" in one.name)
+    assert [one.operator for one in blas.specifier] == ["=="]
     assert not any("openblas" in line for line in metadata.requires("admin-py"))
 
 
 # ---- files ----
 
 
-def test_types_are_declared():
-    assert (PACKAGE / "py.typed").exists()
-    for name in ("_core.pyi", "_core64.pyi"):
-        assert (PACKAGE / name).stat().st_size > 0
+def test_what_goes_into_a_wheel_beside_the_code_is_there():
+    for pattern in pyproject()["tool"]["setuptools"]["package-data"]["admin_py"]:
+        assert list(PACKAGE.glob(pattern)), pattern
 
 
-def test_the_report_has_its_templates():
-    assert any((PACKAGE / "report" / "templates").iterdir())
+@pytest.mark.parametrize("module", [_core, _core64], ids=["float32", "float64"])
+def test_types_are_declared(module):
+    name = module.__name__.rpartition(".")[2]
+    stub = ast.parse((PACKAGE / f"{name}.pyi").read_text("utf-8"))
+    declared = {node.name for node in ast.walk(stub) if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    declared |= {
+        alias.asname or alias.name
+        for node in ast.walk(stub)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {one for one, value in vars(module).items() if callable(value) and one[0] != "_"} <= declared
+
+
+def test_the_templates_of_the_report_are_templates():
+    folder = PACKAGE / "report" / "templates"
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True)
+    assert environment.list_templates(["j2"])
+    for name in environment.list_templates(["j2"]):
+        assert environment.get_template(name).name == name
 
 
 def test_licences():
-    assert "MIT" in (ROOT / "LICENSE").read_text()
+    assert "Permission is hereby granted, free of charge" in (ROOT / "LICENSE").read_text()
     assert "GCC RUNTIME LIBRARY EXCEPTION" in (ROOT / "licenses" / "libgomp.txt").read_text()
-    files = {path.name for path in metadata.files("admin-py") if "licenses" in path.parts}
-    assert {"LICENSE", "libgomp.txt"} <= files
+    named = {path.name for pattern in pyproject()["project"]["license-files"] for path in ROOT.glob(pattern)}
+    installed = {path.name for path in metadata.files("admin-py") if "licenses" in path.parts}
+    assert {"LICENSE", "libgomp.txt"} <= named == installed
 
 
 @needs_vendored

@@ -12,6 +12,7 @@ import pytest
 
 import admin_py as ap
 from admin_py.base.words import number
+from admin_py.data import Dataset
 from admin_py.experiments.study.results import Study
 from admin_py.report import pictures as report_pictures
 from admin_py.report.summary import outcome
@@ -34,23 +35,28 @@ def study() -> Study:
     return ap.study(data, schemes=["post_ln", "admin"], seeds=[1, 2], lr=3e-2, **SMALL)
 
 
-def test_all_pictures_are_there_with_words_and_numbers(study: Study, tmp_path: Path) -> None:
-    study.report(tmp_path)
-    text = (tmp_path / "report.html").read_text("utf-8")
+@pytest.fixture(scope="module")
+def folder(study: Study, tmp_path_factory) -> Path:
+    """The report of the study, which no test changes."""
+    return study.report(tmp_path_factory.mktemp("report")).parent
+
+
+def test_all_pictures_are_there_with_words_and_numbers(study: Study, folder: Path) -> None:
+    text = (folder / "report.html").read_text("utf-8")
     assert tuple(re.findall(r'<h3 id="([^"]+)"', text)) == ALL
     for picture in report_pictures.pictures(study):
         assert picture.read.endswith(".")
         assert picture.found.endswith(".")
         assert "nan" not in picture.found
-        table = pd.read_csv(tmp_path / "data" / f"{picture.name}.csv")
+        table = pd.read_csv(folder / "data" / f"{picture.name}.csv")
         assert list(table.columns[:2]) == ["scheme", "seed"]
         assert set(table["scheme"]) == {"post_ln", "admin"}
-        assert len(table) > 0
+        assert set(table["seed"]) <= {1, 2}
+        assert np.isfinite(table.iloc[:, 2:].select_dtypes("number").to_numpy()).any()
 
 
-def test_what_was_said_before_training_stands_beside_what_became_of_it(study: Study, tmp_path: Path) -> None:
-    study.report(tmp_path)
-    text = (tmp_path / "report.html").read_text("utf-8")
+def test_what_was_said_before_training_stands_beside_what_became_of_it(study: Study, folder: Path) -> None:
+    text = (folder / "report.html").read_text("utf-8")
     part = text[text.index('<h2 id="diagnosis">') : text.index('<h2 id="training">')]
     assert part.count("<details>") == 2
     for summary in study.summary():
@@ -65,7 +71,7 @@ def test_what_was_said_before_training_stands_beside_what_became_of_it(study: St
         ]
         assert re.findall(r"<td>([^<]+)<", row[1]) == [number(float(total)) for total in totals]
         assert escape(first.limits) in part
-    table = pd.read_csv(tmp_path / "data" / "diagnosis.csv")
+    table = pd.read_csv(folder / "data" / "diagnosis.csv")
     mine = table[(table["scheme"] == "admin") & (table["seed"] == 2) & (table["stack"] == "decoder")]
     np.testing.assert_array_equal(mine["own"], study.run("admin", 2).diagnosis.own("decoder"))
 
@@ -92,18 +98,29 @@ def test_the_words_hold_the_measured_numbers(study: Study) -> None:
     assert f"{largest:.2g} % (encoder)" in shown["omega-drift"].found
 
 
-def test_odd_studies_have_reports_too(tmp_path: Path) -> None:
+BOUNDED = Scheme("bounded", lambda site: Residual(norm_post="dyt"), source="a test")
+
+
+@pytest.fixture
+def book() -> Dataset:
+    return ap.data.from_texts(["to be or not to be, that is the question\n" * 40], context=16)
+
+
+def test_odd_studies_have_reports_too(book, tmp_path: Path) -> None:
     """One scheme that cannot be taken apart, on a language model that is trained for a step."""
-    book = tmp_path / "book.txt"
-    book.write_text("to be or not to be, that is the question\n" * 40, encoding="utf-8")
-    data = ap.data.text(book, level="char", context=16)
-    scheme = Scheme("bounded", lambda site: Residual(norm_post="dyt"), source="a test")
-    found = ap.study(data, schemes=[scheme, "pre_ln"], **{**SMALL, "steps": 1})
+    found = ap.study(book, schemes=[BOUNDED, "pre_ln"], **{**SMALL, "steps": 1})
     shown = {picture.name: picture for picture in report_pictures.pictures(found)}
     assert "bounded has none (" in shown["dependency-decoder-before"].found
     assert "dependency-encoder-before" not in shown
-    alone = ap.study(data, schemes=scheme, **{**SMALL, "steps": 1})
+    text = found.report(tmp_path).read_text("utf-8")
+    assert re.findall(r'<h3 id="([^"]+)"', text) == list(shown)
+    assert text.count("<svg") == len(shown)
+
+
+def test_a_study_that_cannot_be_taken_apart_has_no_dependencies(book, tmp_path: Path, no_pictures) -> None:
+    alone = ap.study(book, schemes=BOUNDED, **{**SMALL, "steps": 1})
     names = [picture.name for picture in report_pictures.pictures(alone)]
+    assert names
     assert not [name for name in names if name.startswith("dependency-")]
-    found.report(tmp_path / "two")
-    alone.report(tmp_path / "one")
+    text = alone.report(tmp_path).read_text("utf-8")
+    assert re.findall(r'<h3 id="([^"]+)"', text) == names

@@ -8,12 +8,12 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import LIMIT, until, until_ended
 
 import admin_py as ap
 from admin_py.experiments.grid.results import Grid
@@ -165,10 +165,7 @@ def start(folder: Path, *, steps: int, workers: int | None) -> subprocess.Popen[
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("out/cells/*.json")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    until(lambda: list(folder.glob("out/cells/*.json")), process)
     return process
 
 
@@ -185,14 +182,6 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 @pytest.mark.parametrize("workers", [None, 2])
 def test_a_grid_that_is_killed_goes_on_and_ends_with_the_same_bits(tmp_path: Path, workers) -> None:
     """SIGKILL after the first cell, then the same call again; workers do not outlive who asked."""
@@ -204,10 +193,7 @@ def test_a_grid_that_is_killed_goes_on_and_ends_with_the_same_bits(tmp_path: Pat
     partial = Grid.load(tmp_path / "killed" / "out")
     assert partial.interrupted
     assert 1 <= len(partial.cells) < 8
-    deadline = time.monotonic() + 60
-    while not all(map(gone, alive)):
-        assert time.monotonic() < deadline, "workers have outlived the process that asked"
-        time.sleep(0.02)
+    until_ended(alive)
     before = {cell.name: cell for cell in partial.cells}
     options = {**SMALL, "steps": steps, "seeds": [1, 2]}
     resumed = ap.grid(DATA, out=tmp_path / "killed" / "out", **options)
@@ -222,7 +208,7 @@ def test_ctrl_c_ends_a_grid_cleanly(tmp_path: Path, workers) -> None:
     """SIGINT to the whole group, as a terminal sends it."""
     process = start(tmp_path, steps=3000, workers=workers)
     os.killpg(process.pid, signal.SIGINT)
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, error
     assert "Traceback" not in error
     assert out.split()[0] == "interrupted"
@@ -232,10 +218,10 @@ def test_ctrl_c_ends_a_grid_cleanly(tmp_path: Path, workers) -> None:
 
 def test_progress_is_a_line_a_cell_in_a_pipe(tmp_path: Path) -> None:
     process = start(tmp_path, steps=2, workers=None)
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=LIMIT)
     assert out == "whole 8\n"
     lines = error.splitlines()
     assert [line.split()[0] for line in lines] == [f"[{i}/8]" for i in range(1, 9)]
     assert lines[0].startswith("[1/8] post_ln, lr 0.001, seed 1: ")
     process = start(tmp_path, steps=2, workers=None)
-    assert process.communicate(timeout=120)[1] == "8 of 8 cells are there already\n"
+    assert process.communicate(timeout=LIMIT)[1] == "8 of 8 cells are there already\n"

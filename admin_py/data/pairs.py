@@ -1,0 +1,125 @@
+"""Pairs of lines as a dataset for translation, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import tokenizers
+
+from admin_py.base.checks import check_bool, checked_integer
+from admin_py.data.dataset import Dataset, Split
+from admin_py.data.held_out import counts_of, parted
+from admin_py.data.reading import LinePairs, Path
+from admin_py.data.subwords import SubwordTokenizer
+from admin_py.data.tokenizer import BOS, EOS, Tokenizer, as_tokenizer
+from admin_py.data.words import WordTokenizer
+
+VOCAB_SIZE = 8000
+MAX_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """How pairs become ids; see `admin_py.data.parallel_text` for what the options mean."""
+
+    vocab_size: int | None
+    tokenizer: Tokenizer | None
+    pretokenized: bool
+    max_length: int
+    seed: int
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        vocab_size: int | None,
+        tokenizer: Tokenizer | tokenizers.Tokenizer | Path | None,
+        pretokenized: bool,
+        max_length: int,
+        seed: int,
+    ) -> PairOptions:
+        """The options, or the error that one of them deserves, before any text is read."""
+        max_length = checked_integer("max_length", max_length, minimum=1)
+        pretokenized = check_bool("pretokenized", pretokenized)
+        seed = checked_integer("seed", seed, minimum=0)
+        if tokenizer is not None and vocab_size is not None:
+            raise ValueError(
+                "vocab_size and tokenizer exclude each other: a tokenizer has its own vocabulary"
+            )
+        ready = None if tokenizer is None else as_tokenizer(tokenizer)
+        if pretokenized and ready is not None and not isinstance(ready, WordTokenizer):
+            raise ValueError(f"pretokenized text needs a WordTokenizer, got a {type(ready).__name__}")
+        return cls(vocab_size, ready, pretokenized, max_length, seed)
+
+    def dataset(
+        self, name: str, pairs: LinePairs, held_out: Mapping[str, object], *, ready: str = "a pair of files"
+    ) -> Dataset:
+        """A dataset of pairs.
+
+        Parameters
+        ----------
+        name : str
+        pairs : LinePairs
+            To train on, and to take from what is held out.
+        held_out : mapping of str to object
+            Split to its `LinePairs`, or to a share or number of the pairs, or None.
+        ready : str
+            What the user gives for `LinePairs`, for errors.
+        """
+        found = {key: value for key, value in held_out.items() if isinstance(value, LinePairs)}
+        asked = {key: value for key, value in held_out.items() if key not in found}
+        count = len(pairs.sources)
+        parts = _parted(pairs, counts_of(asked, count, ready=ready, unit="pairs"), self.seed)
+        parts |= found
+        tokenizer = self._tokenizer(parts["train"])
+        order = ("train", *held_out)
+        splits = {
+            key: encode_pairs(key, parts[key], tokenizer, self.max_length) for key in order if key in parts
+        }
+        return Dataset(name, "translation", tokenizer, splits)
+
+    def _tokenizer(self, pairs: LinePairs) -> Tokenizer:
+        if self.tokenizer is not None:
+            return self.tokenizer
+        text = chain(pairs.sources, pairs.targets)
+        if self.pretokenized:
+            return WordTokenizer.train(text, vocab_size=self.vocab_size)
+        return SubwordTokenizer.train(
+            text, vocab_size=VOCAB_SIZE if self.vocab_size is None else self.vocab_size
+        )
+
+
+def encode_pairs(name: str, pairs: LinePairs, tokenizer: Tokenizer, max_length: int | None = None) -> Split:
+    """Token ids of pairs of lines; pairs that a model of max_length cannot read are left out."""
+    source = tokenizer.encode_lines(pairs.sources).affixed(last=EOS)
+    target = tokenizer.encode_lines(pairs.targets).affixed(first=BOS, last=EOS)
+    lines = (pairs.sources, pairs.targets)
+    too_long = 0
+    if max_length is not None:
+        # The decoder reads all of its target but the last token.
+        fits = (source.lengths <= max_length) & (target.lengths - 1 <= max_length)
+        kept = np.flatnonzero(fits)
+        too_long = len(source) - kept.size
+        if kept.size == 0:
+            raise ValueError(f"max_length is {max_length}, and all {too_long} pairs of {name} are longer")
+        if too_long:
+            source, target = source.take(kept), target.take(kept)
+            lines = ([pairs.sources[i] for i in kept], [pairs.targets[i] for i in kept])
+    return Split(source, target, lines, blank=pairs.blank, too_long=too_long)
+
+
+def _parted(pairs: LinePairs, counts: Mapping[str, int], seed: int) -> dict[str, LinePairs]:
+    """Parts pairs at random; all parts keep the order of the file."""
+    if not counts:
+        return {"train": pairs}
+    return {
+        key: LinePairs(
+            [pairs.sources[i] for i in indices],
+            [pairs.targets[i] for i in indices],
+            blank=pairs.blank if key == "train" else 0,
+        )
+        for key, indices in parted(len(pairs.sources), counts, seed).items()
+    }
