@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, looks_like_tensors, read_header
+from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, OBSERVATION, looks_like_tensors, read_header
 from admin_py.data.tokenizer import load_tokenizer, tokenizer_kind
 from admin_py.experiments.grid.files import GRID_FILE
 from admin_py.experiments.grid.results import Grid
 from admin_py.experiments.study.files import RUN_FILE, STUDY_FILE
 from admin_py.experiments.study.results import Study, StudyRun
 from admin_py.experiments.trained import TRAINED_FILE, TrainedModel
+from admin_py.model.observation import Observation
 from admin_py.model.transformer import Transformer
 from admin_py.results import result_classes
 from admin_py.training.checkpoint import load_model
@@ -45,9 +46,10 @@ FOLDERS = (
     Folder(TRAINED_FILE, "trained model", TrainedModel.load),
 )
 
-TENSORS: Mapping[str, Callable[[Path], Transformer]] = {
+TENSORS: Mapping[str, Callable[[Path], Any]] = {
     MODEL.name: Transformer.load,
     CHECKPOINT.name: load_model,
+    OBSERVATION.name: Observation.load,
 }
 """Format of a safetensors file -> what opens it."""
 

@@ -76,12 +76,14 @@ def state_of(model: Any) -> dict[str, np.ndarray]:
 def test_models(name: str, way: str, dtype: str, tmp_path: Path) -> None:
     model = MODELS[name](dtype)
     batch = PAIRS if len(model.config.stacks) == 2 else TEXT
-    before, seen = state_of(model), model.forward(batch, training=True)
+    before, seen = state_of(model), model.forward(batch, training=True, step=5)
+    model.step = 9
     again = WAYS[way](model, tmp_path)
     assert type(again) is ap.Transformer
+    assert again.step == 9
     assert (again.config, again.seed, again.dtype) == (model.config, 2**64 - 3, dtype)
     np.testing.assert_equal(state_of(again), before)
-    np.testing.assert_array_equal(again.forward(batch, training=True), seen)
+    np.testing.assert_array_equal(again.forward(batch, training=True, step=5), seen)
     for stack, omega in model.omega.items():
         np.testing.assert_array_equal(again.omega[stack], omega)
     for value in again.parameters.values():
@@ -128,7 +130,7 @@ def read(layer: Any) -> np.ndarray:
     random = np.random.default_rng(1)
     x, memory = (random.standard_normal((m, 8)).astype(layer.dtype) for m in (5, 7))
     crossed = (memory, [3, 4]) if "cross_attn.q.weight" in layer.parameters else ()
-    return layer.forward(x, [3, 2], *crossed, training=True)
+    return layer.forward(x, [3, 2], *crossed, training=True, step=5)
 
 
 @both
@@ -336,7 +338,7 @@ def damaged(thing: Any, change: Callable[[list[Any]], None]) -> Any:
 
 def test_what_is_rebuilt_is_checked() -> None:
     def drop(given: list[Any]) -> None:
-        del given[-1]["encoder.0.self_attn.q.weight"]
+        del given[-2]["encoder.0.self_attn.q.weight"]
 
     with pytest.raises(ValueError, match=r"state must hold 'encoder\.0\.self_attn\.q\.weight'"):
         damaged(small(), drop)

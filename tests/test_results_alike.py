@@ -136,7 +136,7 @@ def test_a_trainings_stacks_are_known_whether_it_was_observed_or_not() -> None:
 
 def test_a_study_without_a_run_knows_its_stacks() -> None:
     study = made_study({"admin": [0.5]})
-    assert type(study)(study.settings, study.data, (), study.metadata).stacks == ("encoder", "decoder")
+    assert study.with_members([]).stacks == ("encoder", "decoder")
 
 
 # The file of an observation

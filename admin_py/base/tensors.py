@@ -37,8 +37,9 @@ class TensorFormat(NamedTuple):
 
 MODEL = TensorFormat("admin-py model", "1", "a model")
 CHECKPOINT = TensorFormat("admin-py checkpoint", "1", "a checkpoint of a training")
+OBSERVATION = TensorFormat("admin-py observation", "1", "an observation")
 
-FORMATS: Mapping[str, TensorFormat] = {one.name: one for one in (MODEL, CHECKPOINT)}
+FORMATS: Mapping[str, TensorFormat] = {one.name: one for one in (MODEL, CHECKPOINT, OBSERVATION)}
 """All files of tensors that this package writes, by the name in their header."""
 
 

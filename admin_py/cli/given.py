@@ -17,6 +17,8 @@ def note_given(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         if action.option_strings and action.default is not argparse.SUPPRESS:
             defaults[action.dest], names[action.dest] = action.default, action.option_strings[0]
+            if action.help and action.help is not argparse.SUPPRESS:
+                action.help = action.help.replace("%(default)s", str(action.default))
             action.default = argparse.SUPPRESS
     parser.set_defaults(noted=(defaults, names))
 

@@ -11,7 +11,8 @@ from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data
 from admin_py.experiments.grid import presets as grid_presets
-from admin_py.experiments.settings import AXES, show
+from admin_py.experiments.jobs import title_of
+from admin_py.experiments.settings import AXES
 from admin_py.plots.files import saved
 from admin_py.plots.style import context
 
@@ -110,6 +111,6 @@ def draw(found: Grid) -> Any:
         found = found.select(**{axis: [value]})
     ax = found.plot_panels(panels)[0] if panels else found.plot()
     if first:
-        words = ", ".join(f"{axis} {show(value)}" for axis, value in first.items())
+        words = title_of(first, tuple(first))
         ax.figure.suptitle(f"only {words}; the others are in grid.csv", fontsize="medium")
     return ax

@@ -271,6 +271,7 @@ def filled(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
+    >>> from admin_py.training.optimizers import Adam
     >>> filled({"steps": 5})["steps"], filled({"optimizer": Adam(lr=0.5)})["lr"]
     (5, 0.5)
     """

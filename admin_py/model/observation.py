@@ -8,16 +8,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from admin_py.base.whole_files import write_whole
-from admin_py.results import FORMAT, Result, figure, frozen_array
+from admin_py.base import tensors
+from admin_py.results import Result, figure, frozen_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +183,7 @@ class Observation(Result):
         OSError
             If the file cannot be written.
         """
-        tensors: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         shapes: dict[str, dict[str, int | None]] = {}
         for group in GROUPS:
             shapes[group] = {}
@@ -192,11 +191,11 @@ class Observation(Result):
                 several = isinstance(value, tuple)
                 shapes[group][name] = len(value) if several else None
                 for number, array in enumerate(value if several else (value,)):
-                    tensors[_tensor(group, name, number)] = np.ascontiguousarray(array)
+                    arrays[_tensor(group, name, number)] = np.ascontiguousarray(array)
         rest = Observation({}, {}, self.var_input, self.var_branch, self.names, self.metadata).to_dict()
-        header = {"format": f"admin-py {self.kind}", "version": str(FORMAT)}
-        header |= {"arrays": json.dumps(shapes), "observation": json.dumps(rest, allow_nan=False)}
-        write_whole(path, save(tensors, metadata=header))
+        header = {"arrays": json.dumps(shapes), "observation": json.dumps(rest, allow_nan=False)}
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        tensors.write(path, tensors.OBSERVATION, arrays, header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Observation:
@@ -210,23 +209,16 @@ class Observation(Result):
             If it is not the file of an observation.
         """
         where = os.fspath(path)
-        with open(path, "rb"):  # an OSError that says why, where safetensors has its own
-            pass
+        header, arrays = tensors.read(path, tensors.OBSERVATION)
         try:
-            with safe_open(where, framework="numpy") as file:
-                header = file.metadata() or {}
-                if (header.get("format"), header.get("version")) != (f"admin-py {cls.kind}", str(FORMAT)):
-                    raise ValueError(f"path: {where!r} is not an observation that this version reads")
-                rest = cls.from_dict(json.loads(header["observation"]))
-                groups = {
-                    group: {
-                        name: _read(file, group, name, count)
-                        for name, count in json.loads(header["arrays"])[group].items()
-                    }
-                    for group in GROUPS
-                }
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"path: {where!r} is cut off or not an observation: {error}") from None
+            rest = cls.from_dict(json.loads(header["observation"]))
+            counts = json.loads(header["arrays"])
+            groups = {
+                group: {name: _read(arrays, group, name, count) for name, count in counts[group].items()}
+                for group in GROUPS
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"path: {where!r} is not a whole observation: {error}") from None
         return cls(**groups, **{name: getattr(rest, name) for name in REST})
 
 
@@ -242,12 +234,10 @@ def _tensor(group: str, name: str, number: int) -> str:
     return f"{group}/{name}/{number}"
 
 
-def _read(file: Any, group: str, name: str, count: int | None) -> Any:
+def _read(arrays: Mapping[str, NDArray[Any]], group: str, name: str, count: int | None) -> Any:
     """An array, or a tuple of so many."""
-    arrays = (
-        file.get_tensor(_tensor(group, name, number)) for number in range(1 if count is None else count)
-    )
-    found = tuple(frozen_array(array, array.dtype) for array in arrays)
+    kept = (arrays[_tensor(group, name, number)] for number in range(1 if count is None else count))
+    found = tuple(frozen_array(array, array.dtype) for array in kept)
     return found[0] if count is None else found
 
 

@@ -130,7 +130,7 @@ class GridTable(Result):
         import pandas as pd
 
         rows, columns = (index.ravel() for index in np.indices(self.mean.shape))
-        counts = ("runs", "diverged", "stuck", "blind", "diverged_at")
+        counts = ("runs", "diverged", "blown", "stuck", "blind", "diverged_at")
         return pd.DataFrame(
             {
                 self.x: [self.x_values[column] for column in columns],

@@ -12,12 +12,12 @@ import pytest
 
 import admin_py as ap
 from admin_py.base.defaults import LABEL_SMOOTHING, MAX_TOKENS
+from admin_py.cli.given import take_given
 from admin_py.data.dataset import Dataset
-from admin_py.experiments.grid.grid import DEFAULTS
+from admin_py.experiments.settings import DEFAULTS
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": ap.train,
-    "study": ap.study,
     "diagnose": ap.diagnose,
     "plan_memory": ap.plan_memory,
     "gradients": ap.analysis.gradients,
@@ -43,15 +43,17 @@ def test_functions_have_the_one_default(name: str) -> None:
     assert found[1] in (None, LABEL_SMOOTHING)
 
 
-def test_grids_have_it() -> None:
+def test_studies_and_grids_have_it() -> None:
     assert (DEFAULTS["max_tokens"], DEFAULTS["label_smoothing"]) == (MAX_TOKENS, LABEL_SMOOTHING)
 
 
-@pytest.mark.parametrize("command", ["train", "profile", "study", "info"])
+@pytest.mark.parametrize("command", ["train", "profile", "info"])
 def test_commands_have_it(command: str) -> None:
     parser = argparse.ArgumentParser()
     importlib.import_module(f"admin_py.cli.{command}").add_arguments(parser)
     options = parser.parse_args([])
+    if hasattr(options, "noted"):
+        take_given(options)
     assert options.max_tokens == MAX_TOKENS
     assert getattr(options, "label_smoothing", LABEL_SMOOTHING) == LABEL_SMOOTHING
 
@@ -61,7 +63,9 @@ def test_analyses_on_the_command_line_have_it() -> None:
 
     parser = argparse.ArgumentParser()
     analyse.add_arguments(parser)
-    assert parser.parse_args(["gradients"]).max_tokens == MAX_TOKENS
+    options = parser.parse_args(["gradients"])
+    take_given(options)
+    assert options.max_tokens == MAX_TOKENS
 
 
 def test_the_loss_itself_is_plain_unless_it_is_told_otherwise() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from admin_py.data import copy_task, from_texts, number_words, parallel_text, text
-from admin_py.experiments.grid.train_cell import DataFile, pack
+from admin_py.experiments.workers import DataFile, pack
 
 LINES = [f"line number {i} of this text" for i in range(40)]
 

@@ -65,7 +65,9 @@ def test_blowing_up_needs_no_entropy() -> None:
 def test_a_learning_rate_far_too_large_blows_up() -> None:
     data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
     sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 6, "warmup": 0}
-    found = ap.grid(data, schemes=["pre_ln"], lr=[100.0], seeds=[1, 2], max_tokens=128, progress=False, **sizes)
+    found = ap.grid(
+        data, schemes=["pre_ln"], lr=[100.0], seeds=[1, 2], max_tokens=128, progress=False, **sizes
+    )
     assert [cell.outcome for cell in found.cells] == [BLEW_UP, BLEW_UP]
     assert "2 blew up" in repr(found)
     table = found.table("lr", "scheme")

@@ -147,7 +147,7 @@ class Side:
 
 
 def start(answer: float, **changes: str | None) -> Runner:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "project")])
+    path = os.pathsep.join([str(ROOT), *(str(ROOT / "tests" / name) for name in ("project", "helpers"))])
     return Runner("test_benchmarks", answer, environment=child_environment({"PYTHONPATH": path, **changes}))
 
 

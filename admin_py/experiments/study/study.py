@@ -111,7 +111,7 @@ def study(
         Default: float32.
     samples : int
         Held-out examples to decode.
-    executor, workers, threads
+    executor, workers, threads : object, int, int, optional
         Where runs are trained, as of `admin_py.grid`; by default here, one after another.
     callbacks : iterable of callable
         As of `admin_py.train`: each is called as ``callback(step, model, history)`` after every step of every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
@@ -107,7 +108,7 @@ def test_what_blew_up_has_a_mark_of_its_own_and_leaves_the_colours_to_the_rest()
         "blew up: ↑ the loss ends above where it began",
         "does not train within this budget",
     ]
-    everything = plot_grid(table._replace(blown=runs, stuck=zeros))
+    everything = plot_grid(replace(table, blown=runs, stuck=zeros))
     assert everything.collections[0].norm.vmax == 28504.0, "where nothing else is"
 
 

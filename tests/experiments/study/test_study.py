@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +41,11 @@ def small(data) -> Study:
     return study(data, schemes=["post_ln", "admin"], seeds=[1, 2], **SMALL)
 
 
+def bare(result: Any) -> Any:
+    """Without where it was computed."""
+    return replace(result, metadata={})
+
+
 def same_numbers(a: Study, b: Study) -> bool:
     """Whether two studies found the same, whatever time they took."""
     if [(run.scheme, run.seed) for run in a.runs] != [(run.scheme, run.seed) for run in b.runs]:
@@ -50,7 +57,9 @@ def same_numbers(a: Study, b: Study) -> bool:
             return False
         if not np.array_equal(mine.valid["nll"], theirs.valid["nll"]):
             return False
-        if (one.profile, one.gradients, one.samples) != (other.profile, other.gradients, other.samples):
+        if (bare(one.profile), bare(one.gradients)) != (bare(other.profile), bare(other.gradients)):
+            return False
+        if one.samples != other.samples:
             return False
     return True
 
