@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
-	coverage wheel wheel-check bench build clean docs notebooks notebooks-check
+	coverage wheel wheel-check test-pythons test-oldest bench build clean docs notebooks notebooks-check
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -28,6 +28,8 @@ help:
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
+	@echo "make test-pythons the quick tests on the oldest and the newest Python that are here"
+	@echo "make test-oldest  the quick tests with all requirements as old as pyproject.toml promises"
 	@echo "make bench        training steps beside PyTorch, all workloads; takes minutes"
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
 	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
@@ -72,9 +74,7 @@ test: test-c test-python
 test-c: $(BIN)/.build-requirements
 	$(MAKE_CORE) test
 
-# `make test EXTRAS="test notebook"` also runs the notebooks in a kernel.
-EXTRAS ?= test
-test-python: build $(EXTRAS:%=$(BIN)/.extra-%)
+test-python: build $(BIN)/.extra-test
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 # ---- what a developer types ----
@@ -134,6 +134,13 @@ wheel-check: wheel
 	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
 	mkdir build/wheel-check/elsewhere
 	cd build/wheel-check/elsewhere && env -u PYTHONPATH ../venv/bin/python $(abspath tools/check_installed.py)
+
+# The wheel on other Pythons, and with other versions of what it requires, in build/elsewhere.
+test-pythons:
+	JOBS=$(JOBS) $(PYTHON) tools/elsewhere.py pythons
+
+test-oldest:
+	JOBS=$(JOBS) $(PYTHON) tools/elsewhere.py oldest
 
 # All notebooks in kernels of an environment that has the wheel, from a folder that holds nothing else.
 notebooks-check: wheel-check

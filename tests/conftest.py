@@ -4,11 +4,16 @@ import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+import hypothesis
 import pytest
 
 import admin_py as ap
 
 collect_ignore = [] if find_spec("torch") else ["helpers/torch_reference.py", "helpers/make_torch_results.py"]
+
+# No test is about time: a machine that does other things too takes longer than a deadline now and then.
+hypothesis.settings.register_profile("admin_py", deadline=None)
+hypothesis.settings.load_profile("admin_py")
 
 # Where the tests are started in the background, Ctrl-C is ignored, by the processes that they start too.
 # Those that are sent one must hear it.

@@ -1,9 +1,15 @@
-"""Prints what pyproject.toml requires, one requirement a line, for `build` or for an extra's name.
+"""Prints what pyproject.toml requires, one requirement a line.
+
+    requirements.py build     to build
+    requirements.py EXTRA     an extra's, by its name: test, lint, bench, notebook, docs
+    requirements.py quick     what the quick tests need of `test`: see tools/elsewhere.py
+    requirements.py oldest    what is required at run time, exactly at the oldest version that is promised
 
 `make` installs the build's requirements with it into an environment that is kept; pip itself would make a
 throw-away environment for every build.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,12 +18,41 @@ try:
 except ImportError:  # Python 3.10: pip carries the same parser
     from pip._vendor import tomli as tomllib
 
+TOOLS = ("mypy", "import-linter", "distributed")
+"""Of the extra `test`: they look at the source, or are tested with in a stage of their own."""
+
+
+def project() -> dict:
+    """The tables of pyproject.toml."""
+    return tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+
 
 def requirements(name: str) -> list[str]:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    """The requirements of that name."""
+    tables = project()
     if name == "build":
-        return project["build-system"]["requires"]
-    return project["project"]["optional-dependencies"][name]
+        return tables["build-system"]["requires"]
+    if name == "oldest":
+        return [oldest(line) for line in tables["project"]["dependencies"]]
+    extras = tables["project"]["optional-dependencies"]
+    if name == "quick":
+        return [line for line in extras["test"] if not line.startswith(TOOLS)]
+    return extras[name]
+
+
+def oldest(requirement: str) -> str:
+    """A requirement of a least version as one of exactly that version.
+
+    >>> oldest("numpy>=1.26")
+    'numpy==1.26'
+    """
+    # Anything else promises a version that no stage tests.
+    found = re.fullmatch(r"([\w.-]+)>=([\d.]+)", requirement)
+    if found is None:
+        raise SystemExit(
+            f"pyproject.toml: {requirement!r} must be NAME>=VERSION, so that the oldest can be tested"
+        )
+    return f"{found[1]}=={found[2]}"
 
 
 if __name__ == "__main__":

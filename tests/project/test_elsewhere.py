@@ -1,0 +1,98 @@
+"""What `make test-pythons` and `make test-oldest` find, install and run; the runs themselves are theirs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from project import ROOT, pyproject
+
+
+@pytest.fixture(scope="module")
+def tools() -> dict[str, ModuleType]:
+    """The two scripts as modules."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "tools"))
+        for name in ("requirements", "elsewhere"):
+            spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+            assert spec is not None
+            assert spec.loader is not None
+            found[name] = importlib.util.module_from_spec(spec)
+            patch.setitem(sys.modules, name, found[name])
+            spec.loader.exec_module(found[name])
+    return found
+
+
+def test_the_oldest_requirements_are_the_least_that_are_promised(tools) -> None:
+    pinned = list(map(Requirement, tools["requirements"].requirements("oldest")))
+    promised = list(map(Requirement, pyproject()["project"]["dependencies"]))
+    assert [one.name for one in pinned] == [one.name for one in promised]
+    for pin, promise in zip(pinned, promised, strict=True):
+        assert [(one.operator, one.version) for one in promise.specifier] == [
+            (">=", one.version) for one in pin.specifier
+        ]
+
+
+@pytest.mark.parametrize(
+    "line", ["numpy", "numpy>1.26", "numpy>=1.26,<3", "numpy~=1.26", "numpy>=1.26; extra"]
+)
+def test_a_requirement_without_one_least_version_cannot_be_tested(tools, line: str) -> None:
+    with pytest.raises(SystemExit, match="must be NAME>=VERSION"):
+        tools["requirements"].oldest(line)
+
+
+def test_quick_requirements_are_of_the_tests(tools) -> None:
+    quick, test = (tools["requirements"].requirements(name) for name in ("quick", "test"))
+    left_out = [line for line in test if line not in quick]
+    assert [line for line in test if line in quick] == quick
+    assert sorted(Requirement(line).name for line in left_out) == sorted(tools["requirements"].TOOLS)
+
+
+def test_what_is_run_is_there(tools) -> None:
+    for one in tools["elsewhere"].QUICK:
+        assert (ROOT / "tests" / one).exists(), one
+
+
+def test_the_pythons_are_those_that_are_supported(tools) -> None:
+    versions = tools["elsewhere"].versions()
+    assert versions[0] == pyproject()["project"]["requires-python"].removeprefix(">=")
+    numbers = [int(version.partition(".")[2]) for version in versions]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def fake(path: Path, version: str) -> Path:
+    """A program that answers as a Python of a version does."""
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\necho {version}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_python_is_found_in_pyenvs_folder_and_on_path(tools, tmp_path: Path, monkeypatch, capsys) -> None:
+    elsewhere = tools["elsewhere"]
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    oldest, second, *_, newest = elsewhere.versions()
+    mine = fake(tmp_path / "pyenv" / "versions" / f"{oldest}.9" / "bin" / "python3", oldest)
+    fake(tmp_path / "pyenv" / "versions" / f"{second}.1" / "bin" / "python3", "of another version")
+    assert elsewhere.find(oldest) == str(mine)
+    assert elsewhere.find(second) is None
+    on_path = fake(tmp_path / "bin" / f"python{second}", second)
+    assert elsewhere.pythons() == {oldest: str(mine), second: str(on_path)}
+    assert capsys.readouterr().out == (
+        f"elsewhere: there is no Python {newest} (looked with uv, in pyenv's folder and on PATH)\n"
+    )
+
+
+def test_without_any_python_it_says_so_and_goes_on(tools, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools["elsewhere"].main("oldest") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "elsewhere: no Python that could be used: nothing was tested"
+    )
