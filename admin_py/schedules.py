@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.checks import check_integer, check_number
+from admin_py.base.checks import check_choice, check_integer, check_number
 from admin_py.results import figure
 
 if TYPE_CHECKING:
@@ -315,6 +315,31 @@ def from_dict(data: Mapping[str, Any]) -> Schedule:
         what = f"has no {unknown[0]!r}" if unknown else f"needs {missing[0]!r}"
         raise ValueError(f"the schedule {kind} {what}; its arguments are {', '.join(names)}")
     return KINDS[kind](**numbers)
+
+
+NAMED: Mapping[str, Callable[[float, int, int], Schedule]] = {
+    "inverse_sqrt": lambda lr, warmup, steps: inverse_sqrt(lr, warmup),
+    "constant": lambda lr, warmup, steps: constant(lr, warmup),
+    "linear": lambda lr, warmup, steps: linear(lr, warmup, steps=steps),
+    "cosine": lambda lr, warmup, steps: cosine(lr, warmup, steps=steps),
+}
+"""Name in trainings, studies and grids -> a schedule of largest rate, warm-up and steps."""
+
+
+def named(name: str, lr: float, warmup: int, steps: int) -> Schedule:
+    """A schedule by its name; linear and cosine end at 0 with the last step.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or as the schedule does.
+
+    Examples
+    --------
+    >>> named("cosine", 1e-3, 100, 2000)
+    cosine(lr=0.001, warmup=100, steps=2000)
+    """
+    return NAMED[check_choice("schedule", name, tuple(NAMED))](lr, warmup, steps)
 
 
 def _rebuild(kind: type[Schedule], numbers: Mapping[str, Any]) -> Schedule:

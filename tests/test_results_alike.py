@@ -171,5 +171,5 @@ def test_a_damaged_observation_is_one_clear_error(tmp_path: Path) -> None:
     ap.Transformer(
         ap.TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2, d_ff=16)
     ).save(path)
-    with pytest.raises(ValueError, match="is not an observation that this version reads"):
+    with pytest.raises(ValueError, match="is a model, not an observation"):
         ap.Observation.load(path)

@@ -283,11 +283,11 @@ def add_single(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
 
 
-def add_training(parser: argparse.ArgumentParser, *, steps: int) -> None:
+def add_training(parser: argparse.ArgumentParser) -> None:
     """How to train."""
     group = parser.add_argument_group("training")
     for name in TRAINING:
-        add_setting(group, name, default=steps if name == "steps" else None)
+        add_setting(group, name)
 
 
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:

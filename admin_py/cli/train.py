@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    add_training(parser, steps=1000)
+    add_training(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -243,7 +243,7 @@ def _makers(given: Sequence[Any], lr: float) -> dict[str, Any]:
 
 
 def _made(make: Any, lr: float) -> Optimizer:
-    """A fresh optimiser from what was given: an object as it is but for its rate, or what a callable makes."""
+    """A fresh optimiser: an object as it is but for its rate, or what a callable makes."""
     if isinstance(make, Optimizer):
         made = optimizers.from_dict({**make.to_dict(), "lr": lr})
         if type(made) is not type(make):

@@ -1,4 +1,4 @@
-"""The trained models of runs and cells: beside them in memory, or in a file that is read when it is asked for."""
+"""The trained models of runs and cells: beside them in memory, or in a file that is read when asked for."""
 
 from __future__ import annotations
 

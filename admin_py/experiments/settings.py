@@ -17,7 +17,6 @@ from admin_py.base import defaults
 from admin_py.base.builds import DTYPES
 from admin_py.base.checks import check_choice, check_integer, check_number, check_probability
 from admin_py.model.config import ACTIVATIONS, MAX_LAYERS, MAX_SIZE
-from admin_py.schedules import Schedule
 from admin_py.schemes import Scheme
 from admin_py.training.optimizers import OPTIMIZERS, Optimizer
 from admin_py.training.plan import MAX_COUNT, check_clip_norm, check_share
@@ -35,12 +34,7 @@ CONTINUATION = 64
 MAX_DATA_SEED = 2**63 - 1
 """Batches are drawn from seed + epoch."""
 
-SCHEDULES: Mapping[str, Callable[[float, int, int], Schedule]] = {
-    "inverse_sqrt": lambda lr, warmup, steps: schedules.inverse_sqrt(lr, warmup),
-    "constant": lambda lr, warmup, steps: schedules.constant(lr, warmup),
-    "linear": lambda lr, warmup, steps: schedules.linear(lr, warmup, steps=steps),
-    "cosine": lambda lr, warmup, steps: schedules.cosine(lr, warmup, steps=steps),
-}
+SCHEDULES = schedules.NAMED
 """Name -> schedule of a largest learning rate, a warm-up and the number of steps."""
 
 Check = Callable[[str, Any], Any]
@@ -101,7 +95,7 @@ def check_layers(name: str, value: Any) -> int | tuple[int, int]:
 
 
 def check_scheme(name: str, value: Any) -> Any:
-    """A scheme's name, a scheme, or a pair of these; whether there is such a scheme, the configuration says."""
+    """A scheme's name, a scheme, or a pair of these; the configuration says whether there is such a scheme."""
     if isinstance(value, tuple):
         if len(value) != 2:
             raise ValueError(
@@ -209,7 +203,7 @@ TABLE: tuple[Setting, ...] = (
         kind=int,
         metavar="N",
     ),
-    Setting("lr", 1e-3, positive, "largest learning rate", axis="lr", kind=float, metavar="X"),
+    Setting("lr", defaults.LR, positive, "largest learning rate", axis="lr", kind=float, metavar="X"),
     Setting(
         "beta2",
         None,
@@ -220,7 +214,13 @@ TABLE: tuple[Setting, ...] = (
         metavar="X",
     ),
     Setting(
-        "warmup", 100, _integer(0, MAX_COUNT), "steps of linear warm-up", axis="warmup", kind=int, metavar="N"
+        "warmup",
+        defaults.WARMUP,
+        _integer(0, MAX_COUNT),
+        "steps of linear warm-up",
+        axis="warmup",
+        kind=int,
+        metavar="N",
     ),
     Setting(
         "optimizer",
@@ -239,7 +239,7 @@ TABLE: tuple[Setting, ...] = (
         kind=int,
         metavar="N",
     ),
-    Setting("steps", 300, _integer(1, MAX_COUNT), "of each training", kind=int, metavar="N"),
+    Setting("steps", defaults.STEPS, _integer(1, MAX_COUNT), "of each training", kind=int, metavar="N"),
     Setting("schedule", "inverse_sqrt", _choice(SCHEDULES), "after the warm-up", choices=tuple(SCHEDULES)),
     Setting("label_smoothing", defaults.LABEL_SMOOTHING, check_share, "", kind=float, metavar="X"),
     Setting("clip_norm", None, lambda _, value: check_clip_norm(value), "largest norm of the gradient",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from admin_py.base import defaults
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_bool, check_number
 
@@ -379,9 +380,6 @@ def from_dict(data: Mapping[str, Any]) -> Optimizer:
 
 # By name
 
-LR = 1e-3
-"""Learning rate where none is given."""
-
 BETAS, EPS, MOMENTUM = (0.9, 0.98), 1e-9, 0.9
 """Adam's as the paper trains with them (Vaswani et al. 2017, section 5.3); SGD's."""
 
@@ -398,7 +396,7 @@ OptimizerLike = Optimizer | str | Callable[[float], Optimizer]
 """An optimiser, one of `OPTIMIZERS` by its name, or what makes one of a learning rate."""
 
 
-def named(name: str, lr: float = LR) -> Optimizer:
+def named(name: str, lr: float = defaults.LR) -> Optimizer:
     """A fresh optimiser by its name, with the options of the paper.
 
     Raises
@@ -425,7 +423,7 @@ def as_optimizer(optimizer: OptimizerLike, lr: float | None = None) -> Optimizer
         An object is taken with the rate and the state it has; a name is one of `OPTIMIZERS`; a callable makes
         an optimiser of the rate, as the classes do.
     lr : float, optional
-        Learning rate of a name's or callable's, by default `LR`. An object has its own.
+        Learning rate of a name's or callable's, by default 1e-3. An object has its own.
 
     Raises
     ------
@@ -449,7 +447,7 @@ def as_optimizer(optimizer: OptimizerLike, lr: float | None = None) -> Optimizer
                 f"lr must be None with an optimizer that has a rate of its own, {optimizer.lr!r}, got {lr!r}"
             )
         return optimizer
-    rate = LR if lr is None else check_number("lr", lr, low=0.0)
+    rate = defaults.LR if lr is None else check_number("lr", lr, low=0.0)
     if isinstance(optimizer, str):
         return named(optimizer, rate)
     if not callable(optimizer):

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from admin_py.base.checks import check_number, check_segments
+from admin_py import schedules
+from admin_py.base import defaults
+from admin_py.base.checks import check_integer, check_number, check_segments
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
 from admin_py.training.divergence import find_nonfinite_weight
@@ -80,10 +82,16 @@ def check_type(name: str, value: Any, expected: type) -> Any:
     return value
 
 
-def check_schedule(schedule: Any, lr: Any) -> Any:
-    """A callable or None; with a schedule a learning rate beside it would mean nothing."""
+def check_schedule(schedule: Any, lr: Any, *, rate: float, warmup: Any, steps: int) -> Any:
+    """A callable or None; a name is a schedule up to the optimiser's rate, over these steps."""
+    if isinstance(schedule, str):
+        warmup = check_integer("warmup", defaults.WARMUP if warmup is None else warmup, 0, MAX_COUNT)
+        return schedules.named(schedule, rate, warmup, steps)
+    if warmup is not None:
+        raise ValueError(f"warmup goes with a schedule that is given by its name, got {warmup!r}")
     if schedule is not None and not callable(schedule):
-        raise TypeError(f"schedule must be callable or None, got {schedule!r}")
+        names = ", ".join(map(repr, schedules.NAMED))
+        raise TypeError(f"schedule must be a name ({names}), callable or None, got {schedule!r}")
     if schedule is not None and lr is not None:
         raise ValueError(f"lr must be None with a schedule, which gives the learning rate, got {lr!r}")
     return schedule

@@ -38,8 +38,9 @@ def train(
     *,
     optimizer: OptimizerLike = "adam",
     lr: float | None = None,
-    schedule: Callable[[int], float] | None = None,
-    steps: int,
+    schedule: str | Callable[[int], float] | None = None,
+    warmup: int | None = None,
+    steps: int = defaults.STEPS,
     profile: str | bool = AUTO,
     max_tokens: int = defaults.MAX_TOKENS,
     accumulate: int = 1,
@@ -72,9 +73,12 @@ def train(
         optimiser of `lr`; an object, such as ``RAdam(lr=1e-3)``, goes on from the state it has.
     lr : float, optional
         Learning rate of a name or callable, by default 1e-3; an object has its own.
-    schedule : callable, optional
-        From the step, counted from 1, to the learning rate; by default the optimiser's throughout. It leaves
-        nothing for `lr` to say. See `admin_py.schedules`.
+    schedule : str or callable, optional
+        ``"inverse_sqrt"``, ``"constant"``, ``"linear"`` or ``"cosine"``, after a warm-up to the optimiser's
+        rate; or from the step, counted from 1, to the learning rate, which leaves nothing for `lr` to say. By
+        default the optimiser's rate throughout. See `admin_py.schedules`.
+    warmup : int, optional
+        Steps of linear warm-up of a schedule that is given by its name, by default 100.
     steps : int
         Updates to make, those before a checkpoint counted.
     profile : "auto" or bool
@@ -157,10 +161,12 @@ def train(
     >>> history.metadata["profile"]
     'auto, batch 1 of epoch 0'
     """
+    steps = check_integer("steps", steps, 1, MAX_COUNT)
+    chosen = as_optimizer(optimizer, lr)
     plan = Plan(
-        optimizer=as_optimizer(optimizer, lr),
-        schedule=check_schedule(schedule, lr),
-        steps=check_integer("steps", steps, 1, MAX_COUNT),
+        optimizer=chosen,
+        schedule=check_schedule(schedule, lr, rate=chosen.lr, warmup=warmup, steps=steps),
+        steps=steps,
         max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
         accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
         clip_norm=check_clip_norm(clip_norm),

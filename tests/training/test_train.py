@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,10 @@ from small_training import (
 )
 
 import admin_py as ap
+from admin_py.base import defaults
+from admin_py.experiments.settings import DEFAULTS
 from admin_py.training.loop import Feed, num_predicted
+from admin_py.training.optimizers import as_optimizer
 
 
 @pytest.fixture(autouse=True)
@@ -323,7 +327,7 @@ LANGUAGE_MODEL = {"encoder_layers": 0}
         ({"checkpoint": 3}, TypeError, "checkpoint must be a path or None, got 3"),
         ({"resume": 1}, TypeError, "resume must be True or False"),
         ({"progress": None}, TypeError, "progress must be True or False"),
-        ({"schedule": 0.1}, TypeError, "schedule must be callable"),
+        ({"schedule": 0.1}, TypeError, "schedule must be a name"),
         ({"schedule": lambda step: -1.0}, ValueError, r"schedule\(1\) must be a finite number of at least 0"),
         ({"callbacks": print}, TypeError, "callbacks must be a list"),
         ({"callbacks": [3]}, TypeError, "callbacks must be callable, got 3"),
@@ -393,3 +397,36 @@ def test_data_without_a_held_out_split_cannot_be_validated() -> None:
     with pytest.raises(ValueError, match="split must be one of 'train', got 'valid'"):
         ap.train(make_model(), data, valid_every=1, **settings)
     assert ap.train(make_model(), data, **settings).num_steps == 1
+
+
+def test_schedules_by_name_go_up_to_the_optimisers_rate() -> None:
+    """As in studies and grids; of an object the rate is its own."""
+    for optimizer, lr in (("adam", 2e-3), (ap.SGD(0.25), None)):
+        history = ap.train(
+            make_model(),
+            DATA,
+            optimizer=optimizer,
+            lr=lr,
+            schedule="linear",
+            warmup=2,
+            steps=4,
+            progress=False,
+        )
+        rate = 0.25 if lr is None else lr
+        schedule = ap.schedules.linear(rate, 2, steps=4)
+        np.testing.assert_array_equal(history.lr, [schedule(step) for step in range(1, 5)])
+    with pytest.raises(ValueError, match="schedule must be one of 'inverse_sqrt'"):
+        ap.train(make_model(), DATA, schedule="exponential", progress=False)
+    with pytest.raises(ValueError, match="warmup goes with a schedule that is given by its name, got 5"):
+        ap.train(make_model(), DATA, warmup=5, progress=False)
+
+
+def test_the_defaults_are_those_of_the_table() -> None:
+    """`train`, `study` and `grid` have the same settings by default."""
+    own = inspect.signature(ap.train).parameters
+    for name in ("steps", "max_tokens", "label_smoothing", "clip_norm", "optimizer"):
+        assert own[name].default == DEFAULTS[name], name
+    for name in ("lr", "warmup"):
+        assert own[name].default is None
+    assert as_optimizer("adam").lr == DEFAULTS["lr"]
+    assert DEFAULTS["warmup"] == defaults.WARMUP

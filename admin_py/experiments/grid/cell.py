@@ -91,7 +91,7 @@ class GridCell(Result):
 
     @property
     def model(self) -> Transformer | None:
-        """The trained model, if it was kept (``keep_models=True``); read from its file when it is asked for."""
+        """The trained model, if it was kept (``keep_models=True``), read from its file when asked for."""
         return kept_model(self)
 
     @property

@@ -1,4 +1,4 @@
-"""One run of a study: profiled, looked at, trained, looked at again, and what it says of held-out examples."""
+"""One run of a study: profiled, looked at, trained, looked at again, and its words on held-out examples."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _source_use(model: Transformer, data: Dataset, job: Job) -> analysis.SourceU
 
 
 class _Found:
-    """Analyses, and why some are missing: not every scheme's formula can be taken apart, not all data read."""
+    """Analyses, and why some are missing: not every scheme's formula can be taken apart."""
 
     def __init__(self) -> None:
         self.without: dict[str, str] = {}
