@@ -95,7 +95,7 @@ def check_layers(name: str, value: Any) -> int | tuple[int, int]:
 
 
 def check_scheme(name: str, value: Any) -> Any:
-    """A scheme's name, a scheme, or a pair of these; the configuration says whether there is such a scheme."""
+    """A scheme's name, a scheme, or a pair; the configuration says whether there is such a scheme."""
     if isinstance(value, tuple):
         if len(value) != 2:
             raise ValueError(

@@ -196,8 +196,8 @@ class Transformer(CountsSteps):
         """A new model with the same weights, seed and `step`, computing in the same or another dtype.
 
         ``copy.copy``, ``copy.deepcopy`` and ``pickle`` do the same: configuration, seed, step, dtype and
-        weights, omega among them, come along, gradients do not, and nothing is shared. A scheme of one's own is
-        pickled as the table that it fills in, see `TransformerConfig.to_dict`.
+        weights, omega among them, come along, gradients do not, and nothing is shared. A scheme of one's own
+        is pickled as the table that it fills in, see `TransformerConfig.to_dict`.
 
         Examples
         --------
