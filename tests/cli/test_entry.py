@@ -22,6 +22,7 @@ from pictures import Picture
 import admin_py as ap
 from admin_py.analysis import GradientNorms
 from admin_py.cli import entry as cli
+from admin_py.training.checkpoint import load as load_checkpoint
 
 SMALL = ["--layers", "1", "--d-model", "8", "--d-ff", "16", "--heads", "2"]
 TINY = [*SMALL, "--task", "copy", "--steps", "3"]
@@ -277,26 +278,29 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path)
     arguments = ["study", *TINY[:-2], *steps, "--schemes", "post_ln", "--out", os.fspath(tmp_path)]
     checkpoint = tmp_path / "runs" / "post_ln-seed1" / "checkpoint.safetensors"
 
-    def stopped_after(happened) -> str:
-        """What it says on the standard error stream when Ctrl-C comes then."""
-        process = subprocess.Popen(
+    def started() -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        until(happened, process)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=LIMIT)
-        assert process.returncode == 130, errors
-        assert "Traceback" not in errors
-        return errors
 
-    assert "the same command goes on" in stopped_after(checkpoint.exists)
+    process = started()
+    until(checkpoint.exists, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "the same command goes on" in errors
     assert ap.Study.load(tmp_path).interrupted
     assert "was stopped before all its runs were whole" in (tmp_path / "report.html").read_text("utf-8")
+    (stopped,) = (int(one.replace(",", "")) for one in re.findall(r"stopped after step ([\d,]+)", errors))
+    assert load_checkpoint(checkpoint).progress["step"] == stopped
     before = checkpoint.stat().st_mtime_ns
-    errors = stopped_after(lambda: checkpoint.stat().st_mtime_ns != before)
-    steps = [int(number.replace(",", "")) for number in re.findall(r"stopped after step (\d+)", errors)]
-    assert steps
-    assert steps[0] > 100, "it went on from the first one's checkpoint"
+    process = started()
+    until(lambda: checkpoint.stat().st_mtime_ns != before, process)
+    process.kill()
+    process.communicate()
+    # A run from the beginning would have saved sooner.
+    assert load_checkpoint(checkpoint).progress["step"] > stopped
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
