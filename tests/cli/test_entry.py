@@ -323,27 +323,27 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path)
     steps = ["--steps", "20000", "--valid-every", "20000"]
     arguments = ["study", *TINY[:-2], *steps, "--schemes", "post_ln", "--out", os.fspath(tmp_path)]
 
-    def stopped_after(happened) -> str:
-        """What it says on the standard error stream when Ctrl-C comes then."""
-        process = subprocess.Popen(
+    def started() -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        until(happened, process)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=LIMIT)
-        assert process.returncode == 130, errors
-        assert "Traceback" not in errors
-        return errors
 
-    assert "the same command goes on" in stopped_after(
-        lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors"))
-    )
+    process = started()
+    until(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")), process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "0 of 1 runs are whole" in errors
+    assert "the same command goes on" in errors
     assert ap.Study.load(tmp_path).interrupted
     assert not (tmp_path / "report.html").exists(), "no run is whole"
     (checkpoint,) = tmp_path.glob("runs/*/checkpoint.safetensors")
     before, first = checkpoint.stat().st_mtime_ns, load_checkpoint(checkpoint).progress["step"]
-    errors = stopped_after(lambda: checkpoint.stat().st_mtime_ns != before)
-    assert "0 of 1 runs are whole" in errors
+    process = started()
+    until(lambda: checkpoint.stat().st_mtime_ns != before, process)
+    process.kill()
+    process.communicate()
     assert load_checkpoint(checkpoint).progress["step"] > first, "it went on from the first one's checkpoint"
 
 

@@ -60,8 +60,14 @@ def study() -> Study:
 
 
 @pytest.fixture(scope="module")
-def html(study: Study) -> str:
-    return render(study)
+def written(study: Study, tmp_path_factory) -> Path:
+    """The report as it is written, which no test changes."""
+    return write_report(study, tmp_path_factory.mktemp("report") / "new")
+
+
+@pytest.fixture(scope="module")
+def html(written: Path) -> str:
+    return written.read_text("utf-8")
 
 
 def flat(text: str) -> str:
@@ -213,6 +219,7 @@ def test_the_introduction_is_three_sentences(study: Study) -> None:
 EVIL = '<b onclick="alert(1)">&amp;{{ 7*7 }}'
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_every_text_of_users_and_data_is_escaped() -> None:
     study = made_study({EVIL: [0.2], "admin": [0.1]}, name=EVIL, description=EVIL)
     sample = Sample(EVIL, EVIL, EVIL)
@@ -270,14 +277,16 @@ def test_light_dark_and_print_have_their_styles(html: str) -> None:
     assert style.group(1).count("{") == style.group(1).count("}")
 
 
-def test_the_file_is_written_whole_with_the_numbers_of_every_picture_beside_it(
-    study: Study, html: str, tmp_path: Path
-) -> None:
-    path = write_report(study, tmp_path / "new")
-    assert path == tmp_path / "new" / "report.html"
-    assert path.read_text("utf-8") == html
+@pytest.mark.usefixtures("no_pictures")
+def test_what_is_written_is_what_is_rendered(study: Study, tmp_path: Path) -> None:
+    path = write_report(study, tmp_path / "a" / "new")
+    assert path == tmp_path / "a" / "new" / "report.html"
+    assert path.read_text("utf-8") == render(study)
+
+
+def test_the_numbers_of_every_picture_are_beside_the_report(study: Study, html: str, written: Path) -> None:
+    path, page = written, Page(html)
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["data", "report.html"]
-    page = Page(html)
     links = [link["href"] or "" for link in page.all("a") if (link["href"] or "").startswith("data/")]
     assert sorted(links) == sorted(f"data/{entry.name}" for entry in (path.parent / "data").iterdir())
     assert len(links) == len(page.all("svg"))
@@ -297,6 +306,14 @@ def test_the_file_is_written_whole_with_the_numbers_of_every_picture_beside_it(
 def test_a_study_without_runs_has_no_report(study: Study) -> None:
     with pytest.raises(ValueError, match="has no run"):
         render(study.with_members([]))
+
+
+def test_texts_in_and_of_pictures_are_escaped() -> None:
+    text = str(inline_svg(lambda figure: figure.suptitle(EVIL), 2.0, name="x", alt=EVIL))
+    page = Page(text)
+    assert page.all("svg")[0]["aria-label"] == EVIL
+    assert not page.all("b")
+    assert EVIL not in text
 
 
 def test_pictures_are_the_same_each_time(study: Study) -> None:
