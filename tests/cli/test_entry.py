@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import fcntl
 import os
@@ -35,7 +36,7 @@ def text_pair(folder: Path, lines: int = 60) -> tuple[Path, Path]:
     return source, target
 
 
-@pytest.mark.parametrize("command", [[], ["study"], ["profile"], ["train"], ["analyse"], ["grid"], ["info"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)], ids=" ".join)
 def test_help_says_what_there_is(command: list[str], capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
@@ -47,6 +48,14 @@ def test_help_says_what_there_is(command: list[str], capsys) -> None:
             "an example"
         )
         assert "--threads" in text
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_takes_debug(command: str) -> None:
+    """An error is told in one line or shown where it comes from, of whatever command."""
+    parser = argparse.ArgumentParser()
+    cli.COMMANDS[command].add_arguments(parser)
+    assert "--debug" in parser._option_string_actions
 
 
 def test_version(capsys) -> None:
