@@ -141,6 +141,7 @@ def test_every_result_says_what_computed_it() -> None:
         assert "BLAS" in one.metadata["blas"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_files_and_the_report_say_it_too(tmp_path: Path) -> None:
     data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
     sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "max_tokens": 128}

@@ -472,6 +472,7 @@ def test_two_processes_do_not_write_one_folder(data, tmp_path: Path) -> None:
 # A list is an axis, a tuple is one value
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_axes_beside_schemes_and_seeds(data, tmp_path: Path) -> None:
     found = study(
         data,
