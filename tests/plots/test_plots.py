@@ -18,6 +18,7 @@ from admin_py import plots, schemes
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.style import SCHEMES, scheme_style
 from admin_py.plots.sublayers import positions
+from admin_py.schemes.labels import LABELS
 
 SCHEMES_SHOWN = ("post_ln", "pre_ln", "admin", "a scheme of my own")
 
@@ -190,7 +191,7 @@ def test_a_scheme_has_the_same_colour_in_all_figures() -> None:
 
 
 def test_every_built_in_scheme_has_a_style_of_its_own() -> None:
-    assert set(SCHEMES) == set(schemes.BUILT_IN)
+    assert set(SCHEMES) == set(LABELS) == set(schemes.BUILT_IN)
     looks = [(style.color, style.dashes) for style in SCHEMES.values()]
     assert len(set(looks)) == len(looks)
     assert len({style.label for style in SCHEMES.values()}) == len(looks)
