@@ -108,7 +108,8 @@ sanitize-threads: $(BIN)/.build-requirements
 # are the business of the C tests, and of the tests that nothing grows, which make no sense here: the sanitizer keeps
 # freed memory for a while on purpose.
 SANITIZED := build/sanitized
-SANITIZED_TESTS ?= $(wildcard tests/core/test_*.py) tests/proofs/test_random_configurations.py
+SANITIZED_TESTS ?= $(filter-out tests/core/test_forks.py tests/core/test_layout.py,$(wildcard tests/core/test_*.py)) \
+	tests/proofs/test_random_configurations.py
 SANITIZER_LIBRARIES = $$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so)
 sanitize-python: build $(BIN)/.extra-test
 	rm -rf $(SANITIZED)
