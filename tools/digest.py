@@ -92,9 +92,9 @@ def of_study(data: Any) -> Iterable[Any]:
             yield run.profile.omega(stack)
         yield from leaves(run.gradients.outputs)
         yield from leaves(run.gradients.matrices)
-        yield from leaves(run.dependency_before.beta)
-        yield from leaves(run.dependency_after.beta)
-        yield from leaves(run.output_change.to_dataframe().to_dict("list"))
+        yield from leaves(run.dependency_before.variances)
+        yield from leaves(run.dependency_after.variances)
+        yield from leaves(run.output_change.change)
         yield from (text for sample in run.samples for text in sample)
 
 
