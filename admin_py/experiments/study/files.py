@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from admin_py.results import Result, dump_json, read_json
 STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
 CHECKPOINT = "checkpoint.safetensors"
 
+OLD = "the run was made before the package took it down"
+
 
 def save_run(folder: str | os.PathLike[str], own: Mapping[str, Any], results: Mapping[str, Result]) -> None:
     """Write a run's results, each in a file, and last ``run.json``, which says that it is whole."""
@@ -25,9 +27,12 @@ def save_run(folder: str | os.PathLike[str], own: Mapping[str, Any], results: Ma
 
 
 def load_run(
-    folder: str | os.PathLike[str], from_dict: Callable[[Any], Any], kinds: Mapping[str, type[Result]]
+    folder: str | os.PathLike[str],
+    from_dict: Callable[[Any], Any],
+    kinds: Mapping[str, type[Result]],
+    optional: Iterable[str],
 ) -> Any:
-    """Read what `save_run` wrote.
+    """Read what `save_run` wrote; a run that was made before a result was taken down is without it.
 
     Raises
     ------
@@ -41,13 +46,16 @@ def load_run(
     def parse(own: Any) -> Any:
         if not isinstance(own, dict):
             raise ValueError("expected a study run")
-        lacking = own.get("without") or {}
+        lacking = dict(own.get("without") or {})
+        for name in optional:
+            if not (base / f"{name}.json").exists():
+                lacking.setdefault(name, OLD)
         results = {
             name: kind.load(base / f"{name}.json").to_dict()
             for name, kind in kinds.items()
             if name not in lacking
         }
-        return from_dict({**own, **results})
+        return from_dict({**own, **results, "without": lacking})
 
     run = read_json(base / RUN_FILE, parse)
     keep_model(run, base / MODEL_FILE)

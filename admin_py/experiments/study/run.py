@@ -245,7 +245,7 @@ class StudyRun(Result):
         ValueError
             If a file is not what it should be.
         """
-        return files.load_run(folder, cls.from_dict, {**ALWAYS, **ANALYSES})
+        return files.load_run(folder, cls.from_dict, {**ALWAYS, **ANALYSES}, ANALYSES)
 
     def _summary(self) -> str:
         return f"{title_of(self.values)}: {self.last_words()}"

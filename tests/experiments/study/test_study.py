@@ -147,6 +147,21 @@ def test_what_is_loaded_equals_what_was_saved(small: Study, tmp_path: Path) -> N
     assert loaded.run("admin", 2) != small.run("admin", 1)
 
 
+def test_a_run_made_before_an_analysis_was_taken_down_says_what_it_is_without(
+    small: Study, tmp_path: Path
+) -> None:
+    small.save(tmp_path)
+    path = run_folder(tmp_path, small.run("admin", 2).name)
+    (path / "dependency_before.json").unlink()
+    run = Study.load(tmp_path).run("admin", 2)
+    assert run.history == small.run("admin", 2).history
+    assert run.dependency_before is None
+    assert "made before" in run.without["dependency_before"]
+    (path / "history.json").unlink()
+    with pytest.raises(FileNotFoundError, match="history"):
+        Study.load(tmp_path)
+
+
 def test_every_run_has_the_analyses(small: Study) -> None:
     """Before and after training, on the batch that training begins with; none is left out in silence."""
     for run in small.runs:
