@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -76,13 +77,13 @@ class Cross(Result):
     metadata: Mapping[str, Any]
 
     @property
+    @abstractmethod
     def members(self) -> tuple[Any, ...]:
         """Runs or cells, in the order of the axes' values, the last axis fastest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def with_members(self: C, members: Iterable[Any], **changes: Any) -> C:
         """The same with other members."""
-        raise NotImplementedError
 
     @property
     def interrupted(self) -> bool:

@@ -203,7 +203,7 @@ class Engine(Generic[C]):
         return Way(
             checkpoint=None if folder is None else str(self.kept.checkpoint(folder.absolute(), job.name)),
             callbacks=self.places.callbacks,
-            progress=self.places.progress and here and self.kept.unit == "run",
+            progress=self.places.progress and here and self.task.shows_training,
         )
 
     def _train(self, executor: Any, jobs: list[Job]) -> bool:

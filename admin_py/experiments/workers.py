@@ -34,6 +34,10 @@ class Task(Protocol):
     def needs_text(self) -> bool:
         """Whether it reads the text of the data, not the ids alone."""
 
+    @property
+    def shows_training(self) -> bool:
+        """Whether each training's own progress is shown where one follows another, or the whole's alone."""
+
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train a job; its history says so if it was stopped."""
 

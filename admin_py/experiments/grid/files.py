@@ -62,7 +62,8 @@ class GridFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             found.model.save(path.with_suffix(".safetensors"))
         found.result.save(path)
-        return self._load(path)
+        keep_model(found.result, path.with_suffix(".safetensors"))
+        return found.result
 
     def checkpoint(self, folder: Path, name: str) -> Path:
         """Where a cell that is not whole keeps its training."""

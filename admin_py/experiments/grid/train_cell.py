@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from admin_py.analysis.source_use import source_use
 from admin_py.experiments.grid.cell import GridCell
@@ -25,8 +25,10 @@ class TrainCell:
     keep_model : bool
     """
 
+    needs_text: ClassVar[bool] = False
+    shows_training: ClassVar[bool] = False
+
     keep_model: bool = False
-    needs_text: bool = False
 
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train one cell; its history says so if it was stopped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -42,9 +42,11 @@ class TrainRun:
     keep_model : bool
     """
 
+    needs_text: ClassVar[bool] = True
+    shows_training: ClassVar[bool] = True
+
     samples: int = 4
     keep_model: bool = True
-    needs_text: bool = True
 
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train one scheme from one seed; its history says so if it was stopped."""
@@ -61,11 +63,15 @@ class TrainRun:
         }
         history = finish(job, data, model, way, observe=OBSERVED)
         whole = not history.interrupted and history.diverged_at is None
-        after: dict[str, Any] = found.after(history) if not whole else {
-            "dependency_after": found.of("dependency_after", lambda: analysis.dependency(model, batch)),
-            "attention": found.of("attention", lambda: analysis.attention(model, data)),
-            "source_use": found.of("source_use", lambda: _source_use(model, data, job)),
-        }  # fmt: skip
+        after: dict[str, Any]
+        if whole:
+            after = {
+                "dependency_after": found.of("dependency_after", lambda: analysis.dependency(model, batch)),
+                "attention": found.of("attention", lambda: analysis.attention(model, data)),
+                "source_use": found.of("source_use", lambda: _source_use(model, data, job)),
+            }
+        else:
+            after = found.after(history)
         run = StudyRun(
             scheme=job.values["scheme"],
             seed=job.values["seed"],
