@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command. What is not given comes from the preset, or is as in a study."""
     add_data(parser)
     parser.add_argument("--preset", choices=grid_presets.names(), help="a grid of the paper's questions")
-    add_settings(parser, several=True)
+    add_settings(parser)
     parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
     add_places(parser, workers="one a processor; 1 trains here, one cell after another")
     parser.add_argument("--threads", type=int, metavar="N", help="of each process (default: 1)")

@@ -8,8 +8,8 @@ from admin_py import schemes
 from admin_py.base import defaults
 from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import UsageError, add_model
-from admin_py.experiments.settings import OPTIMIZERS, layers_of
-from admin_py.model.config import TransformerConfig
+from admin_py.experiments.configuration import configuration
+from admin_py.experiments.settings import OPTIMIZERS
 
 SUMMARY = "versions, processor, BLAS, threads, schemes, memory"
 
@@ -53,17 +53,7 @@ def _memory(options: argparse.Namespace) -> str:
     from admin_py.training.memory import plan_memory
 
     kind = "language_model" if options.language_model else "translation"
-    encoder_layers, decoder_layers = layers_of(options.layers, kind)
-    config = TransformerConfig(
-        vocab_size=options.vocab_size,
-        encoder_layers=encoder_layers,
-        decoder_layers=decoder_layers,
-        d_model=options.d_model,
-        d_ff=options.d_ff,
-        heads=options.heads,
-        dropout=options.dropout,
-        scheme=options.scheme,
-    )
+    config = configuration(vars(options), kind, vocab_size=options.vocab_size)
     plan = plan_memory(
         config,
         max_tokens=options.max_tokens,

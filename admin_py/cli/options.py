@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from admin_py.experiments.settings import SETTINGS, Setting, layers_of
-from admin_py.model.config import TransformerConfig
+from admin_py.experiments.configuration import configuration
+from admin_py.experiments.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -101,20 +101,8 @@ def fresh_model(
     """A model of a scheme with the sizes of the options, and the batch that its training begins with."""
     from admin_py.model.transformer import Transformer
 
-    encoder_layers, decoder_layers = layers_of(options.layers, data.kind)
-    config = TransformerConfig(
-        vocab_size=data.vocab_size,
-        encoder_layers=encoder_layers,
-        decoder_layers=decoder_layers,
-        d_model=options.d_model,
-        d_ff=options.d_ff,
-        heads=options.heads,
-        dropout=options.dropout,
-        activation=options.activation,
-        init_gain=options.init_gain,
-        max_length=data.longest,
-        scheme=scheme,
-    )
+    values = {**vars(options), "scheme": scheme}
+    config = configuration(values, data.kind, vocab_size=data.vocab_size, max_length=data.longest)
     model = Transformer(config, seed=seed, dtype=options.dtype)
     return model, next(data.batches(max_tokens=options.max_tokens, seed=seed))
 
@@ -192,7 +180,7 @@ TRAINING = (
 
 
 def add_setting(
-    parser: Any, name: str, *, several: bool = False, default: Any = None, alias: str = ""
+    parser: Any, name: str, *, axis: bool = False, optional: bool = False, alias: str = ""
 ) -> None:
     """A setting of the table as an option.
 
@@ -201,28 +189,28 @@ def add_setting(
     parser : ArgumentParser or group
     name : str
         As in `admin_py.experiments.settings.SETTINGS`.
-    several : bool
+    axis : bool
         Whether it takes several values.
-    default : object, optional
-        Instead of the table's, for the help and for what is not given.
+    optional : bool
+        Whether it is None where it is not given, and not the table's default, which the help tells.
     alias : str
         Another name.
     """
     setting = SETTINGS[name]
-    usual = setting.default if default is None else default
+    usual = setting.default
     told = "none" if usual is None else " ".join(map(str, usual)) if isinstance(usual, list) else str(usual)
     words = (
         f"{setting.words} (default: {told})"
         if usual is not None or "(" not in setting.words
         else setting.words
     )
-    options: dict[str, Any] = {"nargs": "+"} if several else {}
+    options: dict[str, Any] = {"nargs": "+"} if axis else {}
     if setting.choices:
         options["choices"] = setting.choices
     else:
         options |= {"type": _typed(setting), "metavar": setting.metavar}
     flags = [f"--{name.replace('_', '-')}", *([f"--{alias}"] if alias else [])]
-    parser.add_argument(*flags, dest=name, help=words.strip(), default=None if several else usual, **options)
+    parser.add_argument(*flags, dest=name, help=words.strip(), default=None if optional else usual, **options)
 
 
 def _typed(setting: Setting) -> Callable[[str], Any]:
@@ -238,18 +226,23 @@ def _typed(setting: Setting) -> Callable[[str], Any]:
     return read
 
 
-def add_settings(parser: argparse.ArgumentParser, *, several: bool) -> None:
+ALIASES = {"schemes": "scheme", "seeds": "seed", "layers": "depth"}
+"""Other names of settings that may vary."""
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
     """All settings of studies and grids: those that may vary take several values."""
-    groups = {"model": MODEL, "training": TRAINING}
-    add_setting(parser, "schemes", several=several, alias="scheme")
-    add_setting(parser, "seeds", several=several, alias="seed")
-    for title, names in groups.items():
+
+    def add(group: Any, name: str) -> None:
+        may_vary = bool(SETTINGS[name].axis)
+        add_setting(group, name, axis=may_vary, optional=True, alias=ALIASES.get(name, ""))
+
+    add(parser, "schemes")
+    add(parser, "seeds")
+    for title, names in {"model": MODEL, "training": TRAINING}.items():
         group = parser.add_argument_group(title)
         for name in names:
-            may_vary = bool(SETTINGS[name].axis)
-            add_setting(group, name, several=several and may_vary, alias="depth" if name == "layers" else "")
-            if not may_vary:
-                group.set_defaults(**{name: None})
+            add(group, name)
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -38,7 +38,7 @@ A study that was stopped goes on where it was when the same command is given aga
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_data(parser)
-    add_settings(parser, several=True)
+    add_settings(parser)
     parser.add_argument(
         "--samples", type=int, default=4, metavar="N", help="held-out examples to decode (default: 4)"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import STOPPED, UsageError, add_common, add_data, add_single, add_training, model_of
-from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, VALIDATIONS, describe
+from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
 from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel
 from admin_py.plots.files import rendered
 from admin_py.results import run_metadata
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_data(parser)
     add_single(parser)
-    _add_training(parser)
+    add_training(parser)
     parser.add_argument(
         "--checkpoint-every",
         type=int,
@@ -41,10 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps between checkpoints (default: 100)",
     )
     add_common(parser, out="run")
-
-
-def _add_training(parser: argparse.ArgumentParser) -> None:
-    add_training(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     profile = model.profile(batch, seed=options.seed)
     valid_every = options.valid_every
     if valid_every is None:
-        valid_every = max(1, options.steps // VALIDATIONS)
+        valid_every = usual_valid_every(options.steps)
     history = run_train(
         model,
         data,
@@ -76,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         data.tokenizer,
         history=history,
         profile=profile,
-        settings={**_given(options, add_single, _add_training), "valid_every": valid_every},
+        settings={**_given(options, add_single, add_training), "valid_every": valid_every},
         data={**describe(data), "options": _given(options, add_data)},
         metadata=run_metadata(seed=options.seed, dtype=model.dtype),
     )

@@ -10,6 +10,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from admin_py.experiments.configuration import MODEL_AXES, configuration
 from admin_py.experiments.settings import (
     ARGUMENT_OF,
     CONTINUATION,
@@ -19,7 +20,6 @@ from admin_py.experiments.settings import (
     SCHEDULES,
     check_fixed,
     default_of,
-    layers_of,
     show,
     values_of,
 )
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 100
 """Characters of a file's name before what makes it unique."""
-
-MODEL_AXES = ("d_model", "d_ff", "heads", "dropout", "activation", "init_gain")
-"""Axes that go into the configuration under their names."""
 
 
 @dataclass(frozen=True)
@@ -214,15 +211,8 @@ def _check_names(data: Dataset, axes: Mapping[str, list[Any]]) -> None:
 
 
 def _configuration(data: Dataset, values: Mapping[str, Any]) -> TransformerConfig:
-    encoder, decoder = layers_of(values["layers"], data.kind)
-    return TransformerConfig(
-        vocab_size=data.vocab_size,
-        max_length=max(data.longest, PROMPT + CONTINUATION),
-        scheme=values["scheme"],
-        encoder_layers=encoder,
-        decoder_layers=decoder,
-        **{axis: values[axis] for axis in MODEL_AXES},
-    )
+    longest = max(data.longest, PROMPT + CONTINUATION)
+    return configuration(values, data.kind, vocab_size=data.vocab_size, max_length=longest)
 
 
 # Optimisers

@@ -15,9 +15,20 @@ import numpy as np
 from admin_py import schedules
 from admin_py.base import defaults
 from admin_py.base.builds import DTYPES
-from admin_py.base.checks import check_choice, check_integer, check_number, check_probability
-from admin_py.model.config import ACTIVATIONS, MAX_LAYERS, MAX_SIZE
-from admin_py.schemes import Scheme
+from admin_py.base.checks import check_probability
+from admin_py.experiments.setting_checks import (
+    Check,
+    beta,
+    check_layers,
+    check_optimizer,
+    check_scheme,
+    choice,
+    integer,
+    optional,
+    parse_layers,
+    positive,
+)
+from admin_py.model.config import ACTIVATIONS, MAX_SIZE, SchemeLike
 from admin_py.training.optimizers import OPTIMIZERS, Optimizer
 from admin_py.training.plan import MAX_COUNT, check_clip_norm, check_share
 
@@ -36,9 +47,6 @@ MAX_DATA_SEED = 2**63 - 1
 
 SCHEDULES = schedules.NAMED
 """Name -> schedule of a largest learning rate, a warm-up and the number of steps."""
-
-Check = Callable[[str, Any], Any]
-"""From a setting's name and one value to the value as it is kept; raises naming both."""
 
 
 @dataclass(frozen=True)
@@ -75,91 +83,6 @@ class Setting:
     choices: tuple[str, ...] = ()
 
 
-def check_layers(name: str, value: Any) -> int | tuple[int, int]:
-    """Layers of a stack, or of the encoder and the decoder.
-
-    Examples
-    --------
-    >>> check_layers("layers", 6), check_layers("layers", (6, 12)), check_layers("layers", (6, 6))
-    (6, (6, 12), 6)
-    """
-    if not isinstance(value, tuple):
-        return check_integer(name, value, 1, MAX_LAYERS)
-    if len(value) != 2:
-        raise ValueError(
-            f"{name} must be one number, or two as one model's encoder and decoder, got {value!r}; a list "
-            "compares several"
-        )
-    encoder, decoder = (check_integer(name, one, 1, MAX_LAYERS) for one in value)
-    return encoder if encoder == decoder else (encoder, decoder)
-
-
-def check_scheme(name: str, value: Any) -> Any:
-    """A scheme's name, a scheme, or a pair; the configuration says whether there is such a scheme."""
-    if isinstance(value, tuple):
-        if len(value) != 2:
-            raise ValueError(
-                f"{name} must be one scheme, or two as a model's encoder and decoder, got {value!r}; a list "
-                "compares several"
-            )
-    elif not isinstance(value, (str, Scheme)):
-        raise TypeError(f"{name} must be a name, a Scheme or a pair of these, got {value!r}")
-    return value
-
-
-def check_optimizer(name: str, value: Any) -> Any:
-    """A name, an optimiser, or what makes one of a learning rate."""
-    if isinstance(value, str):
-        return check_choice(name, value, tuple(OPTIMIZERS))
-    if not (isinstance(value, Optimizer) or callable(value)):
-        raise TypeError(
-            f"{name} must be a name ({', '.join(map(repr, OPTIMIZERS))}), an optimiser, or a callable that "
-            f"takes lr= and returns one, got {value!r}"
-        )
-    return value
-
-
-def positive(name: str, value: Any) -> float:
-    """A number above 0."""
-    number = check_number(name, value)
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {number!r}")
-    return number
-
-
-def _integer(low: int, high: int) -> Check:
-    return lambda name, value: check_integer(name, value, low, high)
-
-
-def _choice(choices: Iterable[str]) -> Check:
-    return lambda name, value: check_choice(name, value, tuple(choices))
-
-
-def _optional(check: Check) -> Check:
-    return lambda name, value: None if value is None else check(name, value)
-
-
-def _beta(name: str, value: Any) -> float:
-    number = check_number(name, value)
-    if not 0 <= number < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {number!r}")
-    return number
-
-
-def parse_layers(text: str) -> int | tuple[int, int]:
-    """Layers as they are typed: a number, or two as ``18,6``.
-
-    Examples
-    --------
-    >>> parse_layers("18"), parse_layers("18,6")
-    (18, (18, 6))
-    """
-    numbers = [int(part) for part in text.split(",")]
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise ValueError(text)
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
-
-
 THREE = ["post_ln", "pre_ln", "admin"]
 
 TABLE: tuple[Setting, ...] = (
@@ -180,11 +103,11 @@ TABLE: tuple[Setting, ...] = (
         kind=parse_layers,
         metavar="N[,M]",
     ),
-    Setting("d_model", 64, _integer(1, MAX_SIZE), "width", axis="d_model", kind=int, metavar="D"),
-    Setting("d_ff", 128, _integer(1, MAX_SIZE), "feed-forward width", axis="d_ff", kind=int, metavar="F"),
-    Setting("heads", 4, _integer(1, MAX_SIZE), "of attention", axis="heads", kind=int, metavar="H"),
+    Setting("d_model", 64, integer(1, MAX_SIZE), "width", axis="d_model", kind=int, metavar="D"),
+    Setting("d_ff", 128, integer(1, MAX_SIZE), "feed-forward width", axis="d_ff", kind=int, metavar="F"),
+    Setting("heads", 4, integer(1, MAX_SIZE), "of attention", axis="heads", kind=int, metavar="H"),
     Setting("dropout", 0.1, check_probability, "", axis="dropout", kind=float, metavar="P"),
-    Setting("activation", "relu", _choice(ACTIVATIONS), "", axis="activation", choices=ACTIVATIONS),
+    Setting("activation", "relu", choice(ACTIVATIONS), "", axis="activation", choices=ACTIVATIONS),
     Setting(
         "init_gain",
         1.0,
@@ -197,7 +120,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "max_tokens",
         defaults.MAX_TOKENS,
-        _integer(1, MAX_COUNT),
+        integer(1, MAX_COUNT),
         "of a batch, on either side",
         axis="max_tokens",
         kind=int,
@@ -207,7 +130,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "beta2",
         None,
-        _optional(_beta),
+        optional(beta),
         "decay of the second moment (the optimiser's own: .98)",
         axis="beta2",
         kind=float,
@@ -216,7 +139,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "warmup",
         defaults.WARMUP,
-        _integer(0, MAX_COUNT),
+        integer(0, MAX_COUNT),
         "steps of linear warm-up",
         axis="warmup",
         kind=int,
@@ -233,21 +156,26 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "seeds",
         [1],
-        _integer(0, MAX_DATA_SEED),
+        integer(0, MAX_DATA_SEED),
         "of weights, dropout and batches",
         axis="seed",
         kind=int,
         metavar="N",
     ),
-    Setting("steps", defaults.STEPS, _integer(1, MAX_COUNT), "of each training", kind=int, metavar="N"),
-    Setting("schedule", "inverse_sqrt", _choice(SCHEDULES), "after the warm-up", choices=tuple(SCHEDULES)),
+    Setting("steps", defaults.STEPS, integer(1, MAX_COUNT), "of each training", kind=int, metavar="N"),
+    Setting("schedule", "inverse_sqrt", choice(SCHEDULES), "after the warm-up", choices=tuple(SCHEDULES)),
     Setting("label_smoothing", defaults.LABEL_SMOOTHING, check_share, "", kind=float, metavar="X"),
-    Setting("clip_norm", None, lambda _, value: check_clip_norm(value), "largest norm of the gradient",
-            kind=float, metavar="X"),
-    Setting("valid_every", None, _optional(_integer(1, MAX_COUNT)),
-            "steps between validations (a twelfth of the steps)", kind=int, metavar="N"),
-    Setting("dtype", "float32", _choice(DTYPES), "", choices=DTYPES),
-)  # fmt: skip
+    Setting("clip_norm", None, check_clip_norm, "largest norm of the gradient", kind=float, metavar="X"),
+    Setting(
+        "valid_every",
+        None,
+        optional(integer(1, MAX_COUNT)),
+        "steps between validations (a twelfth of the steps)",
+        kind=int,
+        metavar="N",
+    ),
+    Setting("dtype", "float32", choice(DTYPES), "", choices=DTYPES),
+)
 """Every setting, axes first, from the slowest to the fastest."""
 
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
@@ -366,10 +294,31 @@ def check_fixed(data: Dataset, given: Mapping[str, Any]) -> dict[str, Any]:
             )
     checked = {name: SETTINGS[name].check(name, given[name]) for name in FIXED}
     if checked["valid_every"] is None:
-        checked["valid_every"] = max(1, checked["steps"] // VALIDATIONS)
+        checked["valid_every"] = usual_valid_every(checked["steps"])
     if "valid" not in data.splits:
         raise ValueError(f"data must have a split 'valid' for validation, {data.name} has only 'train'")
     return checked
+
+
+def usual_valid_every(steps: int) -> int:
+    """Steps between validations where nothing is said.
+
+    Examples
+    --------
+    >>> usual_valid_every(300), usual_valid_every(5)
+    (25, 1)
+    """
+    return max(1, steps // VALIDATIONS)
+
+
+OneScheme = SchemeLike | tuple[SchemeLike, SchemeLike]
+"""A scheme, or the encoder's and the decoder's."""
+
+Layers = int | tuple[int, int]
+"""Layers of each stack, or of encoder and decoder."""
+
+OneOptimizer = str | Optimizer | Callable[..., Optimizer]
+"""What an optimiser is given as."""
 
 
 def show(value: Any) -> str:
@@ -385,29 +334,6 @@ def show(value: Any) -> str:
     if isinstance(value, tuple):
         return "-".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def layers_of(layers: Any, kind: str) -> tuple[int, int]:
-    """Layers of encoder and decoder, from one number or two and the kind of the data.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If they are not numbers from 1, or two for a language model.
-
-    Examples
-    --------
-    >>> layers_of(18, "translation"), layers_of((18, 6), "translation"), layers_of(4, "language_model")
-    ((18, 18), (18, 6), (0, 4))
-    """
-    checked = check_layers("layers", layers)
-    if kind == "language_model":
-        if isinstance(checked, tuple):
-            raise ValueError(
-                f"layers must be one number for a language model, which has one stack, got {layers!r}"
-            )
-        return 0, checked
-    return checked if isinstance(checked, tuple) else (checked, checked)
 
 
 def describe(data: Dataset) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from admin_py.analysis.source_use import LEAST_GAIN
 from admin_py.base.words import listing, number
+from admin_py.experiments.configuration import layers_of
 from admin_py.experiments.outcomes import BLEW_UP, BLEW_UP_ABOVE, BLIND, LEARNT_BELOW
-from admin_py.experiments.settings import layers_of
 from admin_py.experiments.study.results import SchemeSummary, Study
 from admin_py.schemes.labels import label
 

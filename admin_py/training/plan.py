@@ -97,13 +97,13 @@ def check_schedule(schedule: Any, lr: Any, *, rate: float, warmup: Any, steps: i
     return schedule
 
 
-def check_clip_norm(clip_norm: Any) -> float | None:
+def check_clip_norm(name: str, value: Any) -> float | None:
     """A positive number or None."""
-    if clip_norm is None:
+    if value is None:
         return None
-    number = check_number("clip_norm", clip_norm)
+    number = check_number(name, value)
     if number <= 0:
-        raise ValueError(f"clip_norm must be above 0 or None, got {number!r}")
+        raise ValueError(f"{name} must be above 0 or None, got {number!r}")
     return number
 
 

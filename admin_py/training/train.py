@@ -169,7 +169,7 @@ def train(
         steps=steps,
         max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
         accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
-        clip_norm=check_clip_norm(clip_norm),
+        clip_norm=check_clip_norm("clip_norm", clip_norm),
         label_smoothing=check_share("label_smoothing", label_smoothing),
         valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
         checkpoint=check_path(checkpoint),

@@ -170,3 +170,17 @@ def test_info_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main([*command, *more]) == 0
         totals.append(next(x for x in capsys.readouterr().out.splitlines() if x.startswith("total")))
     assert len(set(totals)) == 3
+
+
+def test_info_plans_the_model_that_every_option_describes(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["info", "--memory", "--layers", "2,1", "--d-model", "16", "--d-ff", "32", "--heads", "2"]
+    sizes: dict[str, Any] = {"encoder_layers": 2, "decoder_layers": 1, "d_model": 16, "d_ff": 32, "heads": 2}
+    plans = []
+    for activation in ("relu", "gelu"):
+        assert cli.main([*command, "--vocab-size", "50", "--activation", activation]) == 0
+        config = ap.TransformerConfig(vocab_size=50, scheme="admin", activation=activation, **sizes)
+        plans.append(repr(ap.plan_memory(config)))
+        assert plans[-1] in capsys.readouterr().out
+    assert plans[0] != plans[1]  # GELU keeps its input, too
+    assert cli.main([*command, "--init-gain", "0"]) == 1
+    assert "init_gain must be positive, got 0.0" in capsys.readouterr().err

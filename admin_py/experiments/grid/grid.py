@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from admin_py.data import number_words
@@ -11,17 +11,11 @@ from admin_py.experiments.folder import Engine, Places
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.grid.results import FILES, Grid
 from admin_py.experiments.grid.train_cell import TrainCell
-from admin_py.experiments.settings import DEFAULTS, filled
-from admin_py.model.config import SchemeLike
-from admin_py.training.optimizers import Optimizer
+from admin_py.experiments.settings import DEFAULTS, Layers, OneOptimizer, OneScheme, filled
 from admin_py.training.plan import Callback
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
-
-OneScheme = SchemeLike | tuple[SchemeLike, SchemeLike]
-Layers = int | tuple[int, int]
-OneOptimizer = str | Optimizer | Callable[..., Optimizer]
 
 
 def grid(

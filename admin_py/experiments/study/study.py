@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.checks import check_integer
 from admin_py.data import number_words
 from admin_py.experiments.folder import Engine, Places
-from admin_py.experiments.settings import DEFAULTS, filled
+from admin_py.experiments.settings import DEFAULTS, Layers, OneOptimizer, OneScheme, filled
 from admin_py.experiments.study.results import FILES, Study
 from admin_py.experiments.study.runner import TrainRun
-from admin_py.model.config import SchemeLike
-from admin_py.training.optimizers import Optimizer
 from admin_py.training.plan import Callback
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
 
 MAX_SAMPLES = 1000
-
-OneScheme = SchemeLike | tuple[SchemeLike, SchemeLike]
-Layers = int | tuple[int, int]
-OneOptimizer = str | Optimizer | Callable[..., Optimizer]
 
 
 def study(
