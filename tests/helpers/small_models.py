@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import admin_py as ap
+from admin_py.schemes import Residual, Scale, Scheme
 
 SIZES: dict[str, Any] = {"vocab_size": 20, "d_model": 8, "heads": 2, "d_ff": 16, "max_length": 16}
 
@@ -22,3 +23,12 @@ def config(encoder: int = 2, decoder: int = 2, **changes: Any) -> ap.Transformer
 
 def small(dtype: str = "float32", **changes: Any) -> ap.Transformer:
     return ap.Transformer(config(**changes), seed=1, dtype=dtype)
+
+
+def growing(step: float) -> Scheme:
+    """A scheme of a user's own, of one name and several rules."""
+
+    def rule(site: ap.Site) -> Residual:
+        return Residual(norm_post="layer", omega=Scale("scalar", 1.0 + step * site.layer))
+
+    return Scheme("growing skip", rule, "this test")
