@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from admin_py.data.dataset import Dataset
     from admin_py.model.transformer import Transformer
-    from admin_py.training.optimizers import OptimizerLike
+    from admin_py.training.named_optimizers import OptimizerLike
 
 QUANTITIES = ("update_norm", "relative", "grad_norm", "norm")
 
@@ -290,9 +290,10 @@ def updates(
         missing = "data" if data is None else "optimizer"
         raise TypeError(f"{missing} must be given with a model: a copy of it is trained")
     from admin_py.training import optimizers
+    from admin_py.training.named_optimizers import as_optimizer
     from admin_py.training.train import train
 
-    given = optimizers.as_optimizer(optimizer)
+    given = as_optimizer(optimizer)
     own = optimizers.from_dict(given.to_dict())
     own.load_state(given.state)
     history = train(

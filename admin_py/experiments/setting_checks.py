@@ -8,7 +8,8 @@ from typing import Any
 from admin_py.base.checks import check_choice, check_integer, check_number
 from admin_py.model.config import MAX_LAYERS
 from admin_py.schemes import Scheme
-from admin_py.training.optimizers import OPTIMIZERS, Optimizer
+from admin_py.training.named_optimizers import OPTIMIZERS
+from admin_py.training.optimizers import Optimizer
 
 Check = Callable[[str, Any], Any]
 """From a setting's name and one value to the value as it is kept; raises naming both."""

@@ -29,7 +29,8 @@ from admin_py.experiments.setting_checks import (
     positive,
 )
 from admin_py.model.config import ACTIVATIONS, MAX_SIZE, SchemeLike
-from admin_py.training.optimizers import OPTIMIZERS, Optimizer
+from admin_py.training.named_optimizers import OPTIMIZERS
+from admin_py.training.optimizers import Optimizer
 from admin_py.training.plan import MAX_COUNT, check_clip_norm, check_share
 
 if TYPE_CHECKING:

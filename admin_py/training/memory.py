@@ -14,7 +14,7 @@ from admin_py.base.checks import check_choice, check_integer, check_segments
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
 from admin_py.results import Result, figure, run_metadata
-from admin_py.training.optimizers import OptimizerLike, as_optimizer
+from admin_py.training.named_optimizers import OptimizerLike, as_optimizer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ from admin_py.model.transformer import Transformer
 from admin_py.training import checkpoint as checkpoints
 from admin_py.training.history import History
 from admin_py.training.loop import Loop
+from admin_py.training.named_optimizers import OptimizerLike, as_optimizer
 from admin_py.training.observing import read_observe
-from admin_py.training.optimizers import OptimizerLike, as_optimizer
 from admin_py.training.plan import (
     MAX_COUNT,
     Callback,

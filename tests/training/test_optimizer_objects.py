@@ -10,7 +10,7 @@ from small_models import PAIRS, both, config, small
 
 import admin_py as ap
 from admin_py.experiments import settings
-from admin_py.training import optimizers
+from admin_py.training import named_optimizers, optimizers
 
 DATA = ap.data.copy_task(symbols=8, train=60, valid=12, seed=3)
 
@@ -154,17 +154,17 @@ def test_states_that_are_refused(state: Any, error: type[Exception], words: str)
 # Names, objects, functions
 
 
-@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+@pytest.mark.parametrize("name", named_optimizers.OPTIMIZERS)
 def test_a_training_takes_names_objects_and_functions_alike(name: str) -> None:
     def losses(optimizer: Any, **more: Any) -> list[float]:
         model = ap.Transformer(config(1, 1, vocab_size=DATA.vocab_size, max_length=64), seed=1)
         history = ap.train(model, DATA, optimizer=optimizer, steps=8, progress=False, max_tokens=100, **more)
         return [*history.loss.tolist(), *history.lr.tolist()]
 
-    expected = losses(optimizers.OPTIMIZERS[name](2e-3))
+    expected = losses(named_optimizers.OPTIMIZERS[name](2e-3))
     assert losses(name, lr=2e-3) == expected
-    assert losses(lambda lr: optimizers.named(name, lr), lr=2e-3) == expected
-    assert losses(name) == losses(optimizers.named(name, 1e-3))
+    assert losses(lambda lr: named_optimizers.named(name, lr), lr=2e-3) == expected
+    assert losses(name) == losses(named_optimizers.named(name, 1e-3))
 
 
 def test_adam_at_a_thousandth_is_the_default() -> None:
@@ -175,7 +175,7 @@ def test_adam_at_a_thousandth_is_the_default() -> None:
 
 
 def test_studies_and_grids_have_the_same_table() -> None:
-    assert settings.OPTIMIZERS is optimizers.OPTIMIZERS
+    assert settings.OPTIMIZERS is named_optimizers.OPTIMIZERS
 
 
 def test_other_functions_take_names_as_well() -> None:
