@@ -32,9 +32,10 @@ from admin_py.live import LivePlot
 from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
 from admin_py.model.layers import DecoderLayer, EncoderLayer
+from admin_py.model.loss import Loss
 from admin_py.model.observation import Observation
 from admin_py.model.profile import VarianceProfile
-from admin_py.model.transformer import Loss, Transformer
+from admin_py.model.transformer import Transformer
 from admin_py.plots.tables import GridTable
 from admin_py.results import Result
 from admin_py.schemes import Residual, Scale, Scheme, Site

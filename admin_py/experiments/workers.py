@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
-from admin_py.experiments.training import Trained, Way
+from admin_py.experiments.train_job import Trained, Way
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset

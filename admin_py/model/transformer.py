@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
@@ -19,6 +18,7 @@ from admin_py.model.activations import observe
 from admin_py.model.config import TransformerConfig
 from admin_py.model.dropout_steps import CountsSteps
 from admin_py.model.folding import fold
+from admin_py.model.loss import Loss
 from admin_py.model.observation import Observation
 from admin_py.model.omega import check_omega, is_unprofiled, read_omega, write_omega
 from admin_py.model.profile import VarianceProfile
@@ -26,28 +26,6 @@ from admin_py.model.state import check_state
 from admin_py.results import run_metadata
 
 METHODS = ("clinic", "paper", "admin_torch")
-
-
-class Loss(NamedTuple):
-    """Cross-entropy of a batch, in nats, means over the predicted tokens.
-
-    Examples
-    --------
-    >>> Loss(loss=1.5, nll=0.0, num_tokens=10).perplexity
-    1.0
-    """
-
-    loss: float
-    """With label smoothing."""
-    nll: float
-    """Without: the negative log-likelihood."""
-    num_tokens: int
-    """Predicted tokens."""
-
-    @property
-    def perplexity(self) -> float:
-        """exp(nll)."""
-        return float(np.exp(self.nll))
 
 
 class Transformer(CountsSteps):

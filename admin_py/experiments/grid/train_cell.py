@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from admin_py.analysis.source_use import source_use
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.jobs import Job
-from admin_py.experiments.training import Trained, Way, begin, finish
+from admin_py.experiments.train_job import Trained, Way, begin, finish
 from admin_py.results import run_metadata
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.settings import CONTINUATION, PROMPT
 from admin_py.experiments.study.run import Sample, StudyRun
-from admin_py.experiments.training import Trained, Way, begin, finish
+from admin_py.experiments.train_job import Trained, Way, begin, finish
 from admin_py.generation import greedy
 from admin_py.model.transformer import Transformer
 from admin_py.results import Result, run_metadata
