@@ -446,6 +446,7 @@ class Transformer(CountsSteps):
 
         Examples
         --------
+        >>> import numpy as np
         >>> config = TransformerConfig(
         ...     vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
         ... )
