@@ -28,7 +28,7 @@ QUICK = (
     *(f"data/test_{name}.py" for name in ("batch", "dataset", "language", "parallel", "splits", "texts")),
     *(f"core/test_{name}.py" for name in ("layer_types", "module", "types")),
     *(f"model/test_{name}.py" for name in ("layers", "profile", "transformer")),
-    *(f"training/test_{name}.py" for name in ("checkpoint", "history", "train")),
+    *(f"training/test_{name}.py" for name in ("checkpoint", "history", "resume", "train")),
     *(f"analysis/test_{name}.py" for name in ("attention", "gradients", "updates")),
     *(f"test_{name}.py" for name in ("generation", "live", "results", "schedules")),
     *("base/test_whole_files.py", "proofs/test_core_differences.py", "proofs/test_package.py"),
