@@ -44,7 +44,8 @@ def test_one_output_is_replaced(task: tuple[Any, ap.Transformer], monkeypatch: p
     fake = ModuleType("IPython.display")
     fake.display = display  # type: ignore[attr-defined]
     shell = ModuleType("IPython")
-    shell.version_info = (9, 0)  # type: ignore[attr-defined]  # Matplotlib asks for it
+    shell.version_info = (9, 0)  # type: ignore[attr-defined]  # Matplotlib asks for it,
+    shell.get_ipython = lambda: None  # type: ignore[attr-defined]  # before 3.9 for this, too
     monkeypatch.setitem(sys.modules, "IPython", shell)
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
     monkeypatch.setattr(module, "in_notebook", lambda: True)
