@@ -35,7 +35,15 @@ def check_layers(name: str, value: Any) -> int | tuple[int, int]:
 
 
 def check_scheme(name: str, value: Any) -> Any:
-    """A scheme's name, a scheme, or a pair; the configuration says whether there is such a scheme."""
+    """A scheme's name, a scheme, or a pair; the configuration says whether there is such a scheme.
+
+    Examples
+    --------
+    >>> check_scheme("schemes", ("post_ln", "pre_ln")), check_scheme("schemes", ("admin",))
+    (('post_ln', 'pre_ln'), 'admin')
+    """
+    if isinstance(value, tuple) and len(value) == 1:
+        return check_scheme(name, value[0])
     if isinstance(value, tuple):
         if len(value) != 2:
             raise ValueError(

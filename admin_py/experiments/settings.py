@@ -195,6 +195,30 @@ DEFAULTS: Mapping[str, Any] = {setting.name: setting.default for setting in TABL
 """Name of the argument -> what holds where it is not given."""
 
 
+def named(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a function's arguments that are of the table and were given, by the table's names.
+
+    An axis may also be called as a cell has it and `select` takes it: ``scheme`` for ``schemes``.
+
+    Raises
+    ------
+    TypeError
+        If a setting is given by both names.
+
+    Examples
+    --------
+    >>> named({"scheme": "admin", "steps": 5, "lr": None, "out": "here"})
+    {'steps': 5, 'schemes': 'admin'}
+    """
+    given = {name: value for name, value in arguments.items() if name in SETTINGS and value is not None}
+    for axis, name in ARGUMENT_OF.items():
+        if axis != name and arguments.get(axis) is not None:
+            if name in given:
+                raise TypeError(f"{name} and {axis} are one setting, give it once")
+            given[name] = arguments[axis]
+    return given
+
+
 def filled(given: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments of the table: those given, the rate of an optimiser that is an object, the defaults.
 

@@ -11,7 +11,7 @@ from admin_py.experiments.folder import Engine, Places
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.grid.results import FILES, Grid
 from admin_py.experiments.grid.train_cell import TrainCell
-from admin_py.experiments.settings import DEFAULTS, Layers, OneOptimizer, OneScheme, filled
+from admin_py.experiments.settings import Layers, OneOptimizer, OneScheme, filled, named
 from admin_py.training.plan import Callback
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def grid(
     clip_norm: float | None = None,
     valid_every: int | None = None,
     dtype: str | None = None,
+    scheme: OneScheme | list[OneScheme] | None = None,
+    seed: int | list[int] | None = None,
     executor: Any = None,
     workers: int | None = None,
     threads: int | None = None,
@@ -102,6 +104,8 @@ def grid(
         Steps between validations; by default about a twelfth of the steps.
     dtype : {"float32", "float64"}
         Default: float32.
+    scheme, seed : optional
+        `schemes` and `seeds` by the names that a run, a cell and `select` have for them.
     executor : object, optional
         Whatever has ``submit(function, *arguments)`` and returns futures, such as a
         ``concurrent.futures.ProcessPoolExecutor`` (in the context "spawn": processes that are forked after
@@ -157,7 +161,7 @@ def grid(
     >>> found.to_dataframe()[["scheme", "lr", "outcome"]].shape
     (4, 3)
     """
-    given = {name: value for name, value in locals().items() if name in DEFAULTS and value is not None}
+    given = named(locals())
     chosen = grid_presets.get(preset).options if preset is not None else {}
     places = Places.checked(
         executor=executor,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from admin_py.base.checks import check_integer
 from admin_py.data import number_words
 from admin_py.experiments.folder import Engine, Places
-from admin_py.experiments.settings import DEFAULTS, Layers, OneOptimizer, OneScheme, filled
+from admin_py.experiments.settings import Layers, OneOptimizer, OneScheme, filled, named
 from admin_py.experiments.study.results import FILES, Study
 from admin_py.experiments.study.runner import TrainRun
 from admin_py.training.plan import Callback
@@ -43,6 +43,8 @@ def study(
     clip_norm: float | None = None,
     valid_every: int | None = None,
     dtype: str | None = None,
+    scheme: OneScheme | list[OneScheme] | None = None,
+    seed: int | list[int] | None = None,
     samples: int = 4,
     executor: Any = None,
     workers: int | None = None,
@@ -103,6 +105,8 @@ def study(
         Steps between validations; by default about a twelfth of the steps. The last step is validated always.
     dtype : {"float32", "float64"}
         Default: float32.
+    scheme, seed : optional
+        `schemes` and `seeds` by the names that a run, a cell and `select` have for them.
     samples : int
         Held-out examples to decode.
     executor, workers, threads : object, int, int, optional
@@ -150,7 +154,7 @@ def study(
     >>> result.run("admin").profile.omega("encoder").shape
     (2,)
     """
-    given = {name: value for name, value in locals().items() if name in DEFAULTS and value is not None}
+    given = named(locals())
     samples = check_integer("samples", samples, 0, MAX_SAMPLES)
     places = Places.checked(
         executor=executor,

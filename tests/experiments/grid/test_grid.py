@@ -254,7 +254,7 @@ class Own(ap.Adam):
             "schemes must have values that are all different, got 'admin' twice",
         ),
         ({"schemes": ["admin", ("admin", "admin")]}, "'admin' twice"),
-        ({"schemes": ("admin",)}, "schemes must be one scheme, or two as a model's encoder and decoder"),
+        ({"schemes": ("admin",) * 3}, "schemes must be one scheme, or two as a model's encoder and decoder"),
         ({"schemes": "admni"}, "did you mean 'admin'"),
         ({"schemes": [3]}, "schemes must be a name"),
         ({"schemes": {"admin", "post_ln"}}, "schemes must be one value, or a list of values to compare"),
@@ -356,6 +356,17 @@ def test_init_gain_scales_the_first_weights() -> None:
     assert len(scaled) == 8
     for name in scaled:
         np.testing.assert_array_equal(two.parameters[name], 0.5 * one.parameters[name])
+
+
+def test_an_axis_may_be_called_by_its_own_name() -> None:
+    sizes = {**SMALL, "steps": 1}
+    grid = ap.grid(DATA, scheme=["post_ln", "admin"], seed=3, **sizes)
+    assert [(cell.scheme, cell.seed) for cell in grid.cells] == [("post_ln", 3), ("admin", 3)]
+    study = ap.study(DATA, scheme=("admin",), seed=[2], samples=0, **sizes)
+    assert (study.schemes, study.seeds) == (("admin",), (2,))
+    for function in (ap.grid, ap.study):
+        with pytest.raises(TypeError, match="schemes and scheme are one setting"):
+            function(DATA, schemes="admin", scheme="post_ln", **sizes)
 
 
 def test_a_tuple_is_one_value_and_a_list_an_axis(small: Grid) -> None:
