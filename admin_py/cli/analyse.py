@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from admin_py.analysis.perturbation import SIZES
+from admin_py.base.csv_files import to_csv
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import (
@@ -253,7 +254,7 @@ def _write(
             told = rows[columns].assign(scheme=scheme, seed=one.seed)[["scheme", "seed", *columns]]
             tables.setdefault(table, []).append(told)
     for table, parts in tables.items():
-        write_whole(folder / f"{table}.csv", pd.concat(parts, ignore_index=True).to_csv(index=False))
+        write_whole(folder / f"{table}.csv", to_csv(pd.concat(parts, ignore_index=True)))
         files.append(f"{table}.csv")
     for picture in PICTURES[name](found):
         for kind in formats:

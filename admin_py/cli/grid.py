@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.csv_files import to_csv
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(found: Grid, folder: Path) -> None:
     """Table and figure of a grid, and the table on the standard output stream."""
     table = found.to_dataframe()
-    write_whole(folder / "grid.csv", table.to_csv(index=False))
+    write_whole(folder / "grid.csv", to_csv(table))
     names = [f"grid.{kind}" for kind in ("png", "svg")]
     for name, picture in zip(names, _pictures(found), strict=True):
         write_whole(folder / name, picture)

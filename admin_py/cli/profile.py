@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from admin_py.base import defaults
+from admin_py.base.csv_files import to_csv
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import add_common, add_data, add_single, model_of
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.out)
     found.save(folder / "profile.json")
     found.to_clinic(folder / "profile.txt")
-    write_whole(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
+    write_whole(folder / "profile.csv", to_csv(found.to_dataframe()))
     write_whole(folder / "profile.png", rendered(lambda figure: found.plot(figure.subplots()), "png"))
     print(found)
     print(f"written to {folder}: profile.json, profile.csv, profile.txt (lines 'index omega'), profile.png")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from admin_py.base.csv_files import to_csv
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import (
     STOPPED,
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         progress=not options.quiet,
     )
     if found.runs:
-        write_whole(Path(options.out) / "results.csv", found.to_dataframe().to_csv(index=False))
+        write_whole(Path(options.out) / "results.csv", to_csv(found.to_dataframe()))
         print(_study_table(found))
         print(f"report: {found.report(options.out)}")
     if found.interrupted:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from admin_py.base.csv_files import to_csv
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import STOPPED, UsageError, add_common, add_data, add_single, add_training, model_of
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         metadata=run_metadata(seed=options.seed, dtype=model.dtype),
     )
     trained.save(folder)
-    write_whole(folder / "history.csv", history.to_dataframe().to_csv(index=False))
+    write_whole(folder / "history.csv", to_csv(history.to_dataframe()))
     write_whole(folder / "history.png", rendered(lambda figure: history.plot(figure.subplots()), "png"))
     print(history)
     print(f"written to {folder}: {', '.join(FILES.values())}, {TRAINED_FILE}, history.csv, history.png")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from admin_py.base.csv_files import to_csv
 from admin_py.base.whole_files import write_whole
 from admin_py.base.words import listing, number, spread
 from admin_py.plots.style import SOLID, scheme_style
@@ -113,11 +114,11 @@ def _write_one(study: Study, folder: Path) -> Path:
     shown = _pictures(study)
     path = folder / REPORT_FILE
     for one in shown:
-        write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", one.table().to_csv(index=False))
+        write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", to_csv(one.table()))
     diagnosed = [run for run in study.runs if run.diagnosis is not None]
     if diagnosed:
         table = by_run(diagnosed, lambda run: table_of(run.diagnosis))
-        write_whole(path.parent / DIAGNOSIS_DATA, table.to_csv(index=False))
+        write_whole(path.parent / DIAGNOSIS_DATA, to_csv(table))
     write_whole(path, _render(study, shown))
     return path
 
