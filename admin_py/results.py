@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base.printable import printable
 from admin_py.base.versions import origin
 from admin_py.base.whole_files import write_whole
 
@@ -305,7 +306,9 @@ class Result(ABC):
         """Heading and table, for notebooks."""
         head = f"<p><strong>{escape(type(self).__name__)}</strong> {escape(self._summary())}</p>"
         table = self.to_dataframe().to_html(index=False, max_rows=20, border=0, float_format="{:.4g}".format)
-        return head + table
+        # In a narrow notebook the table is moved in its box; words such as an outcome's stay in one line.
+        table = table.replace("<td>", '<td style="white-space: nowrap">')
+        return printable(f'{head}<div style="overflow-x: auto">{table}</div>', lines=True)
 
     def _summary(self) -> str:
         """One line for `repr` and the notebook."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from admin_py.base.printable import printable
 from admin_py.data.sequences import Sequences
 
 
@@ -110,4 +111,5 @@ class DatasetSummary:
             f'<td style="text-align:left">{escape(right)}</td></tr>'
             for left, right in self._rows()
         )
-        return f"<table><caption>Dataset {escape(self.name)}</caption><tbody>{rows}</tbody></table>"
+        table = f"<table><caption>Dataset {escape(self.name)}</caption><tbody>{rows}</tbody></table>"
+        return printable(table, lines=True)

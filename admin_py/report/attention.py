@@ -11,11 +11,24 @@ from admin_py.base.words import number
 from admin_py.plots.attention import COLUMNS as MAPS
 from admin_py.plots.attention import ROW as MAPS_ROW
 from admin_py.plots.panels import panels
-from admin_py.report.picture import AFTER, Picture, by_run, missing_of, results_of, table_of
+from admin_py.report.picture import (
+    AFTER,
+    Absent,
+    Picture,
+    absent,
+    by_run,
+    missing_of,
+    reasons,
+    results_of,
+    table_of,
+)
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
     from admin_py.experiments.study.results import Study
+
+
+HEADING = "Attention of the last layer"
 
 
 def _told(shown: Sequence[AttentionMap], missing: Mapping[str, str]) -> tuple[str, str]:
@@ -32,20 +45,20 @@ def _told(shown: Sequence[AttentionMap], missing: Mapping[str, str]) -> tuple[st
         f"Largest probability of a row, mean over rows, where an even spread over the {len(first.keys)} "
         f"tokens has {number(1 / len(first.keys))}: {'; '.join(parts)}"
     )
-    reasons = [f"{label(scheme)} has none ({why})" for scheme, why in missing.items()]
-    return read, f"{'; '.join([found, *reasons])}."
+    return read, f"{'; '.join([found, *reasons(missing)])}."
 
 
-def attention(study: Study) -> Iterator[Picture]:
+def attention(study: Study) -> Iterator[Picture | Absent]:
     """Where the last layer looks in one held-out example, a map a scheme."""
     runs = [run for run in study.runs if run.attention is not None]
     if not runs:
+        yield absent(study, "attention", "attention", AFTER, HEADING)
         return
     shown = results_of(study, "attention", AttentionMap)
     yield Picture(
         "attention",
         AFTER,
-        "Attention of the last layer",
+        HEADING,
         0.2 + MAPS_ROW * -(-len(shown) // MAPS),
         lambda figure: plots.plot_attention_panels(shown, panels(figure, len(shown), MAPS)),
         *_told(shown, missing_of(study, "attention")),

@@ -11,7 +11,20 @@ from admin_py import plots
 from admin_py.analysis import Dependency
 from admin_py.base.words import listing, number, spread
 from admin_py.plots.panels import panels
-from admin_py.report.picture import AFTER, BEFORE, Picture, by_run, missing_of, results_of, single, table_of
+from admin_py.report.paper import cited
+from admin_py.report.picture import (
+    AFTER,
+    BEFORE,
+    Absent,
+    Picture,
+    absent,
+    by_run,
+    missing_of,
+    reasons,
+    results_of,
+    single,
+    table_of,
+)
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
@@ -34,6 +47,9 @@ def _told_heatmap(
         "of the stack (column 0) and on each branch below; dark cells at the diagonal mean that an output is "
         "mostly its latest branches."
     )
+    first = shown[0].stacks[0]
+    if stack != first:
+        read = f"To be read as that of the {first} above."
     parts = []
     for one in shown:
         last = one.beta(stack)[-1] ** 2
@@ -41,8 +57,7 @@ def _told_heatmap(
         parts.append(f"{label(one.scheme)} {100 * near:.0f} %")
     count = min(NEAR, len(shown[0].sublayers[stack]))
     found = f"Share of the last {count} branches in the last output: {'; '.join(parts)}"
-    reasons = [f"{label(scheme)} has none ({why})" for scheme, why in missing.items()]
-    return read, f"{'; '.join([found, *reasons])}."
+    return read, f"{'; '.join([found, *reasons(missing)])}."
 
 
 def _told_own(runs: Sequence[StudyRun]) -> tuple[str, str]:
@@ -79,7 +94,7 @@ ROW = 2.7
 """Inches of a row of heatmaps."""
 
 
-def dependency_before(study: Study) -> Iterator[Picture]:
+def dependency_before(study: Study) -> Iterator[Picture | Absent]:
     """Heatmaps at initialisation, and the measured share of each own branch beside the predicted one."""
     yield from _heatmaps(study, "dependency_before", BEFORE, "before")
     runs = [run for run in study.runs if run.dependency_before is not None]
@@ -92,20 +107,27 @@ def dependency_before(study: Study) -> Iterator[Picture]:
             3.5,
             single(lambda ax: plots.plot_own_dependency(shown, ax)),
             *_told_own(runs),
-            "The theorem bounds the output change by the sum of these squares: near 1/2 throughout it grows "
-            "like the number of sub-layers (Post-LN), falling like 1/i it grows like the logarithm.",
+            cited(
+                "The theorem, which bounds the output change by the sum of these squares",
+                [run.scheme for run in runs],
+                {
+                    "post_ln": "near 1/2 throughout, as in Post-LN, they make it grow like the depth",
+                    "pre_ln": "falling like 1/i, as in Pre-LN, they make it grow like the logarithm",
+                },
+            ),
             lambda: by_run(runs, _own_table),
         )
 
 
-def dependency_after(study: Study) -> Iterator[Picture]:
+def dependency_after(study: Study) -> Iterator[Picture | Absent]:
     """Heatmaps after training."""
     yield from _heatmaps(study, "dependency_after", AFTER, "after")
 
 
-def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture]:
+def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture | Absent]:
     shown = results_of(study, name, Dependency)
     if not shown:
+        yield absent(study, name, f"dependency-{when}", part, f"Layer dependency {when} training")
         return
     rows = -(-len(shown) // PANELS)
     for stack in shown[0].variances:
@@ -120,8 +142,14 @@ def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture
             0.3 + ROW * rows,
             draw,
             *_told_heatmap(shown, stack, when, missing_of(study, name)),
-            "The figure of layer dependencies: outputs of Post-LN depend mostly on the branches just below "
-            "them, those of Pre-LN on all branches, before and after training.",
+            cited(
+                "The figure of layer dependencies, before and after training",
+                [one.scheme for one in shown],
+                {
+                    "post_ln": "outputs of Post-LN depend mostly on the branches just below them",
+                    "pre_ln": "those of Pre-LN on all branches",
+                },
+            ),
             lambda: by_run(
                 [run for run in study.runs if getattr(run, name) is not None],
                 lambda run: table_of(getattr(run, name)),

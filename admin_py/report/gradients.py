@@ -13,6 +13,7 @@ from admin_py.base.words import listing, number
 from admin_py.experiments.study.results import Study
 from admin_py.model.names import place_of
 from admin_py.plots.panels import panels
+from admin_py.report.paper import cited
 from admin_py.report.picture import BEFORE, Picture, by_run, results_of, single
 from admin_py.schemes.labels import label
 
@@ -120,7 +121,14 @@ def gradient_lines(study: Study) -> Iterator[Picture]:
         3.3,
         single(lambda ax: plots.plot_gradient_lines(norms, ax)),
         *_told_norms(study),
-        "Section 3.1, the figure of relative gradient norms of 18-layer models: only the decoder of Post-LN "
-        "vanishes towards the bottom, its encoder does not.",
+        cited(
+            "Section 3.1, the figure of relative gradient norms of 18-layer models",
+            study.schemes,
+            {
+                "post_ln": "only the decoder of Post-LN vanishes towards the bottom, its encoder does not",
+                "post_ln/pre_ln": "a Post-LN encoder with a Pre-LN decoder does not vanish, and does "
+                "not train all the same",
+            },
+        ),
         lambda: by_run(study.runs, lambda run: run.gradients.to_dataframe()),
     )

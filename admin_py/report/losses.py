@@ -11,6 +11,7 @@ from admin_py import plots
 from admin_py.base.words import listing, number, sentence, spread
 from admin_py.experiments.outcomes import BLEW_UP, BLIND, DIVERGED, LEARNT_BELOW, STOPPED, STUCK, TRAINS
 from admin_py.experiments.study.results import SchemeSummary, Study
+from admin_py.report.paper import cited
 from admin_py.report.picture import TRAINING, Picture, by_run
 from admin_py.report.summary import divergence
 from admin_py.schemes.labels import label
@@ -30,9 +31,9 @@ def _told(study: Study) -> tuple[str, str]:
     for word in dict.fromkeys(word for one in rows for word in one.outcomes if word != DIVERGED):
         those = [one for one in rows if word in one.outcomes]
         parts.append(_end_words(word, those))
-    parts += [
-        f"{label(one.scheme)} diverged at {divergence(one)}" for one in rows if DIVERGED in one.outcomes
-    ]
+    diverged = [one for one in rows if DIVERGED in one.outcomes]
+    if diverged:
+        parts.append(_diverged_words(diverged))
     stuck = [one for one in rows if STUCK in one.outcomes]
     if stuck and study.entropy is not None:
         parts.append(_stuck_words(stuck, study.entropy))
@@ -62,14 +63,27 @@ def _end_words(word: str, those: Sequence[SchemeSummary]) -> str:
 
 def _stuck_words(stuck: Sequence[SchemeSummary], entropy: float) -> str:
     """Whether a loss that stays high does so in training too."""
-    parts = []
+    high: list[tuple[str, str]] = []
+    falls: list[tuple[str, str]] = []
     for one in stuck:
         train = float(np.nanmean(one.train_nll[[word == STUCK for word in one.outcomes]]))
-        if train >= LEARNT_BELOW * entropy:
-            parts.append(f"the training loss of {label(one.scheme)} stays as high ({number(train)})")
-        else:
-            parts.append(f"the training loss of {label(one.scheme)} does fall, to {number(train)}")
+        (high if train >= LEARNT_BELOW * entropy else falls).append((label(one.scheme), number(train)))
+    parts = []
+    for found, alone, several in ((high, "stays as high", "stay as high"), (falls, "does fall", "do fall")):
+        if found:
+            names, ends = (listing(words) for words in zip(*found, strict=True))
+            verb = f"loss of {names} {alone}" if len(found) == 1 else f"losses of {names} {several}"
+            parts.append(f"the training {verb}{f' ({ends})' if found is high else f', to {ends}'}")
     return "; ".join(parts)
+
+
+def _diverged_words(diverged: Sequence[SchemeSummary]) -> str:
+    """Which schemes diverged, and at which steps each."""
+    if len(diverged) == 1:
+        return f"{label(diverged[0].scheme)} diverged at {divergence(diverged[0])}"
+    names = listing(label(one.scheme) for one in diverged)
+    steps = "; ".join(f"{label(one.scheme)} at {divergence(one)}" for one in diverged)
+    return f"{names} diverged ({steps})"
 
 
 def losses(study: Study) -> Iterator[Picture]:
@@ -86,7 +100,14 @@ def losses(study: Study) -> Iterator[Picture]:
         3.3,
         draw,
         *_told(study),
-        "The figure of development perplexity in section 1: on WMT'14 English-German, with 18 layers, "
-        "Post-LN diverges, while Pre-LN and Admin train to 28.38 and 29.03 BLEU.",
+        cited(
+            "The figure of development perplexity in section 1, WMT'14 English-German with 18 layers",
+            study.schemes,
+            {
+                "post_ln": "Post-LN diverges",
+                "pre_ln": "Pre-LN trains to 28.38 BLEU",
+                "admin": "Admin trains to 29.03 BLEU",
+            },
+        ),
         lambda: by_run(study.runs, lambda run: run.history.to_dataframe()),
     )

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from admin_py.analysis.diagnosis.page import html
+from admin_py.analysis.diagnosis.results import page_of
 from admin_py.base.csv_files import to_csv
+from admin_py.base.printable import printable
 from admin_py.base.whole_files import write_whole
 from admin_py.base.words import listing, number, spread
-from admin_py.plots.style import SOLID, scheme_style
+from admin_py.plots.style import scheme_style
 from admin_py.report import summary
-from admin_py.report.picture import Picture, by_run, table_of
-from admin_py.report.pictures import pictures
+from admin_py.report.picture import Absent, Picture, absent, by_run, table_of
+from admin_py.report.pictures import entries
 from admin_py.report.svg import inline_svg
 from admin_py.schemes.labels import label
 
@@ -31,6 +34,9 @@ SHOWN_SAMPLES = 6
 MAX_TEXT = 400
 """Characters of a text that are shown; of an output twice the reference's, at least MIN_TEXT."""
 MIN_TEXT = 120
+
+DASH = 2.0
+"""Pixels of a unit of a line's dashes."""
 
 
 def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
@@ -111,10 +117,11 @@ def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
 
 def _write_one(study: Study, folder: Path) -> Path:
     """The report of a study in which only schemes and seeds vary."""
-    shown = _pictures(study)
+    shown = _entries(study)
     path = folder / REPORT_FILE
     for one in shown:
-        write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", to_csv(one.table()))
+        if isinstance(one, Picture):
+            write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", to_csv(one.table()))
     diagnosed = [run for run in study.runs if run.diagnosis is not None]
     if diagnosed:
         table = by_run(diagnosed, lambda run: table_of(run.diagnosis))
@@ -141,13 +148,13 @@ def render(study: Study) -> str:
     ValueError
         If the study has no run.
     """
-    return _render(study, _pictures(study))
+    return _render(study, _entries(study))
 
 
-def _pictures(study: Study) -> list[Picture]:
+def _entries(study: Study) -> list[Picture | Absent]:
     if not study.runs:
         raise ValueError("study: has no run to report on")
-    return pictures(study)
+    return entries(study)
 
 
 def _template(name: str) -> Any:
@@ -157,10 +164,18 @@ def _template(name: str) -> Any:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template(name)
+
+
+def _shown(value: Any) -> Any:
+    """What a template puts into the page: text of data and users can be seen and does nothing."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable(value, lines=True)
+    return value
 
 
 def _css() -> Any:
@@ -169,8 +184,8 @@ def _css() -> Any:
     return Markup((TEMPLATES / "report.css").read_text("utf-8"))
 
 
-def _render(study: Study, shown: Sequence[Picture]) -> str:
-    samples = _samples(study)
+def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
+    samples, diagnoses = _samples(study), _diagnoses(study)
     first = study.data["kind"] == "translation"
     return _template("report.html.j2").render(
         css=_css(),
@@ -181,7 +196,10 @@ def _render(study: Study, shown: Sequence[Picture]) -> str:
         rows=[_row(one) for one in study.summary()],
         swatch=_swatch,
         ties=summary.ties(study),
-        diagnoses=_diagnoses(study),
+        diagnoses=diagnoses,
+        limits=list(dict.fromkeys(one["limits"] for one in diagnoses)),
+        no_diagnosis=absent(study, "diagnosis", "", "", "").why,
+        not_asked=summary.not_asked(study),
         diagnosis_data=DIAGNOSIS_DATA,
         parts=_parts(shown, listing(map(label, study.schemes))),
         samples=samples,
@@ -230,7 +248,8 @@ def _diagnoses(study: Study) -> list[dict[str, Any]]:
                 "totals": [_mean_and_range(total) for total in totals],
                 "level": listing(levels),
                 "outcome": summary.outcome(one),
-                "page": Markup(found[0]._repr_html_()),
+                "page": Markup(html(page_of(found[0], limits=False))),
+                "limits": found[0].limits,
             }
         )
     return rows
@@ -256,27 +275,36 @@ def duration(seconds: float) -> str:
 
 
 def _swatch(scheme: str) -> Any:
+    """A piece of a scheme's line, with its dashes."""
     from markupsafe import Markup
 
     style = scheme_style(scheme)
-    dashed = "" if style.dashes == SOLID else " dashed"
-    return Markup('<span class="swatch{}" style="border-color:{}"></span>').format(dashed, style.color)
+    stops, end = [], 0.0
+    for place, length in enumerate(style.dashes[1] or (1.0,)):
+        paint = "transparent" if place % 2 else style.color
+        stops.append(f"{paint} {end:g}px {end + DASH * length:g}px")
+        end += DASH * length
+    ground = f"repeating-linear-gradient(90deg, {', '.join(stops)})"
+    return Markup('<span class="swatch" style="background:{}"></span>').format(ground)
 
 
-def _parts(shown: Sequence[Picture], names: str) -> list[dict[str, Any]]:
+def _parts(shown: Sequence[Picture | Absent], names: str) -> list[dict[str, Any]]:
     """The pictures as the template needs them, by part of the report."""
     parts: dict[str, list[dict[str, Any]]] = {}
     for one in shown:
-        alt = f"{one.heading} of {names}. {one.found}"
-        figure = {
-            "id": one.name,
-            "heading": one.heading,
-            "svg": inline_svg(one.draw, one.height, name=one.name, alt=alt),
-            "read": one.read,
-            "found": one.found,
-            "paper": one.paper,
-            "data": f"{DATA_FOLDER}/{one.name}.csv",
-        }
+        figure: dict[str, Any] = {"id": one.name, "heading": one.heading, "svg": None}
+        if isinstance(one, Absent):
+            figure |= {"why": one.why, "data": None}
+        else:
+            alt = printable(f"{one.heading} of {names}. {one.found}")
+            figure |= {
+                "svg": inline_svg(one.draw, one.height, name=one.name, alt=alt),
+                "why": "",
+                "read": one.read,
+                "found": one.found,
+                "paper": one.paper,
+                "data": f"{DATA_FOLDER}/{one.name}.csv",
+            }
         parts.setdefault(one.part, []).append(figure)
     return [
         {"id": heading.lower().replace(" ", "-"), "heading": heading, "figures": figures}
@@ -313,16 +341,15 @@ def _settings(study: Study) -> list[tuple[str, str]]:
     axes = {axis: values[0] if len(values) == 1 else values for axis, values in study.axes.items()}
     optimizer = study.runs[0].setup.get("optimizer")
     own = {"optimizer": optimizer} if optimizer is not None and len(study.axes["optimizer"]) == 1 else {}
-    told = {**axes, **own, **study.settings}
-    rows = [(name.replace("_", " "), _plain(value)) for name, value in told.items()]
-    data = [("data", summary.task(study)), ("vocabulary", f"{study.data['vocab_size']:,}")]
+    data = {"data": summary.task(study), "vocabulary": f"{study.data['vocab_size']:,}"}
     if study.entropy is not None:
-        data.append(("unigram entropy", f"{study.entropy:.3f} nats"))
+        data["unigram entropy"] = f"{study.entropy:.3f} nats"
     versions = study.metadata.get("versions", {})
-    machine = [
-        (name, _plain(value)) for name, value in study.metadata.items() if name not in ("versions", "seed")
-    ]
-    return rows + data + machine + [(name, str(value)) for name, value in versions.items()]
+    machine = {name: value for name, value in study.metadata.items() if name not in ("versions", "seed")}
+    # One row a name: what the settings say of a name that the metadata have too is what was asked for.
+    told = {**axes, **own, **study.settings, **data}
+    told |= {name: value for name, value in {**machine, **versions}.items() if name not in told}
+    return [(name.replace("_", " "), _plain(value)) for name, value in told.items()]
 
 
 def _plain(value: Any) -> str:

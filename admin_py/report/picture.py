@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from admin_py.base.words import listing
 from admin_py.results import Result
+from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +54,24 @@ class Picture:
     table: Callable[[], pd.DataFrame]
 
 
+@dataclass(frozen=True)
+class Absent:
+    """What no run has, where its picture would be.
+
+    Attributes
+    ----------
+    name, part, heading : str
+        As of a `Picture`.
+    why : str
+        The reason, a sentence.
+    """
+
+    name: str
+    part: str
+    heading: str
+    why: str
+
+
 def single(draw: Callable[[Any], Any]) -> Callable[[Figure], None]:
     """A drawing on one pair of axes, as one on a figure."""
 
@@ -93,9 +113,32 @@ def table_of(result: Result | None) -> pd.DataFrame:
 
 
 def missing_of(study: Study, name: str) -> dict[str, str]:
-    """Scheme -> why no run of it has the result."""
+    """Scheme -> why no run of it has the result, for those schemes of which no run has it."""
     return {
         scheme: study.run(scheme).without[name]
         for scheme in study.schemes
         if all(getattr(run, name) is None for run in study.of_scheme(scheme))
     }
+
+
+def reasons(missing: Mapping[str, str]) -> list[str]:
+    """Who has no result and why, schemes with one reason together.
+
+    Examples
+    --------
+    >>> reasons({"post_ln": "it diverged", "admin": "it was stopped", "pre_ln": "it diverged"})
+    ['Post-LN and Pre-LN have none (it diverged)', 'Admin has none (it was stopped)']
+    """
+    schemes: dict[str, list[str]] = {}
+    for scheme, why in missing.items():
+        schemes.setdefault(why, []).append(label(scheme))
+    return [
+        f"{listing(names)} {'has' if len(names) == 1 else 'have'} none ({why})"
+        for why, names in schemes.items()
+    ]
+
+
+def absent(study: Study, result: str, name: str, part: str, heading: str) -> Absent:
+    """What stands in a picture's place when no run has its result."""
+    whys = list(dict.fromkeys(missing_of(study, result).values()))
+    return Absent(name, part, heading, f"Not measured: {'; '.join(whys)}.")

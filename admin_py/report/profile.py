@@ -10,6 +10,7 @@ import numpy as np
 from admin_py import plots
 from admin_py.base.words import listing, number, sentence
 from admin_py.experiments.study.results import Study
+from admin_py.report.paper import cited
 from admin_py.report.picture import BEFORE, Picture, by_run, single
 from admin_py.schemes.labels import label
 
@@ -39,7 +40,8 @@ def _told_omega(study: Study) -> tuple[str, str]:
                 f"{number(float(values[0]))} to {number(float(values[-1]))} in the {stack}"
                 for stack, values in ends.items()
             )
-            parts.append(f"from bottom to top {label(scheme)} has {grown}")
+            parts.append(f"{label(scheme)} has {grown}")
+    parts = [f"from bottom to top {'; '.join(parts)}"] if parts else []
     parts += [f"{listing(names)} {_have(names)} {value} throughout" for value, names in constant.items()]
     return read, sentence(parts)
 
@@ -95,8 +97,15 @@ def profile(study: Study) -> Iterator[Picture]:
         3.1,
         single(lambda ax: plots.plot_quantity(profiles, ax)),
         *_told_omega(study),
-        "Section 4.2, Admin's profiling: ω grows with the square root of the summed variances of the "
-        "branches below; Post-LN and Pre-LN have 1.",
+        cited(
+            "Section 4.2, profiling",
+            study.schemes,
+            {
+                "admin": "ω of Admin grows like the square root of the summed variances of branches below",
+                "post_ln": "Post-LN has 1",
+                "pre_ln": "Pre-LN has 1",
+            },
+        ),
         profile_table,
     )
     yield Picture(
@@ -116,7 +125,13 @@ def profile(study: Study) -> Iterator[Picture]:
         3.3,
         single(lambda ax: plots.plot_predicted_dependency(profiles, ax)),
         *_told_dependency(study),
-        "Section 4.1 and its theorem: the output changes by about C Σ β², which grows like the number of "
-        "sub-layers in Post-LN and like its logarithm in Pre-LN.",
+        cited(
+            "Section 4.1 and its theorem, by which the output changes by about C Σ β²",
+            study.schemes,
+            {
+                "post_ln": "in Post-LN the sum grows like the number of sub-layers",
+                "pre_ln": "in Pre-LN it grows like the logarithm of their number",
+            },
+        ),
         profile_table,
     )

@@ -13,6 +13,7 @@ from admin_py.base.words import listing, number
 from admin_py.experiments.configuration import layers_of
 from admin_py.experiments.outcomes import BLEW_UP, BLEW_UP_ABOVE, BLIND, LEARNT_BELOW
 from admin_py.experiments.study.results import SchemeSummary, Study
+from admin_py.report.picture import missing_of, reasons
 from admin_py.schemes.labels import label
 
 TASKS = {
@@ -119,11 +120,29 @@ def ties(study: Study) -> str:
     return f"The ranges of the final validation loss over seeds overlap for {'; '.join(pairs)}: a tie here."
 
 
+def not_asked(study: Study) -> str:
+    """Of which schemes it is not known whether they read their source, and why; "" of language models."""
+    if study.data["kind"] != "translation":
+        return ""
+    missing = reasons(missing_of(study, "source_use"))
+    return f"Of the losses with others' sources, {'; '.join(missing)}." if missing else ""
+
+
 def samples(study: Study) -> str:
     """One sentence on the sample outputs: how many are exactly right."""
     parts = []
     for scheme in study.schemes:
         shown = study.run(scheme).samples
         right = sum(sample.output == sample.expected for sample in shown)
-        parts.append(f"{label(scheme)} {f'{right} of {len(shown)}' if shown else 'has none'}")
+        parts.append(f"{label(scheme)} {f'{right} of {len(shown)}' if shown else _no_samples(study, scheme)}")
     return f"Exactly right: {'; '.join(parts)}."
+
+
+def _no_samples(study: Study, scheme: str) -> str:
+    """Why a scheme has no samples, from its first seed."""
+    run = study.run(scheme)
+    if run.history.diverged_at is not None:
+        return "has none (it diverged)"
+    return (
+        "has none (its training was stopped)" if run.history.interrupted else "has none (none was asked for)"
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.printable import printable
 from admin_py.plots.files import rendered
 from admin_py.plots.style import FAINT, INK, MUTED, PAPER
 
@@ -50,5 +51,7 @@ def inline_svg(draw: Callable[[Figure], None], height: float, *, name: str, alt:
         svg = svg.replace(color.lower(), themed)
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
     svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
+    # Names that are text in the picture, not outlines, are no more to be trusted than those of the page.
+    svg = "\n".join(printable(line, lines=True) for line in svg.split("\n"))
     head = Markup('<svg role="img" aria-label="{}" ').format(escape(alt))
     return head + Markup(svg[len("<svg ") :])

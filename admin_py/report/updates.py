@@ -12,6 +12,7 @@ from admin_py.analysis import UpdateNorms
 from admin_py.analysis.updates import drift, drifts
 from admin_py.base.words import listing, number
 from admin_py.plots.panels import panels
+from admin_py.report.paper import cited
 from admin_py.report.picture import TRAINING, Picture, by_run, results_of, single, table_of
 from admin_py.schemes.labels import label
 
@@ -78,8 +79,14 @@ def updates(study: Study) -> Iterator[Picture]:
         0.9 + 1.9 * len(shown),
         lambda figure: plots.plot_update_panels(shown, panels(figure, len(shown))),
         *_told_updates(shown),
-        "The paper compares gradients and updates of the attention matrices: with Adam the updates of "
-        "Post-LN are of one size although its gradients are not, so vanishing gradients do not stop it.",
+        cited(
+            "The comparison of gradients and updates of the attention matrices",
+            study.schemes,
+            {
+                "post_ln": "with Adam the updates of Post-LN are of one size although its gradients are "
+                "not, so vanishing gradients do not stop it"
+            },
+        ),
         table,
     )
     yield Picture(
@@ -89,8 +96,7 @@ def updates(study: Study) -> Iterator[Picture]:
         3.3,
         single(lambda ax: plots.plot_update_histogram(shown, ax)),
         *_told_histogram(shown),
-        "The paper's histograms of relative gradient and update norms show the same: spread gradients, "
-        "updates close together.",
+        "The histograms of relative gradient and update norms: spread gradients, updates close together.",
         table,
     )
     drifting = [one for one in shown if drifts(one)]
@@ -103,7 +109,11 @@ def updates(study: Study) -> Iterator[Picture]:
             2.9 * -(-count // 2),
             lambda figure: plots.plot_omega_panels(drifting, panels(figure, count, 2)),
             *_told_drift(drifting),
-            "The paper sets ω once and lets it be trained; it does not show where it goes.",
+            cited(
+                "Section 4.2",
+                [one.scheme for one in drifting],
+                {"admin": "ω is set once and trained with the rest; where it goes is not shown"},
+            ),
             lambda: by_run(runs, _omega_table),
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from admin_py.base.printable import printable
+
 LABELS: Mapping[str, str] = {
     "post_ln": "Post-LN",
     "ds_init": "DS-Init",
@@ -33,11 +35,13 @@ LABELS: Mapping[str, str] = {
 
 
 def label(scheme: str) -> str:
-    """Name of a scheme for people; of a hybrid both parts; a user's scheme keeps its own name.
+    r"""Name of a scheme for people; of a hybrid both parts; a user's scheme keeps its own name.
 
     Examples
     --------
     >>> label("post_ln"), label("post_ln/pre_ln"), label("mine")
     ('Post-LN', 'Post-LN / Pre-LN', 'mine')
+    >>> print(label("mi\x1bne"))
+    mi\x1bne
     """
-    return " / ".join(LABELS.get(part, part) for part in scheme.split("/"))
+    return printable(" / ".join(LABELS.get(part, part) for part in scheme.split("/")))

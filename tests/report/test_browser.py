@@ -18,6 +18,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 LONG = "ein sehr langes Wort: " + "Donaudampfschifffahrtsgesellschaft" * 12
 
+NAME = "a_scheme_of_ones_own_with_a_name_of_44_chars"
+
 SIZES = """
 [document.documentElement.scrollWidth, document.documentElement.clientWidth,
  ...[...document.querySelectorAll('main > *, figure, nav, .scroll')]
@@ -41,8 +43,10 @@ LINKS = """
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    """Several seeds, one that diverged, and outputs too long for a line."""
-    made = made_study({"post_ln": [2.65, 2.7], "pre_ln": [0.17, 0.15], "admin": [0.16, None]})
+    """Several seeds, one that diverged, a scheme with a long name, and outputs too long for a line."""
+    made = made_study(
+        {"post_ln": [2.65, 2.7], "pre_ln": [0.17, 0.15], "admin": [0.16, None], NAME: [0.2, 0.3]}
+    )
     samples = (Sample(LONG, LONG, LONG), Sample("a", "b", "b"))
     config = ap.TransformerConfig(
         vocab_size=9, encoder_layers=2, decoder_layers=2, d_model=8, heads=2, d_ff=16
@@ -67,13 +71,13 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 500, 390])
 def test_it_fits_is_silent_and_shows_every_picture(
     browser: Browser, page: Path, width: int, theme: str
 ) -> None:
     browser.open(page, width=width, theme=theme)
     opened = browser.evaluate("[...document.querySelectorAll('details')].map(one => one.open = true)")
-    assert len(opened) == 3
+    assert len(opened) == 4
     needed, there, *outside = browser.evaluate(SIZES)
     assert width - 20 <= there <= width, "but for a scroll bar"
     assert needed <= there
@@ -86,6 +90,32 @@ def test_it_fits_is_silent_and_shows_every_picture(
         assert drawn > 5
         assert (visibility, display) == ("visible", "block")
     assert browser.messages == []
+
+
+PRINTED = """
+[[...document.querySelectorAll('details > table')].map(one => one.getBoundingClientRect().height),
+ [...document.querySelectorAll('.figure')].map(one => one.getBoundingClientRect().height),
+ [...document.querySelectorAll('table, svg, pre, p')]
+    .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .map(one => one.tagName)]
+"""
+
+PAPER = (680, 1016)
+"""Pixels of an A4 page without its margins."""
+
+
+def test_on_paper_details_are_open_and_pictures_are_small_enough(browser: Browser, page: Path) -> None:
+    browser.open(page, width=PAPER[0])
+    folded, *_ = browser.evaluate(PRINTED)
+    assert set(folded) == {0}, "folded on the screen"
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    tables, figures, outside = browser.evaluate(PRINTED)
+    assert len(tables) == 12
+    assert min(tables) > 30
+    assert outside == []
+    assert max(figures) < PAPER[1], "a picture and its words fit on a page"
+    assert sum(2 * height < PAPER[1] for height in figures) > len(figures) / 2, "most of them in twos"
+    browser.call("Emulation.setEmulatedMedia", media="")
 
 
 def test_links_lead_to_something(browser: Browser, page: Path) -> None:

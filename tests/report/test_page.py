@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_results import made_study
+from made_results import made_diagnosis, made_study
 
 from admin_py.base.words import number
 from admin_py.experiments.study.results import Sample, Study, StudyRun
@@ -19,6 +20,7 @@ from admin_py.report import losses as report_losses
 from admin_py.report import profile as report_profile
 from admin_py.report import summary
 from admin_py.report.page import duration, inline_svg, render, write_report
+from admin_py.report.pictures import pictures
 
 VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
 
@@ -77,17 +79,15 @@ def flat(text: str) -> str:
 def test_it_has_its_parts_in_order(html: str) -> None:
     page = Page(html)
     parts = [attributes["id"] for attributes in page.all("h2")]
-    assert parts == ["results", "training", "before-training", "samples", "settings"]
-    figures = [attributes["id"] for attributes in page.all("h3")]
-    assert figures == [
-        "losses",
-        "omega",
-        "variance",
-        "dependency",
-        "gradients",
-        "gradient-bars",
-        "matrix-gradients",
+    assert parts == [
+        *("results", "diagnosis", "training", "before-training", "after-training", "samples", "settings")
     ]
+    places = [attributes["id"] for attributes in page.all("h3")]
+    figures = [
+        *("losses", "omega", "variance", "dependency", "gradients", "gradient-bars", "matrix-gradients")
+    ]
+    absent = ["dependency-before", "output-change", "dependency-after", "attention"]
+    assert places == [*figures, *absent]
     assert len(page.all("svg")) == len(page.all("figcaption")) == len(figures)
     assert page.text.count("In the paper") == len(figures)
     assert html.startswith("<!DOCTYPE html>")
@@ -214,6 +214,82 @@ def test_every_caption_is_two_sentences(study: Study) -> None:
 
 def test_the_introduction_is_three_sentences(study: Study) -> None:
     assert len(re.findall(r"[a-z0-9)]\.(?: |$)", summary.introduction(study))) == 3
+
+
+def test_a_name_of_the_settings_stands_there_once(html: str) -> None:
+    settings = html[html.index('<dl class="settings">') :]
+    told = re.findall(r"<dt>(.*?)</dt>", settings)
+    assert len(told) == len(set(told))
+    assert {"dtype", "threads", "admin-py", "steps"} <= set(told)
+
+
+def test_what_was_not_measured_says_why_where_its_picture_would_be(study: Study) -> None:
+    reasons = {"attention": "the training was stopped"}
+    runs = [replaced(run, without=reasons) for run in study.runs]
+    page = Page(render(study.with_members(runs)))
+    text = flat(page.text)
+    assert "Attention of the last layer Not measured: the training was stopped." in text
+    assert "Output change Not measured: it was not computed." in text
+    assert "Diagnosis before training Not measured: it was not computed." in text
+    assert text.count("Not measured:") == 5
+    assert not any("attention" in (link["href"] or "") for link in page.all("a") if link["href"][0] != "#")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_without_samples_the_reason_is_told() -> None:
+    study = made_study({"post_ln": [None], "admin": [0.2]})
+    text = flat(Page(render(study.with_members([replaced(run, samples=()) for run in study.runs]))).text)
+    assert "Exactly right: Post-LN has none (it diverged); Admin has none (none was asked for)." in text
+
+
+@pytest.mark.parametrize("claim", ["post_ln", "pre_ln", "admin"])
+def test_the_paper_is_cited_only_for_what_was_run(claim: str) -> None:
+    """No scheme that was not run is named in what the paper says."""
+    alone = made_study({claim: [0.2]})
+    others = {"post_ln": "Post-LN", "pre_ln": "Pre-LN", "admin": "Admin"}
+    name = others.pop(claim)
+    told = [picture.paper for picture in pictures(alone)]
+    assert any(name in words for words in told)
+    for words in told:
+        assert not [other for other in others.values() if other in words], words
+
+
+def test_a_scheme_that_the_paper_has_not_is_not_compared_with_it() -> None:
+    told = [picture.paper for picture in pictures(made_study({"rezero": [0.2]}))]
+    assert sum("tells of none of these schemes" in words for words in told) >= 3
+    assert not re.search("Post-LN|Pre-LN|Admin", " ".join(told))
+
+
+def test_several_schemes_share_a_sentence() -> None:
+    study = made_study({"post_ln": [2.7, None], "b2t": [2.7, None], "admin": [2.7, 2.6]}, entropy=1.0)
+    found = report_losses._told(study)[1]
+    assert found.count("training loss") == 1
+    assert "the training losses of Post-LN, B2T and Admin do fall, to 0." in found
+    assert found.count("diverged") == 1
+    assert "Post-LN and B2T diverged (Post-LN at step 7 (seed 2); B2T at step 7 (seed 2))" in found
+
+
+CONTROLS = "a\x00b\x07c\x1b[31md\x7fe\u202ef\u2066g\u2028h\ud800i"
+
+
+def test_no_control_reaches_the_page() -> None:
+    """Through names, samples, descriptions, settings and the pages of diagnoses; line ends stay."""
+    made = made_study({CONTROLS: [0.2], "admin": [0.1]}, name=CONTROLS, description=f"1\n{CONTROLS}\n2")
+    sample = Sample(CONTROLS, CONTROLS, CONTROLS)
+    runs = [replaced(run, samples=(sample,), diagnosis=made_diagnosis(run.scheme)) for run in made.runs]
+    html = render(made.with_members(runs, settings={**made.settings, CONTROLS: CONTROLS}))
+    assert not [one for one in html if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl") and one != "\n"]
+    assert r"a\x00b\x07c\x1b[31md\x7fe\u202ef\u2066g\u2028h\ud800i" in Page(html).text
+    html.encode("utf-8")
+
+
+def test_limits_of_diagnoses_are_told_once(study: Study) -> None:
+    runs = [replaced(run, diagnosis=made_diagnosis(run.scheme)) for run in study.runs]
+    html = render(study.with_members(runs))
+    assert html.count("<details>") == 3
+    assert flat(Page(html).text).count("How often such diagnoses were right about other trainings") == 1
+    assert "Limits" not in Page(html).text
+    assert "Limits" in made_diagnosis()._repr_html_()
 
 
 EVIL = '<b onclick="alert(1)">&amp;{{ 7*7 }}'

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import made_output_change, made_study
 
 import admin_py as ap
 from admin_py.base.words import number
 from admin_py.data import Dataset
-from admin_py.experiments.study.results import Study
+from admin_py.experiments.study.results import Study, StudyRun
+from admin_py.report import output_change as report_output_change
 from admin_py.report import pictures as report_pictures
 from admin_py.report.summary import outcome
 from admin_py.schemes import Residual, Scheme
@@ -39,6 +41,10 @@ def study() -> Study:
 def folder(study: Study, tmp_path_factory) -> Path:
     """The report of the study, which no test changes."""
     return study.report(tmp_path_factory.mktemp("report")).parent
+
+
+def replace_run(run: StudyRun, **changes: object) -> StudyRun:
+    return StudyRun(**{**vars(run), **changes})  # type: ignore[arg-type]
 
 
 def test_all_pictures_are_there_with_words_and_numbers(study: Study, folder: Path) -> None:
@@ -98,6 +104,32 @@ def test_the_words_hold_the_measured_numbers(study: Study) -> None:
     assert f"{largest:.2g} % (encoder)" in shown["omega-drift"].found
 
 
+def test_the_output_change_is_that_of_all_seeds(study: Study) -> None:
+    from matplotlib.figure import Figure
+
+    shown = next(one for one in report_pictures.pictures(study) if one.name == "output-change-encoder")
+    figure = Figure()
+    shown.draw(figure)
+    line = next(one for one in figure.axes[0].lines if str(one.get_label()).startswith("Post-LN"))
+    changes = [run.output_change.change["encoder"] for run in study.of_scheme("post_ln")]
+    np.testing.assert_allclose(line.get_ydata(), np.concatenate(changes).mean(axis=0), rtol=1e-12)
+    assert f"over {len(changes[0])} draws for each of 2 seeds" in shown.read
+    ends = {scheme: [run.output_change.mean("encoder")[-1] for run in study.of_scheme(scheme)]
+            for scheme in ("post_ln", "admin")}  # fmt: skip
+    ratios = np.array(ends["post_ln"]) / np.array(ends["admin"])
+    told = f"Admin {number(float(np.exp(np.log(ratios).mean())))} ({number(ratios.min())} to"
+    assert told in shown.found
+    assert "4 sub-layers bear the distance between schemes, not the form of their growth" in shown.found
+
+
+def test_a_deep_stack_bears_the_form_and_one_seed_does_not_bear_the_distance() -> None:
+    made = made_study({"post_ln": [2.0], "admin": [0.5]})
+    deep = [replace_run(run, output_change=made_output_change(run.scheme, layers=50)) for run in made.runs]
+    told = report_output_change._told(deep, "encoder")[1]
+    assert "100 sub-layers bear the distance between schemes and the form of their growth" in told
+    assert "of one seed the distance can be several times too large" in told
+
+
 BOUNDED = Scheme("bounded", lambda site: Residual(norm_post="dyt"), source="a test")
 
 
@@ -123,4 +155,9 @@ def test_a_study_that_cannot_be_taken_apart_has_no_dependencies(book, tmp_path: 
     assert names
     assert not [name for name in names if name.startswith("dependency-")]
     text = alone.report(tmp_path).read_text("utf-8")
-    assert re.findall(r'<h3 id="([^"]+)"', text) == names
+    shown = re.findall(r'<h3 id="([^"]+)"', text)
+    absent = ["dependency-before", "dependency-after"]
+    assert [name for name in shown if name not in absent] == names
+    assert [name for name in shown if name in absent] == absent
+    assert text.count("Not measured: ") == 2
+    assert "bounded" in text[text.index('<h3 id="dependency-before"') :].partition("</section>")[0]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from admin_py.base.printable import printable
+
 Row = Sequence[str]
 
 COLUMNS = 80
@@ -47,17 +49,21 @@ def text(page: Page) -> str:
 def html(page: Page) -> str:
     """The same as HTML: tables and lists, without styles of its own."""
     parts = [
-        f"<p><strong>{escape(page.title)}</strong></p>",
-        f"<p><strong>{escape(page.level.upper())}</strong>: {escape(page.verdict)}</p>",
+        f"<p><strong>{_shown(page.title)}</strong></p>",
+        f"<p><strong>{_shown(page.level.upper())}</strong>: {_shown(page.verdict)}</p>",
     ]
     for heading, rows in page.tables:
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        head = "".join(f"<th>{_shown(cell)}</th>" for cell in heading)
+        body = "".join("<tr>" + "".join(f"<td>{_shown(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     for name, sentences in page.lists:
-        items = "".join(f"<li>{escape(one)}</li>" for one in sentences)
-        parts.append(f"<p><strong>{escape(name)}</strong></p><ul>{items}</ul>")
+        items = "".join(f"<li>{_shown(one)}</li>" for one in sentences)
+        parts.append(f"<p><strong>{_shown(name)}</strong></p><ul>{items}</ul>")
     return "\n".join(parts)
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text))
 
 
 def _wrap(text: str, *, bullet: bool = False) -> list[str]:

@@ -229,15 +229,22 @@ class Diagnosis(OwnResult):
         return f"{self.scheme}: {self.level}, amplification {', '.join(totals)}"
 
     def __repr__(self) -> str:
-        return page.text(self._page())
+        return page.text(page_of(self))
 
     def _repr_html_(self) -> str:
         """The page, for notebooks."""
-        return page.html(self._page())
+        return page.html(page_of(self))
 
-    def _page(self) -> page.Page:
-        return page.Page(_title(self), self.level, self.verdict, tuple(_tables(self)), tuple(_texts(self)))
 
+def page_of(diagnosis: Diagnosis, *, limits: bool = True) -> page.Page:
+    """What is printed of a diagnosis, part by part; without its limits for who says them once of several."""
+    texts = tuple((name, told) for name, told in _texts(diagnosis) if limits or name != LIMITS)
+    tables = tuple(_tables(diagnosis))
+    return page.Page(_title(diagnosis), diagnosis.level, diagnosis.verdict, tables, texts)
+
+
+LIMITS = "Limits"
+"""Heading of what such diagnoses were right about: the same of all."""
 
 REFERENCES = tuple((name, label(name)) for name in ("post_ln", "pre_ln", "admin"))
 
@@ -293,4 +300,4 @@ def _texts(diagnosis: Diagnosis) -> Iterator[tuple[str, Sequence[str]]]:
         yield "Also seen", diagnosis.findings
     if diagnosis.advice:
         yield "What to change", diagnosis.advice
-    yield "Limits", (diagnosis.limits,)
+    yield LIMITS, (diagnosis.limits,)
