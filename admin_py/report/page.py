@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from admin_py.base.streams import say, visible
 from admin_py.base.whole_files import write_whole
 from admin_py.base.words import listing, number, spread
+from admin_py.plots.files import drawn
 from admin_py.plots.style import SOLID, scheme_style
 from admin_py.report import summary
 from admin_py.report.picture import Picture, by_run, table_of
@@ -158,8 +161,14 @@ def _template(name: str) -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     return environment.get_template(name)
+
+
+def _shown(value: Any) -> Any:
+    """Text of data and users without what commands a reader's program; what is HTML already as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def _css() -> Any:
@@ -169,6 +178,7 @@ def _css() -> Any:
 
 
 def _render(study: Study, shown: Sequence[Picture]) -> str:
+    """The page, and a line for each of its pictures that could not be drawn."""
     samples = _samples(study)
     first = study.data["kind"] == "translation"
     return _template("report.html.j2").render(
@@ -267,10 +277,15 @@ def _parts(shown: Sequence[Picture], names: str) -> list[dict[str, Any]]:
     parts: dict[str, list[dict[str, Any]]] = {}
     for one in shown:
         alt = f"{one.heading} of {names}. {one.found}"
+        draw = partial(inline_svg, one.draw, one.height, name=one.name, alt=alt)
+        svg, why = drawn(draw, f"the picture {one.name} of the report")
+        if svg is None:
+            say(why)
         figure = {
             "id": one.name,
             "heading": one.heading,
-            "svg": inline_svg(one.draw, one.height, name=one.name, alt=alt),
+            "svg": svg,
+            "why": visible(why),
             "read": one.read,
             "found": one.found,
             "paper": one.paper,
