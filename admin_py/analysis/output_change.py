@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from admin_py.analysis import theory
 from admin_py.analysis.by_stack import OwnResult
 from admin_py.base import defaults
 from admin_py.base.checks import check_bool, check_integer, check_probability
+from admin_py.base.progress import Bar, shows_bars
 from admin_py.results import figure, run_metadata
 from admin_py.training.optimizers import Optimizer
 
@@ -269,6 +270,14 @@ def pooled(group: Sequence[OutputChange]) -> OutputChange:
 def _shown(repeats: range, progress: bool) -> Iterable[int]:
     if not progress:
         return repeats
-    from tqdm.auto import tqdm
+    return _with_bar(repeats) if shows_bars() else repeats
 
-    return tqdm(repeats, desc="output change", unit="repeat", leave=False)
+
+def _with_bar(repeats: range) -> Iterator[int]:
+    bar = Bar(len(repeats), 0, what="output change", unit="repeat", leave=False)
+    try:
+        for repeat in repeats:
+            yield repeat
+            bar.update()
+    finally:
+        bar.close()

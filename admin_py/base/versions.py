@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from importlib import metadata
 from typing import Any, TextIO
 
 from admin_py._version import __version__
 from admin_py.base.builds import MODULES
+from admin_py.base.streams import say_result
 from admin_py.base.threads import get_num_threads
 
 PACKAGES = ("numpy", "tokenizers", "safetensors", "matplotlib", "pandas", "jinja2", "tqdm", "torch")
@@ -140,7 +140,14 @@ def show_versions(*, file: TextIO | None = None) -> None:
     >>> ap.show_versions()
     admin-py ...
     """
+    if file is None:
+        say_result(versions_table())
+    else:
+        print(versions_table(), file=file)
+
+
+def versions_table() -> str:
+    """What `show_versions` prints, in lines."""
     rows = [*versions().items(), *system().items()]
     width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}", file=file or sys.stdout)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

@@ -21,10 +21,11 @@ from admin_py.cli.options import (
     load_data,
     saved_model,
     set_threads,
+    show,
 )
 from admin_py.experiments.jobs import file_name
 from admin_py.experiments.settings import OPTIMIZERS
-from admin_py.plots.files import FORMATS, HEIGHT, Picture, rendered
+from admin_py.plots.files import FORMATS, HEIGHT, Picture, write_picture
 from admin_py.plots.output_change import height_for
 from admin_py.plots.panels import panels
 from admin_py.results import Result
@@ -154,10 +155,10 @@ def run(options: argparse.Namespace) -> int:
     subjects = list(_subjects(options))
     for name in names:
         found = [_find(name, one, options) for one in subjects]
-        for result in found:
-            print(result)
         files = _write(name, subjects, found, Path(options.out), tuple(dict.fromkeys(options.format)))
-        print(f"written to {options.out}: {', '.join(files)}")
+        for result in found:
+            show(str(result))
+        show(f"written to {options.out}: {', '.join(files)}")
     return 0
 
 
@@ -258,10 +259,9 @@ def _write(
         files.append(f"{table}.csv")
     for picture in PICTURES[name](found):
         for kind in formats:
-            write_whole(
-                folder / f"{picture.name}.{kind}", rendered(picture.draw, kind, height=picture.height)
-            )
-            files.append(f"{picture.name}.{kind}")
+            file = f"{picture.name}.{kind}"
+            if write_picture(folder / file, picture.draw, height=picture.height):
+                files.append(file)
     return files
 
 

@@ -1,22 +1,23 @@
 """The command line: ``admin-py study | profile | train | analyse | grid | info``.
 
 Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
-stopped by Ctrl-C with what was done kept.
+stopped by Ctrl-C with what was done kept, 143 by SIGTERM.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 from admin_py._version import __version__
+from admin_py.base.signals import Termination
+from admin_py.base.streams import finish, occupy_closed, say
 from admin_py.cli import analyse, grid, info, profile, study, train
 from admin_py.cli.options import STOPPED, UsageError
 
-OK, ERROR, USAGE = 0, 1, 2
+OK, ERROR, USAGE, TERMINATED = 0, 1, 2, 143
 
 COMMANDS: Mapping[str, ModuleType] = {
     "study": study,
@@ -29,9 +30,17 @@ COMMANDS: Mapping[str, ModuleType] = {
 """Name -> module with SUMMARY, EXAMPLES, ``add_arguments(parser)`` and ``run(options)``."""
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose help and errors are shown as everything else is."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            say(message, stream=file, end="")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="admin-py",
         description="Deep Transformers on a CPU: how Post-LN, Pre-LN, Admin and others train.",
     )
@@ -83,24 +92,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    occupy_closed()
     try:
-        status = int(options.run(options))
-        sys.stdout.flush()
-        return status
+        options = build_parser().parse_args(arguments)
+        with Termination() as termination:
+            status = _run(options)
+        return TERMINATED if termination.came and status == STOPPED else status
+    finally:
+        finish()
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a command; its exit status, whatever becomes of it."""
+    try:
+        return int(options.run(options))
     except KeyboardInterrupt:
-        print("admin-py: stopped", file=sys.stderr)
+        say("admin-py: stopped")
         return STOPPED
     except UsageError as error:
-        print(f"admin-py {options.command}: error: {error}", file=sys.stderr)
+        say(f"admin-py {options.command}: error: {error}")
         return USAGE
-    except BrokenPipeError:
-        # The reader of our output has gone; nothing is left to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ERROR
     except Exception as error:
         if options.debug:
             raise
-        print(f"admin-py: error: {describe(error)}", file=sys.stderr)
+        say(f"admin-py: error: {describe(error)}")
         return ERROR

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.csv_files import to_csv
+from admin_py.base.streams import say, shielded
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
-from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data
+from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data, show
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.jobs import title_of
 from admin_py.experiments.settings import AXES
-from admin_py.plots.files import saved
+from admin_py.plots.files import drawn, saved
 from admin_py.plots.style import context
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     if found.cells:
         _write(found, folder)
     if found.interrupted:
-        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        say(f"stopped; the same command goes on from {folder}")
         return STOPPED
     return 0
 
@@ -79,23 +80,26 @@ def _write(found: Grid, folder: Path) -> None:
     """Table and figure of a grid, and the table on the standard output stream."""
     table = found.to_dataframe()
     write_whole(folder / "grid.csv", to_csv(table))
-    names = [f"grid.{kind}" for kind in ("png", "svg")]
-    for name, picture in zip(names, _pictures(found), strict=True):
+    pictures, why = drawn(partial(_pictures, found), "the figure of the grid")
+    for name, picture in (pictures or {}).items():
         write_whole(folder / name, picture)
     several = [axis for axis in AXES if table[axis].nunique(dropna=False) > 1] or ["scheme"]
     shown = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
-    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
-    print(f"written to {folder}: grid.csv, grid.png, grid.svg, grid.json, cells/")
+    show(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    show(f"written to {folder}: {', '.join(['grid.csv', *(pictures or {}), 'grid.json', 'cells/'])}")
+    if why:
+        say(why)
 
 
-def _pictures(found: Grid) -> tuple[bytes, bytes]:
+def _pictures(found: Grid) -> dict[str, bytes]:
     """The figure as PNG and as SVG: panels of the scheme where two other axes vary, else one heatmap."""
-    import matplotlib.pyplot as plt
+    with context(), shielded():
+        import matplotlib.pyplot as plt
 
-    with context(), plt.ioff():
-        figure = draw(found).figure
-        files = saved(figure, "png"), saved(figure, "svg")
-        plt.close(figure)
+        with plt.ioff():
+            figure = draw(found).figure
+            files = {f"grid.{kind}": saved(figure, kind) for kind in ("png", "svg")}
+            plt.close(figure)
     return files
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from admin_py import schemes
 from admin_py.base import defaults
+from admin_py.base.streams import say_result
 from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import UsageError, add_model
 from admin_py.experiments.configuration import configuration
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py info``."""
-    from admin_py.base.versions import show_versions
+    from admin_py.base.versions import versions_table
 
     given = take_given(options)
     if options.schemes and options.memory:
@@ -38,15 +39,23 @@ def run(options: argparse.Namespace) -> int:
     if not options.memory:
         refuse(given, {name: "--memory" for name in given if name not in ("schemes", "debug")})
     if options.schemes:
-        for name in schemes.names():
-            scheme = schemes.get(name)
-            print(f"{name}\n    {scheme.summary}\n    {scheme.source}")
-        return 0
+        return _told(_schemes())
     if options.memory:
-        print(_memory(options))
+        return _told(_memory(options))
+    return _told(versions_table())
+
+
+def _told(text: str) -> int:
+    """Print what was asked for, which is nowhere else; the exit status."""
+    lost = say_result(text)
+    if lost is None:
         return 0
-    show_versions()
-    return 0
+    raise OSError(f"the standard output stream cannot be written: {lost}")
+
+
+def _schemes() -> str:
+    found = map(schemes.get, schemes.names())
+    return "\n".join(f"{one.name}\n    {one.summary}\n    {one.source}" for one in found)
 
 
 def _memory(options: argparse.Namespace) -> str:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.streams import say, say_result
 from admin_py.experiments.configuration import configuration
 from admin_py.experiments.settings import SETTINGS, Setting
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
 
 STOPPED = 130
+
+
+def show(text: str) -> None:
+    """Print what was found; it lies in files already, so where it cannot be printed a line says why."""
+    lost = say_result(text)
+    if lost is not None:
+        say(f"the standard output stream cannot be written: {lost}")
 
 
 class UsageError(Exception):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from admin_py.base.csv_files import to_csv
+from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import (
     STOPPED,
@@ -18,6 +18,7 @@ from admin_py.cli.options import (
     given_settings,
     load_data,
     set_threads,
+    show,
 )
 
 SUMMARY = "compare schemes: profile, train, validate, report"
@@ -64,10 +65,11 @@ def run(options: argparse.Namespace) -> int:
     )
     if found.runs:
         write_whole(Path(options.out) / "results.csv", to_csv(found.to_dataframe()))
-        print(_study_table(found))
-        print(f"report: {found.report(options.out)}")
+        page = found.report(options.out)
+        show(_study_table(found))
+        show(f"report: {page}")
     if found.interrupted:
-        print(f"stopped; the same command goes on from {options.out}", file=sys.stderr)
+        say(f"stopped; the same command goes on from {options.out}")
         return STOPPED
     return 0
 

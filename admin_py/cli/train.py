@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from admin_py.base.csv_files import to_csv
+from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
-from admin_py.cli.options import STOPPED, UsageError, add_common, add_data, add_single, add_training, model_of
+from admin_py.cli.options import (
+    STOPPED,
+    UsageError,
+    add_common,
+    add_data,
+    add_single,
+    add_training,
+    model_of,
+    show,
+)
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
 from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel
-from admin_py.plots.files import rendered
+from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
@@ -79,12 +88,14 @@ def run(options: argparse.Namespace) -> int:
     )
     trained.save(folder)
     write_whole(folder / "history.csv", to_csv(history.to_dataframe()))
-    write_whole(folder / "history.png", rendered(lambda figure: history.plot(figure.subplots()), "png"))
-    print(history)
-    print(f"written to {folder}: {', '.join(FILES.values())}, {TRAINED_FILE}, history.csv, history.png")
-    print(f"in Python, admin_py.load({str(folder)!r}) opens all of it")
+    files = [*FILES.values(), TRAINED_FILE, "history.csv"]
+    if write_picture(folder / "history.png", lambda figure: history.plot(figure.subplots())):
+        files.append("history.png")
+    show(str(history))
+    show(f"written to {folder}: {', '.join(files)}")
+    show(f"in Python, admin_py.load({str(folder)!r}) opens all of it")
     if history.interrupted:
-        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        say(f"stopped; the same command goes on from {folder}")
         return STOPPED
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
+from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
@@ -190,7 +190,7 @@ class Engine(Generic[C]):
                     stopped = self._train(processes, missing)
             if stopped and self.places.progress:
                 whole = f"{len(self.members)} of {len(self.jobs)} {self.kept.unit}s are whole"
-                print(f"stopped: {whole}", file=sys.stderr)
+                say(f"stopped: {whole}")
             if folder is None:
                 return self.cross.with_members(in_order(self.members.values(), self.cross.axes))
             return load(self.kept, folder)

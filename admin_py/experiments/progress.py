@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
-
-from admin_py.base.progress import in_notebook, new_bar
+from admin_py.base.progress import Bar, shows_bars
+from admin_py.base.streams import say
 
 
 class Progress:
@@ -25,11 +23,11 @@ class Progress:
 
     def __init__(self, count: int, there: int, *, what: str, unit: str, enabled: bool, bar: bool) -> None:
         self._all, self._count, self._enabled, self._begins = count, there, enabled, not bar
-        self._bar: Any = None
+        self._bar: Bar | None = None
         if enabled and there:
             self._say(f"{there} of {count} {unit}s are there already")
-        if enabled and bar and there < count and (sys.stderr.isatty() or in_notebook()):
-            self._bar = new_bar(count, there, what=what, unit=unit)
+        if enabled and bar and there < count and shows_bars():
+            self._bar = Bar(count, there, what=what, unit=unit)
 
     def begins(self, title: str) -> None:
         """Before a training that shows its own progress."""
@@ -42,13 +40,13 @@ class Progress:
         if self._enabled:
             self._say(f"[{self._count}/{self._all}] {text}")
         if self._bar is not None:
-            self._bar.update(1)
+            self._bar.update()
 
     def _say(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.note(text)
         else:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def close(self) -> None:
         """At the end, however it came."""

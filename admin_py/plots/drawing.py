@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from admin_py.plots.arguments import WrongArgument, described
+from admin_py.plots.backend import need_matplotlib
 from admin_py.plots.style import WIDTH, context
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
         opened: list[Figure] = []
         token = _OPENED.set(opened)
         try:
+            need_matplotlib()
             given = _bound(signature, *args, **kwargs)
             _check_axes(given.arguments)
             with context():
@@ -94,15 +96,28 @@ def new_axes(
     matplotlib.axes.Axes or ndarray of Axes
         One, or [rows, columns] squeezed.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width, rows * height), layout="constrained", **options
-    )
+    figure = _new_figure((width, rows * height))
     opened = _OPENED.get()
     if opened is not None:
         opened.append(figure)
-    return axes
+    return figure.subplots(rows, columns, **options)
+
+
+def _new_figure(figsize: tuple[float, float]) -> Figure:
+    """One of pyplot; where its backend cannot be loaded (not installed, no display), one of nobody's.
+
+    That one can be saved, which is all that can be done with a figure there.
+    """
+    try:
+        import matplotlib.pyplot as plt
+
+        return plt.figure(figsize=figsize, layout="constrained")
+    except Warning:  # made an error by the filters
+        raise
+    except Exception:
+        from matplotlib.figure import Figure
+
+        return Figure(figsize=figsize, layout="constrained")
 
 
 def _bound(signature: inspect.Signature, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
@@ -112,7 +127,9 @@ def _bound(signature: inspect.Signature, *args: Any, **kwargs: Any) -> inspect.B
         raise WrongArgument(str(error)) from None
 
 
-def _close(figures: Iterable[Figure]) -> None:
+def _close(figures: list[Figure]) -> None:
+    if not figures:
+        return
     import matplotlib.pyplot as plt
 
     for figure in figures:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from admin_py.base.streams import say, shielded
+from admin_py.base.whole_files import write_whole
 from admin_py.plots.style import WIDTH, context
 
 if TYPE_CHECKING:
@@ -19,6 +22,11 @@ _UNDATED: Mapping[str, Mapping[str, None]] = {
     "pdf": {"CreationDate": None},
 }
 """Metadata without which the same figure gives the same bytes on any day."""
+
+T = TypeVar("T")
+
+MAX_REASON = 200
+"""Characters of why a picture is left out."""
 
 HEIGHT = 3.2
 """Of axes over the whole width, inches."""
@@ -52,12 +60,65 @@ def rendered(
     >>> rendered(lambda figure: figure.subplots().plot([1, 2]), "png")[:4]
     b'\x89PNG'
     """
-    from matplotlib.figure import Figure
+    with context(), shielded():
+        from matplotlib.figure import Figure
 
-    with context():
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
         return saved(figure, kind, dpi=dpi)
+
+
+def drawn(make: Callable[[], T], what: str) -> tuple[T | None, str]:
+    """What a function makes that draws; or None and a sentence that says why this picture is left out.
+
+    A picture that fails never takes the numbers with it: fonts, backends and styles are not ours.
+
+    Parameters
+    ----------
+    make : callable
+        Without arguments.
+    what : str
+        Name of the picture.
+
+    Examples
+    --------
+    >>> drawn(lambda: 1 / 0, "profile.png")
+    (None, 'profile.png is left out, it could not be drawn: ZeroDivisionError: division by zero')
+    """
+    try:
+        return make(), ""
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        short = why if len(why) <= MAX_REASON else f"{why[:MAX_REASON]} ..."
+        return None, f"{what} is left out, it could not be drawn: {short}"
+
+
+def write_picture(
+    path: Path, draw: Callable[[Figure], Any], kind: str | None = None, *, height: float = HEIGHT
+) -> bool:
+    """Write a picture; one that cannot be drawn is left out, and a line says so. Returns whether it is there.
+
+    Parameters
+    ----------
+    path : Path
+    draw : callable
+        Given a `matplotlib.figure.Figure`.
+    kind : {"png", "svg", "pdf"}, optional
+        By default the ending of the file's name.
+    height : float
+        Inches.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    found, why = drawn(lambda: rendered(draw, kind or path.suffix[1:], height=height), path.name)
+    if found is None:
+        say(why)
+        return False
+    write_whole(path, found)
+    return True
 
 
 def saved(figure: Figure, kind: str, *, dpi: float | None = None) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from admin_py.plots.backend import need_matplotlib
 from admin_py.schemes.labels import label
 
 Dashes = tuple[float, tuple[float, ...]]
@@ -108,6 +109,7 @@ _RC: Mapping[str, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
     "mathtext.fontset": "dejavusans",
+    "text.usetex": False,  # names and formulas here are written for Matplotlib; LaTeX may not be there
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
@@ -152,6 +154,7 @@ def context() -> Iterator[None]:
     >>> matplotlib.rcParams["font.size"] == before
     True
     """
+    need_matplotlib()
     from matplotlib import rcParams
 
     # Not rc_context: it would also undo what pyplot sets up when a notebook draws its first figure.

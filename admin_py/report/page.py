@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +15,10 @@ from admin_py.analysis.diagnosis.page import html
 from admin_py.analysis.diagnosis.results import page_of
 from admin_py.base.csv_files import to_csv
 from admin_py.base.printable import printable
+from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
 from admin_py.base.words import listing, number, spread
+from admin_py.plots.files import drawn
 from admin_py.plots.style import scheme_style
 from admin_py.report import summary
 from admin_py.report.picture import Absent, Picture, absent, by_run, table_of
@@ -185,6 +188,7 @@ def _css() -> Any:
 
 
 def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
+    """The page, and a line for each of its pictures that could not be drawn."""
     samples, diagnoses = _samples(study), _diagnoses(study)
     first = study.data["kind"] == "translation"
     return _template("report.html.j2").render(
@@ -297,9 +301,13 @@ def _parts(shown: Sequence[Picture | Absent], names: str) -> list[dict[str, Any]
             figure |= {"why": one.why, "data": None}
         else:
             alt = printable(f"{one.heading} of {names}. {one.found}")
+            draw = partial(inline_svg, one.draw, one.height, name=one.name, alt=alt)
+            svg, why = drawn(draw, f"the picture {one.name} of the report")
+            if svg is None:
+                say(why)
             figure |= {
-                "svg": inline_svg(one.draw, one.height, name=one.name, alt=alt),
-                "why": "",
+                "svg": svg,
+                "why": why,
                 "read": one.read,
                 "found": one.found,
                 "paper": one.paper,

@@ -1,20 +1,20 @@
-"""Ctrl-C that waits for the end of a step."""
+"""Ctrl-C and SIGTERM that wait for the end of a step."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from types import FrameType, TracebackType
-from typing import Any
+from admin_py.base.signals import Deferred
 
 
-class DeferredInterrupt:
-    """While it is entered, Ctrl-C only sets `requested`; a second one raises KeyboardInterrupt at once.
+class DeferredInterrupt(Deferred):
+    """While it is entered, Ctrl-C or SIGTERM only sets `requested`; a second Ctrl-C raises
+    KeyboardInterrupt at once.
 
-    Only the main thread can receive signals; in another one, and where Ctrl-C is ignored, nothing changes.
+    Only the main thread can receive signals; in another one, and where they are ignored, nothing changes. Who
+    handled SIGTERM before is told of it afterwards.
 
     Examples
     --------
+    >>> import signal
     >>> with DeferredInterrupt() as interrupt:
     ...     signal.raise_signal(signal.SIGINT)
     ...     print(interrupt.requested)
@@ -22,22 +22,15 @@ class DeferredInterrupt:
     """
 
     def __init__(self) -> None:
+        super().__init__(self._request, self._raise)
         self.requested = False
-        self._previous: Any = None
+
+    def _request(self) -> None:
+        self.requested = True
+
+    def _raise(self) -> None:
+        raise KeyboardInterrupt
 
     def __enter__(self) -> DeferredInterrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and callable(signal.getsignal(signal.SIGINT)):
-            self._previous = signal.signal(signal.SIGINT, self._handle)
+        super().__enter__()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.streams import warn
 from admin_py.model.omega import profiled_sublayers
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
     """
     unprofiled = model.unprofiled
     if asked is False and unprofiled:
-        warnings.warn(
+        warn(
             f"the model is not profiled, though its scheme {model.config.scheme_name!r} profiles omega: it "
             "is 1 throughout, which makes Admin a Post-LN. Leave profile='auto' or call model.profile(batch)",
             UserWarning,

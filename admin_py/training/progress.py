@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from admin_py.base.progress import in_notebook, new_bar
+from admin_py.base.progress import Bar, shows_bars
+from admin_py.base.streams import say
 
 if TYPE_CHECKING:
     from admin_py.training.recorder import Recorder
@@ -40,51 +40,55 @@ class TrainingProgress:
         self._began_at, self._began = done, time.monotonic()
         self._last_line = self._began
         self._last_validation, self._last_step = -math.inf, done
-        self._bar: Any = None
+        self._bar: Bar | None = None
         self._lines = enabled
-        if enabled and (sys.stderr.isatty() or in_notebook()):
-            self._bar, self._lines = new_bar(steps, done, what="training", unit="step"), False
+        self._validation = ""
+        if enabled and shows_bars():
+            self._bar, self._lines = Bar(steps, done, what="training", unit="step"), False
 
     def said(self, text: str) -> None:
         """A line of its own, before the steps."""
         if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.note(text)
         elif self._lines:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def stepped(self, history: Recorder) -> None:
         """After a step."""
         if self._bar is not None:
-            self._bar.set_postfix_str(_numbers(history), refresh=False)
-            self._bar.update(1)
+            self._bar.update(lambda: self._figures(history))
         elif self._lines and time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._line(history, _numbers(history))
+            self._line(history, ", ".join(_numbers(history)))
 
     def validated(self, history: Recorder) -> None:
         """After a validation."""
         text = f"validation nll {history.valid['nll'][-1]:.4f}"
-        if self._bar is not None:
-            self._bar.set_description_str(f"training ({text})", refresh=False)
-        elif self._lines and (self._quiet_since_validation() or history.num_steps == self._steps):
+        self._validation = text
+        if self._lines and (self._quiet_since_validation() or history.num_steps == self._steps):
             self._last_validation = time.monotonic()
-            self._line(history, f"{_numbers(history)}, {text}")
+            self._line(history, ", ".join([*_numbers(history), text]))
 
     def finished(self, history: Recorder) -> None:
         """After the last step."""
         if self._lines and self._last_step < history.num_steps:
-            self._line(history, _numbers(history))
+            self._line(history, ", ".join(_numbers(history)))
 
     def stopped(self, history: Recorder, why: str) -> None:
         """When it ends before the last step."""
         if self._bar is not None:
-            self._bar.write(f"step {history.num_steps:,}: {why}", file=sys.stderr)
+            self._bar.note(f"step {history.num_steps:,}: {why}")
         elif self._lines:
-            print(f"step {history.num_steps:,}/{self._steps:,}: {why}", file=sys.stderr, flush=True)
+            say(f"step {history.num_steps:,}/{self._steps:,}: {why}")
 
     def close(self) -> None:
         """At the end, however it came."""
         if self._bar is not None:
             self._bar.close()
+
+    def _figures(self, history: Recorder) -> list[str]:
+        """What stands beside the bar, the most important first."""
+        loss, *others = _numbers(history)
+        return [one for one in (loss, self._validation, *reversed(others)) if one]
 
     def _quiet_since_validation(self) -> bool:
         return time.monotonic() - self._last_validation >= VALIDATION_SECONDS
@@ -92,7 +96,7 @@ class TrainingProgress:
     def _line(self, history: Recorder, text: str) -> None:
         self._last_line, self._last_step = time.monotonic(), history.num_steps
         left = self._remaining(history.num_steps)
-        print(f"step {history.num_steps:,}/{self._steps:,}: {text}{left}", file=sys.stderr, flush=True)
+        say(f"step {history.num_steps:,}/{self._steps:,}: {text}{left}")
 
     def _remaining(self, step: int) -> str:
         """How long the rest takes at the speed so far, validations counted."""
@@ -105,12 +109,14 @@ class TrainingProgress:
         return f", {hours}:{minutes:02d}:{seconds:02d} left"
 
 
-def _numbers(history: Recorder) -> str:
+def _numbers(history: Recorder) -> list[str]:
     """Loss and speed of the last steps, learning rate and gradient norm of the last."""
     recent = slice(-SMOOTHING, None)
     seconds = float(history.seconds[recent].sum())
     speed = float(history.tokens[recent].sum()) / seconds if seconds > 0 else 0.0
-    return (
-        f"nll {history.nll[recent].mean():.4f}, gradient norm {history.grad_norm[-1]:.3g}, "
-        f"lr {history.lr[-1]:.3g}, {speed:,.0f} tokens/s"
-    )
+    return [
+        f"nll {history.nll[recent].mean():.4f}",
+        f"gradient norm {history.grad_norm[-1]:.3g}",
+        f"lr {history.lr[-1]:.3g}",
+        f"{speed:,.0f} tokens/s",
+    ]

@@ -1,0 +1,30 @@
+"""Matplotlib where the environment names a backend that it does not know, as notebooks leave behind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+VARIABLE = "MPLBACKEND"
+
+
+def need_matplotlib() -> None:
+    """Import Matplotlib, if need be without the backend that the environment names.
+
+    A wrong name in ``MPLBACKEND`` makes the import fail, though no file of a figure needs a backend.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    try:
+        importlib.import_module("matplotlib")
+    except ValueError:
+        named = os.environ.pop(VARIABLE, None)
+        if named is None:
+            raise
+        try:
+            importlib.import_module("matplotlib")
+        finally:
+            os.environ[VARIABLE] = named
