@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from admin_py.analysis.perturbation import SIZES
+from admin_py.base.paths import shown
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import (
@@ -18,6 +19,7 @@ from admin_py.cli.options import (
     add_model,
     fresh_model,
     load_data,
+    out_folder,
     saved_model,
     set_threads,
 )
@@ -151,12 +153,13 @@ def run(options: argparse.Namespace) -> int:
     names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
     _refuse_unused(options, take_given(options), names)
     subjects = list(_subjects(options))
-    for name in names:
-        found = [_find(name, one, options) for one in subjects]
-        for result in found:
-            print(result)
-        files = _write(name, subjects, found, Path(options.out), tuple(dict.fromkeys(options.format)))
-        print(f"written to {options.out}: {', '.join(files)}")
+    with out_folder(options) as folder:
+        for name in names:
+            found = [_find(name, one, options) for one in subjects]
+            for result in found:
+                print(result)
+            files = _write(name, subjects, found, folder, tuple(dict.fromkeys(options.format)))
+            print(f"written to {shown(folder)}: {', '.join(files)}")
     return 0
 
 

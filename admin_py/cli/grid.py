@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.paths import path_of, shown
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data
@@ -65,11 +66,11 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
         progress=not options.quiet,
     )
-    folder = Path(options.out)
+    folder = path_of(options.out, "--out")
     if found.cells:
         _write(found, folder)
     if found.interrupted:
-        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        print(f"stopped; the same command goes on from {shown(folder)}", file=sys.stderr)
         return STOPPED
     return 0
 
@@ -82,9 +83,9 @@ def _write(found: Grid, folder: Path) -> None:
     for name, picture in zip(names, _pictures(found), strict=True):
         write_whole(folder / name, picture)
     several = [axis for axis in AXES if table[axis].nunique(dropna=False) > 1] or ["scheme"]
-    shown = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
-    print(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
-    print(f"written to {folder}: grid.csv, grid.png, grid.svg, grid.json, cells/")
+    rows = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
+    print(rows.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    print(f"written to {shown(folder)}: grid.csv, grid.png, grid.svg, grid.json, cells/")
 
 
 def _pictures(found: Grid) -> tuple[bytes, bytes]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from admin_py.base import defaults
+from admin_py.base.paths import shown
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, refuse, take_given
-from admin_py.cli.options import add_common, add_data, add_single, model_of
+from admin_py.cli.options import add_common, add_data, add_single, model_of, out_folder
 from admin_py.plots.files import rendered
 
 SUMMARY = "omega and branch variances of a model, from one forward pass"
@@ -61,11 +61,14 @@ def run(options: argparse.Namespace) -> int:
     found = model.profile(
         batch, method=options.method, output_change=OUTPUT_CHANGES[options.output_change], seed=options.seed
     )
-    folder = Path(options.out)
-    found.save(folder / "profile.json")
-    found.to_clinic(folder / "profile.txt")
-    write_whole(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
-    write_whole(folder / "profile.png", rendered(lambda figure: found.plot(figure.subplots()), "png"))
+    with out_folder(options) as folder:
+        found.save(folder / "profile.json")
+        found.to_clinic(folder / "profile.txt")
+        write_whole(folder / "profile.csv", found.to_dataframe().to_csv(index=False))
+        write_whole(folder / "profile.png", rendered(lambda figure: found.plot(figure.subplots()), "png"))
     print(found)
-    print(f"written to {folder}: profile.json, profile.csv, profile.txt (lines 'index omega'), profile.png")
+    print(
+        f"written to {shown(folder)}: profile.json, profile.csv, profile.txt (lines 'index omega'), "
+        "profile.png"
+    )
     return 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
+from admin_py.base.paths import path_of, shown
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import (
     STOPPED,
@@ -61,12 +61,13 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
         progress=not options.quiet,
     )
+    folder = path_of(options.out, "--out")
     if found.runs:
-        write_whole(Path(options.out) / "results.csv", found.to_dataframe().to_csv(index=False))
+        write_whole(folder / "results.csv", found.to_dataframe().to_csv(index=False))
         print(_study_table(found))
-        print(f"report: {found.report(options.out)}")
+        print(f"report: {shown(found.report(folder))}")
     if found.interrupted:
-        print(f"stopped; the same command goes on from {options.out}", file=sys.stderr)
+        print(f"stopped; the same command goes on from {shown(folder)}", file=sys.stderr)
         return STOPPED
     return 0
 

@@ -6,16 +6,31 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from admin_py.base.paths import shown
 from admin_py.base.whole_files import write_whole
-from admin_py.cli.options import STOPPED, UsageError, add_common, add_data, add_single, add_training, model_of
+from admin_py.cli.options import (
+    STOPPED,
+    UsageError,
+    add_common,
+    add_data,
+    add_single,
+    add_training,
+    model_of,
+    out_folder,
+)
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
 from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel
 from admin_py.plots.files import rendered
 from admin_py.results import run_metadata
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from admin_py.data import Dataset
+    from admin_py.data.batch import Batch
+    from admin_py.model.transformer import Transformer
 
 SUMMARY = "train one model, with checkpoints"
 
@@ -45,10 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py train``."""
+    made, optimizer = model_of(options), _optimizer(options)
+    with out_folder(options) as folder:
+        return _train(options, *made, optimizer, folder)
+
+
+def _train(
+    options: argparse.Namespace,
+    model: Transformer,
+    batch: Batch,
+    data: Dataset,
+    optimizer: Optimizer,
+    folder: Path,
+) -> int:
+    """Train, and write all of it into the folder; the exit status."""
     from admin_py.training.train import train as run_train
 
-    folder = Path(options.out)
-    model, batch, data = model_of(options)
     profile = model.profile(batch, seed=options.seed)
     valid_every = options.valid_every
     if valid_every is None:
@@ -56,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     history = run_train(
         model,
         data,
-        optimizer=_optimizer(options),
+        optimizer=optimizer,
         schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
         steps=options.steps,
         max_tokens=options.max_tokens,
@@ -80,10 +107,12 @@ def run(options: argparse.Namespace) -> int:
     write_whole(folder / "history.csv", history.to_dataframe().to_csv(index=False))
     write_whole(folder / "history.png", rendered(lambda figure: history.plot(figure.subplots()), "png"))
     print(history)
-    print(f"written to {folder}: {', '.join(FILES.values())}, {TRAINED_FILE}, history.csv, history.png")
+    print(
+        f"written to {shown(folder)}: {', '.join(FILES.values())}, {TRAINED_FILE}, history.csv, history.png"
+    )
     print(f"in Python, admin_py.load({str(folder)!r}) opens all of it")
     if history.interrupted:
-        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        print(f"stopped; the same command goes on from {shown(folder)}", file=sys.stderr)
         return STOPPED
     return 0
 
