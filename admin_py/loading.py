@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from admin_py.base.paths import path_of
+from admin_py.base.plain_files import open_plain, read_plain
 from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, OBSERVATION, looks_like_tensors, read_header
 from admin_py.data.tokenizer import load_tokenizer, tokenizer_kind
 from admin_py.experiments.grid.files import GRID_FILE
@@ -111,9 +113,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     ...     load(os.path.join(folder, "model.safetensors"))
     Transformer(encoder 1 layers, ...)
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path must be a path, got an object of type {type(path).__name__}")
-    place = Path(path)
+    place = path_of(path)
     if place.is_dir():
         return _load_folder(place)
     if place.exists() and not place.is_file():
@@ -137,7 +137,7 @@ def _load_folder(place: Path) -> Any:
 
 def _load_file(place: Path) -> Any:
     try:
-        with open(place, "rb") as stream:
+        with open_plain(place) as stream:
             head = stream.read(HEAD)
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place)) from None
@@ -161,7 +161,7 @@ def _load_tensors(place: Path) -> Transformer:
 
 def _load_json(place: Path) -> Any:
     try:
-        data = json.loads(place.read_bytes().decode("utf-8"))
+        data = json.loads(read_plain(place).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(place)!r} is cut off or not JSON: {error}") from None
     kind = data.get("kind") if isinstance(data, dict) else None

@@ -16,12 +16,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from html import escape
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base.paths import path_of
+from admin_py.base.plain_files import read_plain
 from admin_py.base.printable import printable
 from admin_py.base.versions import origin
 from admin_py.base.whole_files import write_whole
@@ -366,11 +367,12 @@ def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     ValueError
         If it is not JSON or `parse` refuses it.
     """
-    text = Path(path).read_bytes()
+    place = path_of(path)
+    text = read_plain(place)
     try:
         return parse(json.loads(text.decode("utf-8")))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"path: {os.fspath(path)!r} is not what was expected: {error}") from error
+        raise ValueError(f"path: {str(place)!r} is not what was expected: {error}") from error
 
 
 def freeze(value: Any) -> Any:

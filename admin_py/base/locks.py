@@ -1,12 +1,16 @@
-"""A lock on a folder that goes when its process ends, however it ends."""
+"""Locks on folders and files that go when their process ends, however it ends."""
 
 from __future__ import annotations
 
 import errno
 import os
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from admin_py.base.paths import fitting_name, longest_name, make_folder, shown
 
 try:
     import fcntl
@@ -15,16 +19,26 @@ except ImportError:  # not a POSIX system
 
 LOCK_FILE = ".lock"
 
+PATIENCE = 3.0
+"""Seconds for which a file's lock is waited for: as long as processes need to end whose parent was killed."""
+
+_PAUSE = 0.02
+
+_TRIES = 100
+"""To open a lock's file that others remove at the same time."""
+
 _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
-class FolderInUse(RuntimeError):
-    """Another process, or another call of this one, writes into the folder."""
+class InUse(RuntimeError):
+    """Another process, or another call of this one, writes there."""
 
 
 @contextmanager
 def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     """Hold a folder for oneself inside the ``with`` block; it is made if it is not there.
+
+    One that was made, and has got nothing when the block ends with an error, is gone again.
 
     The system lets go of the lock when the process ends, by SIGKILL too. Where the file system has no
     locks, the block runs without one.
@@ -37,7 +51,7 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
 
     Raises
     ------
-    FolderInUse
+    InUse
         At once, if it is held by another.
     OSError
         If the lock's file cannot be written.
@@ -50,31 +64,154 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     ...         pass
     Traceback (most recent call last):
         ...
-    admin_py.base.locks.FolderInUse: out: '...' is being written by process ...
+    admin_py.base.locks.InUse: out: '...' is being written by process ...
     """
-    path = Path(folder) / LOCK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    place = Path(folder)
+    missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
-        if not _take(descriptor):
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise FolderInUse(
-                f"{name}: {os.fspath(folder)!r} is being written by process {owner}; wait for it, or give "
-                "another folder"
-            )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with _held(place / LOCK_FILE, f"{name}: {shown(place)!r}", "give another folder", patience=0.0):
+            yield
+    except BaseException:
+        with suppress(OSError):  # of one that has something in it
+            for one in missing:
+                one.rmdir()
+        raise
+
+
+@contextmanager
+def locked_file(
+    path: str | os.PathLike[str], name: str = "path", *, patience: float = PATIENCE
+) -> Iterator[None]:
+    """Hold a file, which need not be there, for oneself inside the ``with`` block; as `locked`.
+
+    Parameters
+    ----------
+    path : path
+        In a folder that is there; no link, for the lock lies beside it.
+    name : str
+        Of the argument, for the error.
+    patience : float
+        Seconds to wait for one who holds it.
+
+    Raises
+    ------
+    InUse
+        If it is held by another.
+    OSError
+        If the lock's file cannot be written.
+    """
+    target = Path(path)
+    room = longest_name(target.parent) - len(LOCK_FILE) - 1
+    lock = target.with_name(f".{fitting_name(target.name, room)}{LOCK_FILE}")
+    with _held(lock, f"{name}: {shown(target)!r}", "give another path", patience=patience):
+        yield
+
+
+@contextmanager
+def _held(lock: Path, told: str, way_out: str, *, patience: float) -> Iterator[None]:
+    """A lock's file, held; it is gone afterwards, unless its process was killed."""
+    until = time.monotonic() + patience
+    while (descriptor := _taken_file(lock)) is None:
+        if time.monotonic() >= until:
+            raise InUse(f"{told} is being written by process {_owner(lock)}; wait for it, or {way_out}")
+        threading.Event().wait(_PAUSE)
+    process = os.getpid()
+    _descriptors.add(descriptor)
+    try:
         yield
     finally:
+        if process == os.getpid():  # and no fork of it, which has closed it already
+            if fcntl is not None:
+                lock.unlink(missing_ok=True)
+            _descriptors.discard(descriptor)
+            os.close(descriptor)
+
+
+_descriptors: set[int] = set()
+"""Of the locks that this process holds."""
+
+
+def _let_go() -> None:
+    """In a forked process: the lock is its parent's alone, and goes with it."""
+    for descriptor in _descriptors:
         os.close(descriptor)
+    _descriptors.clear()
 
 
-def _take(descriptor: int) -> bool:
-    """Whether the lock is ours now; True where there are none."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def _taken_file(lock: Path) -> int | None:
+    """Its descriptor, with our pid in it; None if another has it."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            descriptor = _open(lock)
+        except FileNotFoundError:
+            if not tries_left:
+                raise
+            continue  # whoever made its folder has just removed it
+        try:
+            if not take(descriptor):
+                os.close(descriptor)
+                return None
+            if still_there(descriptor, lock):
+                _tell_owner(descriptor)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # whoever held it has just removed it
+    return None
+
+
+def _owner(lock: Path) -> str:
+    try:
+        return lock.read_bytes()[:32].decode("ascii", "replace").strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def _open(lock: Path) -> int:
+    make_folder(lock.parent)
+    flags = os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.open(lock, os.O_RDWR | flags, 0o666)
+    except PermissionError:
+        return os.open(lock, os.O_RDONLY | flags, 0o666)  # left by another user's process
+
+
+def _tell_owner(descriptor: int) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EINVAL):  # one that another user's process has left
+            raise
+
+
+def take(descriptor: int) -> bool:
+    """Take the lock on an open file, at once; False if another has it, True where there are no locks."""
+    return taken(descriptor) is not False
+
+
+def taken(descriptor: int) -> bool | None:
+    """As `take`, but None where there are no locks: nobody knows then who writes."""
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in _BUSY
+        return False if error.errno in _BUSY else None
     return True
+
+
+def still_there(descriptor: int, path: Path) -> bool:
+    """Whether an open file has its name yet."""
+    if fcntl is None:
+        return True
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from admin_py.base.paths import path_of
+from admin_py.base.plain_files import open_plain
 from admin_py.base.whole_files import written_whole
 
 TENSOR_TYPES = {"float64": "F64", "int64": "I64", "float32": "F32"}
@@ -88,8 +90,8 @@ def read(path: str | os.PathLike[str], expected: TensorFormat) -> TensorFile:
 
 
 def _read(path: str | os.PathLike[str], expected: TensorFormat | None) -> TensorFile:
-    where = os.fspath(path)
-    with open(path, "rb"):  # an OSError that says why, where safetensors has its own
+    where = str(path_of(path))
+    with open_plain(where):  # an OSError that says why, where safetensors has its own
         pass
     try:
         with safe_open(where, framework="numpy") as file:

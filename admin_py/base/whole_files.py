@@ -1,48 +1,97 @@
 """Files that are there whole or not at all.
 
 A new file is written aside, in the same folder, flushed to the disk and renamed over the old one. So a
-process that is killed at any moment, or a disk that is full, leaves the old file or the new one.
+process that is killed at any moment, or a disk that is full, leaves the old file or the new one. Whoever
+writes holds a lock on the file aside, by which those of killed processes are told from those of living ones.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from glob import escape
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from admin_py.base.locks import fcntl, still_there, taken
+from admin_py.base.paths import descriptor_of, fitting_name, longest_name, make_folder, path_of
+from admin_py.base.plain_files import kind_of
+
 _TOKEN_BYTES = 4
 """Of the random part of a name aside."""
+
+_END = ".part"
+
+_MODE = 0o666
+"""Of a new file, less what the process's umask takes away."""
+
+REFUSED = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY, errno.EPERM, errno.EACCES}
+)
+"""What file systems answer that cannot flush a folder or change a mode: network shares, FUSE, FAT."""
+
+
+class FolderNotFlushed(OSError):
+    """The new file is in place, but the disk may not know its name yet."""
 
 
 @contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A stream to a new file aside, which takes the name when the block ends without an error.
 
-    File and folder are flushed to the disk. A file that is replaced hands on its permissions.
+    File and folder are flushed to the disk. A file that is replaced hands on its permissions, which the one
+    aside has from its beginning; of a link the file that it leads to is replaced. What is open already, as
+    ``/dev/stdout`` is, a device, and a pipe that is read are written to.
 
     Raises
     ------
+    FolderNotFlushed
+        If the new file is in place, but a failure of the disk can yet bring back the old one.
     OSError
         If the file cannot be written; nothing is left behind, and an older file stays as it was.
     """
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(_TOKEN_BYTES)}.part")
+    place = path_of(path)
+    descriptor = descriptor_of(place)
+    if descriptor is not None:
+        with open(os.dup(descriptor), "wb") as stream:
+            yield stream
+        return
+    mode = _mode_of(place)
+    if mode is not None and not stat.S_ISREG(mode):
+        with _opened_for_writing(place, mode) as stream:
+            yield stream
+        return
+    with _replacing(Path(os.path.realpath(place)), mode) as stream:
+        yield stream
+
+
+@contextmanager
+def _replacing(target: Path, mode: int | None) -> Iterator[IO[bytes]]:
+    """A stream to a file aside of a plain file with this mode, or of one that is not there."""
+    permissions = None if mode is None else stat.S_IMODE(mode) & 0o777
+    aside, descriptor = _new_aside(target, _MODE if permissions is None else permissions)
+    # The lock is on the file, whichever of the two descriptors is closed first.
+    lock = None if fcntl is None else os.dup(descriptor)
     try:
-        with open(aside, "xb") as stream:
+        with open(descriptor, "wb") as stream:
             yield stream
             stream.flush()
-            if target.exists():
-                os.chmod(aside, target.stat().st_mode & 0o777)
-            os.fsync(stream.fileno())
+            if permissions is not None and stat.S_IMODE(os.fstat(stream.fileno()).st_mode) != permissions:
+                with _refusal_allowed():
+                    os.chmod(aside, permissions)
+            with _refusal_allowed():
+                os.fsync(stream.fileno())
         os.replace(aside, target)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    _flush_folder(target.parent)
+    finally:
+        if lock is not None:
+            os.close(lock)
+    _flush_folder(target)
 
 
 def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
@@ -60,25 +109,155 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
     OSError
         If the file cannot be written; nothing is left behind, and an older file stays as it was.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as stream:
+    place = path_of(path)
+    make_folder(place.parent)
+    with written_whole(place) as stream:
         stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
+# The file aside
+
+
+def _new_aside(target: Path, mode: int) -> tuple[Path, int]:
+    """A file aside with its lock; nobody has removed it in between."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        aside = target.with_name(f"{_stem(target)}{secrets.token_hex(_TOKEN_BYTES)}{_END}")
+        try:
+            descriptor = os.open(aside, flags, mode)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
+        try:
+            if taken(descriptor) is not False and still_there(descriptor, aside):
+                return aside, descriptor
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _stem(target: Path) -> str:
+    """What the names aside of a file begin with; no longer than the system takes."""
+    rest = len(f"..{_END}") + 2 * _TOKEN_BYTES
+    return f".{fitting_name(target.name, longest_name(target.parent) - rest)}."
+
+
 def clear_aside(path: str | os.PathLike[str]) -> None:
-    """Remove what a process that was killed while it wrote this file has left aside."""
-    target = Path(path)
-    for left in target.parent.glob(f".{escape(target.name)}.{'?' * 2 * _TOKEN_BYTES}.part"):
-        left.unlink(missing_ok=True)
+    """Remove what a process that was killed while it wrote this file has left aside.
+
+    What a living process writes is left alone.
+    """
+    target = Path(os.path.realpath(path))
+    _clear(target.parent, _stem(target))
 
 
-def _flush_folder(folder: Path) -> None:
+def clear_all_aside(folder: str | os.PathLike[str]) -> None:
+    """The same for all files of a folder, which need not be there; not of the folders in it."""
+    _clear(Path(folder), ".")
+
+
+def _clear(folder: Path, beginning: str) -> None:
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        if name.startswith(beginning) and _is_aside(name, len(beginning) if beginning != "." else None):
+            _remove_if_left(folder / name)
+
+
+def _is_aside(name: str, token_at: int | None) -> bool:
+    """Whether a name is ``.NAME.TOKEN.part``, the token at this place if one is given."""
+    token = name.removesuffix(_END)[-2 * _TOKEN_BYTES :]
+    begin = len(name) - len(_END) - len(token)
+    plain = len(token) == 2 * _TOKEN_BYTES and set(token) <= set("0123456789abcdef")
+    return (
+        name.endswith(_END)
+        and plain
+        and name[begin - 1 : begin] == "."
+        and begin > 1
+        and (token_at is None or begin == token_at)
+    )
+
+
+def _remove_if_left(aside: Path) -> None:
+    """Remove a file whose writer is gone: nobody holds its lock."""
+    if fcntl is None:
+        with suppress(OSError):  # a file that is open cannot be removed there
+            aside.unlink()
+        return
+    with suppress(OSError):
+        try:
+            descriptor = os.open(aside, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except PermissionError:
+            descriptor = os.open(aside, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if taken(descriptor):
+                aside.unlink()
+        finally:
+            os.close(descriptor)
+
+
+# What is there already
+
+
+def _mode_of(place: Path) -> int | None:
+    """Of what a path leads to; None if nothing is there."""
+    try:
+        return os.stat(place).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _opened_for_writing(place: Path, mode: int) -> IO[bytes]:
+    """A device or a pipe; nobody waits for a pipe's reader.
+
+    Raises
+    ------
+    OSError
+        If it is a folder, a disk or a socket, or a pipe that nobody reads.
+    """
+    where = os.fspath(place)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
+    if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(errno.EINVAL, f"{kind_of(mode)}, not a file", where)
+    try:
+        descriptor = os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(mode):
+            raise OSError(errno.ENXIO, "a pipe that nobody reads", where) from None
+        raise
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "wb")
+
+
+# Flushing
+
+
+@contextmanager
+def _refusal_allowed() -> Iterator[None]:
+    """What a file system cannot do is no error; a disk that is full or broken is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+
+
+def _flush_folder(target: Path) -> None:
     """The new name on the disk, too. Where folders cannot be opened (Windows) the system does it."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with _refusal_allowed():
+            descriptor = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise FolderNotFlushed(
+            error.errno,
+            f"the new file is in place, but its folder cannot be flushed to the disk ({error.strerror})",
+            os.fspath(target),
+        ) from error

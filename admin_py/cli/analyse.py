@@ -19,6 +19,7 @@ from admin_py.cli.options import (
     add_model,
     fresh_model,
     load_data,
+    out_folder,
     saved_model,
     set_threads,
     show,
@@ -153,12 +154,13 @@ def run(options: argparse.Namespace) -> int:
     names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
     _refuse_unused(options, take_given(options), names)
     subjects = list(_subjects(options))
-    for name in names:
-        found = [_find(name, one, options) for one in subjects]
-        files = _write(name, subjects, found, Path(options.out), tuple(dict.fromkeys(options.format)))
-        for result in found:
-            show(str(result))
-        show(f"written to {options.out}: {', '.join(files)}")
+    with out_folder(options) as folder:
+        for name in names:
+            found = [_find(name, one, options) for one in subjects]
+            files = _write(name, subjects, found, folder, tuple(dict.fromkeys(options.format)))
+            for result in found:
+                show(str(result))
+            show(f"written to {folder}: {', '.join(files)}")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.csv_files import to_csv
+from admin_py.base.paths import path_of
 from admin_py.base.streams import say, shielded
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
         progress=not options.quiet,
     )
-    folder = Path(options.out)
+    folder = path_of(options.out, "--out")
     if found.cells:
         _write(found, folder)
     if found.interrupted:

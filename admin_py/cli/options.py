@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.locks import locked
+from admin_py.base.paths import path_of
 from admin_py.base.streams import say, say_result
+from admin_py.base.whole_files import clear_all_aside
 from admin_py.experiments.configuration import configuration
 from admin_py.experiments.settings import SETTINGS, Setting
 
@@ -94,6 +99,23 @@ def set_threads(options: argparse.Namespace) -> None:
         from admin_py.base.threads import set_num_threads
 
         set_num_threads(options.threads)
+
+
+@contextmanager
+def out_folder(options: argparse.Namespace) -> Iterator[Path]:
+    """The folder of ``--out`` for this process alone, made if it is not there, without what killed ones left.
+
+    Raises
+    ------
+    InUse
+        If another process has it.
+    OSError
+        If it cannot be written.
+    """
+    folder = path_of(options.out, "--out")
+    with locked(folder, "--out"):
+        clear_all_aside(folder)
+        yield folder
 
 
 def model_of(options: argparse.Namespace) -> tuple[Transformer, Batch, Dataset]:

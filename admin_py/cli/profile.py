@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from admin_py.base import defaults
 from admin_py.base.csv_files import to_csv
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, refuse, take_given
-from admin_py.cli.options import add_common, add_data, add_single, model_of, show
+from admin_py.cli.options import add_common, add_data, add_single, model_of, out_folder, show
 from admin_py.plots.files import write_picture
 
 SUMMARY = "omega and branch variances of a model, from one forward pass"
@@ -62,13 +61,13 @@ def run(options: argparse.Namespace) -> int:
     found = model.profile(
         batch, method=options.method, output_change=OUTPUT_CHANGES[options.output_change], seed=options.seed
     )
-    folder = Path(options.out)
-    found.save(folder / "profile.json")
-    found.to_clinic(folder / "profile.txt")
-    write_whole(folder / "profile.csv", to_csv(found.to_dataframe()))
-    files = ["profile.json", "profile.csv", "profile.txt (lines 'index omega')"]
-    if write_picture(folder / "profile.png", lambda figure: found.plot(figure.subplots())):
-        files.append("profile.png")
+    with out_folder(options) as folder:
+        found.save(folder / "profile.json")
+        found.to_clinic(folder / "profile.txt")
+        write_whole(folder / "profile.csv", to_csv(found.to_dataframe()))
+        files = ["profile.json", "profile.csv", "profile.txt (lines 'index omega')"]
+        if write_picture(folder / "profile.png", lambda figure: found.plot(figure.subplots())):
+            files.append("profile.png")
     show(str(found))
     show(f"written to {folder}: {', '.join(files)}")
     return 0

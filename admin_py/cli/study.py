@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from admin_py.base.csv_files import to_csv
+from admin_py.base.paths import path_of
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.options import (
@@ -63,13 +63,14 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
         progress=not options.quiet,
     )
+    folder = path_of(options.out, "--out")
     if found.runs:
-        write_whole(Path(options.out) / "results.csv", to_csv(found.to_dataframe()))
-        page = found.report(options.out)
+        write_whole(folder / "results.csv", to_csv(found.to_dataframe()))
+        page = found.report(folder)
         show(_study_table(found))
         show(f"report: {page}")
     if found.interrupted:
-        say(f"stopped; the same command goes on from {options.out}")
+        say(f"stopped; the same command goes on from {folder}")
         return STOPPED
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from admin_py.base.csv_files import to_csv
 from admin_py.base.streams import say
@@ -18,6 +18,7 @@ from admin_py.cli.options import (
     add_single,
     add_training,
     model_of,
+    out_folder,
     show,
 )
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
@@ -26,6 +27,11 @@ from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from admin_py.data import Dataset
+    from admin_py.data.batch import Batch
+    from admin_py.model.transformer import Transformer
 
 SUMMARY = "train one model, with checkpoints"
 
@@ -55,10 +61,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py train``."""
+    made, optimizer = model_of(options), _optimizer(options)
+    with out_folder(options) as folder:
+        return _train(options, *made, optimizer, folder)
+
+
+def _train(
+    options: argparse.Namespace,
+    model: Transformer,
+    batch: Batch,
+    data: Dataset,
+    optimizer: Optimizer,
+    folder: Path,
+) -> int:
+    """Train, and write all of it into the folder; the exit status."""
     from admin_py.training.train import train as run_train
 
-    folder = Path(options.out)
-    model, batch, data = model_of(options)
     profile = model.profile(batch, seed=options.seed)
     valid_every = options.valid_every
     if valid_every is None:
@@ -66,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     history = run_train(
         model,
         data,
-        optimizer=_optimizer(options),
+        optimizer=optimizer,
         schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
         steps=options.steps,
         max_tokens=options.max_tokens,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 import tokenizers
 
+from admin_py.base.paths import is_path, path_of
 from admin_py.data.dataset import Dataset
-from admin_py.data.reading import Path, read_lines
+from admin_py.data.reading import Path, name_of, read_lines
 from admin_py.data.tokenizer import Tokenizer
 from admin_py.data.windows import CONTEXT, VALID, TextOptions, cut
 
@@ -81,21 +81,19 @@ def text(
     files: dict[str, str] = {}
     shares: dict[str, float] = {}
     for key, given in (("valid", valid), ("test", test)):
-        if isinstance(given, (str, os.PathLike)):
-            files[key] = _read(given, key)
+        if is_path(given):
+            files[key] = _read(given, key)  # type: ignore[arg-type]
         elif isinstance(given, bool) or not isinstance(given, (float, int)):
             raise TypeError(f"{key} must be a share of the text or a file, got {given!r}")
         else:
             shares[key] = given
     parts = cut(whole, shares) | files
-    return options.dataset(
-        name or os.path.basename(os.fspath(path)), {key: [part] for key, part in parts.items()}
-    )
+    return options.dataset(name or name_of(path), {key: [part] for key, part in parts.items()})
 
 
 def _read(path: Path, name: str) -> str:
     """The text of a file, line ends always one line feed."""
     whole = "".join(line + "\n" for line in read_lines(path, name))
     if not whole.strip():
-        raise ValueError(f"{name}: {os.fspath(path)!r} has no text")
+        raise ValueError(f"{name}: {str(path_of(path, name))!r} has no text")
     return whole

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import tokenizers
 
 from admin_py.base.checks import checked_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
-from admin_py.data.reading import Path, read_pairs
+from admin_py.data.reading import Path, name_of, read_pairs
 from admin_py.data.tokenizer import Tokenizer
 
 
@@ -98,7 +96,7 @@ def parallel_text(
     pairs = read_pairs(source, target, max_lines=max_lines)
     held_out = {key: _read(key, value) for key, value in (("valid", valid), ("test", test))}
     if name is None:
-        name = f"{os.path.basename(os.fspath(source))} - {os.path.basename(os.fspath(target))}"
+        name = f"{name_of(source)} - {name_of(target)}"
     return options.dataset(name, pairs, held_out)
 
 

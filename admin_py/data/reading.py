@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Union
 
+from admin_py.base.paths import path_of, shown
+from admin_py.base.plain_files import open_text
+
 Path = Union[str, "os.PathLike[str]"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -47,6 +50,7 @@ def read_pairs(source: Path, target: Path, *, max_lines: int | None = None, name
         If a file is empty or not UTF-8, if the files differ in their number of lines, or if no pair has text.
     """
     left, right = f"{names}source", f"{names}target"
+    source, target = _given(source, left), _given(target, right)
     sources, targets = [], []
     counts = [0, 0]
     pairs = zip_longest(read_lines(source, left), read_lines(target, right))
@@ -58,17 +62,14 @@ def read_pairs(source: Path, target: Path, *, max_lines: int | None = None, name
             targets.append(b)
     for name, path, count in ((left, source, counts[0]), (right, target, counts[1])):
         if count == 0:
-            raise ValueError(f"{name}: {os.fspath(path)!r} is empty")
+            raise ValueError(f"{name}: {path!r} is empty")
     if counts[0] != counts[1]:
         raise ValueError(
-            f"{left} and {right} must have the same number of lines, but {os.fspath(source)!r} has "
-            f"{counts[0]} and {os.fspath(target)!r} has {counts[1]}"
+            f"{left} and {right} must have the same number of lines, but {source!r} has "
+            f"{counts[0]} and {target!r} has {counts[1]}"
         )
     if not sources:
-        raise ValueError(
-            f"{left} and {right}: no line has text in both files, {os.fspath(source)!r} and "
-            f"{os.fspath(target)!r}"
-        )
+        raise ValueError(f"{left} and {right}: no line has text in both files, {source!r} and {target!r}")
     return LinePairs(sources, targets, blank=counts[0] - len(sources))
 
 
@@ -84,6 +85,7 @@ def read_lines(path: Path, name: str = "path") -> Iterator[str]:
     name : str
         The argument that errors name.
     """
+    path = _given(path, name)
     with _open(path, name) as raw:
         stream = _uncompressed(raw, path, name)
         number = 0
@@ -94,32 +96,43 @@ def read_lines(path: Path, name: str = "path") -> Iterator[str]:
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             raise ValueError(
-                f"{name}: line {number} of {os.fspath(path)!r} is not UTF-8 (byte 0x{byte:02x} at position "
+                f"{name}: line {number} of {path!r} is not UTF-8 (byte 0x{byte:02x} at position "
                 f"{error.start + 1} of the line)"
             ) from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(
-                f"{name}: {os.fspath(path)!r} is damaged after line {number}: {error}"
-            ) from error
+            raise ValueError(f"{name}: {path!r} is damaged after line {number}: {error}") from error
 
 
-def _open(path: Path, name: str) -> io.BufferedReader:
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{name} must be the path of a file, got {path!r:.80}")
+def _given(path: Path, name: str) -> str:
+    return str(path_of(path, name, what="the path of a file"))
+
+
+def name_of(path: Path) -> str:
+    """The name of a file, for people.
+
+    Examples
+    --------
+    >>> name_of("corpus/train.en")
+    'train.en'
+    """
+    return shown(path_of(path).name)
+
+
+def _open(path: str, name: str) -> io.BufferedReader:
     try:
-        return open(path, "rb")
+        return open_text(path, name)
     except FileNotFoundError as error:
-        raise FileNotFoundError(errno.ENOENT, f"{name}: no such file", os.fspath(path)) from error
+        raise FileNotFoundError(errno.ENOENT, f"{name}: no such file", path) from error
     except IsADirectoryError as error:
-        raise IsADirectoryError(errno.EISDIR, f"{name}: a directory, not a file", os.fspath(path)) from error
+        raise IsADirectoryError(errno.EISDIR, f"{name}: a directory, not a file", path) from error
     except OSError as error:
-        raise type(error)(error.errno, f"{name}: {error.strerror}", os.fspath(path)) from error
+        raise type(error)(error.errno, f"{name}: {error.strerror}", path) from error
 
 
-def _uncompressed(raw: io.BufferedReader, path: Path, name: str) -> Iterable[bytes]:
+def _uncompressed(raw: io.BufferedReader, path: str, name: str) -> Iterable[bytes]:
     start = raw.peek(len(_GZIP_MAGIC))
     if start.startswith(_GZIP_MAGIC):
         return gzip.open(raw)
-    if start and os.fspath(path).endswith(".gz"):
-        raise ValueError(f"{name}: {os.fspath(path)!r} is not a gzip file, as its name says")
+    if start and path.endswith(".gz"):
+        raise ValueError(f"{name}: {path!r} is not a gzip file, as its name says")
     return raw

@@ -6,12 +6,13 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from admin_py.base.paths import is_path, path_of
+from admin_py.base.plain_files import read_plain
 from admin_py.base.whole_files import write_whole
 from admin_py.data.sequences import Sequences
 
@@ -130,14 +131,16 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     ...     load_tokenizer(path)
     WordTokenizer(vocab_size=6)
     """
+    where = str(path_of(path, "tokenizer"))
+    text = read_plain(where, "tokenizer")
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"tokenizer: {os.fspath(path)!r} is not a JSON file ({error})") from error
+        raise ValueError(f"tokenizer: {where!r} is not a JSON file ({error})") from error
     kind = tokenizer_kind(values)
     if kind is None or kind not in _kinds:
-        raise ValueError(f"tokenizer: {os.fspath(path)!r} holds no tokenizer that is known here")
-    return _from_dict(kind, values, path)
+        raise ValueError(f"tokenizer: {where!r} holds no tokenizer that is known here")
+    return _from_dict(kind, values, where)
 
 
 def tokenizer_kind(values: Any) -> str | None:
@@ -155,19 +158,19 @@ def tokenizer_kind(values: Any) -> str | None:
     return str(values.get("kind")) if values.get("format") == _FORMAT else None
 
 
-def _from_dict(kind: str, values: dict[str, Any], path: str | os.PathLike[str]) -> Tokenizer:
+def _from_dict(kind: str, values: dict[str, Any], where: str) -> Tokenizer:
     try:
         return _kinds[kind]._from_dict(values)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"tokenizer: {os.fspath(path)!r} is damaged ({error!r:.200})") from error
+        raise ValueError(f"tokenizer: {where!r} is damaged ({error!r:.200})") from error
 
 
 def as_tokenizer(value: object) -> Tokenizer:
     """A tokenizer from what a user may give: ours, one of Hugging Face's, or the path of a saved one."""
     if isinstance(value, Tokenizer):
         return value
-    if isinstance(value, (str, os.PathLike)):
-        return load_tokenizer(value)
+    if is_path(value):
+        return load_tokenizer(value)  # type: ignore[arg-type]
     if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
         return _kinds["subwords"]._from_dict(json.loads(value.to_str()))
     raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {value!r:.80}")

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
+from admin_py.base.paths import absolute_path
 from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
+from admin_py.base.whole_files import clear_all_aside
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
 from admin_py.experiments.jobs import Job, plan_jobs
 from admin_py.experiments.kept_models import keep_model
@@ -53,7 +55,7 @@ class Kept(Protocol):
         """All that are whole."""
 
     def member(self, folder: Path, name: str) -> Any | None:
-        """One, if it is whole; what was left half-written is cleared away."""
+        """One, if it is whole."""
 
     def save(self, folder: Path, name: str, found: Trained) -> Any:
         """Write one, with its model if that is kept; returns it as it would be loaded."""
@@ -109,15 +111,13 @@ class Places:
                 raise ValueError("give executor or workers, not both")
         if threads is not None:
             threads = check_integer("threads", threads, 1, MAX_THREADS)
-        if out is not None and not isinstance(out, (str, os.PathLike)):
-            raise TypeError(f"out must be a path or None, got {out!r}")
         return cls(
             executor=executor,
             workers=workers,
             threads=threads,
             callbacks=check_callbacks(callbacks),
             keep_models=check_bool("keep_models", keep_models),
-            folder=None if out is None else Path(os.fsdecode(out)).expanduser(),
+            folder=None if out is None else absolute_path(out, "out", what="a path or None"),
             progress=check_bool("progress", progress),
         )
 
@@ -181,6 +181,7 @@ class Engine(Generic[C]):
             check_sendable(self.places.executor, self._work(self.jobs), own_pool=workers is not None)
         with nullcontext() if folder is None else locked(folder):
             if folder is not None:
+                self._clear_left(folder)
                 self._begin(folder)
             missing = [job for job in self.jobs if job.name not in self.members]
             if workers is None or not missing:
@@ -201,7 +202,7 @@ class Engine(Generic[C]):
     def _way(self, job: Job) -> Way:
         folder, here = self.places.folder, self.places.executor is None and self.places.workers is None
         return Way(
-            checkpoint=None if folder is None else str(self.kept.checkpoint(folder.absolute(), job.name)),
+            checkpoint=None if folder is None else str(self.kept.checkpoint(folder, job.name)),
             callbacks=self.places.callbacks,
             progress=self.places.progress and here and self.task.shows_training,
         )
@@ -248,6 +249,12 @@ class Engine(Generic[C]):
 
     # The folder
 
+    def _clear_left(self, folder: Path) -> None:
+        """Remove what killed processes have left half-written."""
+        places = {self.kept.checkpoint(folder, job.name).parent for job in self.jobs}
+        for place in (folder, *sorted(places)):
+            clear_all_aside(place)
+
     def _begin(self, folder: Path) -> None:
         """Check that the folder is of this cross, read what is whole, and say there what was asked for."""
         old = self.kept.header(folder) if self.kept.there(folder) else None
@@ -286,7 +293,7 @@ class Engine(Generic[C]):
                 )
 
 
-def load(kept: Kept, folder: Path) -> Any:
+def load(kept: Kept, folder: str | os.PathLike[str]) -> Any:
     """A cross from its folder; one that was stopped gives what was whole.
 
     Raises
@@ -296,5 +303,6 @@ def load(kept: Kept, folder: Path) -> Any:
     ValueError
         If a file is not what it should be.
     """
-    header = kept.header(folder)
-    return header.with_members(in_order(kept.members(folder), header.axes))
+    place = absolute_path(folder, "folder")  # models are read when they are asked for
+    header = kept.header(place)
+    return header.with_members(in_order(kept.members(place), header.axes))

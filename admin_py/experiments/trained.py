@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Protocol, overload
 
-from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.base.locks import locked_file
+from admin_py.base.paths import absolute_path
+from admin_py.base.whole_files import clear_all_aside, write_whole
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
 from admin_py.generation import BATCH_SIZE, greedy, sample
@@ -236,18 +237,21 @@ class TrainedModel:
         ------
         OSError
             If a file cannot be written.
+        RuntimeError
+            If another process writes such a folder there.
         """
-        base = Path(folder)
-        (base / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
+        base = absolute_path(folder, "folder")
         kept: dict[str, _Kept] = {
             name: getattr(self, name) for name in FILES if getattr(self, name) is not None
         }
-        for name, part in kept.items():
-            clear_aside(base / FILES[name])
-            part.save(base / FILES[name])
-        clear_aside(base / TRAINED_FILE)
         told = {"files": list(kept), **{name: getattr(self, name) for name in MAPPINGS}}
-        write_whole(base / TRAINED_FILE, dump_json({"kind": KIND, **encode(told)}))
+        base.mkdir(parents=True, exist_ok=True)
+        with locked_file(base / TRAINED_FILE, "folder"):
+            clear_all_aside(base)
+            (base / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
+            for name, part in kept.items():
+                part.save(base / FILES[name])
+            write_whole(base / TRAINED_FILE, dump_json({"kind": KIND, **encode(told)}))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> TrainedModel:
@@ -260,7 +264,7 @@ class TrainedModel:
         ValueError
             If a file is not what it should be.
         """
-        base = Path(folder)
+        base = absolute_path(folder, "folder")
         told = read_json(base / TRAINED_FILE, _parse)
         loaders = {"tokenizer": load_tokenizer, "history": History.load, "profile": VarianceProfile.load}
         model = Transformer.load(base / FILES["model"], allow_nonfinite=True)

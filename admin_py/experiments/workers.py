@@ -7,7 +7,6 @@ import os
 import pickle
 import queue
 import signal
-import tempfile
 import threading
 import uuid
 import zlib
@@ -19,6 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from admin_py.base.scratch import scratch_folder
 from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.train_job import Trained, Way
@@ -161,11 +161,10 @@ def do_in(executor: Any, work: Work, done: Done) -> bool:
     packed, key = pack(work.data, text=text), f"{work.data.fingerprint}{' with text' if text else ''}"
     if not isinstance(executor, ProcessPoolExecutor):  # perhaps on machines with other files
         return _collect(executor, work, DataFile(key, payload=packed), done)
-    with tempfile.TemporaryDirectory(prefix="admin-py-") as folder:
-        path = os.path.join(folder, "data")
-        with open(path, "wb") as stream:
-            stream.write(packed)
-        return _collect(executor, work, DataFile(key, path=path), done)
+    with scratch_folder() as folder:
+        path = folder / "data"
+        path.write_bytes(packed)
+        return _collect(executor, work, DataFile(key, path=str(path)), done)
 
 
 def _collect(executor: Any, work: Work, data: Dataset | DataFile, done: Done) -> bool:

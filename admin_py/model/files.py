@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
+from admin_py.base.paths import make_folder, path_of
 from admin_py.model.config import TransformerConfig
 
 
@@ -40,7 +40,8 @@ def write(
     OSError
         If it cannot be written.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path = path_of(path)
+    make_folder(path.parent)
     header = {"config": json.dumps(config.to_dict()), "seed": str(seed), "step": str(step)}
     tensors.write(path, tensors.MODEL, state, header)
 
@@ -55,8 +56,8 @@ def read(path: str | os.PathLike[str]) -> Saved:
     ValueError
         If it is cut off, damaged, or of another kind.
     """
-    where = os.fspath(path)
-    header, state = tensors.read(path, tensors.MODEL)
+    where = str(path_of(path))
+    header, state = tensors.read(where, tensors.MODEL)
     try:
         config, seed = TransformerConfig.from_dict(json.loads(header["config"])), int(header["seed"])
         step = int(header.get("step", "0"))

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
+from admin_py.base.paths import make_folder, path_of
 from admin_py.results import Result, figure, frozen_array
 
 if TYPE_CHECKING:
@@ -194,8 +194,9 @@ class Observation(Result):
                     arrays[_tensor(group, name, number)] = np.ascontiguousarray(array)
         rest = Observation({}, {}, self.var_input, self.var_branch, self.names, self.metadata).to_dict()
         header = {"arrays": json.dumps(shapes), "observation": json.dumps(rest, allow_nan=False)}
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        tensors.write(path, tensors.OBSERVATION, arrays, header)
+        place = path_of(path)
+        make_folder(place.parent)
+        tensors.write(place, tensors.OBSERVATION, arrays, header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Observation:
@@ -208,8 +209,8 @@ class Observation(Result):
         ValueError
             If it is not the file of an observation.
         """
-        where = os.fspath(path)
-        header, arrays = tensors.read(path, tensors.OBSERVATION)
+        where = str(path_of(path))
+        header, arrays = tensors.read(where, tensors.OBSERVATION)
         try:
             rest = cls.from_dict(json.loads(header["observation"]))
             counts = json.loads(header["arrays"])

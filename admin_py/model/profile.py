@@ -9,13 +9,14 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.checks import check_integer
+from admin_py.base.paths import path_of
+from admin_py.base.plain_files import read_plain
 from admin_py.base.whole_files import write_whole
 from admin_py.results import Result, figure, run_metadata
 
@@ -279,9 +280,9 @@ def _names(stack: str, count: int, per_layer: int) -> tuple[str, ...]:
 
 def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np.float64]:
     """The numbers of a file whose lines must begin with these indices."""
-    where = os.fspath(path)
+    where = str(path_of(path))
     try:
-        text = Path(path).read_bytes().decode("ascii")
+        text = read_plain(where).decode("ascii")
     except UnicodeDecodeError:
         raise ValueError(f"{where!r} is not a profile of lines 'index omega': it is not plain text") from None
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]

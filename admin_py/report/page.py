@@ -14,9 +14,11 @@ import numpy as np
 from admin_py.analysis.diagnosis.page import html
 from admin_py.analysis.diagnosis.results import page_of
 from admin_py.base.csv_files import to_csv
+from admin_py.base.locks import locked_file
+from admin_py.base.paths import absolute_path, fitting_name, path_of
 from admin_py.base.printable import printable
 from admin_py.base.streams import say
-from admin_py.base.whole_files import write_whole
+from admin_py.base.whole_files import clear_all_aside, write_whole
 from admin_py.base.words import listing, number, spread
 from admin_py.plots.files import drawn
 from admin_py.plots.style import scheme_style
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 REPORT_FILE, DATA_FOLDER = "report.html", "data"
 DIAGNOSIS_DATA = f"{DATA_FOLDER}/diagnosis.csv"
+PLACE_LENGTH = 120
+"""Bytes of the name of a combination's folder."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
@@ -66,18 +70,25 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
         If the study has no run.
     OSError
         If a file cannot be written.
+    RuntimeError
+        If another process writes a report there.
     """
     if not study.runs:
         raise ValueError("study: has no run to report on")
-    places = study.places()
-    if len(places) == 1:
-        return _write_one(study, Path(folder))
-    parts = [_Part(words, place_folder(words), one) for words, one in places]
-    for part in parts:
-        _write_one(part.study, Path(folder) / part.folder)
-    path = Path(folder) / REPORT_FILE
-    write_whole(path, _render_parts(study, parts))
-    return path
+    base = absolute_path(folder, "folder")
+    base.mkdir(parents=True, exist_ok=True)
+    with locked_file(base / REPORT_FILE, "folder"):
+        clear_all_aside(base)
+        clear_all_aside(base / DATA_FOLDER)
+        places = study.places()
+        if len(places) == 1:
+            _write_one(study, base)
+        else:
+            parts = [_Part(words, place_folder(words), one) for words, one in places]
+            for part in parts:
+                _write_one(part.study, base / part.folder)
+            write_whole(base / REPORT_FILE, _render_parts(study, parts))
+    return path_of(folder) / REPORT_FILE
 
 
 class _Part(NamedTuple):
@@ -96,7 +107,7 @@ def place_folder(words: str) -> str:
     >>> place_folder("layers 6-12, lr 0.001")
     'layers_6-12_lr_0.001'
     """
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", words)
+    return fitting_name(re.sub(r"[^A-Za-z0-9_.+-]+", "_", words), PLACE_LENGTH)
 
 
 def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
@@ -118,7 +129,7 @@ def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
     )
 
 
-def _write_one(study: Study, folder: Path) -> Path:
+def _write_one(study: Study, folder: Path) -> None:
     """The report of a study in which only schemes and seeds vary."""
     shown = _entries(study)
     path = folder / REPORT_FILE
@@ -130,7 +141,6 @@ def _write_one(study: Study, folder: Path) -> Path:
         table = by_run(diagnosed, lambda run: table_of(run.diagnosis))
         write_whole(path.parent / DIAGNOSIS_DATA, to_csv(table))
     write_whole(path, _render(study, shown))
-    return path
 
 
 def render(study: Study) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
-from admin_py.base.whole_files import clear_aside
+from admin_py.base.locks import locked_file
+from admin_py.base.paths import make_folder
+from admin_py.base.plain_files import kind_of
+from admin_py.base.whole_files import FolderNotFlushed, clear_aside
 from admin_py.model.config import TransformerConfig
 from admin_py.model.transformer import Transformer
 
@@ -61,7 +65,8 @@ def save(path: str | os.PathLike[str], state: TrainingState) -> None:
     Raises
     ------
     OSError
-        If it cannot be written, because the disk is full for example; an older one is as before.
+        If it cannot be written, because the disk is full for example; an older one is as before, unless the
+        error says that the new one is in place.
     """
     moments = {name: state.optimizer[name] for name in ("m", "v") if state.optimizer[name] is not None}
     arrays = dict(_flat({"weights": state.weights, "optimizer": moments, "history": state.history}))
@@ -74,6 +79,8 @@ def save(path: str | os.PathLike[str], state: TrainingState) -> None:
     header = {"training": json.dumps(rest, allow_nan=False)}
     try:
         tensors.write(path, tensors.CHECKPOINT, arrays, header)
+    except FolderNotFlushed:
+        raise
     except OSError as error:
         raise OSError(
             error.errno or errno.EIO,
@@ -212,18 +219,40 @@ def _flat_names(weights: Any) -> dict[str, NDArray[Any]]:
 # Files
 
 
-def prepare(path: str | os.PathLike[str]) -> None:
-    """Make a checkpoint's folder, see that it can be written, and clear what killed processes left aside.
+@contextmanager
+def held(path: str | os.PathLike[str]) -> Iterator[None]:
+    """A checkpoint for this training alone, inside the ``with`` block.
+
+    Its folder is made, it is seen that it can be written, and what killed processes left aside is cleared.
 
     Raises
     ------
     OSError
-        If there is a folder where the file shall be, or the file's folder cannot be written.
+        If there is something else where the file shall be, or the file's folder cannot be written.
+    InUse
+        If another training has it.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "checkpoint must be a file, and here is a folder", str(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    clear_aside(target)
-    with tempfile.TemporaryFile(dir=target.parent):
-        pass
+    given = Path(path)
+    make_folder(given.parent)
+    _check_plain(given)
+    target = Path(os.path.realpath(given))
+    with locked_file(target, "checkpoint"):
+        clear_aside(target)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+        yield
+
+
+def _check_plain(target: Path) -> None:
+    """That the file, if it is there, is one from which a training can go on."""
+    try:
+        kind = kind_of(os.stat(target).st_mode)
+    except FileNotFoundError:
+        return
+    if kind is not None:
+        kinds = {"a folder": IsADirectoryError}
+        raise kinds.get(kind, OSError)(
+            errno.EISDIR if kind in kinds else errno.EINVAL,
+            f"checkpoint must be a file, and here is {kind}",
+            str(target),
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from admin_py import schedules
 from admin_py.base import defaults
 from admin_py.base.checks import check_integer, check_number, check_segments
+from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
 from admin_py.training.divergence import find_nonfinite_weight
@@ -122,10 +122,10 @@ def check_activation_segments(value: Any) -> bool | int:
 
 
 def check_path(checkpoint: Any) -> str | None:
-    """A path as text, or None."""
-    if checkpoint is not None and not isinstance(checkpoint, (str, os.PathLike)):
-        raise TypeError(f"checkpoint must be a path or None, got {checkpoint!r}")
-    return None if checkpoint is None else os.fsdecode(checkpoint)
+    """The same file whatever the working directory becomes, as text; or None."""
+    if checkpoint is None:
+        return None
+    return str(absolute_path(checkpoint, "checkpoint", what="a path or None"))
 
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 from admin_py.base import defaults
 from admin_py.base.checks import check_bool, check_integer
@@ -136,6 +137,8 @@ def train(
         optimiser are then as before.
     OSError
         If the checkpoint cannot be read or written; an older one is as before.
+    RuntimeError
+        If another training has the checkpoint, with the id of its process.
 
     Notes
     -----
@@ -183,19 +186,17 @@ def train(
     check_model(check_type("model", model, Transformer))
     check_data(check_type("data", data, Dataset), model, plan)
 
-    loop = Loop(model, data, plan)
-    if not _restored(loop, plan, resume=resume):
-        check_weights(model)
-        loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
-    return loop.run(progress=progress)
+    with nullcontext() if plan.checkpoint is None else checkpoints.held(plan.checkpoint):
+        loop = Loop(model, data, plan)
+        if not _restored(loop, plan, resume=resume):
+            check_weights(model)
+            loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
+        return loop.run(progress=progress)
 
 
 def _restored(loop: Loop, plan: Plan, *, resume: bool) -> bool:
     """Go on from the checkpoint, if there is one."""
-    if plan.checkpoint is None:
-        return False
-    checkpoints.prepare(plan.checkpoint)
-    if not (resume and os.path.exists(plan.checkpoint)):
+    if plan.checkpoint is None or not (resume and os.path.exists(plan.checkpoint)):
         return False
     loop.restore(checkpoints.load(plan.checkpoint))
     return True

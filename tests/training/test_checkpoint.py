@@ -23,7 +23,7 @@ from small_training import (
 
 import admin_py as ap
 from admin_py.base.tensors import CHECKPOINT, read
-from admin_py.training.checkpoint import TrainingState, load, load_model, prepare, save
+from admin_py.training.checkpoint import TrainingState, held, load, load_model, save
 
 SCRIPT = Path(__file__).parents[1] / "helpers" / "small_training.py"
 
@@ -146,7 +146,8 @@ def test_checkpoints_of_the_libraries_writer_are_read(tmp_path: Path) -> None:
 def test_what_killed_writers_left_is_cleared(tmp_path: Path) -> None:
     (tmp_path / ".run[1].ckpt.0123abcd.part").write_text("half")
     (tmp_path / ".other.ckpt.0123abcd.part").write_text("not ours")
-    prepare(tmp_path / "run[1].ckpt")
+    with held(tmp_path / "run[1].ckpt"):
+        pass
     assert os.listdir(tmp_path) == [".other.ckpt.0123abcd.part"]
 
 

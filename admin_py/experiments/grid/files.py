@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.base.whole_files import write_whole
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.kept_models import keep_model
 from admin_py.results import dump_json, read_json
@@ -49,11 +49,7 @@ class GridFiles:
     def member(self, folder: Path, name: str) -> GridCell | None:
         """A cell if it is whole."""
         path = cell_file(folder, name)
-        if path.exists():
-            return self._load(path)
-        for left in (path, path.with_suffix(".safetensors"), self.checkpoint(folder, name)):
-            clear_aside(left)
-        return None
+        return self._load(path) if path.exists() else None
 
     def save(self, folder: Path, name: str, found: Any) -> GridCell:
         """Write a cell; its model first, so that a whole cell has it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from admin_py.base.checks import check_choice
+from admin_py.base.locks import locked
+from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, at, place_of
 from admin_py.experiments.folder import load
 from admin_py.experiments.grid.cell import GridCell
@@ -254,12 +255,16 @@ class Grid(Cross):
         ------
         OSError
             If a file cannot be written.
+        RuntimeError
+            If another process writes into the folder.
         """
-        for cell in self.cells:
-            cell.save(cell_file(path, cell.name))
-            if cell.model is not None:
-                cell.model.save(cell_file(path, cell.name).with_suffix(".safetensors"))
-        FILES.save_header(path, self)
+        place = absolute_path(path)
+        with locked(place, "path"):
+            for cell in self.cells:
+                cell.save(cell_file(place, cell.name))
+                if cell.model is not None:
+                    cell.model.save(cell_file(place, cell.name).with_suffix(".safetensors"))
+            FILES.save_header(place, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Grid:
@@ -272,7 +277,7 @@ class Grid(Cross):
         ValueError
             If a file is not what it should be.
         """
-        return load(FILES, Path(path))
+        return load(FILES, path)
 
     def _summary(self) -> str:
         words: dict[str, int] = {}

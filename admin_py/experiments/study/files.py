@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.base.paths import absolute_path
+from admin_py.base.whole_files import write_whole
 from admin_py.experiments.kept_models import MODEL_FILE, keep_model
 from admin_py.results import Result, dump_json, read_json
 
@@ -20,7 +21,7 @@ OLD = "the run was made before the package took it down"
 
 def save_run(folder: str | os.PathLike[str], own: Mapping[str, Any], results: Mapping[str, Result]) -> None:
     """Write a run's results, each in a file, and last ``run.json``, which says that it is whole."""
-    base = Path(folder)
+    base = absolute_path(folder, "folder")
     for name, result in results.items():
         result.save(base / f"{name}.json")
     write_whole(base / RUN_FILE, dump_json(own))
@@ -41,7 +42,7 @@ def load_run(
     ValueError
         If a file is not what it should be.
     """
-    base = Path(folder)
+    base = absolute_path(folder, "folder")
 
     def parse(own: Any) -> Any:
         if not isinstance(own, dict):
@@ -100,11 +101,7 @@ class StudyFiles:
     def member(self, folder: Path, name: str) -> Any | None:
         """A run if it is whole."""
         base = run_folder(folder, name)
-        if (base / RUN_FILE).exists():
-            return self._load_run(base)
-        for left in base.glob(".*.part"):
-            clear_aside(base / left.name[1:].rsplit(".", 2)[0])
-        return None
+        return self._load_run(base) if (base / RUN_FILE).exists() else None
 
     def save(self, folder: Path, name: str, found: Any) -> Any:
         """Write a run; its model first, so that a whole run has it."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from admin_py.base.locks import locked
+from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross
 from admin_py.experiments.folder import load
 from admin_py.experiments.kept_models import MODEL_FILE
@@ -210,14 +212,18 @@ class Study(Cross):
         ------
         OSError
             If a file cannot be written.
+        RuntimeError
+            If another process writes into the folder.
         """
-        for run in self.runs:
-            base = run_folder(folder, run.name)
-            if run.model is not None:
-                base.mkdir(parents=True, exist_ok=True)
-                run.model.save(base / MODEL_FILE)
-            run.save(base)
-        FILES.save_header(folder, self)
+        place = absolute_path(folder, "folder")
+        with locked(place, "folder"):
+            for run in self.runs:
+                base = run_folder(place, run.name)
+                if run.model is not None:
+                    base.mkdir(parents=True, exist_ok=True)
+                    run.model.save(base / MODEL_FILE)
+                run.save(base)
+            FILES.save_header(place, self)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Study:
@@ -230,7 +236,7 @@ class Study(Cross):
         ValueError
             If a file is not what it should be.
         """
-        return load(FILES, Path(folder))
+        return load(FILES, folder)
 
     def _summary(self) -> str:
         ends = {}
