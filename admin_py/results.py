@@ -17,11 +17,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.versions import origin
 from admin_py.base.whole_files import write_whole
 
@@ -375,14 +375,14 @@ def freeze(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return frozen_array(value, value.dtype) if value.flags.writeable or not value.flags.owndata else value
     if isinstance(value, Mapping):
-        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+        return ReadOnlyMapping({key: freeze(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return tuple(freeze(item) for item in value)
     return value
 
 
 def thaw(value: Any) -> Any:
-    """Plain dicts for the read-only mappings that `freeze` makes, which cannot be pickled.
+    """Plain dicts for the read-only mappings that `freeze` makes.
 
     Examples
     --------
