@@ -16,11 +16,11 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from html import escape
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import read_plain
 from admin_py.base.printable import printable
@@ -380,14 +380,14 @@ def freeze(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return frozen_array(value, value.dtype) if value.flags.writeable or not value.flags.owndata else value
     if isinstance(value, Mapping):
-        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+        return ReadOnlyMapping({key: freeze(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return tuple(freeze(item) for item in value)
     return value
 
 
 def thaw(value: Any) -> Any:
-    """Plain dicts for the read-only mappings that `freeze` makes, which cannot be pickled.
+    """Plain dicts for the read-only mappings that `freeze` makes.
 
     Examples
     --------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.builds import MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer
+from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.model.activations import Reader, places
 from admin_py.model.config import MAX_LAYERS, SchemeLike, TransformerConfig
 from admin_py.model.dropout_steps import CountsSteps
 from admin_py.model.observation import Observation, select
 from admin_py.model.omega import check_omega, read_omega, write_omega
 from admin_py.model.profile import VarianceProfile
-from admin_py.model.state import check_state
+from admin_py.model.state import check_state, check_weights, write_state
 from admin_py.results import run_metadata
 from admin_py.schemes import Scheme, Table
 
@@ -96,7 +96,7 @@ class Layer(CountsSteps):
         self._core = kind(
             _core_config(self._config, self._stack, self._causal), check_integer("seed", seed, 0, MAX_SEED)
         )
-        self._parameters: Mapping[str, NDArray[Any]] = MappingProxyType(self._renamed(self._core.parameters))
+        self._parameters: Mapping[str, NDArray[Any]] = ReadOnlyMapping(self._renamed(self._core.parameters))
 
     def _renamed(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Names without the stack and the number of the layer."""
@@ -135,15 +135,14 @@ class Layer(CountsSteps):
     @property
     def gradients(self) -> Mapping[str, NDArray[Any]]:
         """Name -> array of the gradients of the last `backward`, views."""
-        return MappingProxyType(self._renamed(self._core.gradients))
+        return ReadOnlyMapping(self._renamed(self._core.gradients))
 
     def load_state(self, state: Mapping[str, Any], *, allow_nonfinite: bool = False) -> None:
         """Take all parameters from a mapping of names to arrays; see `Transformer.load_state`."""
         checked = check_state(
             state, self.parameters, allow_nonfinite=check_bool("allow_nonfinite", allow_nonfinite)
         )
-        for name, value in checked.items():
-            self.parameters[name][...] = value
+        write_state(checked, self._renamed(self._core.parameters))
 
     def __copy__(self) -> Layer:
         kept = (self._config, self._causal, self.seed, self.dtype, self.parameters, self.step)
@@ -241,6 +240,7 @@ class Layer(CountsSteps):
     def _profile(
         self, x: Any, lengths: Any, memory: Any, memory_lengths: Any, **options: Any
     ) -> VarianceProfile:
+        check_weights(self.parameters)
         table = self._core.profile(x, *self._pass(lengths, memory, memory_lengths), **options)
         metadata = run_metadata(seed=self.seed, dtype=self.dtype)
         return VarianceProfile.from_arrays(

@@ -8,13 +8,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
+from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import make_folder, path_of
 from admin_py.results import Result, figure, frozen_array
 
@@ -74,7 +74,7 @@ class Observation(Result):
 
     def __post_init__(self) -> None:
         for name in ("activations", "gradients", "var_input", "var_branch", "names", "metadata"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))  # arrays are large
+            object.__setattr__(self, name, ReadOnlyMapping(dict(getattr(self, name))))  # arrays are large
 
     @property
     def stacks(self) -> tuple[str, ...]:

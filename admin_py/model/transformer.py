@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
+from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.data.batch import Batch
 from admin_py.model import closed_form
 from admin_py.model import files as model_files
@@ -22,7 +22,7 @@ from admin_py.model.loss import Loss
 from admin_py.model.observation import Observation
 from admin_py.model.omega import check_omega, is_unprofiled, read_omega, write_omega
 from admin_py.model.profile import VarianceProfile
-from admin_py.model.state import check_state
+from admin_py.model.state import check_state, check_weights, write_state
 from admin_py.results import run_metadata
 
 METHODS = ("clinic", "paper", "admin_torch")
@@ -71,7 +71,7 @@ class Transformer(CountsSteps):
         self._core = MODULES[self._dtype].Transformer(
             config.to_core(), check_integer("seed", seed, 0, MAX_SEED)
         )
-        self._parameters: Mapping[str, NDArray[Any]] = MappingProxyType(self._core.parameters)
+        self._parameters: Mapping[str, NDArray[Any]] = ReadOnlyMapping(self._core.parameters)
         self._gradients: Mapping[str, NDArray[Any]] | None = None
 
     # What it is
@@ -139,7 +139,7 @@ class Transformer(CountsSteps):
     def gradients(self) -> Mapping[str, NDArray[Any]]:
         """Name -> array of the gradients of the last `backward`: views, allocated at the first use."""
         if self._gradients is None:
-            self._gradients = MappingProxyType(self._core.gradients)
+            self._gradients = ReadOnlyMapping(self._core.gradients)
         return self._gradients
 
     @property
@@ -154,7 +154,7 @@ class Transformer(CountsSteps):
         ----------
         state : mapping
             Name -> array of floating point numbers, exactly the model's names and shapes. Another precision
-            is rounded to the model's.
+            is rounded to the model's. Views of the model's own parameters are taken as they were.
         allow_nonfinite : bool
             Whether numbers that are not finite may be loaded.
 
@@ -167,8 +167,7 @@ class Transformer(CountsSteps):
         checked = check_state(
             state, self.parameters, allow_nonfinite=check_bool("allow_nonfinite", allow_nonfinite)
         )
-        for name, value in checked.items():
-            self.parameters[name][...] = value
+        write_state(checked, self._core.parameters)  # its own views: those handed out may be read-only
 
     def copy(self, *, dtype: str | None = None) -> Transformer:
         """A new model with the same weights, seed and `step`, computing in the same or another dtype.
@@ -239,6 +238,8 @@ class Transformer(CountsSteps):
         ValueError
             If it is cut off, damaged, or not such a file.
         """
+        if dtype is not None:
+            check_choice("dtype", dtype, DTYPES)
         saved = model_files.read(path)
         model = cls(saved.config, seed=saved.seed, dtype=saved.dtype if dtype is None else dtype)
         try:
@@ -458,6 +459,8 @@ class Transformer(CountsSteps):
         check_choice("method", method, METHODS)
         dropout, apply = check_bool("dropout", dropout), check_bool("apply", apply)
         seed = check_integer("seed", seed, 0, MAX_SEED)
+        if batch is not None:
+            check_weights(self.parameters)
         if method == "admin_torch":
             tables = self._closed_form(batch, output_change, dropout=dropout, seed=seed, apply=apply)
         elif batch is None:
@@ -536,7 +539,7 @@ class Transformer(CountsSteps):
             stack: check_omega(self.config, stack, values, self.dtype) for stack, values in omega.items()
         }
         for stack, values in checked.items():
-            write_omega(self.config, stack, values, self.parameters)
+            write_omega(self.config, stack, values, self._core.parameters)
 
     def reparameterise(self) -> Transformer:
         """A plain Post-LN model that computes the same function, with omega folded into other weights.

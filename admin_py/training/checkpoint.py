@@ -1,6 +1,7 @@
 """Checkpoints of a training: one safetensors file that is whole at any moment.
 
-The arrays (weights, the optimiser's moments, the history) are its tensors; the rest is JSON in its header.
+The arrays (weights, the optimiser's moments, the history) are its tensors; the rest is JSON in its header,
+which is checked as a whole before anything is made of it.
 """
 
 from __future__ import annotations
@@ -13,21 +14,50 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base import tensors
+from admin_py.base import documents, tensors
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import make_folder
 from admin_py.base.plain_files import kind_of
 from admin_py.base.whole_files import FolderNotFlushed, clear_aside
 from admin_py.model.config import TransformerConfig
+from admin_py.model.files import check_shapes, check_types, config_of
 from admin_py.model.transformer import Transformer
 
 SEPARATOR = "/"
 """Between the levels of a tensor's name, such as ``history/valid/nll``."""
+
+
+WEIGHTS = f"weights{SEPARATOR}"
+"""What the names of the model's own tensors begin with."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class _Position(msgspec.Struct, forbid_unknown_fields=True):
+    epoch: Count
+    batch: Count
+
+
+class _Progress(msgspec.Struct, forbid_unknown_fields=True):
+    step: Count
+    tail: bool
+    diverged_at: Count | None
+    diverged_because: str | None
+
+
+class _Rest(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON in a header."""
+
+    setup: dict[str, Any]
+    optimizer_step: Count
+    position: _Position
+    progress: _Progress
 
 
 @dataclass(frozen=True)
@@ -99,29 +129,52 @@ def load(path: str | os.PathLike[str]) -> TrainingState:
     ValueError
         If it is cut off, damaged, or not a checkpoint.
     """
+    return _load(path)[0]
+
+
+def _load(path: str | os.PathLike[str]) -> tuple[TrainingState, TransformerConfig | None]:
+    """What a file holds, and the configuration that it tells; its tensors are held against it first."""
     where = os.fspath(path)
-    header, arrays = tensors.read(path, tensors.CHECKPOINT)
+    with tensors.opened(path, tensors.CHECKPOINT) as file:
+        try:
+            rest = documents.convert(documents.parse(file.header["training"]), _Rest)
+            config = _check_weights(file.entries, rest.setup)
+        except KeyError as error:
+            raise ValueError(f"{where!r} is a damaged checkpoint: {error} is missing") from None
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where!r} is a damaged checkpoint: {error}") from None
+        arrays = file.read()
     try:
-        return _assemble(arrays, json.loads(header["training"]))
-    except (KeyError, TypeError, ValueError) as error:
+        return _assemble(arrays, rest), config
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{where!r} is a damaged checkpoint: {type(error).__name__}: {error}") from None
 
 
-def _assemble(arrays: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> TrainingState:
+def _check_weights(
+    entries: Mapping[str, tensors.Entry], setup: Mapping[str, Any]
+) -> TransformerConfig | None:
+    """The configuration of the model, whose parameters the tensors must be; None where it is not told."""
+    own = {name[len(WEIGHTS) :]: one for name, one in entries.items() if name.startswith(WEIGHTS)}
+    check_types({name: one.dtype for name, one in own.items()})
+    made = setup.get("model")
+    told = made.get("config") if isinstance(made, Mapping) else None
+    if not isinstance(told, Mapping) or "vocab_size" not in told:
+        return None
+    config = config_of(told, len(own))
+    check_shapes({name: one.shape for name, one in own.items()}, config)
+    return config
+
+
+def _assemble(arrays: Mapping[str, NDArray[Any]], rest: _Rest) -> TrainingState:
     nested = _nested(arrays)
     moments = nested.get("optimizer", {})
     return TrainingState(
-        setup=dict(rest["setup"]),
+        setup=rest.setup,
         weights=_flat_names(nested["weights"]),
-        optimizer={"step": int(rest["optimizer_step"]), "m": moments.get("m"), "v": moments.get("v")},
+        optimizer={"step": rest.optimizer_step, "m": moments.get("m"), "v": moments.get("v")},
         history=nested["history"],
-        position={name: int(rest["position"][name]) for name in ("epoch", "batch")},
-        progress={
-            "step": int(rest["progress"]["step"]),
-            "tail": bool(rest["progress"]["tail"]),
-            "diverged_at": rest["progress"]["diverged_at"],
-            "diverged_because": rest["progress"]["diverged_because"],
-        },
+        position=msgspec.to_builtins(rest.position),
+        progress=msgspec.to_builtins(rest.progress),
     )
 
 
@@ -136,12 +189,11 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
         If it is cut off, damaged, not a checkpoint, or does not say of which model it is.
     """
     where = os.fspath(path)
-    state = load(path)
+    state, config = _load(path)
     try:
         made = state.setup["model"]
-        model = Transformer(
-            TransformerConfig.from_dict(made["config"]), seed=made["seed"], dtype=made["dtype"]
-        )
+        config = config or TransformerConfig.from_dict(made["config"])
+        model = Transformer(config, seed=made["seed"], dtype=made["dtype"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{where!r} is a checkpoint that does not say of which model it is ({type(error).__name__}: "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.builds import MODULES
 from admin_py.base.versions import origin
-from admin_py.model.state import check_state
+from admin_py.model.state import check_state, write_state
 from admin_py.results import run_metadata
 from admin_py.training import checkpoint as checkpoints
 from admin_py.training.checkpoint import TrainingState
@@ -313,17 +313,27 @@ class Loop:
                 raise ValueError(f"its history has {history.num_steps} steps, not {state.progress['step']}")
             self._check_moments(state.optimizer)
             weights = check_state(state.weights, self.model.parameters, allow_nonfinite=True)
+            self._check_position(state)
+            feed = self._new_feed(**state.position)
             self.plan.optimizer.load_state(state.optimizer)  # all of it or nothing
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path!r} is a damaged checkpoint: {error}") from error
-        for name, values in weights.items():
-            self.model.parameters[name][...] = values
+        write_state(weights, self.model._core.parameters)
         self.history = history
         self.profiled = profiled
         self._count_passes()
-        self._feed = self._new_feed(**state.position)
+        self._feed = feed
         self._tail_done = state.progress["tail"]
         self._saved_at = state.progress["step"]
+
+    def _check_position(self, state: TrainingState) -> None:
+        """That so many batches have been read: each epoch has one at least."""
+        epoch, batch = state.position["epoch"], state.position["batch"]
+        read = state.progress["step"] * self.plan.accumulate
+        if epoch + batch > read:
+            raise ValueError(
+                f"its position is batch {batch} of epoch {epoch}, after {read} batches that were read"
+            )
 
     def _check_moments(self, optimizer: Any) -> None:
         """That moments have the model's dtype and one of the two lengths that optimisers use."""

@@ -195,12 +195,11 @@ def plan_memory(
         raise ValueError("config must have a decoder: an encoder alone has no loss and no backward pass")
     module = MODULES[check_choice("dtype", dtype, tuple(MODULES))]
     optimizer = as_optimizer(optimizer)
-    batch = _thought_of(config, max_tokens, length) if batch is None else batch
-    if not isinstance(batch, Batch):
+    if not isinstance(batch, Batch | None):
         raise TypeError(f"batch must be a Batch, got an object of type {type(batch).__name__}")
     found: dict[str, Any] = module.plan_memory(
         config.to_core(),
-        batch.core(dtype),
+        _thought_of(config, max_tokens, length) if batch is None else batch.core(dtype),
         optimizer=module.Optimizer(optimizer.kind, **optimizer._options),
         segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
     )
@@ -213,17 +212,8 @@ def plan_memory(
     )
 
 
-def _thought_of(config: TransformerConfig, max_tokens: int, length: int) -> Batch:
-    """A batch of sequences of `length` tokens as each stack reads them."""
+def _thought_of(config: TransformerConfig, max_tokens: int, length: int) -> tuple[int, int, int]:
+    """As each stack reads them, n sequences of so many tokens, and the tokens of one more: no arrays."""
     max_tokens = check_integer("max_tokens", max_tokens, 1, MOST_TOKENS)
     length = min(check_integer("length", length, 1, MOST_TOKENS), max_tokens, config.max_length)
-    lengths = [length] * (max_tokens // length)
-    if max_tokens % length:
-        lengths.append(max_tokens % length)
-    target = _packed([n + 1 for n in lengths])  # the last is only predicted
-    return Batch(target) if config.kind == "language_model" else Batch(_packed(lengths), target)
-
-
-def _packed(lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.zeros(offsets[-1], np.int32), offsets
+    return max_tokens // length, length, max_tokens % length

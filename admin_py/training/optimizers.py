@@ -118,9 +118,11 @@ class Optimizer:
         TypeError, ValueError
             If an entry is missing or does not fit; the optimiser is then as before.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a mapping, got an object of type {type(state).__name__}")
         given = dict(state)
         if self._core is not None:
-            self._core.load_state(given)
+            self._core.load_state(_apart(given, self._core.state))
             return
         moments = [value for value in (given.get("m"), given.get("v")) if isinstance(value, np.ndarray)]
         module = (
@@ -338,6 +340,17 @@ class NovoGrad(_Adaptive):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
+
+
+def _apart(given: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, moments that are views of the state that is written as copies: they may be swapped."""
+    held = [value for value in own.values() if isinstance(value, np.ndarray)]
+    return {
+        name: value.copy()
+        if isinstance(value, np.ndarray) and any(np.may_share_memory(value, one) for one in held)
+        else value
+        for name, value in given.items()
+    }
 
 
 def _rebuild(

@@ -28,6 +28,7 @@ typedef struct adm_arena {
     char *base;
     size_t capacity; /* bytes allocated */
     size_t used;
+    bool too_large; /* more was asked for than size_t can say; what did not fit is not in used */
 } adm_arena;
 
 adm_real *adm_arena_real(adm_arena *arena, int64_t count);

@@ -61,7 +61,13 @@ void adm_release(void *memory, size_t bytes)
 static void *arena_take(adm_arena *arena, int64_t count, size_t size)
 {
     const size_t start = arena->used;
-    arena->used = round_up(start + (size_t)count * size, ADM_ALIGN);
+    size_t bytes, end;
+    if (__builtin_mul_overflow((size_t)count, size, &bytes) || __builtin_add_overflow(start, bytes, &end) ||
+        end > SIZE_MAX - ADM_ALIGN) {
+        arena->too_large = true;
+        return NULL;
+    }
+    arena->used = round_up(end, ADM_ALIGN);
     return arena->base == NULL ? NULL : arena->base + start;
 }
 

@@ -128,6 +128,16 @@ static void restore_omegas(adm_model *model, const adm_real *saved)
         }
 }
 
+/* Whether every omega that was found is a number of the model's type: otherwise none is set. */
+static bool all_finite(const adm_model *model, adm_profile *const profiles[2])
+{
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
+            if (!isfinite((adm_real)profiles[s]->omega[i]))
+                return false;
+    return true;
+}
+
 /* The pass itself, on a workspace that is laid out. */
 static adm_status run_profile(adm_model *model, adm_profile_method method, bool apply,
                               adm_profile *profiles[2], adm_error *error)
@@ -138,6 +148,7 @@ static adm_status run_profile(adm_model *model, adm_profile_method method, bool 
     for (int s = 0; s < 2; s++)
         if (model->stacks[s].num_sublayers > 0)
             profile_stack(model, s, method, profiles[s]);
+    apply = apply && all_finite(model, profiles);
     if (!apply)
         restore_omegas(model, saved);
     for (int s = 0; s < 2 && apply; s++)

@@ -236,8 +236,10 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
 adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
                                     adm_keep keep, bool backward, adm_error *error);
 /* The sizes of what a backward pass over a batch lays out; activations of the last pass are lost. */
-void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
-                           adm_memory_plan *plan);
+adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                 adm_memory_plan *plan, adm_error *error);
+adm_status adm_workspace_measure_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
+                                         adm_memory_plan *plan, adm_error *error);
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 

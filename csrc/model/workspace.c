@@ -184,12 +184,17 @@ static int64_t total_of(const side_lengths *lengths, int64_t count)
                                     : lengths->offsets[count] - lengths->offsets[0] - lengths->less * count;
 }
 
+/* Rows from which a chunk of a batch is full. */
+static int64_t rows_wanted(int64_t rows)
+{
+    return adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
+}
+
 /* Cuts the batch into chunks of whole sequences by its shape alone; returns how many, and writes their first
    sequences if starts is not NULL. */
 static int64_t cut_chunks(const side_lengths sides[2], int64_t count, int64_t *starts)
 {
-    const int64_t rows = adm_max(total_of(&sides[0], count), total_of(&sides[1], count));
-    const int64_t wanted = adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
+    const int64_t wanted = rows_wanted(adm_max(total_of(&sides[0], count), total_of(&sides[1], count)));
     int64_t chunks = 0, filled[2] = {wanted, wanted};
     for (int64_t b = 0; b < count; b++) {
         if (filled[0] >= wanted || filled[1] >= wanted) {
@@ -218,6 +223,8 @@ static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const 
     adm_work_fold(model);
     ws->work = NULL; /* the arena is laid out anew */
     plan(model, &arena, shape);
+    if (arena.too_large)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for more than 2^64 bytes of activations");
     adm_status status = adm_arena_reserve(&ws->arena, arena.used, error);
     if (status != ADM_OK)
         return status;
@@ -313,17 +320,59 @@ static adm_batch_shape shape_of(const adm_model *model, const adm_batch *batch, 
     };
 }
 
-void adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
-                           adm_memory_plan *result)
+/* The shape of a batch that is thought of: no array is as long as it has sequences. */
+static adm_batch_shape shape_of_lengths(const adm_model *model, const adm_lengths *lengths,
+                                        const adm_run *run)
 {
-    const adm_batch_shape shape = shape_of(model, batch, run, adm_keep_backward(run), true);
+    const int64_t length = lengths->length, rest = lengths->rest;
+    const int64_t count = lengths->count + (rest > 0), rows = lengths->count * length + rest;
+    const int64_t has[] = {model->stacks[0].num_sublayers > 0, model->stacks[1].num_sublayers > 0};
+    const int64_t memory = has[0] && has[1];
+    const int64_t a_chunk = (rows_wanted(rows) + length - 1) / length; /* sequences; the rest is in the last */
+    return (adm_batch_shape){
+        .count = count,
+        .rows = {has[0] * rows, has[1] * rows},
+        .max_length = {has[0] * length, has[1] * length},
+        .memory_rows = memory * rows,
+        .memory_max_length = memory * length,
+        .chunks = (count + a_chunk - 1) / a_chunk,
+        .threads = run->threads,
+        .keep = adm_keep_backward(run),
+        .backward = true,
+        .segmented = run->segment_layers != 0,
+        .segment = {adm_segment_length(&model->stacks[0], run->segment_layers),
+                    adm_segment_length(&model->stacks[1], run->segment_layers)},
+        .keep_gradients = run->observe && run->keep_gradients,
+    };
+}
+
+static adm_status measure(adm_model *model, const adm_batch_shape *shape, adm_memory_plan *result,
+                          adm_error *error)
+{
     const adm_memory_plan given = *result;
     adm_arena arena = {0};
     model->activations_kept = model->gradients_kept = model->ws.hidden = false;
-    plan(model, &arena, &shape);
+    plan(model, &arena, shape);
+    if (arena.too_large)
+        return adm_fail(error, ADM_ERROR_VALUE, "a step on such a batch would hold more than 2^64 bytes");
     *result = model->ws.sizes;
     result->weights = given.weights;
     result->gradients = given.gradients;
+    return ADM_OK;
+}
+
+adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                 adm_memory_plan *result, adm_error *error)
+{
+    const adm_batch_shape shape = shape_of(model, batch, run, adm_keep_backward(run), true);
+    return measure(model, &shape, result, error);
+}
+
+adm_status adm_workspace_measure_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
+                                         adm_memory_plan *result, adm_error *error)
+{
+    const adm_batch_shape shape = shape_of_lengths(model, lengths, run);
+    return measure(model, &shape, result, error);
 }
 
 adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,

@@ -127,6 +127,7 @@ static PyMethodDef module_functions[] = {
     {"system_info", system_info, METH_NOARGS, system_info_doc},
     {"norm2", norm2, METH_O, norm2_doc},
     PYADM_KEYWORD_METHOD("plan_memory", pyadm_plan_memory, pyadm_plan_memory_doc),
+    {"parameter_shapes", pyadm_parameter_shapes, METH_O, pyadm_parameter_shapes_doc},
     {NULL, NULL, 0, NULL},
 };
 

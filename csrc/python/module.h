@@ -74,7 +74,8 @@ extern const char pyadm_layer_profile_doc[];
 /* ---- memory.c ---- */
 
 PyObject *pyadm_plan_memory(PyObject *module, PyObject *args, PyObject *keywords);
-extern const char pyadm_plan_memory_doc[];
+PyObject *pyadm_parameter_shapes(PyObject *module, PyObject *config);
+extern const char pyadm_plan_memory_doc[], pyadm_parameter_shapes_doc[];
 
 /* ---- optimizer.c ---- */
 

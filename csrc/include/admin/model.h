@@ -207,4 +207,12 @@ typedef struct adm_memory_plan {
 adm_status adm_model_plan_memory(adm_model *model, const adm_batch *batch, const adm_run *run,
                                  adm_memory_plan *plan, adm_error *error);
 
+/* A batch that is thought of, as each stack reads it: `count` sequences of `length` tokens and, unless it is 0, one of
+   `rest`, which are fewer. */
+typedef struct adm_lengths {
+    int64_t count, length, rest;
+} adm_lengths;
+adm_status adm_model_plan_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
+                                  adm_memory_plan *plan, adm_error *error);
+
 #endif
