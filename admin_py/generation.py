@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_number, checked_integer
 from admin_py.data.batch import Batch
 from admin_py.data.sequences import Sequences
@@ -30,6 +31,7 @@ AT_LEAST = 32
 _Choose = Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.int64]]
 
 
+@door
 def greedy(
     model: Transformer,
     sequences: Any,
@@ -91,6 +93,7 @@ def greedy(
     return _generate(model, sequences, likeliest, max_new_tokens, bos, eos, batch_size)
 
 
+@door
 def sample(
     model: Transformer,
     sequences: Any,
@@ -145,6 +148,7 @@ def sample(
     return _generate(model, sequences, draw, max_new_tokens, bos, eos, batch_size)
 
 
+@door
 def draw_from(
     logits: NDArray[Any], uniform: NDArray[np.float64], *, temperature: float = 1.0, top_k: int | None = None
 ) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from admin_py.base.arguments import door
 from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, OBSERVATION, looks_like_tensors, read_header
 from admin_py.data.tokenizer import load_tokenizer, tokenizer_kind
 from admin_py.experiments.grid.files import GRID_FILE
@@ -73,6 +74,7 @@ BEGINNINGS: Mapping[bytes, str] = {
 """What a file that is not opened begins with -> what it is."""
 
 
+@door
 def load(path: str | os.PathLike[str]) -> Any:
     """Open what this package has written, whatever it is.
 

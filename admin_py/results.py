@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.versions import origin
 from admin_py.base.whole_files import write_whole
 
@@ -222,6 +223,11 @@ class Result(ABC):
     """The function of `admin_py.plots` that takes it; empty where `plot` draws a part of it."""
 
     metadata: Mapping[str, Any]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("admin_py."):
+            door(cls)
 
     @property
     @abstractmethod

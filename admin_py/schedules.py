@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer, check_number
 from admin_py.results import figure
 
@@ -29,6 +30,7 @@ MAX_STEPS = 2**53 - 1
 """Steps beyond it are not exact in float64."""
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class Schedule:
     """What the schedules have in common: warm-up, arrays of steps, files, pictures.
@@ -141,6 +143,7 @@ class Schedule:
         return bool(getattr(self, of.name) != of.default)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class constant(Schedule):
     """lr after the warm-up.
@@ -156,6 +159,7 @@ class constant(Schedule):
         return np.full_like(step, self.lr)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class inverse_sqrt(Schedule):
     """lr * sqrt(warmup / step) after the warm-up (Vaswani et al. 2017, equation 3).
@@ -184,6 +188,7 @@ class inverse_sqrt(Schedule):
         return self.lr * np.sqrt(max(self.warmup, 1) / step)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class Decay(Schedule):
     """What goes from lr to ``final`` between the end of the warm-up and step ``steps``, and stays there.
@@ -223,6 +228,7 @@ class Decay(Schedule):
         return self.steps + max(self.steps // 10, 1)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class linear(Decay):
     """A straight line from lr at the end of the warm-up to ``final`` at step ``steps``.
@@ -238,6 +244,7 @@ class linear(Decay):
         return 1.0 - progress
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class polynomial(Decay):
     """A power of what is left of the training: final + (lr - final) * (1 - progress)^power.
@@ -268,6 +275,7 @@ class polynomial(Decay):
         return np.asarray((1.0 - progress) ** self.power)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class cosine(Decay):
     """Half a cosine from lr to ``final`` (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts).
@@ -289,6 +297,7 @@ KINDS: Mapping[str, type[Schedule]] = {
 """All schedules, by name."""
 
 
+@door
 def from_dict(data: Mapping[str, Any]) -> Schedule:
     """The schedule that `Schedule.to_dict` wrote.
 
@@ -326,6 +335,7 @@ NAMED: Mapping[str, Callable[[float, int, int], Schedule]] = {
 """Name in trainings, studies and grids -> a schedule of largest rate, warm-up and steps."""
 
 
+@door
 def named(name: str, lr: float, warmup: int, steps: int) -> Schedule:
     """A schedule by its name; linear and cosine end at 0 with the last step.
 

@@ -12,6 +12,7 @@ from admin_py.analysis import perturbation as perturbations
 from admin_py.analysis import theory
 from admin_py.analysis.by_stack import OwnResult
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer, check_probability
 from admin_py.results import figure, run_metadata
 from admin_py.training.optimizers import Optimizer
@@ -139,6 +140,7 @@ class OutputChange(OwnResult):
         return f"{self.scheme}, {self.perturbation} x {self.repeats}: " + "; ".join(parts)
 
 
+@door
 def output_change(
     model: Transformer,
     batch: Batch,

@@ -9,6 +9,7 @@ from admin_py.analysis.gradients import GradientNorms, GradientSpread
 from admin_py.analysis.gradients import pooled as pooled_gradients
 from admin_py.analysis.output_change import OutputChange
 from admin_py.analysis.output_change import pooled as pooled_changes
+from admin_py.base.arguments import door
 
 POOLED: Mapping[type, Callable[[Any], Any]] = {
     GradientNorms: pooled_gradients,
@@ -21,6 +22,7 @@ POOLED: Mapping[type, Callable[[Any], Any]] = {
 def pool(results: GradientNorms | Iterable[GradientNorms]) -> list[GradientSpread]: ...
 @overload
 def pool(results: OutputChange | Iterable[OutputChange]) -> list[OutputChange]: ...
+@door
 def pool(results: Any) -> Any:
     """Results of one kind of several models, those of one scheme taken together as its seeds.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
 from admin_py.results import Result, figure, run_metadata
 
@@ -88,6 +89,7 @@ class SourceUse(Result):
         )
 
 
+@door
 def source_use(
     model: Transformer, data: Dataset, *, split: str = "valid", max_tokens: int = defaults.MAX_TOKENS
 ) -> SourceUse:

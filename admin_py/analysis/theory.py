@@ -15,9 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
+
 FORMS = ("linear", "logarithmic")
 
 
+@door
 @dataclass(frozen=True)
 class Fit:
     """A line through measured values: slope n + intercept, or slope ln n + intercept. Callable.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_integer
 from admin_py.data.sequences import Sequences, offsets_of
@@ -16,6 +17,7 @@ MAX_ID = 2**31 - 1
 """Ids are int32."""
 
 
+@door
 class Batch:
     """Sequences of token ids, one side or two, packed without padding. Never changes once it is made.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
@@ -24,6 +25,7 @@ Kind = Literal["translation", "language_model"]
 Side = Literal["source", "target"]
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Split:
     """One part of a dataset.
@@ -64,6 +66,7 @@ class Split:
         return np.stack([side.lengths for side in sides], axis=1)
 
 
+@door
 class Dataset:
     """Tokenised text, cut into batches on demand. The functions of `admin_py.data` make it.
 

@@ -7,12 +7,14 @@ from typing import Literal
 
 import tokenizers
 
+from admin_py.base.arguments import door
 from admin_py.data.dataset import Dataset
 from admin_py.data.reading import Path, read_lines
 from admin_py.data.tokenizer import Tokenizer
 from admin_py.data.windows import CONTEXT, VALID, TextOptions, cut
 
 
+@door
 def text(
     path: Path,
     *,

@@ -6,6 +6,7 @@ import os
 
 import tokenizers
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -13,6 +14,7 @@ from admin_py.data.reading import Path, read_pairs
 from admin_py.data.tokenizer import Tokenizer
 
 
+@door
 def parallel_text(
     source: Path,
     target: Path,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import tokenizers
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
@@ -21,6 +22,7 @@ Texts = Iterable[str] | Iterable[Sequence[str]]
 _READY = "a list like texts"
 
 
+@door
 def from_texts(
     texts: Texts,
     *,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from admin_py.base.arguments import door
 from admin_py.base.whole_files import write_whole
 from admin_py.data.sequences import Sequences
 
@@ -22,6 +23,7 @@ _FORMAT = "admin-py tokenizer"
 _kinds: dict[str, type[Tokenizer]] = {}
 
 
+@door
 class Tokenizer(ABC):
     """Text to token ids and back.
 
@@ -110,6 +112,7 @@ def _rebuild(kind: type[Tokenizer], values: dict[str, Any]) -> Tokenizer:
     return kind._from_dict(values)
 
 
+@door
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """Reads a tokenizer: one that was saved here, or any `tokenizer.json` of Hugging Face's `tokenizers`.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
@@ -17,6 +18,7 @@ UNKNOWN_WORD = "<unk>"
 CONTINUED = "@@"
 
 
+@door
 class WordTokenizer(Tokenizer):
     """One id a word; words are what stands between spaces.
 

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, overload
 
+from admin_py.base.arguments import door
 from admin_py.base.whole_files import clear_aside, write_whole
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
@@ -39,6 +40,7 @@ MAPPINGS = ("settings", "data", "metadata")
 """Attributes that are kept in `TRAINED_FILE` itself."""
 
 
+@door
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
     """A model with its tokenizer and what is known of its training; ``admin-py train`` writes one.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from admin_py import schemes
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_choice, check_integer, check_number, check_probability
 from admin_py.schemes import Residual, Scheme, Site
 from admin_py.schemes import scheme as scheme_module
@@ -28,6 +29,7 @@ SchemeLike = str | Scheme
 """A registered scheme's name, or a scheme."""
 
 
+@door
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TransformerConfig:
     """The sizes and the scheme of a Transformer. Frozen, and checked when it is made.

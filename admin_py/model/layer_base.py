@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer
 from admin_py.model.activations import Reader, places
@@ -70,6 +71,7 @@ def _core_config(config: TransformerConfig, stack: str, causal: bool) -> dict[st
     return core
 
 
+@door
 class Layer(CountsSteps):
     """What both kinds of layer have in common.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.analysis.attention import AttentionMap
+from admin_py.base.arguments import door
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar, root_of
@@ -35,6 +36,7 @@ ROW, COLUMNS = 3.0, 2
 LABEL = "probability"
 
 
+@door
 @drawing
 def plot_attention(
     probabilities: AttentionMap | ArrayLike,
@@ -79,6 +81,7 @@ def plot_attention(
     return ax
 
 
+@door
 @drawing
 def plot_attention_panels(
     maps: AttentionMap | Iterable[AttentionMap], axes: Iterable[Axes] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.dependency import Dependency
+from admin_py.base.arguments import door
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
@@ -34,6 +35,7 @@ LABELS = {
 """Scale -> label of the colour bar."""
 
 
+@door
 @drawing
 def plot_dependency(
     dependency: Dependency,
@@ -81,6 +83,7 @@ def plot_dependency(
     return ax
 
 
+@door
 @drawing
 def plot_dependency_pair(
     before: Dependency,
@@ -133,6 +136,7 @@ def plot_dependency_pair(
     return np.array(list(axes), dtype=object)
 
 
+@door
 @drawing
 def plot_dependency_panels(
     dependencies: Dependency | Iterable[Dependency],

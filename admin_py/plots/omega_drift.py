@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.analysis.updates import UpdateNorms
+from admin_py.base.arguments import door
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
@@ -26,6 +27,7 @@ LABELS = {
 }
 
 
+@door
 @drawing
 def plot_omega_drift(
     updates: UpdateNorms,
@@ -94,6 +96,7 @@ def plot_omega_drift(
     return ax
 
 
+@door
 @drawing
 def plot_omega_panels(
     updates: UpdateNorms | Iterable[UpdateNorms],

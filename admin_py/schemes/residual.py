@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_choice, check_number
 
 NORMS = ("none", "layer", "rms", "dyt")
@@ -34,6 +35,7 @@ KINDS = ("self_attn", "cross_attn", "feed_forward")
 """Kinds of sub-layer, in the order they have in a layer."""
 
 
+@door
 @dataclass(frozen=True)
 class Scale:
     """omega or alpha of one sub-layer.
@@ -96,6 +98,7 @@ class Scale:
         return cls(**_known("Scale", data, ("kind", "trained", "shared", "value")))
 
 
+@door
 @dataclass(frozen=True)
 class Residual:
     """The fields of one residual sub-layer; the defaults are the plain residual x + f(x).
@@ -230,6 +233,7 @@ def _check_gains(gains: Any) -> dict[str, float]:
 _DEFAULT_FIELDS: dict[str, Any] = dict(vars(Residual()))
 
 
+@door
 @dataclass(frozen=True)
 class Site:
     """Where a sub-layer stands: what a scheme's rule is given. All indices count from 0.

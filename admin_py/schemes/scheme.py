@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_number
 from admin_py.schemes.residual import NORMS, Residual, Site
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]*")
 
 
+@door
 @dataclass(frozen=True)
 class Scheme:
     """How residual connections are built and started: a rule from a sub-layer's place to its fields.
@@ -109,6 +111,7 @@ class Scheme:
         return gain
 
 
+@door
 @dataclass(frozen=True)
 class Table:
     """A rule written out, one Residual a sub-layer: what remains of a scheme whose function is not at hand.
@@ -144,6 +147,7 @@ class Table:
 _REGISTRY: dict[str, Scheme] = {}
 
 
+@door
 def register(scheme: Scheme, *, replace: bool = False) -> Scheme:
     """Make a scheme known by its name, so that configurations and the command line can say it.
 
@@ -181,6 +185,7 @@ def register(scheme: Scheme, *, replace: bool = False) -> Scheme:
     return scheme
 
 
+@door
 def unregister(name: str) -> None:
     """Forget a scheme; ValueError if there is none of that name."""
     get(name)
@@ -198,6 +203,7 @@ def names() -> tuple[str, ...]:
     return tuple(_REGISTRY)
 
 
+@door
 def get(name: str) -> Scheme:
     """The scheme of that name.
 

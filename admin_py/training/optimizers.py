@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_bool, check_number
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Kind = Literal["sgd", "adam", "adamw", "radam", "novograd"]
 
 
+@door
 class Optimizer:
     """What all optimisers have in common. Use one of `SGD`, `Adam`, `AdamW`, `RAdam`, `NovoGrad`.
 
@@ -163,6 +165,7 @@ class Optimizer:
         return f"{type(self).__name__}(lr={self.lr!r}, {', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
+@door
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: m = momentum m + g, w = w - lr m.
 
@@ -205,6 +208,7 @@ class SGD(Optimizer):
         }
 
 
+@door
 class _Adaptive(Optimizer):
     """Optimisers with two moments."""
 
@@ -221,6 +225,7 @@ class _Adaptive(Optimizer):
         super().__init__(lr, {"beta1": beta1, "beta2": beta2, "eps": float(eps), "weight_decay": decay})
 
 
+@door
 class Adam(_Adaptive):
     """Adam (Kingma and Ba, ICLR 2015); weight decay is added to the gradient.
 
@@ -254,6 +259,7 @@ class Adam(_Adaptive):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@door
 class AdamW(_Adaptive):
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019): w = w - lr weight_decay w.
 
@@ -281,6 +287,7 @@ class AdamW(_Adaptive):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@door
 class RAdam(_Adaptive):
     """Rectified Adam (Liu et al., ICLR 2020) as in its authors' Transformer release.
 
@@ -311,6 +318,7 @@ class RAdam(_Adaptive):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@door
 class NovoGrad(_Adaptive):
     """NovoGrad (Ginsburg et al. 2019, arXiv 1905.11286): one second moment for each tensor.
 

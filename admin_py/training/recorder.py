@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.arguments import door
 from admin_py.results import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
@@ -45,6 +46,7 @@ class Column:
         return view
 
 
+@door
 class Recorder(_Views):
     """A history that grows: what callbacks of a training are given, with the arrays of `History` so far.
 
