@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.base.versions import origin
 from admin_py.base.whole_files import write_whole
 
@@ -274,7 +275,7 @@ class Result(ABC):
         """
         if not isinstance(data, Mapping) or data.get("kind") != cls.kind:
             found = data.get("kind") if isinstance(data, Mapping) else type(data).__name__
-            raise ValueError(f"data: expected a result of kind {cls.kind!r}, got {found!r}")
+            raise ValueError(f"data: expected a result of kind {cls.kind!r}, got {shown(found)}")
         if data.get("format") != FORMAT:
             raise ValueError(f"data: layout {data.get('format')!r} is not {FORMAT}, which this version reads")
         fields = {key: decode(value) for key, value in data.items() if key not in ("kind", "format")}

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_choice, check_integer, check_number
+from admin_py.base.checks import check_choice, check_integer, check_number, shown
 from admin_py.results import figure
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Schedule:
             try:
                 whole = operator.index(step)  # type: ignore[arg-type]
             except TypeError:
-                raise TypeError(f"step must be an integer, got {step!r}") from None
+                raise TypeError(f"step must be an integer, got {shown(step)}") from None
             return float(self._rates(_checked(np.array([whole])))[0])
         return self._rates(_checked(np.asarray(step)))
 
@@ -316,7 +316,7 @@ def from_dict(data: Mapping[str, Any]) -> Schedule:
     numbers = dict(data)
     kind = numbers.pop("kind", None)
     if kind not in KINDS:
-        raise ValueError(f"kind of a schedule must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise ValueError(f"kind of a schedule must be one of {', '.join(KINDS)}, got {shown(kind)}")
     names = [f.name for f in dataclasses.fields(KINDS[kind])]
     unknown = [name for name in numbers if name not in names]
     missing = [f.name for f in dataclasses.fields(KINDS[kind]) if _required(f) and f.name not in numbers]

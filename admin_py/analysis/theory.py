@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 
 FORMS = ("linear", "logarithmic")
 
@@ -94,7 +95,7 @@ def fit(values: ArrayLike, *, form: str = "linear") -> Fit:
     if y.ndim != 1 or len(y) < 2:
         raise ValueError(f"values must be at least two numbers, got shape {y.shape}")
     if form not in FORMS:
-        raise ValueError(f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}")
+        raise ValueError(f"form must be one of {', '.join(map(repr, FORMS))}, got {shown(form)}")
     if not np.isfinite(y).all():
         return Fit(math.nan, math.nan, math.nan, form)
     depth = np.arange(1, len(y) + 1, dtype=np.float64)

@@ -8,6 +8,7 @@ from typing import Literal
 import tokenizers
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.data.dataset import Dataset
 from admin_py.data.reading import Path, read_lines
 from admin_py.data.tokenizer import Tokenizer
@@ -86,7 +87,7 @@ def text(
         if isinstance(given, (str, os.PathLike)):
             files[key] = _read(given, key)
         elif isinstance(given, bool) or not isinstance(given, (float, int)):
-            raise TypeError(f"{key} must be a share of the text or a file, got {given!r}")
+            raise TypeError(f"{key} must be a share of the text or a file, got {shown(given)}")
         else:
             shares[key] = given
     parts = cut(whole, shares) | files

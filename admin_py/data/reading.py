@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Union
 
+from admin_py.base.checks import shown
+
 Path = Union[str, "os.PathLike[str]"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -105,7 +107,7 @@ def read_lines(path: Path, name: str = "path") -> Iterator[str]:
 
 def _open(path: Path, name: str) -> io.BufferedReader:
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{name} must be the path of a file, got {path!r:.80}")
+        raise TypeError(f"{name} must be the path of a file, got {shown(path)}")
     try:
         return open(path, "rb")
     except FileNotFoundError as error:

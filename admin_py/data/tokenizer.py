@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.base.whole_files import write_whole
 from admin_py.data.sequences import Sequences
 
@@ -76,7 +77,7 @@ class Tokenizer(ABC):
         except ValueError:
             array = np.empty((0, 0))  # sequences of sequences that differ in length
         if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
-            raise TypeError(f"ids must be a sequence of integers, got {ids!r:.80}")
+            raise TypeError(f"ids must be a sequence of integers, got {shown(ids)}")
         if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:
             wrong = array[(array < 0) | (array >= self.vocab_size)][0]
             raise IndexError(f"token id {wrong} is not in the vocabulary of {self.vocab_size} ids")
@@ -173,7 +174,7 @@ def as_tokenizer(value: object) -> Tokenizer:
         return load_tokenizer(value)
     if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
         return _kinds["subwords"]._from_dict(json.loads(value.to_str()))
-    raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {value!r:.80}")
+    raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {shown(value)}")
 
 
 def is_unicode(text: str) -> bool:

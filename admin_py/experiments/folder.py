@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from admin_py.base.checks import check_bool, check_integer
+from admin_py.base.checks import check_bool, check_integer, shown
 from admin_py.base.locks import locked
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
@@ -110,7 +110,7 @@ class Places:
         if threads is not None:
             threads = check_integer("threads", threads, 1, MAX_THREADS)
         if out is not None and not isinstance(out, (str, os.PathLike)):
-            raise TypeError(f"out must be a path or None, got {out!r}")
+            raise TypeError(f"out must be a path or None, got {shown(out)}")
         return cls(
             executor=executor,
             workers=workers,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.base.whole_files import clear_aside, write_whole
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
@@ -105,7 +106,7 @@ class TrainedModel:
             )
         for name in MAPPINGS:
             if not isinstance(getattr(self, name), Mapping):
-                raise TypeError(f"{name} must be a mapping, got {getattr(self, name)!r:.80}")
+                raise TypeError(f"{name} must be a mapping, got {shown(getattr(self, name))}")
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
     # Text

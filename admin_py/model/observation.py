@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
+from admin_py.base.checks import shown
 from admin_py.results import Result, figure, frozen_array
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Observation(Result):
     def __getitem__(self, name: str) -> Any:
         if name not in self.activations:
             close = difflib.get_close_matches(str(name), self.activations, n=3) or list(self.activations)[:8]
-            raise KeyError(f"no activation {name!r} was kept; there are {', '.join(close) or 'none'}")
+            raise KeyError(f"no activation {shown(name)} was kept; there are {', '.join(close) or 'none'}")
         return self.activations[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -257,8 +258,8 @@ def select(names: Sequence[str], patterns: str | Sequence[str], argument: str = 
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in wanted:
         if not isinstance(pattern, str):
-            raise TypeError(f"{argument} must be patterns of names, got {pattern!r}")
+            raise TypeError(f"{argument} must be patterns of names, got {shown(pattern)}")
         if not fnmatch.filter(names, pattern):
             close = ", ".join(difflib.get_close_matches(pattern, names, n=3)) or ", ".join(names[:3])
-            raise ValueError(f"{argument}: no name matches {pattern!r}; names are such as {close}")
+            raise ValueError(f"{argument}: no name matches {shown(pattern)}; names are such as {close}")
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)]

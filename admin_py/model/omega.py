@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.checks import shown
+
 if TYPE_CHECKING:
     from admin_py.model.config import TransformerConfig
 
@@ -50,7 +52,7 @@ def check_omega(config: TransformerConfig, stack: str, values: Any, dtype: str) 
         Naming the sub-layer whose omega cannot be that.
     """
     if stack not in config.stacks:
-        raise ValueError(f"omega must be of the stacks {', '.join(config.stacks)}, got {stack!r}")
+        raise ValueError(f"omega must be of the stacks {', '.join(config.stacks)}, got {shown(stack)}")
     names, d = config.sublayer_names(stack), config.d_model
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.checks import check_integer
+from admin_py.base.checks import check_integer, shown
 from admin_py.base.whole_files import write_whole
 from admin_py.results import Result, figure, run_metadata
 
@@ -119,7 +119,7 @@ class VarianceProfile(Result):
 
     def _column(self, stack: str, column: str) -> NDArray[np.float64]:
         if stack not in self.tables:
-            raise ValueError(f"stack must be one of {', '.join(map(repr, self.stacks))}, got {stack!r}")
+            raise ValueError(f"stack must be one of {', '.join(map(repr, self.stacks))}, got {shown(stack)}")
         return self.tables[stack][column]
 
     def names(self, stack: str) -> tuple[str, ...]:
@@ -252,7 +252,7 @@ class VarianceProfile(Result):
 
 def _check_table(stack: str, table: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(table, Mapping) or set(table) != {"name", *COLUMNS}:
-        raise ValueError(f"columns of the {stack} must be name, {', '.join(COLUMNS)}, got {table!r:.100}")
+        raise ValueError(f"columns of the {stack} must be name, {', '.join(COLUMNS)}, got {shown(table)}")
     checked: dict[str, Any] = {"name": tuple(str(name) for name in table["name"])}
     for column in COLUMNS:
         values = np.array(table[column], dtype=np.float64)
@@ -293,7 +293,7 @@ def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np
             first, second = (float(word) for word in words)
         except ValueError:
             raise ValueError(
-                f"{where!r}, line {number}: expected 'index omega', got {' '.join(words)!r:.60}"
+                f"{where!r}, line {number}: expected 'index omega', got {shown(' '.join(words))}"
             ) from None
         if first != index:
             raise ValueError(f"{where!r}, line {number}: expected sub-layer {index}, got {words[0]}")

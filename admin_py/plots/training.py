@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.plots.arguments import WrongArgument, described, one
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import INK, MUTED, SchemeStyle, legend_text, scheme_style
@@ -104,7 +105,7 @@ def plot_curves(
         If there is no run or no such split.
     """
     if split not in ("train", "valid"):
-        raise ValueError(f"split: expected 'train' or 'valid', got {split!r}")
+        raise ValueError(f"split: expected 'train' or 'valid', got {shown(split)}")
     runs = _runs(histories)
     ax = new_axes() if ax is None else ax
     _draw_curves(ax, runs, split, entropy)

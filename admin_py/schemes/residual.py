@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_bool, check_choice, check_number
+from admin_py.base.checks import check_bool, check_choice, check_number, shown
 
 NORMS = ("none", "layer", "rms", "dyt")
 """No norm, LayerNorm, RMSNorm, DyT (gamma tanh(scale x) + nu)."""
@@ -167,7 +167,7 @@ class Residual:
             store(name, check_number(name, getattr(self, name)))
         for name in ("omega", "alpha"):
             if not isinstance(getattr(self, name), Scale):
-                raise TypeError(f"{name} must be a Scale, got {getattr(self, name)!r}")
+                raise TypeError(f"{name} must be a Scale, got {shown(getattr(self, name))}")
         store("gains", _check_gains(self.gains))
         self._check_together()
 
@@ -223,10 +223,10 @@ def _known(what: str, data: Any, names: tuple[str, ...]) -> dict[str, Any]:
 def _check_gains(gains: Any) -> dict[str, float]:
     """All six gains, in the order of `WEIGHTS`."""
     if not isinstance(gains, Mapping):
-        raise TypeError(f"gains must map names of weights to numbers, got {gains!r}")
+        raise TypeError(f"gains must map names of weights to numbers, got {shown(gains)}")
     unknown = [name for name in gains if name not in WEIGHTS]
     if unknown:
-        raise ValueError(f"gains must be of {', '.join(WEIGHTS)}, got {unknown[0]!r}")
+        raise ValueError(f"gains must be of {', '.join(WEIGHTS)}, got {shown(unknown[0])}")
     return {name: check_number(f"gains[{name!r}]", gains.get(name, 1.0), low=0.0) for name in WEIGHTS}
 
 

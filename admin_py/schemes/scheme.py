@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_choice, check_number
+from admin_py.base.checks import check_choice, check_number, shown
 from admin_py.schemes.residual import NORMS, Residual, Site
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]*")
@@ -64,20 +64,20 @@ class Scheme:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise TypeError(f"name of a Scheme must be a string, got {self.name!r}")
+            raise TypeError(f"name of a Scheme must be a string, got {shown(self.name)}")
         if not _NAME.fullmatch(self.name) or self.name != self.name.strip():
             raise ValueError(
                 "name of a Scheme must be letters, digits, spaces and _ . + - (files are named after it), "
-                f"got {self.name!r}"
+                f"got {shown(self.name)}"
             )
         if not callable(self.rule):
             raise TypeError(
-                f"rule of scheme {self.name!r} must take a Site and return a Residual, got {self.rule!r}"
+                f"rule of scheme {self.name!r} must take a Site and return a Residual, got {shown(self.rule)}"
             )
         for what in ("source", "summary"):
             if not isinstance(getattr(self, what), str):
                 raise TypeError(
-                    f"{what} of scheme {self.name!r} must be a string, got {getattr(self, what)!r}"
+                    f"{what} of scheme {self.name!r} must be a string, got {shown(getattr(self, what))}"
                 )
         check_choice(f"final_norm of scheme {self.name!r}", self.final_norm, NORMS)
         if not callable(self.embedding_gain):
@@ -98,8 +98,8 @@ class Scheme:
         residual = self.rule(site)
         if not isinstance(residual, Residual):
             raise TypeError(
-                f"the rule of scheme {self.name!r} must return a Residual, got {residual!r} for {site.stack} "
-                f"layer {site.layer} {site.kind}"
+                f"the rule of scheme {self.name!r} must return a Residual, got {shown(residual)} for "
+                f"{site.stack} layer {site.layer} {site.kind}"
             )
         return residual
 
@@ -131,7 +131,7 @@ class Table:
             check_choice("stack of a Table", stack, ("encoder", "decoder"))
             for row in table:
                 if not isinstance(row, Residual):
-                    raise TypeError(f"a Table holds Residuals, got {row!r} for the {stack}")
+                    raise TypeError(f"a Table holds Residuals, got {shown(row)} for the {stack}")
         object.__setattr__(self, "residuals", rows)
 
     def __call__(self, site: Site) -> Residual:
@@ -175,7 +175,7 @@ def register(scheme: Scheme, *, replace: bool = False) -> Scheme:
     >>> unregister("plain_residual")
     """
     if not isinstance(scheme, Scheme):
-        raise TypeError(f"register takes a Scheme, got {scheme!r}")
+        raise TypeError(f"register takes a Scheme, got {shown(scheme)}")
     known = _REGISTRY.get(scheme.name)
     if known is not None and known is not scheme and not replace:
         raise ValueError(
@@ -222,13 +222,13 @@ def get(name: str) -> Scheme:
     ValueError: unknown scheme 'admn'; did you mean 'admin'? The schemes are post_ln, ...
     """
     if not isinstance(name, str):
-        raise TypeError(f"a scheme is got by its name, a string, got {name!r}")
+        raise TypeError(f"a scheme is got by its name, a string, got {shown(name)}")
     if name in _REGISTRY:
         return _REGISTRY[name]
     folded = re.sub(r"[^a-z0-9]+", "_", name.lower())
     near = difflib.get_close_matches(folded, _REGISTRY, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown scheme {name!r}{hint} The schemes are {', '.join(_REGISTRY)}")
+    raise ValueError(f"unknown scheme {shown(name)}{hint} The schemes are {', '.join(_REGISTRY)}")
 
 
 def to_dict(

@@ -10,7 +10,7 @@ import numpy as np
 
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_bool, check_number
+from admin_py.base.checks import check_bool, check_number, shown
 
 if TYPE_CHECKING:
     from admin_py.model.layers import DecoderLayer, EncoderLayer
@@ -193,7 +193,7 @@ class SGD(Optimizer):
     ) -> None:
         momentum = check_number("momentum", momentum)
         if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+            raise ValueError(f"momentum must be in [0, 1), got {shown(momentum)}")
         if check_bool("nesterov", nesterov) and momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got 0")
         decay = check_number("weight_decay", weight_decay, low=0.0)
@@ -216,11 +216,11 @@ class _Adaptive(Optimizer):
         try:
             beta1, beta2 = (check_number("betas", beta) for beta in betas)
         except (TypeError, ValueError):
-            raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}") from None
+            raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}") from None
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-            raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
+            raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}")
         if check_number("eps", eps) <= 0 or not math.isfinite(eps):
-            raise ValueError(f"eps must be above 0, got {eps!r}")
+            raise ValueError(f"eps must be above 0, got {shown(eps)}")
         decay = check_number("weight_decay", weight_decay, low=0.0)
         super().__init__(lr, {"beta1": beta1, "beta2": beta2, "eps": float(eps), "weight_decay": decay})
 
@@ -379,7 +379,7 @@ def from_dict(data: Mapping[str, Any]) -> Optimizer:
     options = dict(data)
     kind = options.pop("kind", None)
     if kind not in _KINDS:
-        raise ValueError(f"kind of an optimizer must be one of {', '.join(_KINDS)}, got {kind!r}")
+        raise ValueError(f"kind of an optimizer must be one of {', '.join(_KINDS)}, got {shown(kind)}")
     if "betas" in options:
         options["betas"] = tuple(options["betas"])
     return _KINDS[kind](**options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.checks import shown
 from admin_py.model.omega import profiled_sublayers
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def check_profile(value: Any) -> str | bool:
         return AUTO
     if type(value).__name__ in ("bool", "bool_"):  # Python's and NumPy's
         return bool(value)
-    raise ValueError(f"profile must be 'auto', True or False, got {value!r}")
+    raise ValueError(f"profile must be 'auto', True or False, got {shown(value)}")
 
 
 def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str | bool) -> str:

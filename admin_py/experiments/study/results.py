@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from admin_py.base.checks import shown
 from admin_py.experiments.cross import Cross
 from admin_py.experiments.folder import load
 from admin_py.experiments.kept_models import MODEL_FILE
@@ -127,7 +128,9 @@ class Study(Cross):
         found = [run for run in self.runs if run.scheme == scheme and seed in (None, run.seed)]
         if not found:
             have = ", ".join(f"{run.scheme} seed {run.seed}" for run in self.runs) or "none"
-            raise ValueError(f"scheme, seed: no run of {scheme!r} with seed {seed}; the study has {have}")
+            raise ValueError(
+                f"scheme, seed: no run of {shown(scheme)} with seed {seed}; the study has {have}"
+            )
         some = self.with_members(found)
         some = some.select(**values) if values else some
         some.need_one("seed")
