@@ -11,7 +11,6 @@ classes so that two can be compared, printed and kept in files.
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_choice, check_integer, check_number, shown
+from admin_py.base.checks import as_integer, check_array, check_choice, check_integer, check_number, shown
 from admin_py.results import figure
 
 if TYPE_CHECKING:
@@ -86,13 +85,10 @@ class Schedule:
         TypeError, ValueError
             For steps that are not integers, or below 1.
         """
-        if np.ndim(step) == 0:
-            try:
-                whole = operator.index(step)  # type: ignore[arg-type]
-            except TypeError:
-                raise TypeError(f"step must be an integer, got {shown(step)}") from None
-            return float(self._rates(_checked(np.array([whole])))[0])
-        return self._rates(_checked(np.asarray(step)))
+        array = check_array("step", step, "iufbcOSUVmM")
+        if array.ndim == 0:
+            return float(self._rates(_checked(np.array([as_integer("step", step)])))[0])
+        return self._rates(_checked(array))
 
     def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n] learning rates of [n] steps."""

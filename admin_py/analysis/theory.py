@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_array, shown
 
 FORMS = ("linear", "logarithmic")
 
@@ -48,7 +48,7 @@ class Fit:
 
     def __call__(self, n: ArrayLike) -> NDArray[np.float64] | float:
         """The line at depth n (from 1), a number or an array."""
-        depth = np.asarray(n, np.float64)
+        depth = check_array("n", n).astype(np.float64)
         values = self.slope * (np.log(depth) if self.form == "logarithmic" else depth) + self.intercept
         return float(values) if values.ndim == 0 else values
 

@@ -270,7 +270,7 @@ def values_of(name: str, given: Any) -> list[Any]:
     TypeError: lr must be one value, or a list of values to compare, got the tuple (0.001, 0.002)
     """
     setting = SETTINGS[name]
-    if isinstance(given, (range, np.ndarray)):
+    if isinstance(given, range) or (isinstance(given, np.ndarray) and given.ndim == 1):
         given = list(given)
     if not isinstance(given, list):
         _check_single(name, given)

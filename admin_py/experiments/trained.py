@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_listed, shown
 from admin_py.base.whole_files import clear_aside, write_whole
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
@@ -211,8 +211,8 @@ class TrainedModel:
         tokenizer = self._tokenizer()
         continues = self.model.config.kind == "language_model"
         if top_k is not None and temperature is None:
-            raise ValueError(f"top_k={top_k} is of a draw: give a temperature, too, such as 1.0")
-        several = [texts] if isinstance(texts, str) else list(texts)
+            raise ValueError(f"top_k={shown(top_k)} is of a draw: give a temperature, too, such as 1.0")
+        several = [texts] if isinstance(texts, str) else check_listed("texts", texts, "texts")
         kind = "language_model" if continues else "translation"
         given = encode_lines(tokenizer, several, kind=kind, name="texts")  # type: ignore[arg-type]
         for i, length in enumerate(given.lengths):

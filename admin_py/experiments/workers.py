@@ -254,8 +254,8 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
             pickle.dumps(what)
         except Exception as error:
             raise ValueError(
-                f"{name}: {shown(told)} cannot be sent to another process: {error}. Define it at the top of a "
-                "module, or leave executor and workers out"
+                f"{name}: {shown(told)} cannot be sent to another process: {error}. Define it at the top of "
+                "a module, or leave executor and workers out"
             ) from error
 
 

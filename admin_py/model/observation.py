@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_listed, shown
 from admin_py.results import Result, figure, frozen_array
 
 if TYPE_CHECKING:
@@ -87,9 +87,11 @@ class Observation(Result):
 
         Raises
         ------
-        KeyError
+        ValueError
             If the model has no such stack.
         """
+        if stack not in self.names:
+            raise ValueError(f"stack must be one of {', '.join(map(repr, self.names))}, got {shown(stack)}")
         return tuple(name.rpartition(".")[2] for name in self.names[stack])
 
     def __getitem__(self, name: str) -> Any:
@@ -148,15 +150,18 @@ class Observation(Result):
         IndexError
             If there is no such sequence or head.
         """
+        if f"{sublayer}.probabilities" not in self.activations:
+            kinds = [name.rpartition(".")[0] for name in self.activations if name.endswith("probabilities")]
+            raise KeyError(f"sublayer must be one of {', '.join(kinds) or 'none'}, got {shown(sublayer)}")
         kept = self[f"{sublayer}.probabilities"]
         if not 0 <= sequence < len(kept):
-            raise IndexError(f"sequence must be from 0 to {len(kept) - 1}, got {sequence}")
+            raise IndexError(f"sequence must be from 0 to {len(kept) - 1}, got {shown(sequence)}")
         maps = kept[sequence]
         if head is not None and not 0 <= head < len(maps):
-            raise IndexError(f"head must be from 0 to {len(maps) - 1}, got {head}")
-        shown = maps.mean(axis=0) if head is None else maps[head]
+            raise IndexError(f"head must be from 0 to {len(maps) - 1}, got {shown(head)}")
+        drawn = maps.mean(axis=0) if head is None else maps[head]
         which = "mean over heads" if head is None else f"head {head}"
-        return figure("plot_attention")(shown, ax, tokens=tokens, title=f"{sublayer}, {which}")
+        return figure("plot_attention")(drawn, ax, tokens=tokens, title=f"{sublayer}, {which}")
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row for each sub-layer: stack, index (from 1), name, var_input, var_branch."""
@@ -255,7 +260,9 @@ def select(names: Sequence[str], patterns: str | Sequence[str], argument: str = 
     >>> select(["encoder.input", "encoder.0.self_attn.branch"], "*.branch")
     ['encoder.0.self_attn.branch']
     """
-    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+    wanted = (
+        [patterns] if isinstance(patterns, str) else check_listed(argument, patterns, "patterns of names")
+    )
     for pattern in wanted:
         if not isinstance(pattern, str):
             raise TypeError(f"{argument} must be patterns of names, got {shown(pattern)}")

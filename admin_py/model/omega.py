@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_array, shown
 
 if TYPE_CHECKING:
     from admin_py.model.config import TransformerConfig
@@ -54,9 +54,7 @@ def check_omega(config: TransformerConfig, stack: str, values: Any, dtype: str) 
     if stack not in config.stacks:
         raise ValueError(f"omega must be of the stacks {', '.join(config.stacks)}, got {shown(stack)}")
     names, d = config.sublayer_names(stack), config.d_model
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"omega of the {stack} must be real numbers, got {array.dtype}")
+    array = check_array(f"omega of the {stack}", values)
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.shape not in ((len(names), 1), (len(names), d)):

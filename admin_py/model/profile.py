@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.checks import check_integer, shown
+from admin_py.base.arguments import check_mapping
+from admin_py.base.checks import check_array, check_choice, check_integer, check_listed, check_text, shown
 from admin_py.base.whole_files import write_whole
 from admin_py.results import Result, figure, run_metadata
 
@@ -71,11 +72,12 @@ class VarianceProfile(Result):
 
     def __post_init__(self) -> None:
         if not isinstance(self.tables, Mapping) or not self.tables:
-            raise ValueError("tables of a VarianceProfile must map at least one stack to its columns")
+            raise ValueError("tables must map at least one stack to its columns")
+        object.__setattr__(self, "tables", check_mapping("tables", self.tables))
         checked = {stack: _check_table(stack, self.tables[stack]) for stack in STACKS if stack in self.tables}
         if len(checked) != len(self.tables):
             raise ValueError(
-                f"stacks of a VarianceProfile are encoder and decoder, got {', '.join(self.tables)}"
+                f"tables must be of the stacks encoder and decoder, got {', '.join(map(shown, self.tables))}"
             )
         object.__setattr__(self, "tables", checked)
         super().__post_init__()
@@ -103,10 +105,12 @@ class VarianceProfile(Result):
         metadata : mapping, optional
         """
         columns: dict[str, dict[str, Any]] = {}
-        for stack, table in tables.items():
-            count = len(np.atleast_1d(np.asarray(table.get("omega", ()))))
+        for stack, given in tables.items():
+            check_choice("tables: a stack", stack, STACKS)
+            table = check_mapping(f"tables[{stack!r}]", given)
+            count = len(np.atleast_1d(check_array(f"tables[{stack!r}]: omega", table.get("omega", ()))))
             per_layer = _per_layer(stack, "encoder" in tables)
-            own = _names(stack, count, per_layer) if names is None else tuple(names[stack])
+            own = _names(stack, count, per_layer) if names is None else _own_names(names, stack)
             columns[stack] = {"name": own, **table}
         return cls(scheme, method, columns, run_metadata() if metadata is None else metadata)
 
@@ -301,3 +305,9 @@ def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np
             raise ValueError(f"{where!r}, line {number}: omega must be finite, got {words[1]}")
         values[place] = second
     return values
+
+
+def _own_names(names: Mapping[str, Any], stack: str) -> tuple[str, ...]:
+    if stack not in names:
+        raise ValueError(f"names must be of every stack of tables, got none of the {stack}")
+    return tuple(check_text("names", one) for one in check_listed("names", names[stack], "names"))

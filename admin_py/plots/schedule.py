@@ -63,7 +63,7 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
 def _numbers(name: str, given: Any) -> NDArray[Any]:
     try:
         values = np.asarray(given)
-    except ValueError:  # lists of lists that are no array
+    except Exception:  # lists of lists that are no array, or what the value's own code has raised
         values = np.empty(0, object)
     if values.dtype.kind not in "iuf" or values.ndim != 1:
         raise WrongArgument(f"{name} must be an array [n] of numbers, got {described(given)}")

@@ -195,7 +195,7 @@ def scheme_style(name: str) -> SchemeStyle:
         )
     if name in SCHEMES:
         return SCHEMES[name]
-    digest = hashlib.sha256(name.encode("utf-8")).digest()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
     color = _HASHED_COLORS[digest[0] % len(_HASHED_COLORS)]
     dashes = _HASHED_DASHES[digest[1] % len(_HASHED_DASHES)]
     return SchemeStyle(label(name), color, dashes)

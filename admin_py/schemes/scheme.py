@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from admin_py.base.arguments import door
-from admin_py.base.checks import check_choice, check_number, shown
+from admin_py.base.arguments import check_mapping, door
+from admin_py.base.checks import check_choice, check_listed, check_number, shown
 from admin_py.schemes.residual import NORMS, Residual, Site
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]*")
@@ -126,12 +126,13 @@ class Table:
     residuals: Mapping[str, Iterable[Residual]] = field(hash=False)
 
     def __post_init__(self) -> None:
-        rows = {stack: tuple(table) for stack, table in self.residuals.items()}
+        given = check_mapping("residuals", self.residuals)
+        rows = {stack: tuple(check_listed(f"residuals[{stack!r}]", given[stack])) for stack in given}
         for stack, table in rows.items():
-            check_choice("stack of a Table", stack, ("encoder", "decoder"))
+            check_choice("residuals: a stack", stack, ("encoder", "decoder"))
             for row in table:
                 if not isinstance(row, Residual):
-                    raise TypeError(f"a Table holds Residuals, got {shown(row)} for the {stack}")
+                    raise TypeError(f"residuals must be Residuals, got {shown(row)} for the {stack}")
         object.__setattr__(self, "residuals", rows)
 
     def __call__(self, site: Site) -> Residual:

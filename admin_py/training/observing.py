@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_integer, shown
+from admin_py.base.checks import check_integer, check_listed, shown
 
 if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
@@ -94,7 +94,10 @@ def read_observe(observe: Any, observe_every: Any = 0) -> ObserveAt:
         return ObserveAt(log=True)
     if isinstance(observe, Iterable):
         return ObserveAt(
-            steps=frozenset(check_integer("observe: a step", step, 1, MAX_STEP) for step in observe)
+            steps=frozenset(
+                check_integer("observe: a step", step, 1, MAX_STEP)
+                for step in check_listed("observe", observe, "steps")
+            )
         )
     return ObserveAt(every=check_integer("observe", observe, 0, MAX_STEP))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_bool, check_number, shown
+from admin_py.base.checks import check_bool, check_listed, check_number, shown
 
 if TYPE_CHECKING:
     from admin_py.model.layers import DecoderLayer, EncoderLayer
@@ -37,6 +37,8 @@ class Optimizer:
     kind: ClassVar[Kind]
 
     def __init__(self, lr: float, options: dict[str, Any]) -> None:
+        if not hasattr(type(self), "kind"):
+            raise TypeError("Optimizer has no rule of its own: use one of SGD, Adam, AdamW, RAdam, NovoGrad")
         self.lr = lr
         self._options = options
         MODULES["float32"].Optimizer(self.kind, **options)  # checks them
@@ -214,7 +216,7 @@ class _Adaptive(Optimizer):
 
     def __init__(self, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
         try:
-            beta1, beta2 = (check_number("betas", beta) for beta in betas)
+            beta1, beta2 = (check_number("betas", beta) for beta in check_listed("betas", betas))
         except (TypeError, ValueError):
             raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}") from None
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):

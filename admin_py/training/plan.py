@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from admin_py import schedules
 from admin_py.base import defaults
-from admin_py.base.checks import check_integer, check_number, check_segments, shown
+from admin_py.base.checks import check_integer, check_listed, check_number, check_segments, shown
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
 from admin_py.training.divergence import find_nonfinite_weight
@@ -130,9 +130,9 @@ def check_path(checkpoint: Any) -> str | None:
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """A tuple of callables."""
-    if callable(callbacks) or not isinstance(callbacks, Iterable):
+    if callable(callbacks):
         raise TypeError(f"callbacks must be a list of callables, got {shown(callbacks)}")
-    given = tuple(callbacks)
+    given = tuple(check_listed("callbacks", callbacks, "callables"))
     for one in given:
         if not callable(one):
             raise TypeError(f"callbacks must be callable, got {shown(one)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_listed, shown
 from admin_py.experiments.cross import Cross
 from admin_py.experiments.folder import load
 from admin_py.experiments.kept_models import MODEL_FILE
@@ -98,7 +98,7 @@ class Study(Cross):
 
     def with_members(self, members: Iterable[Any], **changes: Any) -> Study:
         """The same with other runs."""
-        return replace(self, runs=tuple(members), **changes)
+        return replace(self, runs=tuple(check_listed("members", members, "runs")), **changes)
 
     @property
     def schemes(self) -> tuple[str, ...]:
