@@ -194,7 +194,8 @@ def _check_class(kinds: tuple[str, ...], more: str, name: str, value: Any) -> An
     for base in type(value).__mro__:
         if base.__name__ in kinds and base.__module__.startswith("admin_py."):
             return value
-    wanted = " or ".join(map(with_article, kinds))
+    *first, last = map(with_article, kinds)
+    wanted = f"{', '.join(first)} or {last}" if first else last
     raise TypeError(f"{name} must be {wanted}{more}, got {kind_of(value)}")
 
 
