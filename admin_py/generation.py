@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_number, checked_integer
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_array, check_number, checked_integer, shown
 from admin_py.data.batch import Batch
 from admin_py.data.sequences import Sequences
 from admin_py.model.transformer import Transformer
@@ -30,6 +31,7 @@ AT_LEAST = 32
 _Choose = Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.int64]]
 
 
+@door
 def greedy(
     model: Transformer,
     sequences: Any,
@@ -91,6 +93,7 @@ def greedy(
     return _generate(model, sequences, likeliest, max_new_tokens, bos, eos, batch_size)
 
 
+@door
 def sample(
     model: Transformer,
     sequences: Any,
@@ -126,9 +129,7 @@ def sample(
     ValueError, IndexError
         As `greedy`, and if temperature is not above 0 or top_k not at least 1.
     """
-    temperature = check_number("temperature", temperature)
-    if temperature <= 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}")
+    temperature = _temperature(temperature)
     if top_k is not None:
         top_k = checked_integer("top_k", top_k, minimum=1)
     seed = checked_integer("seed", seed, minimum=0)
@@ -145,6 +146,7 @@ def sample(
     return _generate(model, sequences, draw, max_new_tokens, bos, eos, batch_size)
 
 
+@door
 def draw_from(
     logits: NDArray[Any], uniform: NDArray[np.float64], *, temperature: float = 1.0, top_k: int | None = None
 ) -> NDArray[np.int64]:
@@ -158,6 +160,14 @@ def draw_from(
     >>> draw_from(logits, np.array([0.0, 0.19, 0.21, 0.99]), top_k=1)
     array([1, 1, 1, 1])
     """
+    logits, uniform = check_array("logits", logits), check_array("uniform", uniform)
+    if logits.ndim != 2 or 0 in logits.shape:
+        raise ValueError(f"logits must be [B, V], got an array of shape {list(logits.shape)}")
+    if uniform.shape != logits.shape[:1]:
+        raise ValueError(f"uniform must be [{len(logits)}], got an array of shape {list(uniform.shape)}")
+    temperature = _temperature(temperature)
+    if top_k is not None:
+        top_k = checked_integer("top_k", top_k, minimum=1)
     scaled = logits.astype(np.float64)
     scaled = (scaled - scaled.max(axis=1, keepdims=True)) / temperature
     if top_k is not None and top_k < scaled.shape[1]:
@@ -166,6 +176,13 @@ def draw_from(
     sums = np.exp(scaled).cumsum(axis=1)
     # The first id whose cumulated probability lies above the quantile: never one of probability 0.
     return (sums > (uniform * sums[:, -1])[:, None]).argmax(axis=1)
+
+
+def _temperature(value: float) -> float:
+    temperature = check_number("temperature", value)
+    if temperature <= 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    return temperature
 
 
 def _generate(
@@ -183,7 +200,7 @@ def _generate(
     size = model.config.vocab_size
     for name, value in (("bos", bos), ("eos", eos)):
         if checked_integer(name, value, minimum=0) >= size:
-            raise IndexError(f"{name} must be an id of the model's vocabulary of {size}, got {value}")
+            raise IndexError(f"{name} must be an id of the model's vocabulary of {size}, got {shown(value)}")
     kind = model.config.kind
     if kind == "encoder":
         raise ValueError("model must be an encoder-decoder or a language model; an encoder generates nothing")

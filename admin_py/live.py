@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
 from admin_py.base.progress import in_notebook
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_EVERY = 2**31 - 1
 
 
+@door
 class LivePlot:
     """Callback of `train` that shows loss, updates and omega so far, in one output that is replaced.
 

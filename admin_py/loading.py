@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from admin_py.base.arguments import door
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import open_plain, read_plain
 from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, OBSERVATION, looks_like_tensors, read_header
@@ -75,6 +76,7 @@ BEGINNINGS: Mapping[bytes, str] = {
 """What a file that is not opened begins with -> what it is."""
 
 
+@door
 def load(path: str | os.PathLike[str]) -> Any:
     """Open what this package has written, whatever it is.
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import read_plain
@@ -225,6 +227,11 @@ class Result(ABC):
 
     metadata: Mapping[str, Any]
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("admin_py."):
+            door(cls)
+
     @property
     @abstractmethod
     def stacks(self) -> tuple[str, ...]:
@@ -240,7 +247,13 @@ class Result(ABC):
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            object.__setattr__(self, field.name, freeze(getattr(self, field.name)))
+            try:
+                frozen = freeze(getattr(self, field.name))
+            except RecursionError:
+                raise ValueError(f"{field.name} must not be nested so deeply") from None
+            except Exception as error:  # of any class: the value's own code has raised it
+                raise TypeError(f"{field.name} cannot be read: {type(error).__name__}") from error
+            object.__setattr__(self, field.name, frozen)
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -268,9 +281,9 @@ class Result(ABC):
         ValueError
             If the mapping is not of this kind of result, or a field is missing or unknown.
         """
-        if not isinstance(data, Mapping) or data.get("kind") != cls.kind:
-            found = data.get("kind") if isinstance(data, Mapping) else type(data).__name__
-            raise ValueError(f"data: expected a result of kind {cls.kind!r}, got {found!r}")
+        found = data.get("kind") if isinstance(data, Mapping) else type(data).__name__
+        if not isinstance(found, str) or found != cls.kind:
+            raise ValueError(f"data: expected a result of kind {cls.kind!r}, got {shown(found)}")
         if data.get("format") != FORMAT:
             raise ValueError(f"data: layout {data.get('format')!r} is not {FORMAT}, which this version reads")
         fields = {key: decode(value) for key, value in data.items() if key not in ("kind", "format")}

@@ -11,7 +11,6 @@ classes so that two can be compared, printed and kept in files.
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.checks import check_choice, check_integer, check_number
+from admin_py.base.arguments import door
+from admin_py.base.checks import as_integer, check_array, check_choice, check_integer, check_number, shown
 from admin_py.results import figure
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ MAX_STEPS = 2**53 - 1
 """Steps beyond it are not exact in float64."""
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class Schedule:
     """What the schedules have in common: warm-up, arrays of steps, files, pictures.
@@ -84,13 +85,10 @@ class Schedule:
         TypeError, ValueError
             For steps that are not integers, or below 1.
         """
-        if np.ndim(step) == 0:
-            try:
-                whole = operator.index(step)  # type: ignore[arg-type]
-            except TypeError:
-                raise TypeError(f"step must be an integer, got {step!r}") from None
-            return float(self._rates(_checked(np.array([whole])))[0])
-        return self._rates(_checked(np.asarray(step)))
+        array = check_array("step", step, "iufbcOSUVmM")
+        if array.ndim == 0:
+            return float(self._rates(_checked(np.array([as_integer("step", step)])))[0])
+        return self._rates(_checked(array))
 
     def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n] learning rates of [n] steps."""
@@ -141,6 +139,7 @@ class Schedule:
         return bool(getattr(self, of.name) != of.default)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class constant(Schedule):
     """lr after the warm-up.
@@ -156,6 +155,7 @@ class constant(Schedule):
         return np.full_like(step, self.lr)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class inverse_sqrt(Schedule):
     """lr * sqrt(warmup / step) after the warm-up (Vaswani et al. 2017, equation 3).
@@ -184,6 +184,7 @@ class inverse_sqrt(Schedule):
         return self.lr * np.sqrt(max(self.warmup, 1) / step)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class Decay(Schedule):
     """What goes from lr to ``final`` between the end of the warm-up and step ``steps``, and stays there.
@@ -223,6 +224,7 @@ class Decay(Schedule):
         return self.steps + max(self.steps // 10, 1)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class linear(Decay):
     """A straight line from lr at the end of the warm-up to ``final`` at step ``steps``.
@@ -238,6 +240,7 @@ class linear(Decay):
         return 1.0 - progress
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class polynomial(Decay):
     """A power of what is left of the training: final + (lr - final) * (1 - progress)^power.
@@ -268,6 +271,7 @@ class polynomial(Decay):
         return np.asarray((1.0 - progress) ** self.power)
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class cosine(Decay):
     """Half a cosine from lr to ``final`` (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts).
@@ -289,6 +293,7 @@ KINDS: Mapping[str, type[Schedule]] = {
 """All schedules, by name."""
 
 
+@door
 def from_dict(data: Mapping[str, Any]) -> Schedule:
     """The schedule that `Schedule.to_dict` wrote.
 
@@ -307,7 +312,7 @@ def from_dict(data: Mapping[str, Any]) -> Schedule:
     numbers = dict(data)
     kind = numbers.pop("kind", None)
     if kind not in KINDS:
-        raise ValueError(f"kind of a schedule must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise ValueError(f"kind of a schedule must be one of {', '.join(KINDS)}, got {shown(kind)}")
     names = [f.name for f in dataclasses.fields(KINDS[kind])]
     unknown = [name for name in numbers if name not in names]
     missing = [f.name for f in dataclasses.fields(KINDS[kind]) if _required(f) and f.name not in numbers]
@@ -326,6 +331,7 @@ NAMED: Mapping[str, Callable[[float, int, int], Schedule]] = {
 """Name in trainings, studies and grids -> a schedule of largest rate, warm-up and steps."""
 
 
+@door
 def named(name: str, lr: float, warmup: int, steps: int) -> Schedule:
     """A schedule by its name; linear and cosine end at 0 with the last step.
 

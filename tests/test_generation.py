@@ -20,8 +20,10 @@ from admin_py.training.optimizers import Adam
 V = 12
 
 
-class Table:
+class Table(Transformer):
     """In a model's place: the next token depends on the last one (and on the source's first)."""
+
+    config = None  # no property here
 
     def __init__(self, follow, kind="encoder_decoder", max_length=50):
         self.follow = follow

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
 from admin_py.results import Result, figure, run_metadata
 
@@ -87,6 +88,7 @@ class AttentionMap(Result):
         )
 
 
+@door
 def attention(
     model: Transformer, data: Dataset, *, split: str = "valid", longest: int = LONGEST
 ) -> AttentionMap:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.analysis import theory
+from admin_py.base.checks import shown
 from admin_py.results import Result
 
 
@@ -35,7 +36,7 @@ class StackResult(Result):
 
     def _check(self, stack: str) -> None:
         if stack not in self.sublayers:
-            raise ValueError(f"stack: expected one of {', '.join(self.sublayers)}, got {stack!r}")
+            raise ValueError(f"stack: expected one of {', '.join(self.sublayers)}, got {shown(stack)}")
 
 
 class OwnResult(StackResult):

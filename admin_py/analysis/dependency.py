@@ -10,6 +10,7 @@ import numpy as np
 
 from admin_py.analysis.by_stack import OwnResult
 from admin_py.analysis.theory import own_dependency
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.results import figure, run_metadata
 
@@ -154,6 +155,7 @@ class Dependency(OwnResult):
         return f"{self.scheme}: " + "; ".join(parts)
 
 
+@door
 def dependency(model: Transformer, batch: Batch, *, max_memory: int | None = None) -> Dependency:
     """Where the sum of every sub-layer comes from: how much of it is left of which branch before.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.model.names import place_of
 from admin_py.results import figure, run_metadata
 
@@ -122,6 +123,7 @@ class GradientNorms(StackResult):
         return f"{self.scheme}: " + "; ".join(parts)
 
 
+@door
 def gradients(
     model: Transformer,
     batch: Batch,

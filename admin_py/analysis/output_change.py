@@ -12,6 +12,7 @@ from admin_py.analysis import perturbation as perturbations
 from admin_py.analysis import theory
 from admin_py.analysis.by_stack import OwnResult
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer, check_probability
 from admin_py.base.progress import Bar, shows_bars
 from admin_py.results import figure, run_metadata
@@ -140,6 +141,7 @@ class OutputChange(OwnResult):
         return f"{self.scheme}, {self.perturbation} x {self.repeats}: " + "; ".join(parts)
 
 
+@door
 def output_change(
     model: Transformer,
     batch: Batch,

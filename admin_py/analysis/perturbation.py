@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_choice, check_number
+from admin_py.base.checks import check_choice, check_number, shown
 from admin_py.training.optimizers import Optimizer, from_dict
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def make(
     names = matrices(model, embeddings=embeddings)
     if isinstance(kind, Optimizer):
         if size is not None:
-            raise ValueError(f"size must be None for an optimizer, whose lr is its size, got {size!r}")
+            raise ValueError(f"size must be None for an optimizer, whose lr is its size, got {shown(size)}")
         model._need_decoder()
         fixed = () if embeddings else tuple(name for name in model.parameters if is_embedding(name))
         return OptimizerStep(model, batch, kind, seed, fixed, label_smoothing)

@@ -9,6 +9,8 @@ from admin_py.analysis.gradients import GradientNorms, GradientSpread
 from admin_py.analysis.gradients import pooled as pooled_gradients
 from admin_py.analysis.output_change import OutputChange
 from admin_py.analysis.output_change import pooled as pooled_changes
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_listed
 
 POOLED: Mapping[type, Callable[[Any], Any]] = {
     GradientNorms: pooled_gradients,
@@ -21,6 +23,7 @@ POOLED: Mapping[type, Callable[[Any], Any]] = {
 def pool(results: GradientNorms | Iterable[GradientNorms]) -> list[GradientSpread]: ...
 @overload
 def pool(results: OutputChange | Iterable[OutputChange]) -> list[OutputChange]: ...
+@door
 def pool(results: Any) -> Any:
     """Results of one kind of several models, those of one scheme taken together as its seeds.
 
@@ -64,7 +67,7 @@ def pool(results: Any) -> Any:
         raise TypeError(f"results must be results of several seeds, all {wanted}, got {_named(results)}")
     groups: dict[str, list[Any]] = {}
     kinds: dict[type, None] = {}
-    for one in results:
+    for one in check_listed("results", results, f"all {wanted}"):
         if type(one) not in POOLED:
             raise TypeError(f"results must be all {wanted}, got {_named(one)} among them")
         kinds[type(one)] = None

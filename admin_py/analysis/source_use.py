@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base import defaults
-from admin_py.base.checks import check_integer
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_integer, shown
 from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class SourceUse(Result):
         )
 
 
+@door
 def source_use(
     model: Transformer, data: Dataset, *, split: str = "valid", max_tokens: int = defaults.MAX_TOKENS
 ) -> SourceUse:
@@ -133,10 +135,10 @@ def source_use(
 
     max_tokens = check_integer("max_tokens", max_tokens, 1, np.iinfo(np.int32).max)
     if len(model.config.stacks) < 2:
-        raise ValueError(f"model must have encoder and decoder to have a source, got {model!r}")
+        raise ValueError(f"model must have encoder and decoder to have a source, got {shown(model)}")
     right = data.split(split)
     if right.target is None:
-        raise ValueError(f"data must be pairs to have sources, got {data!r}")
+        raise ValueError(f"data must be pairs to have sources, got {shown(data)}")
     wrong = Split(right.source.take(_others(right.source, split)), right.target)
     other = Dataset(data.name, data.kind, data.tokenizer, {"train": wrong})
     batches = list(data.batches(max_tokens=max_tokens, split=split, shuffle=False))

@@ -15,9 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_array, shown
+
 FORMS = ("linear", "logarithmic")
 
 
+@door
 @dataclass(frozen=True)
 class Fit:
     """A line through measured values: slope n + intercept, or slope ln n + intercept. Callable.
@@ -44,7 +48,7 @@ class Fit:
 
     def __call__(self, n: ArrayLike) -> NDArray[np.float64] | float:
         """The line at depth n (from 1), a number or an array."""
-        depth = np.asarray(n, np.float64)
+        depth = check_array("n", n).astype(np.float64)
         values = self.slope * (np.log(depth) if self.form == "logarithmic" else depth) + self.intercept
         return float(values) if values.ndim == 0 else values
 
@@ -91,7 +95,7 @@ def fit(values: ArrayLike, *, form: str = "linear") -> Fit:
     if y.ndim != 1 or len(y) < 2:
         raise ValueError(f"values must be at least two numbers, got shape {y.shape}")
     if form not in FORMS:
-        raise ValueError(f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}")
+        raise ValueError(f"form must be one of {', '.join(map(repr, FORMS))}, got {shown(form)}")
     if not np.isfinite(y).all():
         return Fit(math.nan, math.nan, math.nan, form)
     depth = np.arange(1, len(y) + 1, dtype=np.float64)

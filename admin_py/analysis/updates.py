@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.model.names import KINDS, place_of
 from admin_py.results import figure
@@ -217,6 +218,7 @@ class UpdateNorms(StackResult):
         )
 
 
+@door
 def updates(
     source: History | Recorder | Transformer,
     data: Dataset | None = None,

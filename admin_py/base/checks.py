@@ -4,21 +4,157 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+
+SHOWN = 100
+"""Characters of a value that a message shows."""
+
+
+def shown(value: Any) -> str:
+    """A value in an error's sentence: its repr, shortened; its type where there is none. Never raises.
+
+    Examples
+    --------
+    >>> shown("a" * 200)[-20:], shown(10**5000)
+    ('aaaaaaaaaaaaaaaaa...', 'an integer of about 5000 digits')
+    """
+    if type(value) in (str, bytes):
+        return _cut(repr(value[:SHOWN]) + "..." * (len(value) > SHOWN))
+    if isinstance(value, int) and abs(value) > 10**300:
+        return f"an integer of about {int(value.bit_length() * math.log10(2))} digits"
+    try:
+        return _cut(" ".join(str(repr(value)).split()))
+    except Exception:  # of any class: the value's own code has raised it
+        return f"an object of type {type(value).__name__}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, where its repr would say too much.
+
+    Examples
+    --------
+    >>> kind_of(None), kind_of([1, 2])
+    ('None', 'an object of type list')
+    """
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def with_article(noun: str) -> str:
+    """A noun with its article.
+
+    Examples
+    --------
+    >>> with_article("Optimizer"), with_article("Batch")
+    ('an Optimizer', 'a Batch')
+    """
+    return f"{'an' if noun[:1] in 'AEIOaeio' else 'a'} {noun}"
+
+
+T = TypeVar("T")
+
+
+def check_instance(name: str, value: Any, *kinds: type[T]) -> T:
+    """The value if it is of one of these classes, else a TypeError naming them.
+
+    Examples
+    --------
+    >>> check_instance("n", 3, str)
+    Traceback (most recent call last):
+    TypeError: n must be a str, got an object of type int
+    """
+    if not isinstance(value, kinds):
+        wanted = " or ".join(with_article(kind.__name__) for kind in kinds)
+        raise TypeError(f"{name} must be {wanted}, got {kind_of(value)}")
+    return value
+
+
+def check_listed(name: str, value: Any, of: str = "values") -> list[Any]:
+    """What an iterable holds, as a list; TypeError for what is none, a text included, or cannot be read.
+
+    Examples
+    --------
+    >>> check_listed("steps", range(2)), check_listed("steps", (3, None))
+    ([0, 1], [3, None])
+    >>> check_listed("steps", 3)
+    Traceback (most recent call last):
+    TypeError: steps must be a list of values, got 3
+    """
+    if not isinstance(value, (str, bytes, bytearray, type)):
+        try:
+            return list(value)
+        except Exception:  # of any class: the value's own code has raised it
+            pass
+    raise TypeError(f"{name} must be a list of {of}, got {shown(value)}")
+
+
+def check_array(name: str, value: Any, kinds: str = "iuf") -> np.ndarray:
+    """The value as an array of these kinds of numbers; TypeError for anything else.
+
+    Examples
+    --------
+    >>> check_array("x", [1, 2]).shape
+    (2,)
+    >>> check_array("x", "words")
+    Traceback (most recent call last):
+    TypeError: x must be an array of numbers, got 'words'
+    """
+    try:
+        array = np.asarray(value)
+        good = array.dtype.kind in kinds or (array.size == 0 and array.dtype.kind == "f")
+    except Exception:  # of any class: the value's own code has raised it
+        good = False
+    if not good:
+        raise TypeError(f"{name} must be an array of numbers, got {shown(value)}")
+    return array
+
+
+def check_text(name: str, value: Any) -> str:
+    """The value as a plain str; TypeError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {shown(value)}")
+    return value if type(value) is str else str.__str__(value)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """The value if it is one of the choices, else a ValueError naming them."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return value
+    if not isinstance(value, str) or check_text(name, value) not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
+    return str.__str__(value)
+
+
+def as_number(name: str, value: Any) -> float:
+    """The value as a float: Python's and NumPy's real numbers, arrays of no dimension; TypeError otherwise.
+
+    Examples
+    --------
+    >>> as_number("lr", np.float32(0.5)), as_number("lr", np.array(2))
+    (0.5, 2.0)
+    >>> as_number("lr", np.True_)
+    Traceback (most recent call last):
+    TypeError: lr must be a number, got np.True_
+    """
+    good = not isinstance(value, (bool, str, bytes, np.ma.MaskedArray))
+    if isinstance(value, (np.ndarray, np.generic)):
+        good = good and value.ndim == 0 and value.dtype.kind in "iuf"
+    try:
+        if good and (hasattr(type(value), "__float__") or hasattr(type(value), "__index__")):
+            return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a finite number, got {shown(value)}") from None
+    except Exception:  # of any class: the value's own code has raised it
+        pass
+    raise TypeError(f"{name} must be a number, got {shown(value)}")
 
 
 def check_number(name: str, value: Any, *, low: float = -math.inf) -> float:
     """The value as a finite float of at least ``low``; TypeError or ValueError otherwise."""
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
+    number = as_number(name, value)
     if not math.isfinite(number) or number < low:
         bound = "" if low == -math.inf else f" of at least {low:g}"
         raise ValueError(f"{name} must be a finite number{bound}, got {number!r}")
@@ -27,32 +163,34 @@ def check_number(name: str, value: Any, *, low: float = -math.inf) -> float:
 
 def check_bool(name: str, value: Any) -> bool:
     """The value as a bool; TypeError for anything else, 0 and 1 included."""
-    if type(value).__name__ not in ("bool", "bool_"):  # Python's and NumPy's
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
+
+
+def as_integer(name: str, value: Any, wanted: str = "an integer") -> int:
+    """The value as an int; TypeError for a float, a bool or anything else."""
+    if not isinstance(value, (bool, np.ma.MaskedArray)):
+        try:
+            return operator.index(value)
+        except Exception:  # of any class: the value's own code has raised it
+            pass
+    raise TypeError(f"{name} must be {wanted}, got {shown(value)}")
 
 
 def check_integer(name: str, value: Any, low: int, high: int) -> int:
     """The value as an int from ``low`` to ``high``; TypeError for a float or a bool, ValueError outside."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    number = as_integer(name, value)
     if not low <= number <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, got {number}")
+        raise ValueError(f"{name} must be an integer from {low} to {high}, got {shown(number)}")
     return number
 
 
 def check_segments(name: str, value: Any) -> int:
     """Layers of a segment for the core: 0 for False, -1 for True, else an integer from 1."""
-    if type(value).__name__ in ("bool", "bool_"):
+    if isinstance(value, (bool, np.bool_)):
         return -1 if value else 0
-    try:
-        return check_integer(name, value, 1, 2**31 - 1)
-    except TypeError:
-        raise TypeError(f"{name} must be True, False or an integer, got {value!r}") from None
+    return check_integer(name, as_integer(name, value, "True, False or an integer"), 1, 2**31 - 1)
 
 
 def check_probability(name: str, value: Any) -> float:
@@ -72,9 +210,7 @@ def checked_integer(name: str, value: Any, *, minimum: int) -> int:
     Traceback (most recent call last):
     ValueError: seed must be at least 0, got -1
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {value!r:.80}")
-    number = operator.index(value)
+    number = as_integer(name, value)
     if number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+        raise ValueError(f"{name} must be at least {minimum}, got {shown(number)}")
     return number

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from admin_py.base.paths import fitting_name, longest_name, make_folder, shown
+from admin_py.base.paths import fitting_name, longest_name, make_folder, printable_path
 
 try:
     import fcntl
@@ -69,7 +69,9 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     place = Path(folder)
     missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
-        with _held(place / LOCK_FILE, f"{name}: {shown(place)!r}", "give another folder", patience=0.0):
+        with _held(
+            place / LOCK_FILE, f"{name}: {printable_path(place)!r}", "give another folder", patience=0.0
+        ):
             yield
     except BaseException:
         with suppress(OSError):  # of one that has something in it
@@ -103,7 +105,7 @@ def locked_file(
     target = Path(path)
     room = longest_name(target.parent) - len(LOCK_FILE) - 1
     lock = target.with_name(f".{fitting_name(target.name, room)}{LOCK_FILE}")
-    with _held(lock, f"{name}: {shown(target)!r}", "give another path", patience=patience):
+    with _held(lock, f"{name}: {printable_path(target)!r}", "give another path", patience=patience):
         yield
 
 

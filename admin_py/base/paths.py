@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Union
 
+from admin_py.base.checks import shown
+
 PathLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 """What users may give as a path."""
 
@@ -54,7 +56,7 @@ def path_of(given: Any, name: str = "path", *, what: str = "a path") -> Path:
     ValueError: out must be a path, got an empty one
     """
     if not is_path(given):
-        raise TypeError(f"{name} must be {what}, got {given!r:.80}")
+        raise TypeError(f"{name} must be {what}, got {shown(given)}")
     text = os.fsdecode(given)
     if not text:
         raise ValueError(f"{name} must be {what}, got an empty one")
@@ -63,7 +65,7 @@ def path_of(given: Any, name: str = "path", *, what: str = "a path") -> Path:
     except UnicodeEncodeError:
         possible = False
     if not possible:
-        raise ValueError(f"{name} must be {what}, got {text!r:.80}, which no file can be called")
+        raise ValueError(f"{name} must be {what}, got {shown(text)}, which no file can be called")
     return Path(_at_home(text, name))
 
 
@@ -94,12 +96,12 @@ def absolute_path(given: Any, name: str = "path", *, what: str = "a path") -> Pa
     return path_of(given, name, what=what).absolute()
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def printable_path(path: str | os.PathLike[str]) -> str:
     """A path as text that can be printed and written to files: bytes that are no UTF-8 as escapes.
 
     Examples
     --------
-    >>> print(shown(Path("train.en")), shown(os.fsdecode(b"caf\\xe9.txt")))
+    >>> print(printable_path(Path("train.en")), printable_path(os.fsdecode(b"caf\\xe9.txt")))
     train.en caf\\xe9.txt
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")

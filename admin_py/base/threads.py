@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_bool, check_integer
 
@@ -12,6 +13,7 @@ MAX_THREADS = 1024
 """More the core refuses."""
 
 
+@door
 def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
     """Set how many threads the core uses, in both precisions.
 
@@ -82,6 +84,7 @@ def get_num_threads() -> int:
     return MODULES["float32"].get_num_threads()
 
 
+@door
 @contextmanager
 def threads(n: int, *, oversubscribe: bool = False) -> Iterator[None]:
     """So many threads inside a ``with`` block, and as many as before after it, however it ends.

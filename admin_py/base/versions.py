@@ -8,6 +8,7 @@ from importlib import metadata
 from typing import Any, TextIO
 
 from admin_py._version import __version__
+from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.streams import say_result
 from admin_py.base.threads import get_num_threads
@@ -122,6 +123,7 @@ def system() -> dict[str, str | int]:
     }
 
 
+@door
 def show_versions(*, file: TextIO | None = None) -> None:
     """Print versions, processor features in use, BLAS and threads.
 

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_integer
+from admin_py.base.arguments import door
+from admin_py.base.builds import DTYPES, MODULES
+from admin_py.base.checks import check_array, check_choice, check_integer, check_listed, shown
 from admin_py.data.sequences import Sequences, offsets_of
 
 MAX_ID = 2**31 - 1
 """Ids are int32."""
 
 
+@door
 class Batch:
     """Sequences of token ids, one side or two, packed without padding. Never changes once it is made.
 
@@ -118,7 +120,7 @@ class Batch:
 
     def core(self, dtype: str) -> Any:
         """The core's batch for models of a dtype, made at the first call."""
-        if dtype not in self._cores:
+        if check_choice("dtype", dtype, DTYPES) not in self._cores:
             module = MODULES[dtype]
             sides = [self.source] if self.target is None else [self.source, self.target]
             self._cores[dtype] = module.Batch(
@@ -148,7 +150,7 @@ def _pack(name: str, given: Any, pad_id: int | None) -> Sequences:
     elif _is_padded(given):
         packed = _from_padded(name, given, pad_id)
     elif isinstance(given, Iterable) and not isinstance(given, (str, bytes, dict)):
-        packed = _from_sequences(name, list(given))
+        packed = _from_sequences(name, check_listed(name, given, "sequences"))
     else:
         raise TypeError(
             f"{name} must be a list of sequences, a padded array [B, T] or a tuple (tokens, offsets), got an "
@@ -168,6 +170,8 @@ def _ids(what: str, values: Any, ndim: int = 1) -> NDArray[np.int32]:
         array = np.asarray(values)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{what} must be a {ndim}-dimensional array of integers: {error}") from None
+    except Exception:  # of any class: the value's own code has raised it
+        raise TypeError(f"{what} must be integers, got {shown(values)}") from None
     if array.ndim != ndim:
         raise ValueError(f"{what} must have {ndim} dimension{'s' * (ndim > 1)}, got {array.ndim}")
     if array.size == 0:
@@ -182,7 +186,7 @@ def _ids(what: str, values: Any, ndim: int = 1) -> NDArray[np.int32]:
 
 def _from_packed(name: str, tokens: Any, offsets: Any) -> Sequences:
     ids = _ids(f"tokens of {name}", tokens)
-    ends = np.asarray(offsets)
+    ends = check_array(f"offsets of {name}", offsets, "iufbcOSUVmM")
     if ends.ndim != 1 or (ends.size and ends.dtype.kind not in "iu"):
         raise TypeError(
             f"offsets of {name} must be a one-dimensional array of integers, got {ends.dtype} of shape "

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.arguments import door
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
 
 
+@door
 class CharacterTokenizer(Tokenizer):
     r"""One id a character (Unicode code point), in the order of code points.
 

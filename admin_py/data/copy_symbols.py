@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, checked_integer
 from admin_py.data.batching import random_bits
 from admin_py.data.dataset import Dataset
@@ -12,6 +13,7 @@ from admin_py.data.reading import LinePairs
 from admin_py.data.words import WordTokenizer
 
 
+@door
 def copy_task(
     *,
     symbols: int = 20,

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import defaults
-from admin_py.base.checks import checked_integer
+from admin_py.base.arguments import door
+from admin_py.base.checks import checked_integer, shown
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
@@ -24,6 +25,7 @@ Kind = Literal["translation", "language_model"]
 Side = Literal["source", "target"]
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Split:
     """One part of a dataset.
@@ -64,6 +66,7 @@ class Split:
         return np.stack([side.lengths for side in sides], axis=1)
 
 
+@door
 class Dataset:
     """Tokenised text, cut into batches on demand. The functions of `admin_py.data` make it.
 
@@ -88,7 +91,7 @@ class Dataset:
 
     def __init__(self, name: str, kind: Kind, tokenizer: Tokenizer, splits: Mapping[str, Split]) -> None:
         if kind not in ("translation", "language_model"):
-            raise ValueError(f"kind must be 'translation' or 'language_model', got {kind!r}")
+            raise ValueError(f"kind must be 'translation' or 'language_model', got {shown(kind)}")
         for key, split in splits.items():
             if (split.target is None) != (kind == "language_model"):
                 raise ValueError(f"split {key!r} does not fit kind {kind!r}")
@@ -133,7 +136,7 @@ class Dataset:
             return self._splits[name]
         except (KeyError, TypeError):
             names = ", ".join(map(repr, self._splits))
-            raise ValueError(f"split must be one of {names}, got {name!r}") from None
+            raise ValueError(f"split must be one of {names}, got {shown(name)}") from None
 
     def num_sequences(self, split: str = "train") -> int:
         """Sequences, or pairs of them, of a split."""
@@ -347,12 +350,12 @@ def encode_lines(
         Naming the argument and the line that is no text.
     """
     if side not in ("source", "target"):
-        raise ValueError(f"side must be 'source' or 'target', got {side!r}")
+        raise ValueError(f"side must be 'source' or 'target', got {shown(side)}")
     for i, line in enumerate(lines):
         if not isinstance(line, str):
-            raise TypeError(f"{name} must be strings, but number {i} is {line!r:.80}")
+            raise TypeError(f"{name} must be strings, but number {i} is {shown(line)}")
         if not is_unicode(line):
-            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {line!r:.80}")
+            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {shown(line)}")
     sequences = tokenizer.encode_lines(lines)
     if kind == "translation":
         sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import checked_integer
+from admin_py.base.checks import checked_integer, shown
 from admin_py.data.batching import random_bits, random_order
 
 HELD_OUT = ("valid", "test")
@@ -67,7 +67,7 @@ def _count(name: str, value: object, count: int, ready: str) -> int:
         share = check_share(name, value, "the lines")
         return min(max(1, round(share * count)), count - 1) if share else 0
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be {ready}, a share or a number of lines, got {value!r:.80}")
+        raise TypeError(f"{name} must be {ready}, a share or a number of lines, got {shown(value)}")
     return checked_integer(name, value, minimum=0)
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import tokenizers
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.data.dataset import Dataset
 from admin_py.data.reading import Path, name_of, read_lines
@@ -13,6 +15,7 @@ from admin_py.data.tokenizer import Tokenizer
 from admin_py.data.windows import CONTEXT, VALID, TextOptions, cut
 
 
+@door
 def text(
     path: Path,
     *,
@@ -84,7 +87,7 @@ def text(
         if is_path(given):
             files[key] = _read(given, key)  # type: ignore[arg-type]
         elif isinstance(given, bool) or not isinstance(given, (float, int)):
-            raise TypeError(f"{key} must be a share of the text or a file, got {given!r}")
+            raise TypeError(f"{key} must be a share of the text or a file, got {shown(given)}")
         else:
             shares[key] = given
     parts = cut(whole, shares) | files

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.batching import random_bits, random_order
 from admin_py.data.dataset import Dataset
@@ -30,6 +31,7 @@ ENGLISH_PIECES = (*ENGLISH_ONES, *ENGLISH_TENS, "hundred", "thousand", "and")
 GERMAN_PIECES = (GERMAN_ONE, *GERMAN_ONES, *GERMAN_TENS, "hundert", "tausend", "und")
 
 
+@door
 def number_words(
     *, train: int = 20_000, valid: int = 500, test: int = 0, limit: int = LIMIT, seed: int = 0
 ) -> Dataset:
@@ -98,6 +100,7 @@ def _spelled(numbers: Iterable[Any]) -> LinePairs:
     return LinePairs([english(number) for number in chosen], [german(number) for number in chosen])
 
 
+@door
 class NumberTokenizer(Tokenizer):
     """The words and word parts of numbers in English (30) and German (31) as pieces.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tokenizers
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -11,6 +12,7 @@ from admin_py.data.reading import Path, name_of, read_pairs
 from admin_py.data.tokenizer import Tokenizer
 
 
+@door
 def parallel_text(
     source: Path,
     target: Path,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Union
 
-from admin_py.base.paths import path_of, shown
+from admin_py.base.paths import path_of, printable_path
 from admin_py.base.plain_files import open_text
 
 Path = Union[str, "os.PathLike[str]"]
@@ -115,7 +115,7 @@ def name_of(path: Path) -> str:
     >>> name_of("corpus/train.en")
     'train.en'
     """
-    return shown(path_of(path).name)
+    return printable_path(path_of(path).name)
 
 
 def _open(path: str, name: str) -> io.BufferedReader:

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
 
+
+@door
 @dataclass(frozen=True, eq=False, repr=False)
 class Sequences:
     """Sequences of token ids, packed: sequence b is ``tokens[offsets[b] : offsets[b + 1]]``.

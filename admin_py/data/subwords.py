@@ -10,6 +10,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import checked_integer
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
@@ -19,6 +20,7 @@ NUM_BYTES = 256
 _CHUNK = 10_000
 
 
+@door
 class SubwordTokenizer(Tokenizer):
     """Byte-level byte-pair encoding: every text can be encoded and comes back exactly.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.printable import printable
 from admin_py.data.sequences import Sequences
 
@@ -49,6 +50,7 @@ class SplitSummary:
     too_long: int
 
 
+@door
 @dataclass(frozen=True, repr=False)
 class DatasetSummary:
     """What a dataset holds.

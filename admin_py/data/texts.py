@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import tokenizers
 
-from admin_py.base.checks import checked_integer
+from admin_py.base.arguments import door
+from admin_py.base.checks import checked_integer, shown
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -21,6 +22,7 @@ Texts = Iterable[str] | Iterable[Sequence[str]]
 _READY = "a list like texts"
 
 
+@door
 def from_texts(
     texts: Texts,
     *,
@@ -138,7 +140,7 @@ def _checked_held_out(name: str, value: Any, texts: list[Any]) -> Any:
     if value is None or isinstance(value, (float, Integral)):
         return value
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
-        raise TypeError(f"{name} must be {_READY}, a share or a number of them, got {value!r:.80}")
+        raise TypeError(f"{name} must be {_READY}, a share or a number of them, got {shown(value)}")
     found = _checked(name, value)
     kinds = [_kind(one[0]) for one in (found, texts)]
     if kinds[0] != kinds[1]:
@@ -150,11 +152,11 @@ def _checked(name: str, texts: Any) -> list[Any]:
     """A list of strings, or of tuples of two."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(
-            f"{name} must be a list of strings or of pairs of strings, got one string, {texts!r:.80}; "
+            f"{name} must be a list of strings or of pairs of strings, got one string, {shown(texts)}; "
             "put it in a list"
         )
     if not isinstance(texts, Iterable) or isinstance(texts, (Mapping, Set)):
-        raise TypeError(f"{name} must be a list of strings or of pairs of strings, got {texts!r:.80}")
+        raise TypeError(f"{name} must be a list of strings or of pairs of strings, got {shown(texts)}")
     found = [_checked_text(f"{name}: number {i}", one) for i, one in enumerate(texts)]
     if not found:
         raise ValueError(f"{name} must hold at least one string or pair of strings, got an empty list")
@@ -171,7 +173,7 @@ def _checked_text(name: str, one: Any) -> str | tuple[str, str]:
     if isinstance(one, str):
         return _checked_string(name, one)
     if not isinstance(one, (tuple, list)):
-        raise TypeError(f"{name} must be a string or a pair of strings, got {one!r:.80}")
+        raise TypeError(f"{name} must be a string or a pair of strings, got {shown(one)}")
     if len(one) != 2:
         raise ValueError(f"{name} must be a pair (source, target), got {len(one)} of them")
     source, target = (
@@ -182,9 +184,9 @@ def _checked_text(name: str, one: Any) -> str | tuple[str, str]:
 
 def _checked_string(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, got {value!r:.80}")
+        raise TypeError(f"{name} must be a string, got {shown(value)}")
     if not is_unicode(value):
-        raise ValueError(f"{name} has lone surrogates, which are no text: {value!r:.80}")
+        raise ValueError(f"{name} has lone surrogates, which are no text: {shown(value)}")
     return str(value)
 
 
@@ -212,4 +214,4 @@ def _refuse(why: str, **options: Any) -> None:
     """No option may be given that does nothing."""
     for name, value in options.items():
         if value is not None:
-            raise ValueError(f"{name} does not apply where {why}, got {name}={value!r}")
+            raise ValueError(f"{name} does not apply where {why}, got {name}={shown(value)}")

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.base.plain_files import read_plain
 from admin_py.base.whole_files import write_whole
@@ -23,6 +25,7 @@ _FORMAT = "admin-py tokenizer"
 _kinds: dict[str, type[Tokenizer]] = {}
 
 
+@door
 class Tokenizer(ABC):
     """Text to token ids and back.
 
@@ -75,7 +78,7 @@ class Tokenizer(ABC):
         except ValueError:
             array = np.empty((0, 0))  # sequences of sequences that differ in length
         if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
-            raise TypeError(f"ids must be a sequence of integers, got {ids!r:.80}")
+            raise TypeError(f"ids must be a sequence of integers, got {shown(ids)}")
         if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:
             wrong = array[(array < 0) | (array >= self.vocab_size)][0]
             raise IndexError(f"token id {wrong} is not in the vocabulary of {self.vocab_size} ids")
@@ -111,6 +114,7 @@ def _rebuild(kind: type[Tokenizer], values: dict[str, Any]) -> Tokenizer:
     return kind._from_dict(values)
 
 
+@door
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """Reads a tokenizer: one that was saved here, or any `tokenizer.json` of Hugging Face's `tokenizers`.
 
@@ -173,7 +177,7 @@ def as_tokenizer(value: object) -> Tokenizer:
         return load_tokenizer(value)  # type: ignore[arg-type]
     if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
         return _kinds["subwords"]._from_dict(json.loads(value.to_str()))
-    raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {value!r:.80}")
+    raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {shown(value)}")
 
 
 def is_unicode(text: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from admin_py.base.checks import checked_integer
+from admin_py.base.checks import checked_integer, shown
 from admin_py.data.characters import CharacterTokenizer
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.held_out import HELD_OUT, check_share
@@ -48,7 +48,7 @@ class TextOptions:
         if level is None:
             level = "char" if vocab_size is None and tokenizer is None else "subword"
         if level not in ("char", "subword"):
-            raise ValueError(f"level must be 'char' or 'subword', got {level!r}")
+            raise ValueError(f"level must be 'char' or 'subword', got {shown(level)}")
         if level == "char" and vocab_size is not None:
             raise ValueError(
                 "vocab_size is of subwords; level='char' has one id for each character of the text"

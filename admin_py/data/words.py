@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from admin_py.base.checks import checked_integer
+from admin_py.base.arguments import door
+from admin_py.base.checks import checked_integer, shown
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
 
@@ -17,6 +18,7 @@ UNKNOWN_WORD = "<unk>"
 CONTINUED = "@@"
 
 
+@door
 class WordTokenizer(Tokenizer):
     """One id a word; words are what stands between spaces.
 
@@ -43,7 +45,7 @@ class WordTokenizer(Tokenizer):
         self._ids = {word: NUM_SPECIAL + i for i, word in enumerate(self.words)}
         for word in self.words:
             if not isinstance(word, str) or not word or " " in word:
-                raise ValueError(f"words must be strings without spaces, got {word!r}")
+                raise ValueError(f"words must be strings without spaces, got {shown(word)}")
         if len(self._ids) != len(self.words):
             raise ValueError("words must be all different")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from admin_py.base.checks import shown
 from admin_py.experiments.setting_checks import check_layers
 from admin_py.model.config import TransformerConfig
 
@@ -29,7 +30,7 @@ def layers_of(layers: Any, kind: str) -> tuple[int, int]:
     if kind == "language_model":
         if isinstance(checked, tuple):
             raise ValueError(
-                f"layers must be one number for a language model, which has one stack, got {layers!r}"
+                f"layers must be one number for a language model, which has one stack, got {shown(layers)}"
             )
         return 0, checked
     return checked if isinstance(checked, tuple) else (checked, checked)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from admin_py.base.checks import check_choice
+from admin_py.base.checks import check_choice, shown
 from admin_py.experiments.settings import ARGUMENT_OF, AXES, show
 from admin_py.results import Result
 
@@ -138,7 +138,7 @@ class Cross(Result):
             one for one in self.members if all(at(one, axis) in allowed for axis, allowed in wanted.items())
         ]
         if not kept:
-            given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+            given = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
             have = {name: self.values(name) for name in values}
             raise ValueError(f"nothing with {given}; there is {have}")
         names = {one.name for one in kept}

@@ -10,6 +10,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.checks import shown
 from admin_py.experiments.configuration import MODEL_AXES, configuration
 from admin_py.experiments.settings import (
     ARGUMENT_OF,
@@ -207,7 +208,7 @@ def _check_names(data: Dataset, axes: Mapping[str, list[Any]]) -> None:
     names = [_configuration(data, {**first, "scheme": scheme}).scheme_name for scheme in axes["scheme"]]
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise ValueError(f"schemes must have values that are all different, got {name!r} twice")
+            raise ValueError(f"schemes must have values that are all different, got {shown(name)} twice")
 
 
 def _configuration(data: Dataset, values: Mapping[str, Any]) -> TransformerConfig:
@@ -227,7 +228,7 @@ def _makers(given: Sequence[Any], lr: float) -> dict[str, Any]:
         else:
             name, make = _own_name(one, lr), one
         if name in makers:
-            raise ValueError(f"optimizer must have values that are all different, got {name!r} twice")
+            raise ValueError(f"optimizer must have values that are all different, got {shown(name)} twice")
         makers[name] = make
     return makers
 
@@ -238,16 +239,18 @@ def _made(make: Any, lr: float) -> Optimizer:
         made = optimizers.from_dict({**make.to_dict(), "lr": lr})
         if type(made) is not type(make):
             raise ValueError(
-                f"optimizer must be of one of the package's classes where an object is given, got {make!r}; "
-                "give the class itself"
+                f"optimizer must be of one of the package's classes where an object is given, "
+                f"got {shown(make)}; give the class itself"
             )
         return made
     try:
         made = make(lr=lr)
     except TypeError as error:
-        raise TypeError(f"optimizer must be a callable that takes lr=, got {make!r}: {error}") from error
+        raise TypeError(f"optimizer must be a callable that takes lr=, got {shown(make)}: {error}") from error
     if not isinstance(made, Optimizer):
-        raise TypeError(f"optimizer must return an optimiser of admin_py, {make!r} returned {made!r}")
+        raise TypeError(
+            f"optimizer must return an optimiser of admin_py, {shown(make)} returned {shown(made)}"
+        )
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from admin_py.base.checks import check_choice, check_integer, check_number
+from admin_py.base.checks import check_choice, check_integer, check_number, shown
 from admin_py.model.config import MAX_LAYERS
 from admin_py.schemes import Scheme
 from admin_py.training.named_optimizers import OPTIMIZERS
@@ -27,8 +27,8 @@ def check_layers(name: str, value: Any) -> int | tuple[int, int]:
         return check_integer(name, value, 1, MAX_LAYERS)
     if len(value) != 2:
         raise ValueError(
-            f"{name} must be one number, or two as one model's encoder and decoder, got {value!r}; a list "
-            "compares several"
+            f"{name} must be one number, or two as one model's encoder and decoder, got {shown(value)}; "
+            "a list compares several"
         )
     encoder, decoder = (check_integer(name, one, 1, MAX_LAYERS) for one in value)
     return encoder if encoder == decoder else (encoder, decoder)
@@ -47,11 +47,11 @@ def check_scheme(name: str, value: Any) -> Any:
     if isinstance(value, tuple):
         if len(value) != 2:
             raise ValueError(
-                f"{name} must be one scheme, or two as a model's encoder and decoder, got {value!r}; a list "
-                "compares several"
+                f"{name} must be one scheme, or two as a model's encoder and decoder, got {shown(value)}; "
+                "a list compares several"
             )
     elif not isinstance(value, (str, Scheme)):
-        raise TypeError(f"{name} must be a name, a Scheme or a pair of these, got {value!r}")
+        raise TypeError(f"{name} must be a name, a Scheme or a pair of these, got {shown(value)}")
     return value
 
 
@@ -62,7 +62,7 @@ def check_optimizer(name: str, value: Any) -> Any:
     if not (isinstance(value, Optimizer) or callable(value)):
         raise TypeError(
             f"{name} must be a name ({', '.join(map(repr, OPTIMIZERS))}), an optimiser, or a callable that "
-            f"takes lr= and returns one, got {value!r}"
+            f"takes lr= and returns one, got {shown(value)}"
         )
     return value
 

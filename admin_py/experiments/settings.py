@@ -15,7 +15,7 @@ import numpy as np
 from admin_py import schedules
 from admin_py.base import defaults
 from admin_py.base.builds import DTYPES
-from admin_py.base.checks import check_probability
+from admin_py.base.checks import check_probability, shown
 from admin_py.experiments.setting_checks import (
     Check,
     beta,
@@ -270,7 +270,7 @@ def values_of(name: str, given: Any) -> list[Any]:
     TypeError: lr must be one value, or a list of values to compare, got the tuple (0.001, 0.002)
     """
     setting = SETTINGS[name]
-    if isinstance(given, (range, np.ndarray)):
+    if isinstance(given, range) or (isinstance(given, np.ndarray) and given.ndim == 1):
         given = list(given)
     if not isinstance(given, list):
         _check_single(name, given)
@@ -290,11 +290,11 @@ def _check_single(name: str, given: Any) -> None:
     pair = name in ("schemes", "layers")
     if isinstance(given, tuple) and not pair:
         raise TypeError(
-            f"{name} must be one value, or a list of values to compare, got the tuple {given!r:.80}"
+            f"{name} must be one value, or a list of values to compare, got the tuple {shown(given)}"
         )
     several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, tuple, type, Optimizer))
     if several and not callable(given):
-        raise TypeError(f"{name} must be one value, or a list of values to compare, got {given!r:.80}")
+        raise TypeError(f"{name} must be one value, or a list of values to compare, got {shown(given)}")
 
 
 def check_fixed(data: Dataset, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,7 +315,8 @@ def check_fixed(data: Dataset, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in FIXED:
         if isinstance(given[name], list):
             raise TypeError(
-                f"{name} must be one value, got the list {given[name]!r:.80}; only {', '.join(AXES)} may vary"
+                f"{name} must be one value, got the list {shown(given[name])}; "
+                f"only {', '.join(AXES)} may vary"
             )
     checked = {name: SETTINGS[name].check(name, given[name]) for name in FIXED}
     if checked["valid_every"] is None:

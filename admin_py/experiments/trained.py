@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, Protocol, overload
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_listed, shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import absolute_path
 from admin_py.base.whole_files import clear_all_aside, write_whole
@@ -40,6 +42,7 @@ MAPPINGS = ("settings", "data", "metadata")
 """Attributes that are kept in `TRAINED_FILE` itself."""
 
 
+@door
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
     """A model with its tokenizer and what is known of its training; ``admin-py train`` writes one.
@@ -104,7 +107,7 @@ class TrainedModel:
             )
         for name in MAPPINGS:
             if not isinstance(getattr(self, name), Mapping):
-                raise TypeError(f"{name} must be a mapping, got {getattr(self, name)!r:.80}")
+                raise TypeError(f"{name} must be a mapping, got {shown(getattr(self, name))}")
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
     # Text
@@ -209,8 +212,8 @@ class TrainedModel:
         tokenizer = self._tokenizer()
         continues = self.model.config.kind == "language_model"
         if top_k is not None and temperature is None:
-            raise ValueError(f"top_k={top_k} is of a draw: give a temperature, too, such as 1.0")
-        several = [texts] if isinstance(texts, str) else list(texts)
+            raise ValueError(f"top_k={shown(top_k)} is of a draw: give a temperature, too, such as 1.0")
+        several = [texts] if isinstance(texts, str) else check_listed("texts", texts, "texts")
         kind = "language_model" if continues else "translation"
         given = encode_lines(tokenizer, several, kind=kind, name="texts")  # type: ignore[arg-type]
         for i, length in enumerate(given.lengths):

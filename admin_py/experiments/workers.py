@@ -18,6 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from admin_py.base.checks import shown
 from admin_py.base.scratch import scratch_folder
 from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
@@ -242,18 +243,18 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
     """
     if not own_pool:
         if not callable(getattr(executor, "submit", None)):
-            raise TypeError(f"executor must have submit(function, *arguments), got {executor!r}")
+            raise TypeError(f"executor must have submit(function, *arguments), got {shown(executor)}")
         if not isinstance(executor, ProcessPoolExecutor):
             return
     sent: list[tuple[str, Any, Any]] = [("optimizer", job.values["optimizer"], job) for job in work.jobs]
     sent += [("callbacks", one, one) for one in (work.ways[0].callbacks if work.ways else ())]
-    for name, shown, what in sent:
+    for name, told, what in sent:
         try:
             pickle.dumps(what)
         except Exception as error:
             raise ValueError(
-                f"{name}: {shown!r} cannot be sent to another process: {error}. Define it at the top of a "
-                "module, or leave executor and workers out"
+                f"{name}: {shown(told)} cannot be sent to another process: {error}. Define it at the top of "
+                "a module, or leave executor and workers out"
             ) from error
 
 

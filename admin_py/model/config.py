@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from admin_py import schemes
-from admin_py.base.checks import check_bool, check_choice, check_integer, check_number, check_probability
+from admin_py.base.arguments import door
+from admin_py.base.checks import (
+    check_bool,
+    check_choice,
+    check_integer,
+    check_number,
+    check_probability,
+    shown,
+)
 from admin_py.schemes import Residual, Scheme, Site
 from admin_py.schemes import scheme as scheme_module
 
@@ -28,6 +36,7 @@ SchemeLike = str | Scheme
 """A registered scheme's name, or a scheme."""
 
 
+@door
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TransformerConfig:
     """The sizes and the scheme of a Transformer. Frozen, and checked when it is made.
@@ -120,7 +129,7 @@ class TransformerConfig:
         for name in ("norm_eps", "init_gain"):
             store(name, check_number(name, getattr(self, name)))
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be positive, got {shown(getattr(self, name))}")
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
         if self.d_model % self.heads != 0:
@@ -416,7 +425,7 @@ def _check_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; its fields are {', '.join(known)}"
-            raise ValueError(f"a TransformerConfig has no field {name!r}{hint}")
+            raise ValueError(f"a TransformerConfig has no field {shown(name)}{hint}")
     return dict(data)
 
 
@@ -440,7 +449,7 @@ def _one_scheme(given: Any) -> Scheme:
         return given
     if isinstance(given, str):
         return schemes.get(given)
-    raise TypeError(f"scheme must be a name, a Scheme or a pair of these, got {given!r}")
+    raise TypeError(f"scheme must be a name, a Scheme or a pair of these, got {shown(given)}")
 
 
 def _norm_size(kind: str, n: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MAX_SEED
 from admin_py.base.checks import check_integer
 
@@ -12,6 +13,7 @@ MAX_STEP = MAX_SEED
 """Largest number of a pass; the next one is 0 again."""
 
 
+@door
 class CountsSteps:
     """A model or a layer that counts its passes with dropout."""
 

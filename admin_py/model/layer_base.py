@@ -8,8 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MAX_SEED, MODULES
-from admin_py.base.checks import check_bool, check_choice, check_integer
+from admin_py.base.checks import check_array, check_bool, check_choice, check_integer
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.model.activations import Reader, places
 from admin_py.model.config import MAX_LAYERS, SchemeLike, TransformerConfig
@@ -70,6 +71,7 @@ def _core_config(config: TransformerConfig, stack: str, causal: bool) -> dict[st
     return core
 
 
+@door
 class Layer(CountsSteps):
     """What both kinds of layer have in common.
 
@@ -162,7 +164,9 @@ class Layer(CountsSteps):
 
     def set_omega(self, omega: ArrayLike | VarianceProfile) -> None:
         """Set the skip scales: a number, [R], [R, 1] or [R, D]."""
-        values = omega.omega(self._stack) if isinstance(omega, VarianceProfile) else np.asarray(omega)
+        values = (
+            omega.omega(self._stack) if isinstance(omega, VarianceProfile) else check_array("omega", omega)
+        )
         if values.ndim == 0:
             values = np.full(self._config.num_sublayers(self._stack), values)
         checked = check_omega(self._config, self._stack, values, self._dtype)
@@ -296,7 +300,7 @@ def _rebuild(
 
 def _lengths(name: str, lengths: Any) -> NDArray[np.int64]:
     """Lengths as the core reads them; it checks their values."""
-    array = np.asarray(lengths)
+    array = check_array(name, lengths, "iufbcOSUVmM")
     if array.ndim != 1:
         raise ValueError(f"{name} must have 1 dimension, got {array.ndim}")
     if array.size and array.dtype.kind not in "iu":

@@ -7,12 +7,14 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
 from admin_py.model.config import SchemeLike
 from admin_py.model.layer_base import Layer, Place
 from admin_py.model.observation import Observation
 from admin_py.model.profile import VarianceProfile
 
 
+@door
 class EncoderLayer(Layer):
     """One encoder layer: self-attention and feed-forward, forward and backward on hidden states.
 
@@ -168,6 +170,7 @@ class EncoderLayer(Layer):
         return self._profile(x, lengths, None, None, method=method, dropout=dropout, seed=seed, apply=apply)
 
 
+@door
 class DecoderLayer(Layer):
     """One decoder layer: self-attention, cross-attention and feed-forward on hidden states.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
+from admin_py.base.checks import check_listed, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import make_folder, path_of
 from admin_py.results import Result, figure, frozen_array
@@ -86,15 +87,17 @@ class Observation(Result):
 
         Raises
         ------
-        KeyError
+        ValueError
             If the model has no such stack.
         """
+        if stack not in self.names:
+            raise ValueError(f"stack must be one of {', '.join(map(repr, self.names))}, got {shown(stack)}")
         return tuple(name.rpartition(".")[2] for name in self.names[stack])
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.activations:
             close = difflib.get_close_matches(str(name), self.activations, n=3) or list(self.activations)[:8]
-            raise KeyError(f"no activation {name!r} was kept; there are {', '.join(close) or 'none'}")
+            raise KeyError(f"no activation {shown(name)} was kept; there are {', '.join(close) or 'none'}")
         return self.activations[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -147,15 +150,18 @@ class Observation(Result):
         IndexError
             If there is no such sequence or head.
         """
+        if f"{sublayer}.probabilities" not in self.activations:
+            kinds = [name.rpartition(".")[0] for name in self.activations if name.endswith("probabilities")]
+            raise KeyError(f"sublayer must be one of {', '.join(kinds) or 'none'}, got {shown(sublayer)}")
         kept = self[f"{sublayer}.probabilities"]
         if not 0 <= sequence < len(kept):
-            raise IndexError(f"sequence must be from 0 to {len(kept) - 1}, got {sequence}")
+            raise IndexError(f"sequence must be from 0 to {len(kept) - 1}, got {shown(sequence)}")
         maps = kept[sequence]
         if head is not None and not 0 <= head < len(maps):
-            raise IndexError(f"head must be from 0 to {len(maps) - 1}, got {head}")
-        shown = maps.mean(axis=0) if head is None else maps[head]
+            raise IndexError(f"head must be from 0 to {len(maps) - 1}, got {shown(head)}")
+        drawn = maps.mean(axis=0) if head is None else maps[head]
         which = "mean over heads" if head is None else f"head {head}"
-        return figure("plot_attention")(shown, ax, tokens=tokens, title=f"{sublayer}, {which}")
+        return figure("plot_attention")(drawn, ax, tokens=tokens, title=f"{sublayer}, {which}")
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row for each sub-layer: stack, index (from 1), name, var_input, var_branch."""
@@ -255,11 +261,13 @@ def select(names: Sequence[str], patterns: str | Sequence[str], argument: str = 
     >>> select(["encoder.input", "encoder.0.self_attn.branch"], "*.branch")
     ['encoder.0.self_attn.branch']
     """
-    wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+    wanted = (
+        [patterns] if isinstance(patterns, str) else check_listed(argument, patterns, "patterns of names")
+    )
     for pattern in wanted:
         if not isinstance(pattern, str):
-            raise TypeError(f"{argument} must be patterns of names, got {pattern!r}")
+            raise TypeError(f"{argument} must be patterns of names, got {shown(pattern)}")
         if not fnmatch.filter(names, pattern):
             close = ", ".join(difflib.get_close_matches(pattern, names, n=3)) or ", ".join(names[:3])
-            raise ValueError(f"{argument}: no name matches {pattern!r}; names are such as {close}")
+            raise ValueError(f"{argument}: no name matches {shown(pattern)}; names are such as {close}")
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.checks import check_array, shown
+
 if TYPE_CHECKING:
     from admin_py.model.config import TransformerConfig
 
@@ -50,11 +52,9 @@ def check_omega(config: TransformerConfig, stack: str, values: Any, dtype: str) 
         Naming the sub-layer whose omega cannot be that.
     """
     if stack not in config.stacks:
-        raise ValueError(f"omega must be of the stacks {', '.join(config.stacks)}, got {stack!r}")
+        raise ValueError(f"omega must be of the stacks {', '.join(config.stacks)}, got {shown(stack)}")
     names, d = config.sublayer_names(stack), config.d_model
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"omega of the {stack} must be real numbers, got {array.dtype}")
+    array = check_array(f"omega of the {stack}", values)
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.shape not in ((len(names), 1), (len(names), d)):

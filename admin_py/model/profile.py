@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.checks import check_integer
+from admin_py.base.arguments import check_mapping
+from admin_py.base.checks import check_array, check_choice, check_integer, check_listed, check_text, shown
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import read_plain
 from admin_py.base.whole_files import write_whole
@@ -72,11 +73,12 @@ class VarianceProfile(Result):
 
     def __post_init__(self) -> None:
         if not isinstance(self.tables, Mapping) or not self.tables:
-            raise ValueError("tables of a VarianceProfile must map at least one stack to its columns")
+            raise ValueError("tables must map at least one stack to its columns")
+        object.__setattr__(self, "tables", check_mapping("tables", self.tables))
         checked = {stack: _check_table(stack, self.tables[stack]) for stack in STACKS if stack in self.tables}
         if len(checked) != len(self.tables):
             raise ValueError(
-                f"stacks of a VarianceProfile are encoder and decoder, got {', '.join(self.tables)}"
+                f"tables must be of the stacks encoder and decoder, got {', '.join(map(shown, self.tables))}"
             )
         object.__setattr__(self, "tables", checked)
         super().__post_init__()
@@ -104,10 +106,12 @@ class VarianceProfile(Result):
         metadata : mapping, optional
         """
         columns: dict[str, dict[str, Any]] = {}
-        for stack, table in tables.items():
-            count = len(np.atleast_1d(np.asarray(table.get("omega", ()))))
+        for stack, given in tables.items():
+            check_choice("tables: a stack", stack, STACKS)
+            table = check_mapping(f"tables[{stack!r}]", given)
+            count = len(np.atleast_1d(check_array(f"tables[{stack!r}]: omega", table.get("omega", ()))))
             per_layer = _per_layer(stack, "encoder" in tables)
-            own = _names(stack, count, per_layer) if names is None else tuple(names[stack])
+            own = _names(stack, count, per_layer) if names is None else _own_names(names, stack)
             columns[stack] = {"name": own, **table}
         return cls(scheme, method, columns, run_metadata() if metadata is None else metadata)
 
@@ -120,7 +124,7 @@ class VarianceProfile(Result):
 
     def _column(self, stack: str, column: str) -> NDArray[np.float64]:
         if stack not in self.tables:
-            raise ValueError(f"stack must be one of {', '.join(map(repr, self.stacks))}, got {stack!r}")
+            raise ValueError(f"stack must be one of {', '.join(map(repr, self.stacks))}, got {shown(stack)}")
         return self.tables[stack][column]
 
     def names(self, stack: str) -> tuple[str, ...]:
@@ -253,7 +257,7 @@ class VarianceProfile(Result):
 
 def _check_table(stack: str, table: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(table, Mapping) or set(table) != {"name", *COLUMNS}:
-        raise ValueError(f"columns of the {stack} must be name, {', '.join(COLUMNS)}, got {table!r:.100}")
+        raise ValueError(f"columns of the {stack} must be name, {', '.join(COLUMNS)}, got {shown(table)}")
     checked: dict[str, Any] = {"name": tuple(str(name) for name in table["name"])}
     for column in COLUMNS:
         values = np.array(table[column], dtype=np.float64)
@@ -294,7 +298,7 @@ def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np
             first, second = (float(word) for word in words)
         except ValueError:
             raise ValueError(
-                f"{where!r}, line {number}: expected 'index omega', got {' '.join(words)!r:.60}"
+                f"{where!r}, line {number}: expected 'index omega', got {shown(' '.join(words))}"
             ) from None
         if first != index:
             raise ValueError(f"{where!r}, line {number}: expected sub-layer {index}, got {words[0]}")
@@ -302,3 +306,9 @@ def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np
             raise ValueError(f"{where!r}, line {number}: omega must be finite, got {words[1]}")
         values[place] = second
     return values
+
+
+def _own_names(names: Mapping[str, Any], stack: str) -> tuple[str, ...]:
+    if stack not in names:
+        raise ValueError(f"names must be of every stack of tables, got none of the {stack}")
+    return tuple(check_text("names", one) for one in check_listed("names", names[stack], "names"))

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.checks import check_array
+
 
 def check_state(
     state: Mapping[str, Any], own: Mapping[str, NDArray[Any]], *, allow_nonfinite: bool
@@ -36,7 +38,7 @@ def check_names(state: Collection[Any], own: Collection[str]) -> None:
 
 
 def _check_array(name: str, given: Any, own: NDArray[Any], allow_nonfinite: bool) -> NDArray[Any]:
-    array = np.asarray(given)
+    array = check_array(name, given, "iufbcOSUVmM")
     if array.dtype.kind != "f":
         raise TypeError(f"{name} must be an array of floating point numbers, got {array.dtype}")
     if array.shape != own.shape:

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
 from admin_py.base.mappings import ReadOnlyMapping
@@ -28,6 +29,7 @@ from admin_py.results import run_metadata
 METHODS = ("clinic", "paper", "admin_torch")
 
 
+@door
 class Transformer(CountsSteps):
     """An encoder-decoder, a language model or an encoder, with the residual scheme of its configuration.
 

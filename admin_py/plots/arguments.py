@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import numpy as np
 
-from admin_py.base.checks import check_choice
+from admin_py.base.checks import check_choice, shown
 from admin_py.plots.style import legend_text, scheme_style
 from admin_py.results import Result
 
@@ -109,11 +109,11 @@ def described(given: Any, wanted: type | None = None) -> str:
     """
     if given is None:
         return "None"
-    if isinstance(given, str | os.PathLike):
+    if isinstance(given, str | PurePath):
         what = "text" if isinstance(given, str) else "path"
         load = wanted is not None and issubclass(wanted, Result)
         hint = f": load it first, {wanted.__name__}.load(path)" if load and wanted is not None else ""
-        return f"the {what} {os.fspath(given)!r:.60}{hint}"
+        return f"the {what} {shown(given if isinstance(given, str) else str(given))}{hint}"
     if isinstance(given, np.ndarray):
         return f"an array of shape {list(given.shape)}"
     if isinstance(given, list | tuple):
@@ -122,7 +122,7 @@ def described(given: Any, wanted: type | None = None) -> str:
     told = _named(type(given))
     if isinstance(given, Result) and given.drawn_by:
         return f"{told}, which {given.drawn_by} draws"
-    return f"{told}, which its plot() draws" if callable(getattr(given, "plot", None)) else told
+    return f"{told}, which its plot() draws" if callable(getattr(type(given), "plot", None)) else told
 
 
 def _listed(given: Any) -> list[Any] | None:
@@ -131,7 +131,10 @@ def _listed(given: Any) -> list[Any] | None:
         return None
     if isinstance(given, np.ndarray) and given.dtype != object:
         return None
-    return list(given)
+    try:
+        return list(given)
+    except Exception:  # of any class: the value's own code has raised it
+        return None
 
 
 def _named(kind: type) -> str:

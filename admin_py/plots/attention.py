@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.analysis.attention import AttentionMap
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_array, check_listed
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar, root_of
@@ -35,6 +37,7 @@ ROW, COLUMNS = 3.0, 2
 LABEL = "probability"
 
 
+@door
 @drawing
 def plot_attention(
     probabilities: AttentionMap | ArrayLike,
@@ -79,6 +82,7 @@ def plot_attention(
     return ax
 
 
+@door
 @drawing
 def plot_attention_panels(
     maps: AttentionMap | Iterable[AttentionMap], axes: Iterable[Axes] | None = None
@@ -119,10 +123,10 @@ def plot_attention_panels(
 def _probabilities(given: Any) -> AttentionMap | NDArray[Any]:
     """The map, or the array of numbers that was given."""
     try:
-        values = np.asarray(given)
-        if values.ndim and values.dtype.kind in "fiu":
+        values = check_array("probabilities", given)
+        if values.ndim:
             return values
-    except ValueError:  # lists of lists that are no array
+    except TypeError:
         pass
     others: dict[str, str] = {"many": "plot_attention_panels", "also": "an array [T_q, T_k]"}
     return one("probabilities", given, AttentionMap, **others)
@@ -146,7 +150,10 @@ def _draw(
     ax.grid(False)
     if tokens is not None:
         pair = tokens if isinstance(tokens, tuple) else (tokens, tokens)
-        for axis, labels, count in zip((ax.yaxis, ax.xaxis), pair, values.shape, strict=True):
+        if len(pair) != 2:
+            raise ValueError(f"tokens: expected one list of labels, or two in a tuple, got {len(pair)}")
+        for axis, given, count in zip((ax.yaxis, ax.xaxis), pair, values.shape, strict=True):
+            labels = check_listed("tokens", given, "labels")
             if len(labels) != count:
                 raise ValueError(f"tokens: expected {count} of them, got {len(labels)}")
             if room / count >= LEAST:

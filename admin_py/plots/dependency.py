@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.dependency import Dependency
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_listed, check_text
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
@@ -34,6 +36,7 @@ LABELS = {
 """Scale -> label of the colour bar."""
 
 
+@door
 @drawing
 def plot_dependency(
     dependency: Dependency,
@@ -81,6 +84,7 @@ def plot_dependency(
     return ax
 
 
+@door
 @drawing
 def plot_dependency_pair(
     before: Dependency,
@@ -123,8 +127,11 @@ def plot_dependency_pair(
     top = max(_largest(shown, stack, scale) for shown in pair)
     images = [_draw(ax, shown, stack, scale, top) for ax, shown in zip(axes, pair, strict=True)]
     if titles is not None:
-        for ax, title in zip(axes, titles, strict=True):
-            ax.set_title(title)
+        given = check_listed("titles", titles, "two strings")
+        if len(given) != 2:
+            raise ValueError(f"titles: expected two, got {len(given)}")
+        for ax, title in zip(axes, given, strict=True):
+            ax.set_title(check_text("titles", title))
     elif before.scheme == after.scheme:
         for ax, when in zip(axes, ("before training", "after training"), strict=True):
             ax.set_title(f"{ax.get_title(loc='left')}, {when}")
@@ -133,6 +140,7 @@ def plot_dependency_pair(
     return np.array(list(axes), dtype=object)
 
 
+@door
 @drawing
 def plot_dependency_panels(
     dependencies: Dependency | Iterable[Dependency],

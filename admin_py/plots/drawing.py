@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from admin_py.base.checks import check_listed
 from admin_py.plots.arguments import WrongArgument, described
 from admin_py.plots.backend import need_matplotlib
 from admin_py.plots.style import WIDTH, context
@@ -151,7 +152,7 @@ def _check_axes(arguments: dict[str, Any]) -> None:
     elif isinstance(axes, np.ndarray):
         found = list(axes.ravel())
     elif isinstance(axes, Iterable):
-        found = list(axes)
+        found = check_listed("axes", axes, "Axes of Matplotlib")
     if found is None or not all(isinstance(one, Axes) for one in found):
         raise WrongArgument(f"axes must be several Axes of Matplotlib, got {described(axes)}")
     arguments["axes"] = found

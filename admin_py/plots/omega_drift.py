@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.analysis.updates import UpdateNorms
+from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
@@ -26,6 +28,7 @@ LABELS = {
 }
 
 
+@door
 @drawing
 def plot_omega_drift(
     updates: UpdateNorms,
@@ -63,7 +66,7 @@ def plot_omega_drift(
 
     updates = one("updates", updates, UpdateNorms, many="plot_omega_panels")
     if quantity not in LABELS:
-        raise ValueError(f"quantity must be one of {', '.join(map(repr, LABELS))}, got {quantity!r}")
+        raise ValueError(f"quantity must be one of {', '.join(map(repr, LABELS))}, got {shown(quantity)}")
     if not updates.omega:
         raise ValueError("updates: no stack was observed")
     stack = pick_stack(updates.omega, stack)
@@ -94,6 +97,7 @@ def plot_omega_drift(
     return ax
 
 
+@door
 @drawing
 def plot_omega_panels(
     updates: UpdateNorms | Iterable[UpdateNorms],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.dependency import Dependency
+from admin_py.base.arguments import door
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import MUTED, scheme_style
@@ -24,6 +25,7 @@ RING = 5.0
 """Points across."""
 
 
+@door
 @drawing
 def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axes | None = None) -> Axes:
     """beta_ii^2 by sub-layer on a log axis: `Dependency.own` (lines), and as variances predict it (rings).

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
@@ -24,6 +26,7 @@ QUANTITIES = {
 """Column of a profile -> title and label of its figure."""
 
 
+@door
 @drawing
 def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One profile: omega as a line, marked by kind of sub-layer, over bars of Var(a).
@@ -60,6 +63,7 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     return ax
 
 
+@door
 @drawing
 def plot_quantity(
     profiles: VarianceProfile | Iterable[VarianceProfile], ax: Axes | None = None, *, quantity: str = "omega"
@@ -86,10 +90,10 @@ def plot_quantity(
         If there is no such quantity or no profile.
     """
     if quantity not in QUANTITIES:
-        raise ValueError(f"quantity: expected one of {', '.join(QUANTITIES)}, got {quantity!r}")
-    shown = several("profiles", profiles, VarianceProfile)
+        raise ValueError(f"quantity: expected one of {', '.join(QUANTITIES)}, got {shown(quantity)}")
+    drawn = several("profiles", profiles, VarianceProfile)
     ax = new_axes() if ax is None else ax
-    series = [profile_series(profile, quantity) for profile in shown]
+    series = [profile_series(profile, quantity) for profile in drawn]
     draw_lines(ax, series, by_kind=quantity != "omega")
     if quantity == "omega":
         ax.set_ylim(bottom=0.0)

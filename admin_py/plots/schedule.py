@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base.arguments import door
 from admin_py.plots.arguments import WrongArgument, described
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import INK
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@door
 @drawing
 def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes | None = None) -> Axes:
     """Draw learning rates over their steps.
@@ -61,7 +63,7 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
 def _numbers(name: str, given: Any) -> NDArray[Any]:
     try:
         values = np.asarray(given)
-    except ValueError:  # lists of lists that are no array
+    except Exception:  # lists of lists that are no array, or what the value's own code has raised
         values = np.empty(0, object)
     if values.dtype.kind not in "iuf" or values.ndim != 1:
         raise WrongArgument(f"{name} must be an array [n] of numbers, got {described(given)}")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from admin_py.base.arguments import door
 from admin_py.plots.backend import need_matplotlib
 from admin_py.schemes.labels import label
 
@@ -166,6 +167,7 @@ def context() -> Iterator[None]:
         rcParams.update(before)
 
 
+@door
 def scheme_style(name: str) -> SchemeStyle:
     """Label, colour and dashes of a scheme, by its name alone.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.plots.arguments import WrongArgument, described, one
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import INK, MUTED, SchemeStyle, legend_text, scheme_style
@@ -32,6 +34,7 @@ MAX_INSIDE = 4
 """Entries of a legend that stands inside the axes."""
 
 
+@door
 @drawing
 def plot_history(history: History | Recorder, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One run: loss of every training batch (thin), validation loss (marked), both without label smoothing.
@@ -68,6 +71,7 @@ def plot_history(history: History | Recorder, ax: Axes | None = None, *, scheme:
     return ax
 
 
+@door
 @drawing
 def plot_curves(
     histories: History | Iterable[tuple[str, History] | History],
@@ -101,7 +105,7 @@ def plot_curves(
         If there is no run or no such split.
     """
     if split not in ("train", "valid"):
-        raise ValueError(f"split: expected 'train' or 'valid', got {split!r}")
+        raise ValueError(f"split: expected 'train' or 'valid', got {shown(split)}")
     runs = _runs(histories)
     ax = new_axes() if ax is None else ax
     _draw_curves(ax, runs, split, entropy)
@@ -162,6 +166,7 @@ def _draw_curves(
     ax.set_title("Training, dropout on" if split == "train" else "Validation, dropout off")
 
 
+@door
 @drawing
 def plot_training(
     histories: History | Iterable[tuple[str, History] | History],

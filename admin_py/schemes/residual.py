@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from admin_py.base.checks import check_bool, check_choice, check_number
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_bool, check_choice, check_number, shown
 
 NORMS = ("none", "layer", "rms", "dyt")
 """No norm, LayerNorm, RMSNorm, DyT (gamma tanh(scale x) + nu)."""
@@ -34,6 +35,7 @@ KINDS = ("self_attn", "cross_attn", "feed_forward")
 """Kinds of sub-layer, in the order they have in a layer."""
 
 
+@door
 @dataclass(frozen=True)
 class Scale:
     """omega or alpha of one sub-layer.
@@ -96,6 +98,7 @@ class Scale:
         return cls(**_known("Scale", data, ("kind", "trained", "shared", "value")))
 
 
+@door
 @dataclass(frozen=True)
 class Residual:
     """The fields of one residual sub-layer; the defaults are the plain residual x + f(x).
@@ -164,7 +167,7 @@ class Residual:
             store(name, check_number(name, getattr(self, name)))
         for name in ("omega", "alpha"):
             if not isinstance(getattr(self, name), Scale):
-                raise TypeError(f"{name} must be a Scale, got {getattr(self, name)!r}")
+                raise TypeError(f"{name} must be a Scale, got {shown(getattr(self, name))}")
         store("gains", _check_gains(self.gains))
         self._check_together()
 
@@ -220,16 +223,17 @@ def _known(what: str, data: Any, names: tuple[str, ...]) -> dict[str, Any]:
 def _check_gains(gains: Any) -> dict[str, float]:
     """All six gains, in the order of `WEIGHTS`."""
     if not isinstance(gains, Mapping):
-        raise TypeError(f"gains must map names of weights to numbers, got {gains!r}")
+        raise TypeError(f"gains must map names of weights to numbers, got {shown(gains)}")
     unknown = [name for name in gains if name not in WEIGHTS]
     if unknown:
-        raise ValueError(f"gains must be of {', '.join(WEIGHTS)}, got {unknown[0]!r}")
+        raise ValueError(f"gains must be of {', '.join(WEIGHTS)}, got {shown(unknown[0])}")
     return {name: check_number(f"gains[{name!r}]", gains.get(name, 1.0), low=0.0) for name in WEIGHTS}
 
 
 _DEFAULT_FIELDS: dict[str, Any] = dict(vars(Residual()))
 
 
+@door
 @dataclass(frozen=True)
 class Site:
     """Where a sub-layer stands: what a scheme's rule is given. All indices count from 0.

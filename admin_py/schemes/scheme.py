@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from admin_py.base.checks import check_choice, check_number
+from admin_py.base.arguments import check_mapping, door
+from admin_py.base.checks import check_choice, check_listed, check_number, shown
 from admin_py.schemes.residual import NORMS, Residual, Site
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]*")
 
 
+@door
 @dataclass(frozen=True)
 class Scheme:
     """How residual connections are built and started: a rule from a sub-layer's place to its fields.
@@ -62,20 +64,20 @@ class Scheme:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise TypeError(f"name of a Scheme must be a string, got {self.name!r}")
+            raise TypeError(f"name of a Scheme must be a string, got {shown(self.name)}")
         if not _NAME.fullmatch(self.name) or self.name != self.name.strip():
             raise ValueError(
                 "name of a Scheme must be letters, digits, spaces and _ . + - (files are named after it), "
-                f"got {self.name!r}"
+                f"got {shown(self.name)}"
             )
         if not callable(self.rule):
             raise TypeError(
-                f"rule of scheme {self.name!r} must take a Site and return a Residual, got {self.rule!r}"
+                f"rule of scheme {self.name!r} must take a Site and return a Residual, got {shown(self.rule)}"
             )
         for what in ("source", "summary"):
             if not isinstance(getattr(self, what), str):
                 raise TypeError(
-                    f"{what} of scheme {self.name!r} must be a string, got {getattr(self, what)!r}"
+                    f"{what} of scheme {self.name!r} must be a string, got {shown(getattr(self, what))}"
                 )
         check_choice(f"final_norm of scheme {self.name!r}", self.final_norm, NORMS)
         if not callable(self.embedding_gain):
@@ -96,8 +98,8 @@ class Scheme:
         residual = self.rule(site)
         if not isinstance(residual, Residual):
             raise TypeError(
-                f"the rule of scheme {self.name!r} must return a Residual, got {residual!r} for {site.stack} "
-                f"layer {site.layer} {site.kind}"
+                f"the rule of scheme {self.name!r} must return a Residual, got {shown(residual)} for "
+                f"{site.stack} layer {site.layer} {site.kind}"
             )
         return residual
 
@@ -109,6 +111,7 @@ class Scheme:
         return gain
 
 
+@door
 @dataclass(frozen=True)
 class Table:
     """A rule written out, one Residual a sub-layer: what remains of a scheme whose function is not at hand.
@@ -123,12 +126,13 @@ class Table:
     residuals: Mapping[str, Iterable[Residual]] = field(hash=False)
 
     def __post_init__(self) -> None:
-        rows = {stack: tuple(table) for stack, table in self.residuals.items()}
+        given = check_mapping("residuals", self.residuals)
+        rows = {stack: tuple(check_listed(f"residuals[{stack!r}]", given[stack])) for stack in given}
         for stack, table in rows.items():
-            check_choice("stack of a Table", stack, ("encoder", "decoder"))
+            check_choice("residuals: a stack", stack, ("encoder", "decoder"))
             for row in table:
                 if not isinstance(row, Residual):
-                    raise TypeError(f"a Table holds Residuals, got {row!r} for the {stack}")
+                    raise TypeError(f"residuals must be Residuals, got {shown(row)} for the {stack}")
         object.__setattr__(self, "residuals", rows)
 
     def __call__(self, site: Site) -> Residual:
@@ -144,6 +148,7 @@ class Table:
 _REGISTRY: dict[str, Scheme] = {}
 
 
+@door
 def register(scheme: Scheme, *, replace: bool = False) -> Scheme:
     """Make a scheme known by its name, so that configurations and the command line can say it.
 
@@ -171,7 +176,7 @@ def register(scheme: Scheme, *, replace: bool = False) -> Scheme:
     >>> unregister("plain_residual")
     """
     if not isinstance(scheme, Scheme):
-        raise TypeError(f"register takes a Scheme, got {scheme!r}")
+        raise TypeError(f"register takes a Scheme, got {shown(scheme)}")
     known = _REGISTRY.get(scheme.name)
     if known is not None and known is not scheme and not replace:
         raise ValueError(
@@ -181,6 +186,7 @@ def register(scheme: Scheme, *, replace: bool = False) -> Scheme:
     return scheme
 
 
+@door
 def unregister(name: str) -> None:
     """Forget a scheme; ValueError if there is none of that name."""
     get(name)
@@ -198,6 +204,7 @@ def names() -> tuple[str, ...]:
     return tuple(_REGISTRY)
 
 
+@door
 def get(name: str) -> Scheme:
     """The scheme of that name.
 
@@ -216,13 +223,13 @@ def get(name: str) -> Scheme:
     ValueError: unknown scheme 'admn'; did you mean 'admin'? The schemes are post_ln, ...
     """
     if not isinstance(name, str):
-        raise TypeError(f"a scheme is got by its name, a string, got {name!r}")
+        raise TypeError(f"a scheme is got by its name, a string, got {shown(name)}")
     if name in _REGISTRY:
         return _REGISTRY[name]
     folded = re.sub(r"[^a-z0-9]+", "_", name.lower())
     near = difflib.get_close_matches(folded, _REGISTRY, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown scheme {name!r}{hint} The schemes are {', '.join(_REGISTRY)}")
+    raise ValueError(f"unknown scheme {shown(name)}{hint} The schemes are {', '.join(_REGISTRY)}")
 
 
 def to_dict(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice
 from admin_py.schemes.norm_placement import value_path_gain
 from admin_py.schemes.residual import Residual, Scale, Site
@@ -21,6 +22,7 @@ def _admin(site: Site) -> Residual:
     return Residual(norm_post="layer", omega=Scale("vector", 1.0, trained=True), profiled=True)
 
 
+@door
 def admin_torch_omega(num_sublayers: int, output_change: str = "log n") -> float:
     """omega of admin-torch for a stack of R sub-layers: omega^2 = (R + 1) / ln(R + 1) - 1, R or 1.
 

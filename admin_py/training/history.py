@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.checks import shown
 from admin_py.results import Result, figure
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class History(_Views, Result):
         for name, dtype in STEP_COLUMNS.items():
             _check_column(name, getattr(self, name), dtype, len(self.loss))
         if not isinstance(self.valid, Mapping) or self.valid.keys() != VALID_COLUMNS.keys():
-            raise ValueError(f"valid must map {', '.join(VALID_COLUMNS)} to arrays, got {self.valid!r:.80}")
+            raise ValueError(f"valid must map {', '.join(VALID_COLUMNS)} to arrays, got {shown(self.valid)}")
         for name, dtype in VALID_COLUMNS.items():
             _check_column(f"valid[{name!r}]", self.valid[name], dtype, len(self.valid["step"]))
         at = self.valid["step"]
@@ -204,7 +205,7 @@ class History(_Views, Result):
 
 def _check_column(name: str, values: Any, dtype: type, length: int) -> None:
     if not isinstance(values, np.ndarray) or values.dtype != dtype or values.shape != (length,):
-        shown = (
-            f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else f"{values!r:.60}"
+        told = (
+            f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else f"{shown(values)}"
         )
-        raise ValueError(f"{name} must be an array {np.dtype(dtype)} [{length}], got {shown}")
+        raise ValueError(f"{name} must be an array {np.dtype(dtype)} [{length}], got {told}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_choice, check_integer, check_segments
 from admin_py.data.batch import Batch
@@ -142,6 +143,7 @@ class MemoryPlan(Result):
         return f"Memory of a training step of {rows} tokens, {self.dtype}\n{table}"
 
 
+@door
 def plan_memory(
     config: TransformerConfig,
     batch: Batch | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from admin_py.base import defaults
-from admin_py.base.checks import check_number
+from admin_py.base.checks import check_number, shown
 from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
 
 BETAS, EPS, MOMENTUM = (0.9, 0.98), 1e-9, 0.9
@@ -38,7 +38,7 @@ def named(name: str, lr: float = defaults.LR) -> Optimizer:
     SGD(lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
     """
     if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, got {name!r}")
+        raise ValueError(f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, got {shown(name)}")
     return OPTIMIZERS[name](lr)
 
 
@@ -72,7 +72,8 @@ def as_optimizer(optimizer: OptimizerLike, lr: float | None = None) -> Optimizer
     if isinstance(optimizer, Optimizer):
         if lr is not None:
             raise ValueError(
-                f"lr must be None with an optimizer that has a rate of its own, {optimizer.lr!r}, got {lr!r}"
+                f"lr must be None with an optimizer that has a rate of its own, {optimizer.lr!r}, "
+                f"got {shown(lr)}"
             )
         return optimizer
     rate = defaults.LR if lr is None else check_number("lr", lr, low=0.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_integer
+from admin_py.base.checks import check_integer, check_listed, shown
 
 if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
@@ -81,18 +81,23 @@ def read_observe(observe: Any, observe_every: Any = 0) -> ObserveAt:
     given = not isinstance(observe, int) or isinstance(observe, bool) or observe != 0
     if every and given:
         raise ValueError(
-            f"observe_every={every} and observe={observe!r} say the same thing: give one of them, such as "
-            f"observe={every}"
+            f"observe_every={every} and observe={shown(observe)} say the same thing: give one of them, "
+            f"such as observe={every}"
         )
     if every:
         return ObserveAt(every=every)
     if isinstance(observe, str):
         if observe != "log":
-            raise ValueError(f"observe must be a number of steps, 'log' or a list of steps, got {observe!r}")
+            raise ValueError(
+                f"observe must be a number of steps, 'log' or a list of steps, got {shown(observe)}"
+            )
         return ObserveAt(log=True)
     if isinstance(observe, Iterable):
         return ObserveAt(
-            steps=frozenset(check_integer("observe: a step", step, 1, MAX_STEP) for step in observe)
+            steps=frozenset(
+                check_integer("observe: a step", step, 1, MAX_STEP)
+                for step in check_listed("observe", observe, "steps")
+            )
         )
     return ObserveAt(every=check_integer("observe", observe, 0, MAX_STEP))
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_bool, check_number
+from admin_py.base.checks import check_bool, check_listed, check_number, shown
 
 if TYPE_CHECKING:
     from admin_py.model.layers import DecoderLayer, EncoderLayer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Kind = Literal["sgd", "adam", "adamw", "radam", "novograd"]
 
 
+@door
 class Optimizer:
     """What all optimisers have in common. Use one of `SGD`, `Adam`, `AdamW`, `RAdam`, `NovoGrad`.
 
@@ -35,6 +37,8 @@ class Optimizer:
     kind: ClassVar[Kind]
 
     def __init__(self, lr: float, options: dict[str, Any]) -> None:
+        if not hasattr(type(self), "kind"):
+            raise TypeError("Optimizer has no rule of its own: use one of SGD, Adam, AdamW, RAdam, NovoGrad")
         self.lr = lr
         self._options = options
         MODULES["float32"].Optimizer(self.kind, **options)  # checks them
@@ -165,6 +169,7 @@ class Optimizer:
         return f"{type(self).__name__}(lr={self.lr!r}, {', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
+@door
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: m = momentum m + g, w = w - lr m.
 
@@ -192,7 +197,7 @@ class SGD(Optimizer):
     ) -> None:
         momentum = check_number("momentum", momentum)
         if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+            raise ValueError(f"momentum must be in [0, 1), got {shown(momentum)}")
         if check_bool("nesterov", nesterov) and momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got 0")
         decay = check_number("weight_decay", weight_decay, low=0.0)
@@ -207,22 +212,24 @@ class SGD(Optimizer):
         }
 
 
+@door
 class _Adaptive(Optimizer):
     """Optimisers with two moments."""
 
     def __init__(self, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
         try:
-            beta1, beta2 = (check_number("betas", beta) for beta in betas)
+            beta1, beta2 = (check_number("betas", beta) for beta in check_listed("betas", betas))
         except (TypeError, ValueError):
-            raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}") from None
+            raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}") from None
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-            raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
+            raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}")
         if check_number("eps", eps) <= 0 or not math.isfinite(eps):
-            raise ValueError(f"eps must be above 0, got {eps!r}")
+            raise ValueError(f"eps must be above 0, got {shown(eps)}")
         decay = check_number("weight_decay", weight_decay, low=0.0)
         super().__init__(lr, {"beta1": beta1, "beta2": beta2, "eps": float(eps), "weight_decay": decay})
 
 
+@door
 class Adam(_Adaptive):
     """Adam (Kingma and Ba, ICLR 2015); weight decay is added to the gradient.
 
@@ -256,6 +263,7 @@ class Adam(_Adaptive):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@door
 class AdamW(_Adaptive):
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019): w = w - lr weight_decay w.
 
@@ -283,6 +291,7 @@ class AdamW(_Adaptive):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@door
 class RAdam(_Adaptive):
     """Rectified Adam (Liu et al., ICLR 2020) as in its authors' Transformer release.
 
@@ -313,6 +322,7 @@ class RAdam(_Adaptive):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@door
 class NovoGrad(_Adaptive):
     """NovoGrad (Ginsburg et al. 2019, arXiv 1905.11286): one second moment for each tensor.
 
@@ -384,7 +394,7 @@ def from_dict(data: Mapping[str, Any]) -> Optimizer:
     options = dict(data)
     kind = options.pop("kind", None)
     if kind not in _KINDS:
-        raise ValueError(f"kind of an optimizer must be one of {', '.join(_KINDS)}, got {kind!r}")
+        raise ValueError(f"kind of an optimizer must be one of {', '.join(_KINDS)}, got {shown(kind)}")
     if "betas" in options:
         options["betas"] = tuple(options["betas"])
     return _KINDS[kind](**options)

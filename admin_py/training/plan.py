@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from admin_py import schedules
 from admin_py.base import defaults
-from admin_py.base.checks import check_integer, check_number, check_segments
+from admin_py.base.checks import check_integer, check_listed, check_number, check_segments, shown
 from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
@@ -88,12 +88,12 @@ def check_schedule(schedule: Any, lr: Any, *, rate: float, warmup: Any, steps: i
         warmup = check_integer("warmup", defaults.WARMUP if warmup is None else warmup, 0, MAX_COUNT)
         return schedules.named(schedule, rate, warmup, steps)
     if warmup is not None:
-        raise ValueError(f"warmup goes with a schedule that is given by its name, got {warmup!r}")
+        raise ValueError(f"warmup goes with a schedule that is given by its name, got {shown(warmup)}")
     if schedule is not None and not callable(schedule):
         names = ", ".join(map(repr, schedules.NAMED))
-        raise TypeError(f"schedule must be a name ({names}), callable or None, got {schedule!r}")
+        raise TypeError(f"schedule must be a name ({names}), callable or None, got {shown(schedule)}")
     if schedule is not None and lr is not None:
-        raise ValueError(f"lr must be None with a schedule, which gives the learning rate, got {lr!r}")
+        raise ValueError(f"lr must be None with a schedule, which gives the learning rate, got {shown(lr)}")
     return schedule
 
 
@@ -130,12 +130,12 @@ def check_path(checkpoint: Any) -> str | None:
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """A tuple of callables."""
-    if callable(callbacks) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}")
-    given = tuple(callbacks)
+    if callable(callbacks):
+        raise TypeError(f"callbacks must be a list of callables, got {shown(callbacks)}")
+    given = tuple(check_listed("callbacks", callbacks, "callables"))
     for one in given:
         if not callable(one):
-            raise TypeError(f"callbacks must be callable, got {one!r}")
+            raise TypeError(f"callbacks must be callable, got {shown(one)}")
     return given
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.checks import shown
 from admin_py.base.streams import warn
 from admin_py.model.omega import profiled_sublayers
 
@@ -29,7 +30,7 @@ def check_profile(value: Any) -> str | bool:
         return AUTO
     if type(value).__name__ in ("bool", "bool_"):  # Python's and NumPy's
         return bool(value)
-    raise ValueError(f"profile must be 'auto', True or False, got {value!r}")
+    raise ValueError(f"profile must be 'auto', True or False, got {shown(value)}")
 
 
 def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str | bool) -> str:
@@ -72,7 +73,7 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
             f"the model is not profiled, though its scheme {model.config.scheme_name!r} profiles omega: it "
             "is 1 throughout, which makes Admin a Post-LN. Leave profile='auto' or call model.profile(batch)",
             UserWarning,
-            stacklevel=3,  # the line that called train
+            stacklevel=4,  # the line that called train, which stands behind its door
         )
         return OFF
     due = unprofiled if asked == AUTO else asked is True and bool(profiled_sublayers(model.config))

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.arguments import check_mapping, door
+from admin_py.base.checks import check_integer, check_listed
 from admin_py.results import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
@@ -45,6 +47,7 @@ class Column:
         return view
 
 
+@door
 class Recorder(_Views):
     """A history that grows: what callbacks of a training are given, with the arrays of `History` so far.
 
@@ -77,7 +80,7 @@ class Recorder(_Views):
             stack: {name: Column(np.float64, values) for name, values in columns.items()}
             for stack, columns in observed.items()
         }
-        self._matrices = tuple(matrices)
+        self._matrices = tuple(check_listed("matrices", matrices, "names"))
         self.diverged_at: int | None = None
         self.diverged_because: str | None = None
         self.interrupted = False
@@ -135,9 +138,12 @@ class Recorder(_Views):
         matrices : sequence of str
             Names of the matrices.
         """
+        step = check_integer("step", step, 0, 2**63 - 1)
+        matrices = tuple(check_listed("matrices", matrices, "names"))
+        read = {place: check_mapping(f"places[{place!r}]", columns) for place, columns in places.items()}
         self._observed_at.append(step)
-        self._matrices = tuple(matrices)
-        for place, columns in places.items():
+        self._matrices = matrices
+        for place, columns in read.items():
             own = self._observed.setdefault(place, {})
             for name, values in columns.items():
                 own.setdefault(name, Column(np.float64)).append(values)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
@@ -33,6 +34,7 @@ from admin_py.training.plan import (
 from admin_py.training.profiling import AUTO, check_profile, profile_first
 
 
+@door
 def train(
     model: Transformer,
     data: Dataset,

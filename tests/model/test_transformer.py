@@ -157,7 +157,7 @@ def test_load_state_names_what_is_missing() -> None:
         ValueError, match=r"state must hold 'encoder.0.self_attn.q.weight', .* and 91 more, which"
     ):
         model.load_state({"embedding.weight": model.parameters["embedding.weight"]})
-    with pytest.raises(TypeError, match="state must map names to arrays, got an object of type list"):
+    with pytest.raises(TypeError, match="state must be a mapping, got \\[\\]"):
         model.load_state([])  # type: ignore[arg-type]
 
 
@@ -350,7 +350,7 @@ def test_all_kinds_of_model_read_their_batches() -> None:
 @pytest.mark.parametrize("act", ["forward", "loss", "backward", "observe", "profile"])
 def test_passes_refuse_what_is_no_batch(act: str) -> None:
     model = small()
-    with pytest.raises(TypeError, match="batch must be a Batch, got an object of type list"):
+    with pytest.raises(TypeError, match="batch must be a Batch( or None)?, got an object of type list"):
         getattr(model, act)([[4, 5]])
     with pytest.raises(IndexError, match="source: token id 20 of sequence 0 at position 1"):
         getattr(model, act)(ap.Batch([[4, 20]], [[1, 2]]))

@@ -324,7 +324,7 @@ LANGUAGE_MODEL = {"encoder_layers": 0}
         ({"observe_every": 0, "observe": "often"}, ValueError, "'log' or a list of steps, got 'often'"),
         ({"observe_every": 0, "observe": [0]}, ValueError, "observe: a step must be an integer from 1"),
         ({"observe_every": 0, "observe": [1.5]}, TypeError, "observe: a step must be an integer, got 1.5"),
-        ({"checkpoint": 3}, TypeError, "checkpoint must be a path or None, got 3"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be a path, got 3"),
         ({"resume": 1}, TypeError, "resume must be True or False"),
         ({"progress": None}, TypeError, "progress must be True or False"),
         ({"schedule": 0.1}, TypeError, "schedule must be a name"),
@@ -376,7 +376,7 @@ def test_a_model_that_cannot_read_the_data_is_refused(model: dict[str, Any], mes
 
 
 def test_other_objects_are_refused_by_type() -> None:
-    with pytest.raises(TypeError, match="model must be a Transformer, got an object of type NoneType"):
+    with pytest.raises(TypeError, match="model must be a Transformer, got None"):
         ap.train(None, DATA, optimizer=make_optimizer(), steps=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="data must be a Dataset, got an object of type list"):
         ap.train(make_model(), [], optimizer=make_optimizer(), steps=1)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from admin_py.analysis.diagnosis.measures import first_nonfinite_weight, measure
 from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.analysis.diagnosis.verdict import Facts, judge, limits
 from admin_py.base import defaults
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_probability
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
@@ -21,6 +22,7 @@ REFERENCES = ("post_ln", "pre_ln", "admin")
 """Schemes that a model is set beside."""
 
 
+@door
 def diagnose(
     model: Transformer, batch: Batch, *, label_smoothing: float = defaults.LABEL_SMOOTHING
 ) -> Diagnosis:

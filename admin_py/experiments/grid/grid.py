@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.arguments import door
 from admin_py.data import number_words
 from admin_py.experiments.folder import Engine, Places
 from admin_py.experiments.grid import presets as grid_presets
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from admin_py.data import Dataset
 
 
+@door
 def grid(
     data: Dataset | None = None,
     *,

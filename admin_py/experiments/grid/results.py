@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.base.checks import check_choice
+from admin_py.base.checks import check_choice, shown
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, at, place_of
@@ -138,7 +138,7 @@ class Grid(Cross):
         x, y = (_place(name, given) for name, given in (("x", x), ("y", y)))
         check_choice("value", value, tuple(VALUES))
         if x == y:
-            raise ValueError(f"x and y must be two axes, got {x!r} twice")
+            raise ValueError(f"x and y must be two axes, got {shown(x)} twice")
         columns, rows = self.values(x), self.values(y)
         shape = (len(rows), len(columns))
         mean = np.full(shape, np.nan)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from admin_py.base.checks import check_listed, shown
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross
@@ -99,7 +100,7 @@ class Study(Cross):
 
     def with_members(self, members: Iterable[Any], **changes: Any) -> Study:
         """The same with other runs."""
-        return replace(self, runs=tuple(members), **changes)
+        return replace(self, runs=tuple(check_listed("members", members, "runs")), **changes)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -129,7 +130,9 @@ class Study(Cross):
         found = [run for run in self.runs if run.scheme == scheme and seed in (None, run.seed)]
         if not found:
             have = ", ".join(f"{run.scheme} seed {run.seed}" for run in self.runs) or "none"
-            raise ValueError(f"scheme, seed: no run of {scheme!r} with seed {seed}; the study has {have}")
+            raise ValueError(
+                f"scheme, seed: no run of {shown(scheme)} with seed {seed}; the study has {have}"
+            )
         some = self.with_members(found)
         some = some.select(**values) if values else some
         some.need_one("seed")

@@ -16,6 +16,8 @@ from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
 from admin_py.analysis.source_use import SourceUse
 from admin_py.analysis.updates import UpdateNorms, updates
+from admin_py.base.arguments import check_mapping
+from admin_py.base.checks import check_listed
 from admin_py.experiments.jobs import job_name, title_of
 from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import outcome_of
@@ -136,10 +138,13 @@ class StudyRun(Result):
 
     def __post_init__(self) -> None:
         lacking = [name for name in ANALYSES if getattr(self, name) is None]
-        reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
+        without = check_mapping("without", self.without)
+        reasons = {name: without.get(name, NOT_COMPUTED) for name in lacking}
         object.__setattr__(self, "without", reasons)
-        object.__setattr__(self, "samples", tuple(Sample(*one) for one in self.samples))
-        object.__setattr__(self, "values", self.values or {"scheme": self.scheme, "seed": self.seed})
+        object.__setattr__(self, "samples", tuple(map(_sample, check_listed("samples", self.samples))))
+        object.__setattr__(
+            self, "values", check_mapping("values", self.values) or {"scheme": self.scheme, "seed": self.seed}
+        )
         super().__post_init__()
 
     @property
@@ -249,3 +254,10 @@ class StudyRun(Result):
 
     def _summary(self) -> str:
         return f"{title_of(self.values)}: {self.last_words()}"
+
+
+def _sample(given: Any) -> Sample:
+    texts = check_listed("samples", given, "three texts")
+    if len(texts) != len(Sample._fields):
+        raise ValueError(f"samples must be of {', '.join(Sample._fields)}, got {len(texts)} texts")
+    return Sample(*texts)

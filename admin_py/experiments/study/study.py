@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
 from admin_py.data import number_words
 from admin_py.experiments.folder import Engine, Places
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_SAMPLES = 1000
 
 
+@door
 def study(
     data: Dataset | None = None,
     *,

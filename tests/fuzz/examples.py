@@ -1,0 +1,448 @@
+"""Arguments that are right, by the parameter's name or for one callable alone, and objects with methods."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from made_results import (
+    MADE,
+    made_dependency,
+    made_grid,
+    made_history,
+    made_output_change,
+    made_profile,
+    made_updates,
+)
+from surface import Public
+
+import admin_py as ap
+from admin_py.data.subwords import SubwordTokenizer
+from admin_py.experiments.trained import TrainedModel
+from admin_py.results import Result
+from admin_py.schemes import Residual, Scale, Scheme, Site
+from admin_py.training.optimizers import Optimizer
+
+SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 1, "progress": False}
+
+
+@cache
+def data() -> ap.data.Dataset:
+    return ap.data.copy_task(symbols=8, train=40, valid=8, test=8, seed=1)
+
+
+@cache
+def texts() -> ap.data.Dataset:
+    return ap.data.from_texts(
+        ["a man in a hat", "a cat on a mat", "a man and a cat"] * 5, level="char", valid=0.2
+    )
+
+
+@cache
+def config(**changes: Any) -> ap.TransformerConfig:
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 8, "heads": 2, "d_ff": 16, "max_length": 32}
+    return ap.TransformerConfig(vocab_size=data().vocab_size, **{**sizes, **changes})
+
+
+def model() -> ap.Transformer:
+    return ap.Transformer(config(scheme="post_ln"), seed=1)
+
+
+def with_gradients() -> ap.Transformer:
+    one = model()
+    one.backward(batch())
+    return one
+
+
+def batch() -> ap.Batch:
+    return next(data().batches(max_tokens=64, seed=1))
+
+
+def encoder_layer() -> ap.EncoderLayer:
+    return ap.EncoderLayer(8, 2, 16, seed=1)
+
+
+def decoder_layer() -> ap.DecoderLayer:
+    return ap.DecoderLayer(8, 2, 16, seed=1)
+
+
+def run_encoder() -> ap.EncoderLayer:
+    layer = encoder_layer()
+    layer.forward(hidden(), [2, 3])
+    return layer
+
+
+def run_decoder() -> ap.DecoderLayer:
+    layer = decoder_layer()
+    layer.forward(hidden(), [2, 3], hidden(), [2, 3])
+    return layer
+
+
+def hidden() -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
+
+
+def recorder() -> ap.Recorder:
+    one = ap.Recorder()
+    one.add_step(loss=1.0, nll=1.0, lr=1e-3, grad_norm=1.0, update_norm=0.1, tokens=10, seconds=0.1)
+    return one
+
+
+def scheme() -> Scheme:
+    return Scheme("a scheme of fuzzers", lambda site: Residual(norm_post="layer"))
+
+
+def site() -> Site:
+    return config(scheme="post_ln").sites("encoder")[0]
+
+
+def residuals() -> dict[str, tuple[Residual, ...]]:
+    return {"encoder": (Residual(norm_post="layer"),) * 2}
+
+
+@cache
+def subwords() -> SubwordTokenizer:
+    return SubwordTokenizer.train(["a man in a hat", "a cat on a mat"], vocab_size=270)
+
+
+def trained() -> TrainedModel:
+    return TrainedModel(model(), data().tokenizer)
+
+
+INSTANCES: Mapping[type, Callable[[], Any]] = {
+    **MADE,
+    ap.Transformer: with_gradients,
+    ap.TransformerConfig: config,
+    ap.EncoderLayer: run_encoder,
+    ap.DecoderLayer: run_decoder,
+    ap.Batch: batch,
+    ap.LivePlot: ap.LivePlot,
+    ap.Recorder: recorder,
+    ap.SGD: lambda: ap.SGD(0.1),
+    ap.Adam: ap.Adam,
+    ap.AdamW: ap.AdamW,
+    ap.RAdam: ap.RAdam,
+    ap.NovoGrad: ap.NovoGrad,
+    Optimizer: ap.Adam,
+    Residual: Residual,
+    Scale: Scale,
+    Scheme: scheme,
+    Site: site,
+    TrainedModel: trained,
+    ap.schemes.Table: lambda: ap.schemes.Table(residuals()),
+    ap.analysis.Fit: lambda: ap.analysis.Fit(1.0, 2.0, 0.9),
+    ap.data.Dataset: data,
+    ap.data.DatasetSummary: lambda: data().describe(),
+    ap.data.Sequences: lambda: ap.data.Sequences.from_lists([[1, 2], [3]]),
+    ap.data.Split: lambda: data().split("valid"),
+    ap.data.CharacterTokenizer: lambda: texts().tokenizer,
+    ap.data.NumberTokenizer: ap.data.NumberTokenizer,
+    ap.data.SubwordTokenizer: subwords,
+    ap.data.WordTokenizer: lambda: ap.data.WordTokenizer(["a", "b"]),
+    ap.schedules.Schedule: lambda: ap.schedules.constant(1e-3),
+    ap.schedules.Decay: lambda: ap.schedules.linear(1e-3, 4, steps=10),
+    ap.schedules.constant: lambda: ap.schedules.constant(1e-3),
+    ap.schedules.inverse_sqrt: lambda: ap.schedules.inverse_sqrt(1e-3, 4),
+    ap.schedules.linear: lambda: ap.schedules.linear(1e-3, 4, steps=10),
+    ap.schedules.cosine: lambda: ap.schedules.cosine(1e-3, 4, steps=10),
+    ap.schedules.polynomial: lambda: ap.schedules.polynomial(1e-3, 4, steps=10),
+}
+"""Class -> what makes an object of it whose methods may be called."""
+
+ARGUMENTS: Mapping[str, Callable[[], Any]] = {
+    "after": made_dependency,
+    "attribute": lambda: "lr",
+    "axis": lambda: "lr",
+    "batch": batch,
+    "before": made_dependency,
+    "characters": lambda: "abc",
+    "config": config,
+    "d_ff": lambda: 16,
+    "d_model": lambda: 8,
+    "data": data,
+    "decoder_layers": lambda: 1,
+    "dependencies": lambda: [made_dependency(), made_dependency("post_ln")],
+    "dependency": made_dependency,
+    "diagnosis": MADE[ap.Diagnosis],
+    "dtype": lambda: "float32",
+    "dy": hidden,
+    "encoder_layers": lambda: 1,
+    "entropy": lambda: 2.8,
+    "first": site,
+    "gradients": MADE[ap.analysis.GradientNorms],
+    "heads": lambda: 2,
+    "histories": lambda: [("admin", made_history(seed=1))],
+    "history": made_history,
+    "ids": lambda: [4, 5, 6],
+    "indices": lambda: [0, 1],
+    "kind": lambda: "translation",
+    "lengths": lambda: [2, 3],
+    "linear": lambda: ap.analysis.Fit(1.0, 2.0, 0.9),
+    "lines": lambda: ["a b", "b a"],
+    "logits": lambda: np.ones((2, 5)),
+    "loss": lambda: 1.0,
+    "lr": lambda: 1e-3,
+    "maps": MADE[ap.analysis.AttentionMap],
+    "members": tuple,
+    "memory": hidden,
+    "memory_lengths": lambda: [2, 3],
+    "model": with_gradients,
+    "n": lambda: 1,
+    "name": lambda: "admin",
+    "nll": lambda: 1.0,
+    "num_sublayers": lambda: 4,
+    "num_tokens": lambda: 10,
+    "observation": MADE[ap.Observation],
+    "omega": lambda: 1.5,
+    "options": lambda: {"beta1": 0.9},
+    "parts": lambda: [ap.data.Sequences.from_lists([[1, 2], [3]])],
+    "places": lambda: {"encoder": {}},
+    "plan": MADE[ap.MemoryPlan],
+    "probabilities": lambda: MADE[ap.analysis.AttentionMap]().probabilities,
+    "profile": made_profile,
+    "profiles": lambda: [made_profile(), made_profile("post_ln")],
+    "residuals": residuals,
+    "results": made_output_change,
+    "rule": lambda: lambda site: Residual(),
+    "scheme": lambda: "admin",
+    "seed": lambda: 3,
+    "sequences": lambda: [[4, 5], [6]],
+    "site": site,
+    "source": lambda: [[4, 5], [6]],
+    "splits": lambda: {name: data().split(name) for name in data().splits},
+    "stack": lambda: "encoder",
+    "state": lambda: with_gradients().state,
+    "step": lambda: 2,
+    "steps": lambda: 10,
+    "sublayer": lambda: "encoder.0.self_attn",
+    "table": MADE[ap.GridTable],
+    "tables": lambda: {"encoder": {"omega": [1.0, 1.0], "var_input": [1.0, 2.0], "var_branch": [1.0, 1.0]}},
+    "target": lambda: [[4, 5], [6]],
+    "texts": lambda: ["a b c d e f g h"] * 12,
+    "tokenizer": lambda: data().tokenizer,
+    "tokens": lambda: np.array([4, 5, 6], np.int32),
+    "offsets": lambda: np.array([0, 2, 3]),
+    "uniform": lambda: np.array([0.1, 0.9]),
+    "updates": made_updates,
+    "uses": MADE[ap.analysis.SourceUse],
+    "vocab_size": lambda: 20,
+    "warmup": lambda: 4,
+    "words": lambda: ["a", "b"],
+    "x": hidden,
+}
+"""Name of a parameter -> what makes a right value of it; those with a default need none."""
+
+
+def _grid_places() -> dict[str, Any]:
+    return {"x": "lr", "y": "scheme"}
+
+
+def _layer() -> dict[str, Any]:
+    return {"x": hidden(), "lengths": [2, 3], "memory": hidden(), "memory_lengths": [2, 3]}
+
+
+SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
+    "DecoderLayer.forward": lambda folder: _layer(),
+    "DecoderLayer.observe": lambda folder: _layer(),
+    "DecoderLayer.profile": lambda folder: _layer(),
+    "DecoderLayer.load_state": lambda folder: {"state": dict(decoder_layer().parameters)},
+    "EncoderLayer.load_state": lambda folder: {"state": dict(encoder_layer().parameters)},
+    "Grid.save": lambda folder: {"path": folder / "grid out"},
+    "Grid.need_one": lambda folder: {},
+    "Study.need_one": lambda folder: {},
+    "Sample": lambda folder: {"source": "a", "expected": "b", "output": "b"},
+    "Transformer.set_omega": lambda folder: {"omega": {"encoder": [1.0, 1.0]}},
+    "Grid.pivot": lambda folder: _grid_places(),
+    "Grid.table": lambda folder: _grid_places(),
+    "Grid.plot_panels": lambda folder: {"panels": "scheme", "x": "lr", "y": "seed"},
+    "GridCell.same_numbers": lambda folder: {"other": made_grid().cells[0]},
+    "LivePlot.__call__": lambda folder: {"step": 1, "model": model(), "history": recorder()},
+    "Observation.plot_attention": lambda folder: {"sublayer": "encoder.0.self_attn"},
+    "Recorder.add_step": lambda folder: dict.fromkeys(
+        ("loss", "nll", "lr", "grad_norm", "update_norm", "tokens", "seconds"), 1.0
+    ),
+    "Optimizer": lambda folder: {"lr": 1e-3, "options": {}},
+    "Site": lambda folder: vars(site()) if hasattr(site(), "__dict__") else dataclasses.asdict(site()),
+    "Study.select": lambda folder: {"scheme": "admin"},
+    "Study.of_scheme": lambda folder: {"scheme": "admin"},
+    "Study.run": lambda folder: {"scheme": "admin", "seed": 1},
+    "Grid.select": lambda folder: {"scheme": "admin"},
+    "TrainedModel": lambda folder: {"model": model()},
+    "TrainedModel.generate": lambda folder: {"texts": ["3 4"], "max_new_tokens": 2},
+    "TrainedModel.translate": lambda folder: {"texts": ["3 4"], "max_new_tokens": 2},
+    "Transformer.profile": lambda folder: {"batch": batch()},
+    "TransformerConfig.from_dict": lambda folder: {"data": config().to_dict()},
+    "TransformerConfig.replace": lambda folder: {"d_ff": 8},
+    "Residual.from_dict": lambda folder: {"data": Residual().to_dict()},
+    "Scale.from_dict": lambda folder: {"data": Scale().to_dict()},
+    "Scheme": lambda folder: {"name": "of fuzzers", "rule": lambda site: Residual()},
+    "UpdateNorms.quantity": lambda folder: {"name": "norm"},
+    "analysis.UpdateNorms.quantity": lambda folder: {"name": "norm"},
+    "analysis.Fits": lambda folder: dict.fromkeys(("linear", "logarithmic"), ap.analysis.Fit(1.0, 2.0, 0.9)),
+    "analysis.attention": lambda folder: {"model": model(), "data": data()},
+    "analysis.updates": lambda folder: {
+        "source": model(),
+        "data": data(),
+        "optimizer": "adam",
+        "steps": 1,
+    },
+    "data.Dataset": lambda folder: {
+        "name": "d",
+        "kind": "translation",
+        "tokenizer": data().tokenizer,
+        "splits": {name: data().split(name) for name in data().splits},
+    },
+    "data.Dataset.texts": lambda folder: {},
+    "data.DatasetSummary": lambda folder: vars(data().describe()),
+    "data.WordTokenizer.decode": lambda folder: {"ids": [4, 5]},
+    "analysis.Fit": lambda folder: {"slope": 1.0, "intercept": 2.0, "r2": 0.9},
+    "data.Dataset.split": lambda folder: {"name": "valid"},
+    "data.Dataset.encode": lambda folder: {"lines": ["3 4"]},
+    "data.SubwordTokenizer": lambda folder: {"tokenizer": subwords()._tokenizer},
+    "data.SubwordTokenizer.train": lambda folder: {"lines": ["a b", "b a"], "vocab_size": 270},
+    "data.Split": lambda folder: {"source": ap.data.Sequences.from_lists([[1, 2], [3]])},
+    "data.copy_task": lambda folder: {"symbols": 8, "train": 20, "valid": 4},
+    "data.number_words": lambda folder: {"train": 20, "valid": 4},
+    "data.from_texts": lambda folder: {"texts": ["a b c d e f"] * 12, "level": "char", "valid": 0.2},
+    "data.text": lambda folder: {"path": _text(folder), "level": "char"},
+    "data.parallel_text": lambda folder: {
+        "source": _text(folder),
+        "target": _text(folder),
+        "pretokenized": True,
+        "valid": 3,
+    },
+    "data.load_tokenizer": lambda folder: {"path": _tokenizer(folder)},
+    "generation.draw_from": lambda folder: {"logits": np.ones((2, 5)), "uniform": np.array([0.1, 0.9])},
+    "generation.greedy": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
+    "generation.sample": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
+    "grid": lambda folder: {"data": data(), "scheme": "admin", "lr": 1e-3, **SMALL},
+    "study": lambda folder: {"data": data(), "schemes": "admin", **SMALL},
+    "load": lambda folder: {"path": _model_file(folder)},
+    "Transformer.load": lambda folder: {"path": _model_file(folder)},
+    "Study.load": lambda folder: {"folder": _saved(folder, "study", MADE[ap.Study]())},
+    "StudyRun.load": lambda folder: {"folder": _saved(folder, "run", MADE[ap.StudyRun]())},
+    "TrainedModel.load": lambda folder: {"folder": _saved(folder, "trained", trained())},
+    "Study.report": lambda folder: {"folder": folder / "report"},
+    "Study.save": lambda folder: {"folder": folder / "study out"},
+    "StudyRun.save": lambda folder: {"folder": folder / "run out"},
+    "TrainedModel.save": lambda folder: {"folder": folder / "trained out"},
+    "VarianceProfile.from_clinic": lambda folder: {
+        "path": _clinic(folder),
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+    },
+    "plan_memory": lambda folder: {"config": config()},
+    "plots.plot_history": lambda folder: {"history": made_history(valid_every=2)},
+    "plots.plot_schedule": lambda folder: {"step": np.arange(1, 5), "lr": np.ones(4)},
+    "plots.plot_gradient_bars": lambda folder: {"gradients": MADE[ap.analysis.GradientSpread]()},
+    "plots.plot_grid_panels": lambda folder: {"tables": MADE[ap.GridTable]()},
+    "plots.scheme_style": lambda folder: {"name": "admin"},
+    "schedules.from_dict": lambda folder: {"data": ap.schedules.constant(1e-3).to_dict()},
+    "schedules.named": lambda folder: {"name": "cosine", "lr": 1e-3, "warmup": 4, "steps": 10},
+    "schemes.register": lambda folder: {"scheme": scheme(), "replace": True},
+    "schemes.unregister": lambda folder: {"name": _registered()},
+    "set_num_threads": lambda folder: {"n": 1},
+    "train": lambda folder: {"model": model(), "data": data(), "steps": 1, "progress": False},
+    **{
+        f"{kind}.step": lambda folder: {"model": with_gradients()}
+        for kind in ("SGD", "Adam", "AdamW", "RAdam", "NovoGrad", "Optimizer")
+    },
+    **{
+        f"{kind}.load_state": lambda folder: {"state": {"step": 0, "m": None, "v": None}}
+        for kind in ("SGD", "Adam", "AdamW", "RAdam", "NovoGrad", "Optimizer")
+    },
+    **{
+        f"{kind}.lr=": lambda folder: {"lr": 1e-3}
+        for kind in ("SGD", "Adam", "AdamW", "RAdam", "NovoGrad", "Optimizer")
+    },
+}
+"""Callables whose arguments are their own; the folder is theirs."""
+
+
+def _text(folder: Path) -> Path:
+    path = folder / "text.txt"
+    path.write_text("a b c d e f\n" * 60, encoding="utf-8")
+    return path
+
+
+def _tokenizer(folder: Path) -> Path:
+    path = folder / "tokenizer.json"
+    subwords().save(path)
+    return path
+
+
+def _model_file(folder: Path) -> Path:
+    path = folder / "model.safetensors"
+    if not path.exists():
+        model().save(path)
+    return path
+
+
+def _clinic(folder: Path) -> Path:
+    path = folder / "profile.txt"
+    made_profile().to_clinic(path)
+    return path
+
+
+def _saved(folder: Path, name: str, what: Any) -> Path:
+    if not (folder / name).exists():
+        what.save(folder / name)
+    return folder / name
+
+
+def _registered() -> str:
+    one = scheme()
+    ap.schemes.register(one, replace=True)
+    return one.name
+
+
+def right(callee: Public, folder: Path) -> dict[str, Any]:
+    """Arguments with which the call succeeds; KeyError for a parameter that nobody gave an example of."""
+    if callee.name in SPECIAL:
+        return dict(SPECIAL[callee.name](folder))
+    if isinstance(callee.attribute, type) and issubclass(callee.attribute, Result):
+        made = MADE[callee.attribute]()
+        return {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+    found: dict[str, Any] = {}
+    for parameter in callee.parameters:
+        needless = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if parameter.default is not inspect.Parameter.empty or needless:
+            continue
+        found[parameter.name] = _one(callee, parameter.name, folder)
+    return found
+
+
+def _one(callee: Public, name: str, folder: Path) -> Any:
+    kind = callee.owner or getattr(callee.attribute, "__self__", None)
+    is_result = isinstance(kind, type) and issubclass(kind, Result)
+    if name in ("path", "folder"):
+        if not callee.name.endswith(".load"):
+            return folder / "out"
+        path = folder / f"{callee.name}.json"
+        INSTANCES[kind]().save(path)
+        return path
+    if name == "data" and is_result:
+        return INSTANCES[kind]().to_dict()
+    return ARGUMENTS[name]()
+
+
+def call(callee: Public, given: Mapping[str, Any], owner: Any) -> Any:
+    """The call; iterators that it returns begin."""
+    if callee.name.endswith("="):
+        return setattr(owner, callee.attribute, next(iter(given.values())))
+    function = callee.attribute if callee.owner is None else getattr(owner, callee.attribute)
+    positional = [given[p.name] for p in callee.parameters if p.kind is p.POSITIONAL_ONLY and p.name in given]
+    named = {
+        k: v
+        for k, v in given.items()
+        if k not in {p.name for p in callee.parameters if p.kind is p.POSITIONAL_ONLY}
+    }
+    answer = function(*positional, **named)
+    if inspect.isgenerator(answer):
+        return next(answer, None)
+    return answer
