@@ -5,11 +5,12 @@
 
 The file has four tables. `sources`: what was measured, with its command, machine and date. `figures`: name ->
 value as it is printed, and its source. `quotes`: page and text, in which [[name]] stands for a figure; a text
-is a paragraph, an item of a list or a row of a table of the page, lines joined. `others`: beginnings of those in
-which no number is measured here, though they look so: the paper's, settings, versions.
+is a paragraph, an item of a list or a row of a table of the page, lines joined. `others`: beginnings of those
+in which no number is measured here, though they look so: the paper's, settings, versions.
 
 A number with a decimal point, or before a unit, in a paragraph that is in neither table is an error in
-`pages()`: who measures something writes down where it comes from. `tools/measure_quoted.py` measures some again.
+`pages()`: who measures something writes down where it comes from. `tools/measure_quoted.py` measures some
+again.
 """
 
 from __future__ import annotations
