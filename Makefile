@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
-	coverage wheel wheel-check test-pythons test-oldest bench build clean docs notebooks notebooks-check
+	coverage wheel wheel-check test-pythons test-oldest bench build clean docs notebooks notebooks-check lock
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -33,6 +33,7 @@ help:
 	@echo "make bench        training steps beside PyTorch, all workloads; takes minutes"
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
 	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
+	@echo "make lock         what CI installs, at its newest versions, with hashes"
 	@echo "make clean        remove what was built (not $(VENV))"
 	@echo "PYTHON=$(PYTHON) makes the environment $(VENV); PYTEST_ARGS are handed to pytest"
 
@@ -124,9 +125,17 @@ valgrind: $(BIN)/.build-requirements
 coverage: $(BIN)/.build-requirements
 	$(MAKE_CORE) coverage
 
-wheel: $(BIN)/python
+# With the build requirements of the environment, which in CI are those of .ci/requirements.txt.
+wheel: $(BIN)/.build-requirements
 	rm -rf dist
-	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# .ci/requirements.txt anew: exact versions and hashes of all that CI installs.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip --disable-pip-version-check install --quiet uv
+	build/lock/bin/python tools/lock.py
 
 # The new environment has the wheel and what it requires at run time, no more, and no build tool.
 wheel-check: wheel

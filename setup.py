@@ -111,7 +111,7 @@ class Libraries:
         folder.mkdir(parents=True)
         self._add_blas(tools, folder)
         self._add_openmp(tools, folder)
-        self.link += ["-lm", "-lpthread"]
+        self.link += ["-lm", "-lpthread", "-ldl"]
         self.rpath = "$ORIGIN/_libs"
         return self
 
@@ -241,7 +241,9 @@ class BuildCore(build_ext):
         command = [*tools.link, *map(str, objects), "-o", str(output), *flags]
         run(command, f"linking {extension.name}")
         if libraries.rpath:
-            tools.patchelf("--set-rpath", libraries.rpath, output)
+            # As DT_RPATH, which is searched before LD_LIBRARY_PATH: the modules take the libraries that came
+            # with them, and no others of the same name.
+            tools.patchelf("--force-rpath", "--set-rpath", libraries.rpath, output)
 
     def compile_all(self, pool, tools, flags, extension):
         """Futures of the objects of one module."""

@@ -57,6 +57,7 @@ class _State(TypedDict):
 class _SystemInfo(TypedDict):
     kernels: str
     blas: str
+    blas_file: str
     dtype: str
     num_procs: int
     threads: int

@@ -167,3 +167,15 @@ def test_it_is_what_was_in_use(way: dict[str, str]) -> None:
     told = ast.literal_eval(found[0])
     assert (told["kernels"] == "generic") or "ADMIN_PY_CPU" not in way
     assert (told["blas_for"] == "all products") == ("ADMIN_PY_GEMM" in way)
+
+
+def test_a_notebook_gets_text_that_does_nothing() -> None:
+    """What comes from names and corpora is shown as escapes, and no markup of it is markup."""
+    evil = "<b>a</b>\x00\x1b[31m\u202e"
+    found = ap.study(
+        ap.data.from_texts([f"{word} {word}" for word in "abcdefgh"], context=8, valid=2, name=evil),
+        schemes="pre_ln", layers=1, d_model=8, d_ff=16, heads=2, steps=1, progress=False,
+    )  # fmt: skip
+    html = found._repr_html_()
+    assert r"&lt;b&gt;a&lt;/b&gt;\x00\x1b[31m\u202e" in html
+    assert not [one for one in html if one < " " and one != "\n"]

@@ -1,6 +1,7 @@
 """Prints what pyproject.toml requires, one requirement a line.
 
     requirements.py build     to build
+    requirements.py run       to run
     requirements.py EXTRA     an extra's, by its name: test, lint, bench, notebook, docs
     requirements.py quick     what the quick tests need of `test`: see tools/elsewhere.py
     requirements.py oldest    what is required at run time, exactly at the oldest version that is promised
@@ -32,6 +33,8 @@ def requirements(name: str) -> list[str]:
     tables = project()
     if name == "build":
         return tables["build-system"]["requires"]
+    if name == "run":
+        return tables["project"]["dependencies"]
     if name == "oldest":
         return [oldest(line) for line in tables["project"]["dependencies"]]
     extras = tables["project"]["optional-dependencies"]

@@ -101,6 +101,7 @@ def system() -> dict[str, str | int]:
         ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"`` or ``"avx512"``
         (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
         version and configuration of the library for matrix products; ``blas_for``, which of them it makes;
+        ``blas_file``, the file it was loaded from;
         ``processors`` that the process may use;
         ``threads`` that it uses; ``compiler`` of the core; ``precisions`` it was built for.
 
@@ -116,6 +117,7 @@ def system() -> dict[str, str | int]:
         "kernels": info["kernels"],
         "blas": info["blas"],
         "blas_for": blas_for(),
+        "blas_file": info["blas_file"],
         "processors": info["num_procs"],
         "threads": info["threads"],
         "compiler": info["compiler"],

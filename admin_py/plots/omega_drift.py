@@ -73,13 +73,13 @@ def plot_omega_drift(
     values = np.asarray(getattr(updates, quantity)[stack])
     ax = new_axes(height=3.2) if ax is None else ax
     count = values.shape[1]
-    shades = colormaps[SEQUENTIAL]
+    shades = colormaps[SEQUENTIAL]  # without its ends, which a light or a dark ground would swallow
     scale = Normalize(1, max(count, 2))
     for index in range(count):
         ax.plot(
             updates.steps,
             values[:, index],
-            color=shades(0.15 + 0.8 * scale(index + 1)),
+            color=shades(0.15 + 0.6 * scale(index + 1)),
             linewidth=0.9,
             marker="o" if len(updates.steps) == 1 else "none",
             markersize=3.0,
@@ -89,7 +89,7 @@ def plot_omega_drift(
     step_axis(ax)
     ax.set_ylabel(LABELS[quantity])
     ax.set_title(scheme_title(updates.scheme, tuple(updates.omega), stack))
-    drawn = colormaps[SEQUENTIAL](np.linspace(0.15, 0.95, 256))
+    drawn = colormaps[SEQUENTIAL](np.linspace(0.15, 0.75, 256))
     from matplotlib.colors import ListedColormap
 
     image = ScalarMappable(scale, ListedColormap(drawn))

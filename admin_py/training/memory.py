@@ -89,7 +89,7 @@ class MemoryPlan(Result):
 
     @property
     def bound(self) -> int:
-        """(8 D + F) numbers in bytes: what an encoder layer is to keep of a token at most."""
+        """8 D + F numbers in bytes: what an encoder layer keeps of a token, beside statistics, at most."""
         return (8 * self.config.d_model + self.config.d_ff) * int(np.dtype(self.dtype).itemsize)
 
     def named_parts(self) -> dict[str, tuple[str, int]]:
@@ -128,7 +128,7 @@ class MemoryPlan(Result):
         for stack in self.config.stacks:
             yield (
                 f"kept of a token in a layer, {stack}",
-                f"{self.per_token_and_layer(stack):,.0f} bytes ((8 D + F) numbers: {self.bound:,})",
+                f"{self.per_token_and_layer(stack):,.0f} bytes (8 D + F numbers are {self.bound:,})",
             )
 
     def __repr__(self) -> str:

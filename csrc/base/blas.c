@@ -1,8 +1,10 @@
 /* The one place that knows the BLAS library. It is a private copy of OpenBLAS whose symbols carry a prefix,
    or the system's without one. */
+#define _GNU_SOURCE /* dladdr */
 #include "base/base.h"
 
 #include <cblas.h>
+#include <dlfcn.h>
 
 #define JOIN_NAMES(a, b) a##b
 #define JOIN(a, b) JOIN_NAMES(a, b)
@@ -26,6 +28,14 @@ void adm_blas_setup(void)
 const char *adm_system_blas(void)
 {
     return BLAS(openblas_get_config)();
+}
+
+const char *adm_system_blas_file(void)
+{
+    /* Asked of a function's address, so it is the library that calls do end in, whatever was preloaded. */
+    Dl_info found;
+    const void *function = (const void *)(uintptr_t)BLAS(openblas_get_config);
+    return dladdr(function, &found) && found.dli_fname ? found.dli_fname : "";
 }
 
 void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,

@@ -90,16 +90,21 @@ static PyObject *num_procs(PyObject *module, PyObject *ignored)
     return PyLong_FromLong(adm_system_num_procs());
 }
 
-PyDoc_STRVAR(system_info_doc,
-             "system_info($module, /)\n--\n\n"
-             "What the core runs on: a dict of kernels, blas, dtype, num_procs, threads, compiler.");
+PyDoc_STRVAR(
+    system_info_doc,
+    "system_info($module, /)\n--\n\n"
+    "What the core runs on: a dict of kernels, blas, blas_file, dtype, num_procs, threads, compiler.");
 
 static PyObject *system_info(PyObject *module, PyObject *ignored)
 {
     (void)ignored;
-    return Py_BuildValue("{s:s,s:s,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas",
-                         adm_system_blas(), "dtype", ADM_DTYPE_NAME, "num_procs", adm_system_num_procs(),
-                         "threads", state_of_module(module)->threads, "compiler", COMPILER);
+    PyObject *blas_file = PyUnicode_DecodeFSDefault(adm_system_blas_file());
+    if (!blas_file)
+        return NULL;
+    return Py_BuildValue("{s:s,s:s,s:N,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas",
+                         adm_system_blas(), "blas_file", blas_file, "dtype", ADM_DTYPE_NAME, "num_procs",
+                         adm_system_num_procs(), "threads", state_of_module(module)->threads, "compiler",
+                         COMPILER);
 }
 
 PyDoc_STRVAR(norm2_doc,

@@ -55,7 +55,7 @@ def test_the_number_of_threads_is_the_modules(dtype: str) -> None:
 @both
 def test_system_info(dtype: str) -> None:
     info = MODULES[dtype].system_info()
-    assert set(info) == {"kernels", "blas", "dtype", "num_procs", "threads", "compiler"}
+    assert set(info) == {"kernels", "blas", "blas_file", "dtype", "num_procs", "threads", "compiler"}
     assert info["dtype"] == dtype
     assert info["num_procs"] == MODULES[dtype].num_procs() == len(os.sched_getaffinity(0))
     assert info["kernels"] in ("generic", "avx2", "avx512")

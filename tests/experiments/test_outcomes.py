@@ -74,6 +74,9 @@ def test_a_learning_rate_far_too_large_blows_up() -> None:
     assert (table.blown == 2).all()
     assert not np.any([table.stuck, table.diverged, table.blind])
     assert found.to_dataframe()["outcome"].tolist() == [BLEW_UP, BLEW_UP]
+    (run,) = ap.study(data, schemes="pre_ln", lr=100.0, max_tokens=128, progress=False, **sizes).runs
+    assert run.outcome == BLEW_UP
+    assert run.last_words().startswith("blew up, validation nll")
 
 
 def test_the_report_says_so() -> None:

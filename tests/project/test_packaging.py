@@ -53,7 +53,10 @@ def test_metadata():
     assert set(meta.get_all("Provides-Extra")) == set(extras)
     required = {Requirement(line) for line in project["dependencies"]}
     for extra, lines in extras.items():
-        required |= {Requirement(f'{line}; extra == "{extra}"') for line in lines}
+        for line in lines:
+            name, _, condition = line.partition(";")
+            own = f"{condition} and " if condition else ""
+            required.add(Requirement(f'{name}; {own}extra == "{extra}"'))
     installed = set(map(Requirement, metadata.requires("admin-py")))
     assert installed == required, "run `make build`: pyproject.toml changed since it was installed"
 
@@ -157,11 +160,35 @@ def test_libraries_are_found_beside_the_modules(module):
         pytest.skip("readelf is not installed")
     text = subprocess.run([readelf, "-d", module.__file__], capture_output=True, text=True, check=True).stdout
     assert re.findall(r"\((?:RUNPATH|RPATH)\).*\[(.*)\]", text) == ["$ORIGIN/_libs"]
+    assert "(RUNPATH)" not in text, "it would be searched after LD_LIBRARY_PATH"
     needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", text))
     assert "libopenblas-admin_py.so" in needed
     system_libraries = {"libm.so.6", "libc.so.6", "libpthread.so.0"}
     ours = {path.name for path in LIBRARIES.iterdir()}
     assert {name for name in needed - ours if not name.startswith("ld-")} <= system_libraries
+
+
+BLAS_FILES = """
+from admin_py.base.builds import MODULES
+print(*(core.system_info()["blas_file"] for core in MODULES.values()))
+"""
+
+
+@needs_vendored
+def test_a_library_of_the_same_name_elsewhere_is_not_loaded(tmp_path: Path):
+    """LD_LIBRARY_PATH leads to a file of the library's name, which cannot even be loaded."""
+    ours = LIBRARIES / "libopenblas-admin_py.so"
+    assert set(run(BLAS_FILES).split()) == {str(ours)}
+    (tmp_path / ours.name).write_bytes(b"no library")
+    assert set(run(BLAS_FILES, LD_LIBRARY_PATH=str(tmp_path)).split()) == {str(ours)}
+    assert str(ours) in run("import admin_py as ap; ap.show_versions()", LD_LIBRARY_PATH=str(tmp_path))
+
+
+@needs_vendored
+def test_a_library_that_was_preloaded_is_told(tmp_path: Path):
+    """Whoever preloads another has asked for it; what is loaded is said."""
+    other = shutil.copy(LIBRARIES / "libopenblas-admin_py.so", tmp_path / "libother.so")
+    assert set(run(BLAS_FILES, LD_PRELOAD=str(other)).split()) == {str(other)}
 
 
 def test_both_precisions_are_built():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +88,16 @@ def test_weights_are_packed_for_both_passes_unless_memory_is_to_be_saved() -> No
     both = ap.plan_memory(config, max_tokens=2048).parts["packed"]
     one = ap.plan_memory(config, max_tokens=2048, checkpoint_activations=True).parts["packed"]
     assert both == 2 * one > 0
+
+
+def test_the_yardstick_is_printed_in_the_words_of_the_documentation() -> None:
+    plan = ap.plan_memory(ap.TransformerConfig(vocab_size=100, **SIZES), max_tokens=100, dtype="float64")
+    assert plan.bound == 8 * (8 * plan.config.d_model + plan.config.d_ff)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "performance.md").read_text("utf-8")
+    for stack in plan.stacks:
+        kept = f"{plan.per_token_and_layer(stack):,.0f} bytes (8 D + F numbers are {plan.bound:,})"
+        assert re.search(rf"kept of a token in a layer, {stack} +{re.escape(kept)}", repr(plan))
+    assert re.search(r"\*\*8 D \+ F\s+numbers\*\*", page)
 
 
 def test_a_plan_says_what_it_is_of() -> None:

@@ -205,7 +205,9 @@ def test_repr(small: Grid) -> None:
     assert repr(small) == (
         "Grid(copy_task, 8 cells (2 scheme x 2 lr x 2 seed), 8 does not train within this budget)"
     )
-    assert "<table" in small._repr_html_()
+    html = small._repr_html_()
+    assert html.count('<td style="white-space: nowrap">') == small.to_dataframe().size, "words stay in a line"
+    assert html.index('<div style="overflow-x: auto">') < html.index("<table")
     assert repr(small.cells[0]).startswith(
         "GridCell(post_ln, layers 1, d_model 8, d_ff 16, heads 2, max_tokens 128, seed 1: "
     )
