@@ -333,6 +333,16 @@ def test_what_a_killed_writer_left_is_cleared(
     assert path.read_text() == "old"
 
 
+def test_the_next_process_that_writes_the_file_clears_what_a_killed_one_left(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    for _ in range(2):
+        with writer(path) as process:
+            assert len(os.listdir(tmp_path)) == 1
+            process.kill()
+    write_whole(path, "whole")
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_many_writers_and_clearers_of_one_file_leave_one_whole_file(tmp_path: Path) -> None:
     """Each file is of one letter; a thread that clears finds those of others half-written."""
     errors: list[BaseException] = []
