@@ -54,7 +54,7 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     InUse
         At once, if it is held by another.
     OSError
-        If the lock's file cannot be written.
+        If it is no folder, or the lock's file cannot be written.
 
     Examples
     --------
@@ -67,6 +67,8 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     admin_py.base.locks.InUse: out: '...' is being written by process ...
     """
     place = Path(folder)
+    if place.exists() and not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{name}: not a folder", printable_path(place))
     missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
         with _held(
@@ -82,7 +84,7 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
 
 @contextmanager
 def locked_file(
-    path: str | os.PathLike[str], name: str = "path", *, patience: float = PATIENCE
+    path: str | os.PathLike[str], name: str = "path", *, patience: float | None = None
 ) -> Iterator[None]:
     """Hold a file, which need not be there, for oneself inside the ``with`` block; as `locked`.
 
@@ -92,8 +94,8 @@ def locked_file(
         In a folder that is there; no link, for the lock lies beside it.
     name : str
         Of the argument, for the error.
-    patience : float
-        Seconds to wait for one who holds it.
+    patience : float, optional
+        Seconds to wait for one who holds it; by default `PATIENCE`.
 
     Raises
     ------
@@ -105,7 +107,8 @@ def locked_file(
     target = Path(path)
     room = longest_name(target.parent) - len(LOCK_FILE) - 1
     lock = target.with_name(f".{fitting_name(target.name, room)}{LOCK_FILE}")
-    with _held(lock, f"{name}: {printable_path(target)!r}", "give another path", patience=patience):
+    seconds = PATIENCE if patience is None else patience
+    with _held(lock, f"{name}: {printable_path(target)!r}", "give another path", patience=seconds):
         yield
 
 

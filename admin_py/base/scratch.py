@@ -33,7 +33,7 @@ def scratch_folder() -> Iterator[Path]:
     >>> folder.exists()
     False
     """
-    _clear_left()
+    clear_scratch()
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as made:
         folder = Path(made)
         lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
@@ -45,8 +45,8 @@ def scratch_folder() -> Iterator[Path]:
             os.close(lock)
 
 
-def _clear_left() -> None:
-    """Remove this user's folders whose locks nobody holds."""
+def clear_scratch() -> None:
+    """Remove what this user's killed processes have left: folders whose locks nobody holds."""
     if fcntl is None:
         return
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:

@@ -72,6 +72,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 def _replacing(target: Path, mode: int | None) -> Iterator[IO[bytes]]:
     """A stream to a file aside of a plain file with this mode, or of one that is not there."""
     permissions = None if mode is None else stat.S_IMODE(mode) & 0o777
+    if target not in _cleared:
+        clear_aside(target)
+        _cleared.add(target)
     aside, descriptor = _new_aside(target, _MODE if permissions is None else permissions)
     # The lock is on the file, whichever of the two descriptors is closed first.
     lock = None if fcntl is None else os.dup(descriptor)
@@ -116,6 +119,10 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
 
 
 # The file aside
+
+
+_cleared: set[Path] = set()
+"""Files of which this process has removed what killed ones left aside: once each, at its first write."""
 
 
 def _new_aside(target: Path, mode: int) -> tuple[Path, int]:

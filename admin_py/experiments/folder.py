@@ -13,6 +13,7 @@ from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.base.streams import say
+from admin_py.base.scratch import clear_scratch
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
 from admin_py.base.whole_files import clear_all_aside
@@ -179,6 +180,7 @@ class Engine(Generic[C]):
         folder, workers = self.places.folder, self.places.workers
         if self.places.executor is not None or workers is not None:
             check_sendable(self.places.executor, self._work(self.jobs), own_pool=workers is not None)
+        clear_scratch()
         with nullcontext() if folder is None else locked(folder):
             if folder is not None:
                 self._clear_left(folder)

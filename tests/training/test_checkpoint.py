@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from small_training import (
 )
 
 import admin_py as ap
+from admin_py.base import locks
 from admin_py.base.tensors import CHECKPOINT, read
 from admin_py.training.checkpoint import TrainingState, held, load, load_model, save
 
@@ -204,3 +207,79 @@ def test_a_folder_in_the_file_s_place_is_an_error_before_the_first_step(tmp_path
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         train(model, steps=1, checkpoint=tmp_path / "file" / "run.ckpt")
+
+
+def test_where_the_new_checkpoint_is_in_place_nothing_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.ckpt"
+    save(path, state())
+    flush = os.fsync
+
+    def broken(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match=r"the new file is in place.*run\.ckpt") as caught:
+        save(path, state(position={"epoch": 3, "batch": 0}))
+    assert "an older one" not in str(caught.value)
+    assert load(path).position == {"epoch": 3, "batch": 0}
+
+
+# Two trainings
+
+
+HELD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from small_training import make_model, train
+
+def wait(step, model, history):
+    print("step", flush=True)
+    sys.stdin.read()
+
+train(make_model(), steps=3, checkpoint=sys.argv[2], checkpoint_every=1, callbacks=[wait])
+"""
+
+
+@contextmanager
+def training(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """One that waits after its first step."""
+    command = [sys.executable, "-c", HELD, str(SCRIPT.parent), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "step\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_training_is_told_who_has_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.0)
+    path = tmp_path / "run.ckpt"
+    (tmp_path / "link").symlink_to("run.ckpt")
+    with training(path) as process:
+        said = f"checkpoint: '.*run.ckpt' is being written by process {process.pid};"
+        for one in (path, tmp_path / "link"):
+            with pytest.raises(RuntimeError, match=said):
+                train(make_model(), steps=3, checkpoint=one)
+        process.communicate()
+        assert process.returncode == 0
+    assert train(make_model(), steps=3, checkpoint=path).num_steps == 3
+    assert sorted(os.listdir(tmp_path)) == ["link", "run.ckpt"]
+
+
+def test_a_checkpoint_is_free_when_its_training_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    with training(path) as process:
+        process.kill()
+        process.wait()
+        assert train(make_model(), steps=3, checkpoint=path).num_steps == 3
+    train(make_model(), steps=3, checkpoint=tmp_path / "whole.ckpt")
+    assert_same_files(path, tmp_path / "whole.ckpt")
+    assert sorted(os.listdir(tmp_path)) == ["run.ckpt", "whole.ckpt"]
