@@ -111,6 +111,20 @@ def convert(value: Any, kind: Any, path: str = "$") -> Any:
         raise ValueError(f"at {where}: {told[:1].lower()}{told[1:]}") from None
 
 
+def within(path: str, error: Exception) -> str:
+    """What is wrong with a part of a document, with the place of that part.
+
+    Examples
+    --------
+    >>> within("$.runs[3]", ValueError("at $.lr: expected `float`, got `str`"))
+    'at $.runs[3].lr: expected `float`, got `str`'
+    >>> within("$.runs[3]", ValueError("layers must be at least 1"))
+    'at $.runs[3]: layers must be at least 1'
+    """
+    told = str(error)
+    return f"at {path}{told[len('at $') :]}" if told.startswith("at $") else f"at {path}: {told}"
+
+
 def _as_object(pairs: list[tuple[str, Any]]) -> Any:
     entries = dict(pairs)
     return entries if len(entries) == len(pairs) else _Pairs(pairs)
@@ -195,7 +209,7 @@ def sealed(data: Mapping[str, Any]) -> bytes:
 
     Examples
     --------
-    >>> print(sealed({"a": 1}).decode()[:30])
+    >>> print(sealed({"a": 1}).decode()[:28])
     {
     "a": 1,
     "digest": "sha256:
@@ -255,5 +269,7 @@ def read(path: str | os.PathLike[str], build: Callable[[Any], T]) -> T:
     try:
         return build(unsealed(text))
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, ValueError) and str(error).startswith("path: "):
+            raise  # of another file, which this one needs
         told = error if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise ValueError(f"path: {os.fspath(path)!r} is not what was expected: {told}") from error

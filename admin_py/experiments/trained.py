@@ -8,13 +8,14 @@ from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, overload
 
-from admin_py.base.whole_files import clear_aside, write_whole
+from admin_py.base import documents
+from admin_py.base.whole_files import clear_aside
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
 from admin_py.generation import BATCH_SIZE, greedy, sample
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
-from admin_py.results import decode, dump_json, encode, freeze, read_json, thaw
+from admin_py.results import decode, encode, freeze, read_json, thaw
 from admin_py.training.history import History
 
 TRAINED_FILE = "trained.json"
@@ -247,7 +248,7 @@ class TrainedModel:
             part.save(base / FILES[name])
         clear_aside(base / TRAINED_FILE)
         told = {"files": list(kept), **{name: getattr(self, name) for name in MAPPINGS}}
-        write_whole(base / TRAINED_FILE, dump_json({"kind": KIND, **encode(told)}))
+        documents.write(base / TRAINED_FILE, {"kind": KIND, **encode(told)})
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> TrainedModel:

@@ -63,7 +63,7 @@ class Scheme:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"name of a Scheme must be a string, got {self.name!r}")
-        if not _NAME.fullmatch(self.name) or self.name != self.name.strip():
+        if not is_name(self.name):
             raise ValueError(
                 "name of a Scheme must be letters, digits, spaces and _ . + - (files are named after it), "
                 f"got {self.name!r}"
@@ -107,6 +107,17 @@ class Scheme:
         if callable(gain):
             return check_number(f"embedding_gain of scheme {self.name!r}", gain(first), low=0.0)
         return gain
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be a scheme's name: files are named after it.
+
+    Examples
+    --------
+    >>> is_name("post_ln"), is_name("../x"), is_name("")
+    (True, False, False)
+    """
+    return _NAME.fullmatch(text) is not None and text == text.strip()
 
 
 @dataclass(frozen=True)

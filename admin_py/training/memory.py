@@ -115,9 +115,7 @@ class MemoryPlan(Result):
     def from_dict(cls, data: Mapping[str, Any]) -> MemoryPlan:
         """Back from `to_dict`."""
         if isinstance(data, Mapping) and isinstance(data.get("config"), Mapping):
-            plan = super().from_dict({**data, "config": None})
-            object.__setattr__(plan, "config", TransformerConfig.from_dict(data["config"]))
-            return plan
+            return super().from_dict({**data, "config": TransformerConfig.from_dict(data["config"])})
         return super().from_dict(data)
 
     def _lines(self) -> Iterator[tuple[str, str]]:
