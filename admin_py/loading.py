@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from admin_py.base import documents
 from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, OBSERVATION, looks_like_tensors, read_header
 from admin_py.data.tokenizer import load_tokenizer, tokenizer_kind
 from admin_py.experiments.grid.files import GRID_FILE
@@ -161,9 +161,11 @@ def _load_tensors(place: Path) -> Transformer:
 
 def _load_json(place: Path) -> Any:
     try:
-        data = json.loads(place.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{str(place)!r} is cut off or not JSON: {error}") from None
+        data = documents.unsealed(documents.read_bytes(place))
+    except ValueError as error:
+        told = str(error).removeprefix("cut off or not JSON: ")
+        what = "damaged" if told.startswith("its digest") else "cut off or not JSON"
+        raise ValueError(f"{str(place)!r} is {what}: {told}") from None
     kind = data.get("kind") if isinstance(data, dict) else None
     for folder in FOLDERS:
         if kind == folder.kind:

@@ -47,14 +47,14 @@ def load_run(
     def parse(own: Any) -> Any:
         if not isinstance(own, dict):
             raise ValueError("expected a study run")
-        lacking = dict(own.get("without") or {})
+        lacking = documents.convert(own.get("without") or {}, dict[str, str], "$.without")
         for name in optional:
             if not (base / f"{name}.json").exists():
                 lacking.setdefault(name, OLD)
         results = {
             name: kind.load(base / f"{name}.json").to_dict()
             for name, kind in kinds.items()
-            if name not in lacking
+            if name not in lacking or name not in optional
         }
         return from_dict({**own, **results, "without": lacking})
 
