@@ -364,7 +364,19 @@ def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     ValueError
         If it is not JSON, its digest does not fit, or `parse` refuses it.
     """
-    return documents.read(path, parse)
+    with np.errstate(all="ignore"):  # numbers that make no sense are the reader's to judge
+        return documents.read(path, parse, doubt=_use)
+
+
+def _use(value: Any) -> None:
+    """Make the tables of a result and its parts: what does not fit together shows when it is read."""
+    if isinstance(value, Result):
+        value.to_dataframe()
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            _use(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            _use(item)
 
 
 def freeze(value: Any) -> Any:

@@ -255,19 +255,32 @@ def unsealed(text: bytes) -> Any:
     return value
 
 
-def read(path: str | os.PathLike[str], build: Callable[[Any], T]) -> T:
+def read(
+    path: str | os.PathLike[str], build: Callable[[Any], T], doubt: Callable[[T], None] | None = None
+) -> T:
     """Read a JSON file and hand its value to `build`; what is wrong with it names the file.
+
+    Parameters
+    ----------
+    path : path
+    build : callable
+        Makes of the value what is returned.
+    doubt : callable, optional
+        Looks closely at what was made where there is no digest: who wrote that is not known.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not JSON, its digest does not fit, or `build` refuses it.
+        If it is not JSON, its digest does not fit, or `build` or `doubt` refuse it.
     """
     text = read_bytes(Path(path))
     try:
-        return build(unsealed(text))
+        built = build(unsealed(text))
+        if doubt is not None and not _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH)):
+            doubt(built)
+        return built
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, ValueError) and str(error).startswith("path: "):
             raise  # of another file, which this one needs

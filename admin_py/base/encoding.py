@@ -89,6 +89,8 @@ def decode_array(value: Any, path: str = "$") -> np.ndarray:
         array = np.array(data, dtype=dtype).reshape(told.shape)
     except OverflowError:
         raise ValueError(f"at {path}.data: a number does not fit into {dtype}") from None
+    except ValueError as error:  # a shape without elements, yet beyond what can be counted
+        raise ValueError(f"at {path}.shape: {error}") from None
     array.flags.writeable = False
     return array
 

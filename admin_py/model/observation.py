@@ -77,6 +77,11 @@ class Observation(Result):
         for name in ("activations", "gradients", "var_input", "var_branch", "names", "metadata"):
             object.__setattr__(self, name, ReadOnlyMapping(dict(getattr(self, name))))  # arrays are large
 
+        for stack, names in self.names.items():
+            for column in (self.var_input, self.var_branch):
+                if stack not in column or np.shape(column[stack]) != (len(names),):
+                    raise ValueError(f"variances of the {stack} must be of its {len(names)} sub-layers")
+
     @property
     def stacks(self) -> tuple[str, ...]:
         """The stacks of the model, of which every sub-layer has its variances, whatever was kept."""

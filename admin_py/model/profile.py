@@ -9,12 +9,12 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from admin_py.base import documents
 from admin_py.base.checks import check_integer
 from admin_py.base.whole_files import write_whole
 from admin_py.results import Result, figure, run_metadata
@@ -281,7 +281,7 @@ def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np
     """The numbers of a file whose lines must begin with these indices."""
     where = os.fspath(path)
     try:
-        text = Path(path).read_bytes().decode("ascii")
+        text = documents.read_bytes(path).decode("ascii")
     except UnicodeDecodeError:
         raise ValueError(f"{where!r} is not a profile of lines 'index omega': it is not plain text") from None
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
