@@ -1,4 +1,4 @@
-"""Results from others: what is wrong with a document is one error with its file and place, or does no harm."""
+"""Results from others: what is wrong with a document is one error with file and place, or does no harm."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 WRONG: tuple[Any, ...] = (
     None, True, -1, 0, 2**31, 2**63, 2**64, 10**30, 0.5, -1e308, "", "1/../../x", "\x00", "nan", [], {}, [[]],
     [None], {"a": 1}, {"__array__": "S1000000000", "shape": [1], "data": ["x"]},
-    {"__array__": "float64", "shape": [10**9], "data": []}, {"__array__": "int64", "shape": [-1], "data": [1]},
+    {"__array__": "float64", "shape": [10**9], "data": []}, {"__array__": "int8", "shape": [-1], "data": [1]},
     {"__array__": "int8", "shape": [1], "data": [300]}, {"__float__": "x"}, {"__float__": "nan", "b": 1},
     {"kind": "history", "format": 1}, {"kind": ["x"], "format": 1},
 )  # fmt: skip
