@@ -6,8 +6,9 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
+from admin_py.base import documents
 from admin_py.base.checks import check_choice, check_number
 from admin_py.schemes.residual import NORMS, Residual, Site
 
@@ -260,19 +261,30 @@ def to_dict(
     }
 
 
+class _Written(TypedDict):
+    """What `to_dict` gives."""
+
+    name: str
+    source: str
+    final_norm: str
+    embedding_gain: Mapping[Literal["encoder", "decoder"], float]
+    sublayers: Mapping[Literal["encoder", "decoder"], list[Mapping[str, Any]]]
+
+
 def from_dict(data: Mapping[str, Any]) -> Scheme:
     """The inverse of `to_dict`: a scheme whose rule is a `Table`.
 
     Raises
     ------
     ValueError
-        If a key is missing.
+        If a key is missing, or a value is of another type.
     """
     missing = [
         key for key in ("name", "source", "final_norm", "embedding_gain", "sublayers") if key not in data
     ]
     if missing:
         raise ValueError(f"a scheme written out needs the key {missing[0]!r}, got the keys {', '.join(data)}")
+    documents.convert(dict(data), _Written, "$.scheme")
     gains = dict(data["embedding_gain"])
     table = {stack: [Residual.from_dict(row) for row in rows] for stack, rows in data["sublayers"].items()}
     return Scheme(
