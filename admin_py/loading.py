@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import open_plain, read_plain
@@ -163,9 +163,11 @@ def _load_tensors(place: Path) -> Transformer:
 
 def _load_json(place: Path) -> Any:
     try:
-        data = json.loads(read_plain(place).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{str(place)!r} is cut off or not JSON: {error}") from None
+        data = documents.unsealed(read_plain(place))
+    except ValueError as error:
+        told = str(error).removeprefix("cut off or not JSON: ")
+        what = "damaged" if told.startswith("its digest") else "cut off or not JSON"
+        raise ValueError(f"{str(place)!r} is {what}: {told}") from None
     kind = data.get("kind") if isinstance(data, dict) else None
     for folder in FOLDERS:
         if kind == folder.kind:

@@ -3,14 +3,14 @@
 A result is a frozen dataclass whose fields are NumPy arrays, numbers, strings, and mappings or tuples of
 these. Files are strict JSON: floats are written with all their digits and values that are not finite as
 strings, so that what is loaded equals what was saved, bit for bit. A file is written aside, flushed to the
-disk and renamed, so that a reader sees the old one or the new one whole.
+disk and renamed, so that a reader sees the old one or the new one whole; it ends with a digest, and what is
+read is checked by the types that a class declares.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import math
 import os
 from abc import ABC, abstractmethod
@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.checks import shown
+from admin_py.base.documents import place_in, within
+from admin_py.base.encoding import decode_array, decode_float, encode_array
+from admin_py.base.field_types import check_fields
 from admin_py.base.mappings import ReadOnlyMapping
-from admin_py.base.paths import path_of
-from admin_py.base.plain_files import read_plain
 from admin_py.base.printable import printable
 from admin_py.base.versions import origin
-from admin_py.base.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,6 @@ T = TypeVar("T")
 
 FORMAT = 1
 """Version of the layout of the JSON files; raised when an old file can no longer be read as it stands."""
-
-_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def run_metadata(*, seed: int | None = None, dtype: str | None = None, **more: Any) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     if isinstance(value, np.ndarray):
-        return _encode_array(value)
+        return encode_array(value)
     if isinstance(value, Mapping):
         return {_key(key): encode(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -121,41 +120,46 @@ def encode(value: Any) -> Any:
     raise TypeError(f"value: no JSON for an object of type {type(value).__name__}")
 
 
-def decode(value: Any) -> Any:
+def decode(value: Any, path: str = "$") -> Any:
     """What `encode` was given, with tuples for lists, read-only arrays and plain dicts for mappings.
 
     Results come back as results where their class is imported.
+
+    Parameters
+    ----------
+    value : object
+        As JSON has it.
+    path : str
+        Where it stands, for what is said of it.
+
+    Raises
+    ------
+    ValueError
+        Saying the place and what is wrong there.
     """
     if isinstance(value, list):
-        return tuple(decode(item) for item in value)
+        return tuple(decode(item, place_in(path, index)) for index, item in enumerate(value))
     if not isinstance(value, dict):
         return value
     if "__array__" in value:
-        data = [_NOT_FINITE[item] if isinstance(item, str) else item for item in value["data"]]
-        array = np.array(data, dtype=value["__array__"]).reshape(value["shape"])
-        return frozen_array(array, array.dtype)
+        return decode_array(value, path)
     if "__float__" in value:
-        return _NOT_FINITE[value["__float__"]]
-    if "kind" in value and "format" in value:
-        known = result_classes().get(value["kind"])
+        return decode_float(value, path)
+    kind = value.get("kind")
+    if isinstance(kind, str) and "format" in value:
+        known = result_classes().get(kind)
         if known is not None:
-            return known.from_dict(value)
-    return {key: decode(item) for key, item in value.items()}
+            try:
+                return known.from_dict(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(within(path, error)) from None
+    return {key: decode(item, place_in(path, key)) for key, item in value.items()}
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise TypeError(f"value: the keys of a mapping must be str, got {type(key).__name__}")
     return key
-
-
-def _encode_array(array: np.ndarray) -> dict[str, Any]:
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"value: no JSON for an array of dtype {array.dtype}")
-    flat = array.reshape(-1).tolist()
-    if array.dtype.kind == "f":
-        flat = [item if math.isfinite(item) else str(item) for item in flat]
-    return {"__array__": array.dtype.name, "shape": list(array.shape), "data": flat}
 
 
 def frozen_array(values: Any, dtype: Any = np.float64) -> np.ndarray:
@@ -286,12 +290,23 @@ class Result(ABC):
             raise ValueError(f"data: expected a result of kind {cls.kind!r}, got {shown(found)}")
         if data.get("format") != FORMAT:
             raise ValueError(f"data: layout {data.get('format')!r} is not {FORMAT}, which this version reads")
-        fields = {key: decode(value) for key, value in data.items() if key not in ("kind", "format")}
+        fields = {
+            key: decode(value, place_in("$", key))
+            for key, value in data.items()
+            if key not in ("kind", "format")
+        }
         expected = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if fields.keys() != expected:
             odd = sorted(fields.keys() ^ expected)
             raise ValueError(f"data: fields of {cls.kind!r} missing or unknown: {', '.join(odd)}")
-        return cls(**fields)
+        check_fields(cls, fields)
+        try:
+            found = cls(**fields)
+            if cls.__module__.startswith("admin_py."):
+                repr(found), found.stacks
+        except (LookupError, AttributeError, ArithmeticError, TypeError) as error:
+            raise ValueError(f"data: the parts of {cls.kind!r} do not fit: {error!r}") from error
+        return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result as JSON, whole or not at all.
@@ -301,7 +316,7 @@ class Result(ABC):
         OSError
             If the file cannot be written.
         """
-        write_whole(path, dump_json(self.to_dict()))
+        documents.write(path, self.to_dict())
 
     @classmethod
     def load(cls: type[R], path: str | os.PathLike[str]) -> R:
@@ -355,37 +370,29 @@ def result_classes() -> dict[str, type[Result]]:
     return found
 
 
-def dump_json(data: Mapping[str, Any]) -> str:
-    """Mapping as strict JSON, one line for each entry.
-
-    Examples
-    --------
-    >>> print(dump_json({"a": 1, "b": [1, 2]}), end="")
-    {
-    "a": 1,
-    "b": [1, 2]
-    }
-    """
-    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in data.items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
 def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
-    """Read a JSON file and hand it to `parse`; what is wrong with it names the file.
+    """Read a JSON file and hand it to `parse`; what is wrong with it names the file and the place.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not JSON or `parse` refuses it.
+        If it is not JSON, its digest does not fit, or `parse` refuses it.
     """
-    place = path_of(path)
-    text = read_plain(place)
-    try:
-        return parse(json.loads(text.decode("utf-8")))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"path: {str(place)!r} is not what was expected: {error}") from error
+    with np.errstate(all="ignore"):  # numbers that make no sense are the reader's to judge
+        return documents.read(path, parse, doubt=_use)
+
+
+def _use(value: Any) -> None:
+    """Make the tables of a result and its parts: what does not fit together shows when it is read."""
+    if isinstance(value, Result):
+        value.to_dataframe()
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            _use(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            _use(item)
 
 
 def freeze(value: Any) -> Any:

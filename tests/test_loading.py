@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -217,8 +218,7 @@ def cut(path: Path) -> None:
 
 
 def other_version(path: Path) -> None:
-    made_history().save(path)
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(json.dumps({**made_history().to_dict(), "format": 99}))
 
 
 def torch_like(path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
@@ -15,7 +16,6 @@ from admin_py.results import Result, figure, run_metadata
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from admin_py.data.dataset import Dataset
     from admin_py.model.transformer import Transformer

@@ -111,6 +111,20 @@ def convert(value: Any, kind: Any, path: str = "$") -> Any:
         raise ValueError(f"at {where}: {told[:1].lower()}{told[1:]}") from None
 
 
+def within(path: str, error: Exception) -> str:
+    """What is wrong with a part of a document, with the place of that part.
+
+    Examples
+    --------
+    >>> within("$.runs[3]", ValueError("at $.lr: expected `float`, got `str`"))
+    'at $.runs[3].lr: expected `float`, got `str`'
+    >>> within("$.runs[3]", ValueError("layers must be at least 1"))
+    'at $.runs[3]: layers must be at least 1'
+    """
+    told = str(error)
+    return f"at {path}{told[len('at $') :]}" if told.startswith("at $") else f"at {path}: {told}"
+
+
 def _as_object(pairs: list[tuple[str, Any]]) -> Any:
     entries = dict(pairs)
     return entries if len(entries) == len(pairs) else _Pairs(pairs)
@@ -166,7 +180,7 @@ def sealed(data: Mapping[str, Any]) -> bytes:
 
     Examples
     --------
-    >>> print(sealed({"a": 1}).decode()[:30])
+    >>> print(sealed({"a": 1}).decode()[:28])
     {
     "a": 1,
     "digest": "sha256:
@@ -212,19 +226,34 @@ def unsealed(text: bytes) -> Any:
     return value
 
 
-def read(path: str | os.PathLike[str], build: Callable[[Any], T]) -> T:
+def read(
+    path: str | os.PathLike[str], build: Callable[[Any], T], doubt: Callable[[T], None] | None = None
+) -> T:
     """Read a JSON file and hand its value to `build`; what is wrong with it names the file.
+
+    Parameters
+    ----------
+    path : path
+    build : callable
+        Makes of the value what is returned.
+    doubt : callable, optional
+        Looks closely at what was made where there is no digest: who wrote that is not known.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not JSON, its digest does not fit, or `build` refuses it.
+        If it is not JSON, its digest does not fit, or `build` or `doubt` refuse it.
     """
     text = read_plain(path_of(path))
     try:
-        return build(unsealed(text))
+        built = build(unsealed(text))
+        if doubt is not None and not _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH)):
+            doubt(built)
+        return built
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, ValueError) and str(error).startswith("path: "):
+            raise  # of another file, which this one needs
         told = error if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise ValueError(f"path: {os.fspath(path)!r} is not what was expected: {told}") from error

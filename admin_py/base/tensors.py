@@ -172,9 +172,10 @@ class OpenedTensors:
                     f"{where!r} is {FORMATS[found].what}, not {expected.what}; admin_py.load opens it"
                 )
             raise ValueError(f"{where!r} is a safetensors file, but not {expected.what} of admin-py")
-        if self.header.get("version") != expected.version:
+        version = self.header.get("version")
+        if version != expected.version:
             raise ValueError(
-                f"{where!r} is {expected.what} of version {self.header.get('version')!r} of the format, expected "
+                f"{where!r} is {expected.what} of version {version!r} of the format, expected "
                 f"{expected.version!r}"
             )
 

@@ -13,7 +13,9 @@ from admin_py.base.builds import MODULES
 from admin_py.base.streams import say_result
 from admin_py.base.threads import get_num_threads
 
-PACKAGES = ("numpy", "tokenizers", "safetensors", "matplotlib", "pandas", "jinja2", "tqdm", "torch")
+PACKAGES = (
+    "numpy", "tokenizers", "safetensors", "msgspec", "matplotlib", "pandas", "jinja2", "tqdm", "torch"
+)  # fmt: skip
 """Distributions whose versions are told; the last is optional."""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ class CharacterTokenizer(Tokenizer):
 
     def _join(self, ids: list[int]) -> str:
         return "".join("\ufffd" if i == UNK else self.characters[i - NUM_SPECIAL] for i in ids)
+
+    file_types: ClassVar[Mapping[str, Any]] = {"characters": str}
 
     def _to_dict(self) -> dict[str, Any]:
         return {"characters": self.characters}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -154,6 +154,8 @@ class NumberTokenizer(Tokenizer):
         if not left or (left in self._german and right in self._german):
             return ""
         return "-" if left in ENGLISH_TENS and right in ENGLISH_ONES[:9] else " "
+
+    file_types: ClassVar[Mapping[str, Any]] = {"pieces": list[str]}
 
     def _to_dict(self) -> dict[str, Any]:
         return {"pieces": list(self.pieces)}

@@ -114,6 +114,9 @@ class SubwordTokenizer(Tokenizer):
     def _to_json(self) -> str:
         return self._tokenizer.to_str(pretty=True)
 
+    def _to_file(self) -> bytes:
+        return self._to_json().encode("utf-8")  # its library takes no further entries
+
     @classmethod
     def _from_dict(cls, values: dict[str, Any]) -> SubwordTokenizer:
         try:

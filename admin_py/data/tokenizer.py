@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.checks import shown
 from admin_py.base.paths import is_path, path_of
@@ -34,6 +35,8 @@ class Tokenizer(ABC):
     """
 
     kind: ClassVar[str]
+    file_types: ClassVar[Mapping[str, Any] | None] = None
+    """Name -> type of what its file holds; None where another library knows."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -89,7 +92,11 @@ class Tokenizer(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the tokenizer as JSON, for `load_tokenizer` or the `tokenizer` argument of a dataset."""
-        write_whole(path, self._to_json())
+        write_whole(path, self._to_file())
+
+    def _to_file(self) -> bytes:
+        """What a file of it holds: with a digest, where the format is ours."""
+        return documents.sealed({"format": _FORMAT, "kind": self.kind, **self._to_dict()})
 
     def _to_json(self) -> str:
         return json.dumps({"format": _FORMAT, "kind": self.kind, **self._to_dict()}, ensure_ascii=False)
@@ -138,8 +145,8 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     where = str(path_of(path, "tokenizer"))
     text = read_plain(where, "tokenizer")
     try:
-        values = json.loads(text.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        values = documents.unsealed(text)
+    except ValueError as error:
         raise ValueError(f"tokenizer: {where!r} is not a JSON file ({error})") from error
     kind = tokenizer_kind(values)
     if kind is None or kind not in _kinds:
@@ -162,9 +169,19 @@ def tokenizer_kind(values: Any) -> str | None:
     return str(values.get("kind")) if values.get("format") == _FORMAT else None
 
 
+def _checked(kind: type[Tokenizer], values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file, by the types of its kind; a `tokenizer.json` is its library's to check."""
+    if kind.file_types is None:
+        return values
+    told = {name: value for name, value in values.items() if name not in ("format", "kind")}
+    if told.keys() != kind.file_types.keys():
+        raise ValueError(f"expected {', '.join(kind.file_types)}, got {', '.join(told)}")
+    return {name: documents.convert(told[name], one, f"$.{name}") for name, one in kind.file_types.items()}
+
+
 def _from_dict(kind: str, values: dict[str, Any], where: str) -> Tokenizer:
     try:
-        return _kinds[kind]._from_dict(values)
+        return _kinds[kind]._from_dict(_checked(_kinds[kind], values))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"tokenizer: {where!r} is damaged ({error!r:.200})") from error
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -80,6 +80,8 @@ class WordTokenizer(Tokenizer):
             word.removesuffix(CONTINUED) if word.endswith(CONTINUED) else word + " " for word in words
         )
         return text.removesuffix(" ")
+
+    file_types: ClassVar[Mapping[str, Any]] = {"words": list[str]}
 
     def _to_dict(self) -> dict[str, Any]:
         return {"words": list(self.words)}

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from admin_py.base.checks import check_choice, shown
 from admin_py.experiments.settings import ARGUMENT_OF, AXES, show
+from admin_py.experiments.told import check_cross
 from admin_py.results import Result
 
 PLACES = (*AXES, "encoder", "decoder")
@@ -75,6 +76,10 @@ class Cross(Result):
     asked: tuple[str, ...]
     data: Mapping[str, Any]
     metadata: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_cross(self.settings, self.axes, self.data)
 
     @property
     @abstractmethod

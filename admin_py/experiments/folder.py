@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
-from admin_py.base.streams import say
 from admin_py.base.scratch import clear_scratch
+from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
 from admin_py.base.whole_files import clear_all_aside

@@ -10,6 +10,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from admin_py.base import documents
 from admin_py.base.checks import shown
 from admin_py.experiments.configuration import MODEL_AXES, configuration
 from admin_py.experiments.settings import (
@@ -25,7 +26,7 @@ from admin_py.experiments.settings import (
     values_of,
 )
 from admin_py.model.config import TransformerConfig
-from admin_py.results import decode, dump_json, encode
+from admin_py.results import decode, encode
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
 
@@ -99,7 +100,7 @@ def job_name(values: Mapping[str, Any]) -> str:
     told = _unusual(values)
     parts = [str(v) if axis in BARE else f"{axis}{show(v)}" for axis, v in told.items()]
     text = re.sub(r"[^A-Za-z0-9_.+~-]", "_", "-".join(parts).replace("/", "~"))
-    digest = sha256(dump_json(encode(told)).encode("utf-8")).hexdigest()
+    digest = sha256(documents.dump(encode(told)).encode("utf-8")).hexdigest()
     return f"{text[:NAME_LENGTH]}-{digest[:10]}"
 
 
@@ -111,7 +112,7 @@ def file_name(scheme: str) -> str:
     >>> file_name("post_ln/pre_ln")
     'post_ln~pre_ln'
     """
-    return scheme.replace("/", "~")
+    return re.sub(r"[^A-Za-z0-9 _.+~-]", "_", scheme.replace("/", "~"))
 
 
 BARE = ("scheme", "optimizer")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import Any, Protocol, overload
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload
 
+import msgspec
+
+from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_listed, shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import absolute_path
-from admin_py.base.whole_files import clear_all_aside, write_whole
+from admin_py.base.plain_files import read_plain
+from admin_py.base.whole_files import clear_all_aside
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
 from admin_py.generation import BATCH_SIZE, greedy, sample
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
-from admin_py.results import decode, dump_json, encode, freeze, read_json, thaw
+from admin_py.results import decode, encode, freeze, read_json, thaw
 from admin_py.training.history import History
 
 TRAINED_FILE = "trained.json"
@@ -254,7 +260,9 @@ class TrainedModel:
             (base / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
             for name, part in kept.items():
                 part.save(base / FILES[name])
-            write_whole(base / TRAINED_FILE, dump_json({"kind": KIND, **encode(told)}))
+            if self.tokenizer is not None:
+                told["tokenizer_digest"] = _digest(base / FILES["tokenizer"])
+            documents.write(base / TRAINED_FILE, {"kind": KIND, **encode(told)})
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> TrainedModel:
@@ -269,6 +277,8 @@ class TrainedModel:
         """
         base = absolute_path(folder, "folder")
         told = read_json(base / TRAINED_FILE, _parse)
+        if told["tokenizer_digest"] is not None:
+            _check_digest(base / FILES["tokenizer"], told["tokenizer_digest"])
         loaders = {"tokenizer": load_tokenizer, "history": History.load, "profile": VarianceProfile.load}
         model = Transformer.load(base / FILES["model"], allow_nonfinite=True)
         parts: dict[str, Any] = {
@@ -290,14 +300,36 @@ class TrainedModel:
         return f"TrainedModel({', '.join(parts)})"
 
 
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    """What is in `TRAINED_FILE`, decoded."""
+
+    files: tuple[Literal["model", "tokenizer", "history", "profile"], ...]
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    tokenizer_digest: str | None = None
+
+
 def _parse(data: Any) -> dict[str, Any]:
-    """What is in `TRAINED_FILE`."""
+    """What is in `TRAINED_FILE`, checked."""
     if not isinstance(data, dict) or data.get("kind") != KIND:
         raise ValueError(f"expected a {KIND}")
-    missing = [name for name in ("files", *MAPPINGS) if name not in data]
-    if missing:
-        raise ValueError(f"no {missing[0]}")
-    return {name: decode(data[name]) for name in ("files", *MAPPINGS)}
+    told = {name: decode(data[name], documents.place_in("$", name)) for name in data if name != "kind"}
+    documents.convert(told, _Told)
+    return {"tokenizer_digest": None, **told}
+
+
+def _digest(path: Path) -> str:
+    """Of a file that has none of its own: a `tokenizer.json` is another library's format."""
+    return f"sha256:{sha256(read_plain(path)).hexdigest()}"
+
+
+def _check_digest(path: Path, wanted: str) -> None:
+    if _digest(path) != wanted:
+        raise ValueError(
+            f"path: {os.fspath(path)!r} is damaged, or not that of the model: its digest is not the one in "
+            f"{TRAINED_FILE}"
+        )
 
 
 def _rebuild(kind: type[TrainedModel], parts: Mapping[str, Any]) -> TrainedModel:

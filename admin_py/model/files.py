@@ -82,7 +82,7 @@ def read(path: str | os.PathLike[str]) -> Saved:
             raise ValueError(f"{where!r} {error}") from None
         try:
             check_shapes({name: one.shape for name, one in file.entries.items()}, config)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{where!r} does not hold a whole model: {error}") from None
         return Saved(file.read(), config, seed, dtype, step)
 

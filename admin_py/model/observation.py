@@ -6,14 +6,15 @@ import difflib
 import fnmatch
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base import tensors
+from admin_py.base import documents, tensors
 from admin_py.base.checks import check_listed, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import make_folder, path_of
@@ -76,6 +77,11 @@ class Observation(Result):
     def __post_init__(self) -> None:
         for name in ("activations", "gradients", "var_input", "var_branch", "names", "metadata"):
             object.__setattr__(self, name, ReadOnlyMapping(dict(getattr(self, name))))  # arrays are large
+
+        for stack, names in self.names.items():
+            for column in (self.var_input, self.var_branch):
+                if stack not in column or np.shape(column[stack]) != (len(names),):
+                    raise ValueError(f"variances of the {stack} must be of its {len(names)} sub-layers")
 
     @property
     def stacks(self) -> tuple[str, ...]:
@@ -216,16 +222,19 @@ class Observation(Result):
             If it is not the file of an observation.
         """
         where = str(path_of(path))
-        header, arrays = tensors.read(where, tensors.OBSERVATION)
-        try:
-            rest = cls.from_dict(json.loads(header["observation"]))
-            counts = json.loads(header["arrays"])
-            groups = {
-                group: {name: _read(arrays, group, name, count) for name, count in counts[group].items()}
-                for group in GROUPS
-            }
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"path: {where!r} is not a whole observation: {error}") from None
+        with tensors.opened(where, tensors.OBSERVATION) as file:
+            try:
+                rest = cls.from_dict(documents.parse(file.header["observation"]))
+                counts = _counts(file.header["arrays"], file.entries)
+            except KeyError as error:
+                raise ValueError(f"path: {where!r} is not a whole observation: {error} is missing") from None
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"path: {where!r} is not a whole observation: {error}") from None
+            arrays = file.read()
+        groups = {
+            group: {name: _read(arrays, group, name, count) for name, count in counts[group].items()}
+            for group in GROUPS
+        }
         return cls(**groups, **{name: getattr(rest, name) for name in REST})
 
 
@@ -234,6 +243,24 @@ GROUPS = ("activations", "gradients")
 
 REST = ("var_input", "var_branch", "names", "metadata")
 """Fields in a file's header."""
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)] | None
+"""How many arrays a name has; None where it is one array and no tuple."""
+
+
+def _counts(text: str, entries: Collection[str]) -> dict[str, dict[str, int | None]]:
+    """Group -> name -> how many arrays, from a header; ValueError where the file's tensors are not these."""
+    counts = documents.convert(documents.parse(text), dict[str, dict[str, _Count]])
+    if counts.keys() != set(GROUPS):
+        raise ValueError(f"its arrays are of {', '.join(counts)}, expected {', '.join(GROUPS)}")
+    for group, named in counts.items():
+        for name, count in named.items():
+            wanted = range(1 if count is None else min(count, len(entries) + 1))
+            lacking = [number for number in wanted if _tensor(group, name, number) not in entries]
+            if lacking:
+                raise ValueError(f"there is no tensor {_tensor(group, name, lacking[0])!r:.80}")
+    return counts
 
 
 def _tensor(group: str, name: str, number: int) -> str:

@@ -6,8 +6,9 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
+from admin_py.base import documents
 from admin_py.base.arguments import check_mapping, door
 from admin_py.base.checks import check_choice, check_listed, check_number, shown
 from admin_py.schemes.residual import NORMS, Residual, Site
@@ -65,7 +66,7 @@ class Scheme:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"name of a Scheme must be a string, got {shown(self.name)}")
-        if not _NAME.fullmatch(self.name) or self.name != self.name.strip():
+        if not is_name(self.name):
             raise ValueError(
                 "name of a Scheme must be letters, digits, spaces and _ . + - (files are named after it), "
                 f"got {shown(self.name)}"
@@ -109,6 +110,17 @@ class Scheme:
         if callable(gain):
             return check_number(f"embedding_gain of scheme {self.name!r}", gain(first), low=0.0)
         return gain
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be a scheme's name: files are named after it.
+
+    Examples
+    --------
+    >>> is_name("post_ln"), is_name("../x"), is_name("")
+    (True, False, False)
+    """
+    return _NAME.fullmatch(text) is not None and text == text.strip()
 
 
 @door
@@ -256,19 +268,30 @@ def to_dict(
     }
 
 
+class _Written(TypedDict):
+    """What `to_dict` gives."""
+
+    name: str
+    source: str
+    final_norm: str
+    embedding_gain: Mapping[Literal["encoder", "decoder"], float]
+    sublayers: Mapping[Literal["encoder", "decoder"], list[Mapping[str, Any]]]
+
+
 def from_dict(data: Mapping[str, Any]) -> Scheme:
     """The inverse of `to_dict`: a scheme whose rule is a `Table`.
 
     Raises
     ------
     ValueError
-        If a key is missing.
+        If a key is missing, or a value is of another type.
     """
     missing = [
         key for key in ("name", "source", "final_norm", "embedding_gain", "sublayers") if key not in data
     ]
     if missing:
         raise ValueError(f"a scheme written out needs the key {missing[0]!r}, got the keys {', '.join(data)}")
+    documents.convert(dict(data), _Written, "$.scheme")
     gains = dict(data["embedding_gain"])
     table = {stack: [Residual.from_dict(row) for row in rows] for stack, rows in data["sublayers"].items()}
     return Scheme(

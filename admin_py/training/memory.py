@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_choice, check_integer, check_segments
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
-from admin_py.results import Result, figure, run_metadata
+from admin_py.results import FORMAT, Result, encode, figure, run_metadata
 from admin_py.training.named_optimizers import OptimizerLike, as_optimizer
 
 if TYPE_CHECKING:
@@ -110,15 +110,18 @@ class MemoryPlan(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as what JSON can hold."""
-        return {**super().to_dict(), "config": self.config.to_dict()}
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {
+            "kind": self.kind,
+            "format": FORMAT,
+            **encode({**told, "config": self.config.to_dict()}),  # which may have a scheme of a user's own
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MemoryPlan:
         """Back from `to_dict`."""
         if isinstance(data, Mapping) and isinstance(data.get("config"), Mapping):
-            plan = super().from_dict({**data, "config": None})
-            object.__setattr__(plan, "config", TransformerConfig.from_dict(data["config"]))
-            return plan
+            return super().from_dict({**data, "config": TransformerConfig.from_dict(data["config"])})
         return super().from_dict(data)
 
     def _lines(self) -> Iterator[tuple[str, str]]:

@@ -273,4 +273,5 @@ def test_saving_where_there_is_no_folder_to_write(tmp_path):
 def test_format_of_words_is_plain_json(tmp_path):
     WordTokenizer(["ä", "b"]).save(tmp_path / "words.json")
     stored = json.loads((tmp_path / "words.json").read_text(encoding="utf-8"))
+    assert stored.pop("digest").startswith("sha256:")
     assert stored == {"format": "admin-py tokenizer", "kind": "words", "words": ["ä", "b"]}

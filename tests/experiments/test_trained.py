@@ -191,7 +191,7 @@ def test_a_folder_that_was_not_saved_to_its_end_is_not_opened(
     ("text", "words"),
     [
         ('{"kind": "history"}', "expected a trained model"),
-        ('{"kind": "trained model", "settings": {}}', "no files"),
+        ('{"kind": "trained model", "settings": {}}', "missing required field `files`"),
         ("[]", "expected a trained model"),
         ('{"kind": ', "not what was expected"),
     ],

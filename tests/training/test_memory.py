@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import admin_py as ap
@@ -200,3 +202,54 @@ def test_info_plans_the_model_that_every_option_describes(capsys: pytest.Capture
     assert plans[0] != plans[1]  # GELU keeps its input, too
     assert cli.main([*command, "--init-gain", "0"]) == 1
     assert "init_gain must be positive, got 0.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lengths_that_are_thought_of_are_planned_as_a_batch_of_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    print("seed", seed)
+    for scheme in ap.schemes.names():
+        config = ap.TransformerConfig(
+            vocab_size=50, encoder_layers=int(rng.integers(0, 3)), decoder_layers=2, d_model=8, heads=2,
+            d_ff=int(rng.choice([8, 40])), scheme=scheme,
+        )  # fmt: skip
+        tokens, length = int(rng.integers(1, 9000)), int(rng.integers(1, 300))
+        segments: Any = rng.choice([0, 1, 2]) or False
+        thought_of = ap.plan_memory(
+            config, max_tokens=tokens, length=length, checkpoint_activations=int(segments) or False
+        )
+        length = min(length, tokens)
+        lengths = [length] * (tokens // length) + [tokens % length] * (tokens % length > 0)
+        sides = [packed(lengths)] if config.encoder_layers else []
+        batch = ap.Batch(*sides, packed([1 + one for one in lengths]))
+        given = ap.plan_memory(config, batch, checkpoint_activations=int(segments) or False)
+        assert (given.parts, given.rows) == (thought_of.parts, thought_of.rows), (scheme, tokens, length)
+
+
+def packed(lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.zeros(offsets[-1], np.int32), offsets
+
+
+def test_a_plan_of_any_number_of_tokens_allocates_nothing() -> None:
+    config = ap.TransformerConfig(vocab_size=1000)
+    tracemalloc.start()
+    try:
+        plans = [ap.plan_memory(config, max_tokens=n, length=32) for n in (2**20, 2**30, 2**31 - 1)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20 * 10
+    assert plans[1].activations / plans[0].activations == pytest.approx(2**10, rel=0.01)
+    assert plans[2].rows == {"encoder": 2**31 - 1, "decoder": 2**31 - 1}
+    assert min(plans[2].parts.values()) >= 0
+
+
+def test_more_bytes_than_64_bits_can_say_are_an_error() -> None:
+    sizes: dict[str, Any] = {"vocab_size": 100, "decoder_layers": 2, "d_model": 8, "heads": 1, "d_ff": 2**25}
+    large = ap.TransformerConfig(encoder_layers=20, **sizes)
+    assert 2**63 < ap.plan_memory(large, max_tokens=2**31 - 1, dtype="float64").total < 2**64
+    with pytest.raises(ValueError, match=r"more than 2\^64 bytes"):
+        ap.plan_memory(
+            ap.TransformerConfig(encoder_layers=100, **sizes), max_tokens=2**31 - 1, dtype="float64"
+        )

@@ -14,6 +14,7 @@ from admin_py.experiments.jobs import job_name, title_of
 from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import DIVERGED, outcome_of
 from admin_py.experiments.settings import AXES, show
+from admin_py.experiments.told import check_setup, check_values
 from admin_py.results import Result, figure
 from admin_py.training.history import History
 
@@ -67,6 +68,11 @@ class GridCell(Result):
     setup: Mapping[str, Any]
     metadata: Mapping[str, Any]
     other_source_nll: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_values(self.values)
+        check_setup(self.setup)
 
     def __getattr__(self, name: str) -> Any:
         """The value of an axis."""

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from admin_py.base.whole_files import write_whole
+from admin_py.base import documents
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.kept_models import keep_model
-from admin_py.results import dump_json, read_json
+from admin_py.results import read_json
 
 GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
 
@@ -40,7 +40,7 @@ class GridFiles:
 
     def save_header(self, folder: str | os.PathLike[str], cross: Any) -> None:
         """Write what a grid is, without its cells."""
-        write_whole(Path(folder) / GRID_FILE, dump_json(replace(cross, cells=()).to_dict()))
+        documents.write(Path(folder) / GRID_FILE, replace(cross, cells=()).to_dict())
 
     def members(self, folder: Path) -> list[GridCell]:
         """All cells that are whole."""

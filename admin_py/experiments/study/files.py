@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from admin_py.base import documents
 from admin_py.base.paths import absolute_path
-from admin_py.base.whole_files import write_whole
 from admin_py.experiments.kept_models import MODEL_FILE, keep_model
-from admin_py.results import Result, dump_json, read_json
+from admin_py.results import Result, read_json
 
 STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -24,7 +24,7 @@ def save_run(folder: str | os.PathLike[str], own: Mapping[str, Any], results: Ma
     base = absolute_path(folder, "folder")
     for name, result in results.items():
         result.save(base / f"{name}.json")
-    write_whole(base / RUN_FILE, dump_json(own))
+    documents.write(base / RUN_FILE, own)
 
 
 def load_run(
@@ -47,14 +47,14 @@ def load_run(
     def parse(own: Any) -> Any:
         if not isinstance(own, dict):
             raise ValueError("expected a study run")
-        lacking = dict(own.get("without") or {})
+        lacking = documents.convert(own.get("without") or {}, dict[str, str], "$.without")
         for name in optional:
             if not (base / f"{name}.json").exists():
                 lacking.setdefault(name, OLD)
         results = {
             name: kind.load(base / f"{name}.json").to_dict()
             for name, kind in kinds.items()
-            if name not in lacking
+            if name not in lacking or name not in optional
         }
         return from_dict({**own, **results, "without": lacking})
 
@@ -91,7 +91,7 @@ class StudyFiles:
 
     def save_header(self, folder: str | os.PathLike[str], cross: Any) -> None:
         """Write what a study is, without its runs."""
-        write_whole(Path(folder) / STUDY_FILE, dump_json(replace(cross, runs=()).to_dict()))
+        documents.write(Path(folder) / STUDY_FILE, replace(cross, runs=()).to_dict())
 
     def members(self, folder: Path) -> list[Any]:
         """All runs that are whole."""

@@ -22,6 +22,7 @@ from admin_py.experiments.jobs import job_name, title_of
 from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import outcome_of
 from admin_py.experiments.study import files
+from admin_py.experiments.told import check_setup, check_values
 from admin_py.model.profile import VarianceProfile
 from admin_py.results import FORMAT, Result, encode, figure
 from admin_py.training.history import History
@@ -146,6 +147,8 @@ class StudyRun(Result):
             self, "values", check_mapping("values", self.values) or {"scheme": self.scheme, "seed": self.seed}
         )
         super().__post_init__()
+        check_values(self.values)
+        check_setup(self.setup)
 
     @property
     def name(self) -> str:
