@@ -8,7 +8,7 @@ from typing import Literal
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import as_number, shown
 from admin_py.data.dataset import Dataset
 from admin_py.data.reading import Path, read_lines
 from admin_py.data.tokenizer import Tokenizer
@@ -86,10 +86,11 @@ def text(
     for key, given in (("valid", valid), ("test", test)):
         if isinstance(given, (str, os.PathLike)):
             files[key] = _read(given, key)
-        elif isinstance(given, bool) or not isinstance(given, (float, int)):
-            raise TypeError(f"{key} must be a share of the text or a file, got {shown(given)}")
         else:
-            shares[key] = given
+            try:
+                shares[key] = as_number(key, given)
+            except TypeError:
+                raise TypeError(f"{key} must be a share of the text or a file, got {shown(given)}") from None
     parts = cut(whole, shares) | files
     return options.dataset(
         name or os.path.basename(os.fspath(path)), {key: [part] for key, part in parts.items()}

@@ -22,6 +22,7 @@ from admin_py.model.folding import fold
 from admin_py.model.loss import Loss
 from admin_py.model.observation import Observation
 from admin_py.model.omega import check_omega, is_unprofiled, read_omega, write_omega
+from admin_py.model.precision import check_precision
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.state import check_state
 from admin_py.results import run_metadata
@@ -70,6 +71,7 @@ class Transformer(CountsSteps):
             )
         self._config = config
         self._dtype = check_choice("dtype", dtype, DTYPES)
+        check_precision(config, self._dtype)
         self._core = MODULES[self._dtype].Transformer(
             config.to_core(), check_integer("seed", seed, 0, MAX_SEED)
         )
