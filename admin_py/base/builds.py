@@ -11,8 +11,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
+
+from admin_py.base.environment import first_threads, problems
+
+MAX_THREADS = 1024
+"""More the core refuses."""
 
 SPIN = "1000"
 SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
@@ -27,10 +33,15 @@ def load() -> dict[str, ModuleType]:
     if ours:
         os.environ["GOMP_SPINCOUNT"] = SPIN
     try:
-        return {dtype: importlib.import_module(name) for dtype, name in NAMES.items()}
+        modules = {dtype: importlib.import_module(name) for dtype, name in NAMES.items()}
     finally:
         if ours:
             del os.environ["GOMP_SPINCOUNT"]
+    for module in modules.values():
+        module.set_num_threads(min(first_threads(os.environ, module.num_procs()), MAX_THREADS))
+    for problem in problems(os.environ, modules["float32"].system_info()["kernels"]):
+        warnings.warn_explicit(problem, RuntimeWarning, "environment", 1)  # one line, no place in the code
+    return modules
 
 
 MODULES: Mapping[str, ModuleType] = MappingProxyType(load())

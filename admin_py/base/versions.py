@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from admin_py._version import __version__
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
+from admin_py.base.checks import shown
 from admin_py.base.threads import get_num_threads
 
 PACKAGES = ("numpy", "tokenizers", "safetensors", "matplotlib", "pandas", "jinja2", "tqdm", "torch")
@@ -142,7 +143,9 @@ def show_versions(*, file: TextIO | None = None) -> None:
     >>> ap.show_versions()
     admin-py ...
     """
+    if file is not None and not callable(getattr(type(file), "write", None)):
+        raise TypeError(f"file must be a text file to write to, got {shown(file)}")
     rows = [*versions().items(), *system().items()]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:<{width}}  {value}", file=file or sys.stdout)
+        print(f"{name:<{width}}  {value}", file=sys.stdout if file is None else file)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import tensors
+from admin_py.base.arguments import check_mapping
 from admin_py.base.checks import check_listed, shown
 from admin_py.results import Result, figure, frozen_array
 
@@ -75,7 +76,8 @@ class Observation(Result):
 
     def __post_init__(self) -> None:
         for name in ("activations", "gradients", "var_input", "var_branch", "names", "metadata"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))  # arrays are large
+            given = check_mapping(name, getattr(self, name))
+            object.__setattr__(self, name, MappingProxyType(given))  # arrays are large: they are not copied
 
     @property
     def stacks(self) -> tuple[str, ...]:

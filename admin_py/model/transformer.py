@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import check_mapping, door
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
 from admin_py.data.batch import Batch
@@ -534,10 +534,9 @@ class Transformer(CountsSteps):
         """
         if isinstance(omega, VarianceProfile):
             omega = {stack: omega.omega(stack) for stack in omega.stacks}
-        if not isinstance(omega, Mapping):
-            raise TypeError(f"omega must map stacks to arrays, got an object of type {type(omega).__name__}")
+        given = check_mapping("omega", omega)
         checked = {
-            stack: check_omega(self.config, stack, values, self.dtype) for stack, values in omega.items()
+            stack: check_omega(self.config, stack, values, self.dtype) for stack, values in given.items()
         }
         for stack, values in checked.items():
             write_omega(self.config, stack, values, self.parameters)

@@ -2,9 +2,6 @@
 #define PYADM_IMPORTS_NUMPY
 #include "python/module.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/base.h"
 #include "python/arguments.h"
 #include "python/arrays.h"
@@ -132,25 +129,6 @@ static PyMethodDef module_functions[] = {
 
 /* ---- initialisation ---- */
 
-/* The number of threads at first: as many as processors, or what the environment says. 0 with an exception. */
-static int first_threads(void)
-{
-    const int procs = adm_system_num_procs();
-    const char *text = getenv("ADMIN_PY_NUM_THREADS");
-    if (text == NULL || *text == '\0')
-        return procs;
-    char *end = NULL;
-    errno = 0;
-    const long threads = strtol(text, &end, 10);
-    if (errno == 0 && *end == '\0' && threads >= 1 && threads <= procs)
-        return (int)threads;
-    PyErr_Format(PyExc_ValueError,
-                 "ADMIN_PY_NUM_THREADS must be an integer from 1 to %d, the processors that this "
-                 "process may use, got \"%.100s\"",
-                 procs, text);
-    return 0;
-}
-
 /* Makes a type, puts it into the module, and keeps it in *place. */
 static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **place)
 {
@@ -163,8 +141,8 @@ static int module_exec(PyObject *module)
     pyadm_state *state = PyModule_GetState(module);
     import_array1(-1);
     adm_blas_setup();
-    state->threads = first_threads();
-    if (state->threads == 0 || add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0 ||
+    state->threads = adm_system_num_procs();
+    if (add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0 ||
         add_type(module, &pyadm_model_spec, NULL, &state->model) < 0 ||
         add_type(module, &pyadm_transformer_spec, state->model, &state->transformer) < 0 ||
         add_type(module, &pyadm_encoder_layer_spec, state->model, &state->encoder_layer) < 0 ||

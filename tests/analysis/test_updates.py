@@ -184,7 +184,12 @@ def test_a_copy_of_the_model_is_trained() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
-        (lambda: (3,), {}, TypeError, "source must be a History, a Recorder or a Transformer, got an object of type int"),
+        (
+            lambda: (3,),
+            {},
+            TypeError,
+            "source must be a History, a Recorder or a Transformer, got an object of type int",
+        ),
         (lambda: (make_model(),), {}, TypeError, "data must be given with a model"),
         (lambda: (make_model(), DATA), {}, TypeError, "optimizer must be given with a model"),
         (lambda: (train(make_model(), steps=1, observe_every=0),), {}, ValueError, "give observe=10"),

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from made_results import MADE, made_dependency, made_grid, made_history, made_output_change
-from made_results import made_profile, made_updates
+from made_results import (
+    MADE,
+    made_dependency,
+    made_grid,
+    made_history,
+    made_output_change,
+    made_profile,
+    made_updates,
+)
 from surface import Public
 
 import admin_py as ap
@@ -20,7 +26,7 @@ from admin_py.data.subwords import SubwordTokenizer
 from admin_py.experiments.trained import TrainedModel
 from admin_py.results import Result
 from admin_py.schemes import Residual, Scale, Scheme, Site
-from admin_py.training.optimizers import SGD, Adam, Optimizer
+from admin_py.training.optimizers import Optimizer
 
 SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 1, "progress": False}
 
@@ -32,7 +38,9 @@ def data() -> ap.data.Dataset:
 
 @cache
 def texts() -> ap.data.Dataset:
-    return ap.data.from_texts(["a man in a hat", "a cat on a mat", "a man and a cat"] * 5, level="char", valid=0.2)
+    return ap.data.from_texts(
+        ["a man in a hat", "a cat on a mat", "a man and a cat"] * 5, level="char", valid=0.2
+    )
 
 
 @cache
@@ -428,10 +436,9 @@ def call(callee: Public, given: Mapping[str, Any], owner: Any) -> Any:
     if callee.name.endswith("="):
         return setattr(owner, callee.attribute, next(iter(given.values())))
     function = callee.attribute if callee.owner is None else getattr(owner, callee.attribute)
-    positional = [
-        given[p.name] for p in callee.parameters if p.kind is p.POSITIONAL_ONLY and p.name in given
-    ]
-    named = {k: v for k, v in given.items() if k not in {p.name for p in callee.parameters if p.kind is p.POSITIONAL_ONLY}}
+    bare = {p.name for p in callee.parameters if p.kind is p.POSITIONAL_ONLY}
+    positional = [value for name, value in given.items() if name in bare]
+    named = {name: value for name, value in given.items() if name not in bare}
     answer = function(*positional, **named)
     if inspect.isgenerator(answer):
         return next(answer, None)

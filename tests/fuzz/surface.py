@@ -70,7 +70,7 @@ def _of_class(name: str, kind: type) -> Iterator[Public]:
         return
     yield Public(name, None, kind, _parameters(kind))
     for attribute, value in inspect.getmembers_static(kind):
-        if attribute.startswith("_") and attribute != "__call__" or _of_tuples(kind, attribute):
+        if (attribute.startswith("_") and attribute != "__call__") or _of_tuples(kind, attribute):
             continue
         if isinstance(value, property):
             if value.fset is not None:

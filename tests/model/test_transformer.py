@@ -350,7 +350,7 @@ def test_all_kinds_of_model_read_their_batches() -> None:
 @pytest.mark.parametrize("act", ["forward", "loss", "backward", "observe", "profile"])
 def test_passes_refuse_what_is_no_batch(act: str) -> None:
     model = small()
-    with pytest.raises(TypeError, match="batch must be a Batch( or None)?, got an object of type list"):
+    with pytest.raises(TypeError, match=r"batch must be a Batch( or None)?, got an object of type list"):
         getattr(model, act)([[4, 5]])
     with pytest.raises(IndexError, match="source: token id 20 of sequence 0 at position 1"):
         getattr(model, act)(ap.Batch([[4, 20]], [[1, 2]]))

@@ -86,7 +86,10 @@ def test_an_optimizer_belongs_to_one_model() -> None:
         optimizer.step(ready("float64"))
     with pytest.raises(ValueError, match="model must be the one that the optimizer's state belongs to"):
         optimizer.step(ready(encoder=3))
-    with pytest.raises(TypeError, match="model must be a Transformer, an EncoderLayer or a DecoderLayer, got an object of type dict"):
+    with pytest.raises(
+        TypeError,
+        match="model must be a Transformer, an EncoderLayer or a DecoderLayer, got an object of type dict",
+    ):
         optimizer.step({})  # type: ignore[arg-type]
     assert optimizer.state["step"] == 1
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.base.checks import check_choice, shown
+from admin_py.base.checks import check_choice, check_listed, shown
 from admin_py.experiments.cross import Cross, at, place_of
 from admin_py.experiments.folder import load
 from admin_py.experiments.grid.cell import GridCell
@@ -84,7 +84,7 @@ class Grid(Cross):
 
     def with_members(self, members: Iterable[Any], **changes: Any) -> Grid:
         """The same with other cells."""
-        return replace(self, cells=tuple(members), **changes)
+        return replace(self, cells=tuple(check_listed("members", members, "cells")), **changes)
 
     @property
     def varying(self) -> tuple[str, ...]:
