@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import as_number, checked_integer, is_real, shown
+from admin_py.base.checks import as_number, check_listed, checked_integer, is_real, shown
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -159,7 +159,8 @@ def _checked(name: str, texts: Any) -> list[Any]:
         )
     if not isinstance(texts, Iterable) or isinstance(texts, (Mapping, Set)):
         raise TypeError(f"{name} must be a list of strings or of pairs of strings, got {shown(texts)}")
-    found = [_checked_text(f"{name}: number {i}", one) for i, one in enumerate(texts)]
+    listed = check_listed(name, texts, "strings or of pairs of strings")
+    found = [_checked_text(f"{name}: number {i}", one) for i, one in enumerate(listed)]
     if not found:
         raise ValueError(f"{name} must hold at least one string or pair of strings, got an empty list")
     for i, one in enumerate(found):

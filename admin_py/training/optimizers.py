@@ -10,7 +10,7 @@ import numpy as np
 
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_bool, check_listed, check_number, shown
+from admin_py.base.checks import check_bool, check_choice, check_listed, check_number, shown
 from admin_py.base.precision import check_below_one, check_held
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Optimizer:
         Traceback (most recent call last):
         ValueError: eps must be a number that float32 can hold, got 1e-50, which it rounds to 0
         """
+        check_choice("dtype", dtype, tuple(MODULES))
         options, first = self._options, "momentum" if self.kind == "sgd" else "betas"
         for option, name in (("beta1", first), ("beta2", "betas")):
             check_below_one(name, options.get(option, 0.0), dtype)

@@ -1,8 +1,8 @@
 """How long fuzzing takes, and from which seed.
 
-``ADMIN_PY_FUZZ_SECONDS`` is the time of each fuzzer, which ``make fuzz`` sets; without it a fuzzer makes a fixed
-number of calls, the same each time. ``ADMIN_PY_FUZZ_SEED`` is where the numbers of calls begin: a failure names
-its own, and ``ADMIN_PY_FUZZ_SEED=that ADMIN_PY_FUZZ_CALLS=1`` makes that call alone.
+``ADMIN_PY_FUZZ_SECONDS`` is the time of each fuzzer, which ``make fuzz`` sets; without it a fuzzer makes a
+fixed number of calls, the same each time. ``ADMIN_PY_FUZZ_SEED`` is where their numbers begin: a failure
+names its own, and ``ADMIN_PY_FUZZ_SEED=that ADMIN_PY_FUZZ_CALLS=1`` makes that call alone.
 """
 
 from __future__ import annotations

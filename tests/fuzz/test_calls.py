@@ -134,6 +134,7 @@ def of_training() -> tuple[Any, ...]:
     return history.loss.tobytes(), *(value.tobytes() for value in one.parameters.values())
 
 
+@pytest.mark.fuzz
 def test_hostile_arguments_are_refused_by_name_and_harm_nothing(tmp_path: Path) -> None:
     before, fingerprint, found = of_training(), data().fingerprint, []
     for number in numbers(CALLS):
