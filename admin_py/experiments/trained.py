@@ -10,6 +10,7 @@ from typing import Any, Protocol, overload
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_listed, shown
+from admin_py.base.unused import goes_with
 from admin_py.base.whole_files import clear_aside, write_whole
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
@@ -159,6 +160,7 @@ class TrainedModel:
         batch_size: int = ...,
     ) -> str: ...
     @overload
+    @goes_with(seed=("a temperature, which makes draws", lambda given: given["temperature"] is not None))
     def generate(
         self,
         texts: Sequence[str],

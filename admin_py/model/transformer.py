@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from admin_py.base.arguments import check_mapping, door
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
+from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
 from admin_py.model import closed_form
 from admin_py.model import files as model_files
@@ -265,6 +266,7 @@ class Transformer(CountsSteps):
                 "an encoder predicts no tokens, so it has no loss; forward gives its hidden states"
             )
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def forward(self, batch: Batch, *, training: bool = False, step: int | None = None) -> NDArray[Any]:
         """Logits [M_target, V] of every predicted token; of an encoder hidden states [M, D].
 
@@ -287,6 +289,7 @@ class Transformer(CountsSteps):
         with self._numbered(step, training=training) as number:
             return self._core.forward(self._batch(batch), training=training, step=number)
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def loss(
         self,
         batch: Batch,
@@ -311,6 +314,7 @@ class Transformer(CountsSteps):
             options = {"label_smoothing": label_smoothing, "training": training, "step": number}
             return Loss(*self._core.loss(self._batch(batch), **options))
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def backward(
         self,
         batch: Batch,
@@ -359,6 +363,10 @@ class Transformer(CountsSteps):
             )
         return Loss(*loss)
 
+    @goes_with(
+        step=("training=True, which has dropout", lambda given: given["training"]),
+        label_smoothing=("gradients that are kept", lambda given: len(given["gradients"]) > 0),
+    )
     def observe(
         self,
         batch: Batch,
@@ -414,6 +422,11 @@ class Transformer(CountsSteps):
 
     # Profile and omega
 
+    @goes_with(
+        output_change=('method="admin_torch"', lambda given: given["method"] == "admin_torch"),
+        dropout=("a batch", lambda given: given["batch"] is not None),
+        seed=("a batch", lambda given: given["batch"] is not None),
+    )
     def profile(
         self,
         batch: Batch | None = None,

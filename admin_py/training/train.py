@@ -9,6 +9,7 @@ from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.precision import check_held
+from admin_py.base.unused import goes_with
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
 from admin_py.training import checkpoint as checkpoints
@@ -34,6 +35,10 @@ from admin_py.training.profiling import AUTO, check_profile, profile_first
 
 
 @door
+@goes_with(
+    checkpoint_every=("a checkpoint", lambda given: given["checkpoint"] is not None),
+    resume=("a checkpoint", lambda given: given["checkpoint"] is not None),
+)
 def train(
     model: Transformer,
     data: Dataset,
