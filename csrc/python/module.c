@@ -1,6 +1,9 @@
 /* The module: its types, its state, its functions. */
+#define _GNU_SOURCE /* pthread_getattr_np */
 #define PYADM_IMPORTS_NUMPY
 #include "python/module.h"
+
+#include <pthread.h>
 
 #include "base/base.h"
 #include "python/arguments.h"
@@ -22,8 +25,41 @@ pyadm_state *pyadm_state_of(PyTypeObject *type)
     return NULL;
 }
 
+/* A product of matrices keeps panels of 340 KiB on the stack; this leaves as much for all that calls it. */
+#define STACK_NEEDED ((ptrdiff_t)640 * 1024)
+
+/* Whether the calling thread has the stack for a pass. Threads that Python or another library made may have little;
+   to run out of it is a crash. Where the stack is not known it is taken to be enough. */
+static bool enough_stack(void)
+{
+#ifdef __linux__
+    static _Thread_local const char *lowest; /* of this thread's stack, found once: that takes a while */
+    static _Thread_local size_t size;
+    if (lowest == NULL) {
+        pthread_attr_t attributes;
+        void *address = NULL;
+        if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+            return true;
+        if (pthread_attr_getstack(&attributes, &address, &size) == 0)
+            lowest = address;
+        pthread_attr_destroy(&attributes);
+    }
+    const char *here = __builtin_frame_address(0);
+    const bool inside = lowest != NULL && here >= lowest && (size_t)(here - lowest) < size;
+    return !inside || here - lowest >= STACK_NEEDED;
+#else
+    return true;
+#endif
+}
+
 int pyadm_enter(bool *busy, PyObject *object)
 {
+    if (!enough_stack()) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "the stack of this thread must have %d KiB left for a %s, see threading.stack_size",
+                     (int)(STACK_NEEDED / 1024), Py_TYPE(object)->tp_name);
+        return -1;
+    }
     if (*busy) {
         PyErr_Format(PyExc_RuntimeError, "the %s is busy in another thread", Py_TYPE(object)->tp_name);
         return -1;
