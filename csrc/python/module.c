@@ -56,8 +56,8 @@ int pyadm_enter(bool *busy, PyObject *object)
 {
     if (!enough_stack()) {
         PyErr_Format(PyExc_RuntimeError,
-                     "the stack of this thread must have %d KiB left for a %s, see threading.stack_size",
-                     (int)(STACK_NEEDED / 1024), Py_TYPE(object)->tp_name);
+                     "the stack of this thread must have %d KiB left for the core, see threading.stack_size",
+                     (int)(STACK_NEEDED / 1024));
         return -1;
     }
     if (*busy) {
