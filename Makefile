@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
-	coverage wheel wheel-check test-pythons test-oldest bench build clean docs notebooks notebooks-check lock
+	coverage wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -30,6 +30,7 @@ help:
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
 	@echo "make test-pythons the quick tests on the oldest and the newest Python that are here"
 	@echo "make test-oldest  the quick tests with all requirements as old as pyproject.toml promises"
+	@echo "make fuzz         all fuzzers, each for FUZZ_SECONDS (1200 s); ADMIN_PY_FUZZ_SEED=N repeats from a number"
 	@echo "make bench        training steps beside PyTorch, all workloads; takes minutes"
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
 	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
@@ -151,6 +152,11 @@ test-pythons:
 
 test-oldest:
 	JOBS=$(JOBS) $(PYTHON) tools/elsewhere.py oldest
+
+# Every fuzzer with a budget of its own; what a failure prints repeats it.
+FUZZ_SECONDS ?= 1200
+fuzz: build $(BIN)/.extra-test
+	ADMIN_PY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) -m fuzz $(PYTEST_ARGS) tests
 
 # All notebooks in kernels of an environment that has the wheel, from a folder that holds nothing else.
 notebooks-check: wheel-check

@@ -132,7 +132,7 @@ def sample(
     temperature = _temperature(temperature)
     if top_k is not None:
         top_k = checked_integer("top_k", top_k, minimum=1)
-    seed = checked_integer("seed", seed, minimum=0)
+    seed = checked_integer("seed", seed, minimum=0, maximum=2**128)
     streams: dict[int, np.random.PCG64] = {}
 
     def draw(logits: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -205,7 +205,7 @@ def _generate(
     if kind == "encoder":
         raise ValueError("model must be an encoder-decoder or a language model; an encoder generates nothing")
     translates = kind != "language_model"
-    given = sequences.source if isinstance(sequences, Batch) else Batch(sequences).source
+    given = sequences.source if isinstance(sequences, Batch) else _sequences(sequences)
     limits = _limits(model, given.lengths, max_new_tokens)
     results: list[NDArray[np.int32]] = []
     for start in range(0, len(given), batch_size):
@@ -216,6 +216,15 @@ def _generate(
         grown = _grow(model, sources if translates else None, *several, choose, eos)
         results += [np.array(ids, dtype=np.int32) for ids in grown]
     return results
+
+
+def _sequences(given: Any) -> Sequences:
+    try:
+        return Batch(given).source
+    except TypeError as error:
+        raise TypeError(f"sequences: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"sequences: {error}") from None
 
 
 def _limits(model: Transformer, lengths: NDArray[np.int64], max_new_tokens: int | None) -> NDArray[np.int64]:

@@ -198,6 +198,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+@door
 class Result(ABC):
     """What every result is: frozen, with its stacks, a table, a figure, and a file it comes back from.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def of_study(data: Any) -> Iterable[Any]:
 
 def of_grid(data: Any) -> Iterable[Any]:
     """Axes and histories of all cells."""
-    names = ("scheme", "seed") if "scheme" in ap.grid.__kwdefaults__ else ("schemes", "seeds")
+    names = ("scheme", "seed") if "scheme" in signature(ap.grid).parameters else ("schemes", "seeds")
     axes = {names[0]: SCHEMES, names[1]: SEEDS, "lr": [1e-3, 2e-3], "layers": [1, (2, 1)]}
     for cell in ap.grid(data, **axes, **SIZES).cells:
         yield str((cell.scheme, cell.layers, cell.lr, cell.seed))

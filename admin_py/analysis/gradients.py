@@ -11,6 +11,7 @@ import numpy as np
 from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
 from admin_py.base.arguments import door
+from admin_py.base.unused import goes_with
 from admin_py.model.names import place_of
 from admin_py.results import figure, run_metadata
 
@@ -124,6 +125,7 @@ class GradientNorms(StackResult):
 
 
 @door
+@goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
 def gradients(
     model: Transformer,
     batch: Batch,

@@ -15,6 +15,7 @@ from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer, check_probability
 from admin_py.base.progress import Bar, shows_bars
+from admin_py.base.unused import goes_with
 from admin_py.results import figure, run_metadata
 from admin_py.training.optimizers import Optimizer
 
@@ -142,6 +143,12 @@ class OutputChange(OwnResult):
 
 
 @door
+@goes_with(
+    label_smoothing=(
+        "perturbation='gradient' or an optimizer",
+        lambda given: not (isinstance(given["perturbation"], str) and given["perturbation"] == "random"),
+    )
+)
 def output_change(
     model: Transformer,
     batch: Batch,

@@ -13,6 +13,7 @@ from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer
+from admin_py.base.unused import goes_with
 from admin_py.model.names import KINDS, place_of
 from admin_py.results import figure
 from admin_py.training.history import MATRICES, History
@@ -218,7 +219,17 @@ class UpdateNorms(StackResult):
         )
 
 
+_OF_A_MODEL = ("a model as source", lambda given: not isinstance(given["source"], (History, Recorder)))
+
+
 @door
+@goes_with(
+    **dict.fromkeys(
+        ("steps", "observe", "schedule", "max_tokens", "accumulate", "clip_norm", "label_smoothing"),
+        _OF_A_MODEL,
+    ),
+    progress=_OF_A_MODEL,
+)
 def updates(
     source: History | Recorder | Transformer,
     data: Dataset | None = None,

@@ -19,6 +19,7 @@ from admin_py.base.checks import (
     as_integer,
     as_number,
     check_bool,
+    check_listed,
     check_text,
     kind_of,
     shown,
@@ -35,7 +36,15 @@ CLASSES = frozenset(
         *("AttentionMap", "Batch", "Dataset", "DecoderLayer", "Dependency", "Diagnosis", "EncoderLayer"),
         *("GradientNorms", "Grid", "GridCell", "GridTable", "History", "MemoryPlan", "Observation"),
         *("Optimizer", "OutputChange", "Recorder", "Residual", "Scheme", "Sequences", "Site", "SourceUse"),
-        *("Study", "StudyRun", "Transformer", "TransformerConfig", "UpdateNorms", "VarianceProfile"),
+        *(
+            "tokenizers.Tokenizer",
+            "Study",
+            "StudyRun",
+            "Transformer",
+            "TransformerConfig",
+            "UpdateNorms",
+            "VarianceProfile",
+        ),
     )
 )
 """Classes of the package that annotations may name; compared by name, so that no module need be imported."""
@@ -67,6 +76,17 @@ def check_callable(name: str, value: Any) -> Any:
     return value
 
 
+def check_texts(name: str, value: Any) -> Any:
+    """Several texts, as a list; one text as it is, whose characters are meant."""
+    if isinstance(value, str):
+        return check_text(name, value)
+    listed = check_listed(name, value, "strings")
+    for one in listed:
+        if not isinstance(one, str):
+            raise TypeError(f"{name} must be strings, got {shown(one)} among them")
+    return listed
+
+
 CHECKS: Mapping[str, Check] = {
     "int": as_integer,
     "float": as_number,
@@ -75,6 +95,7 @@ CHECKS: Mapping[str, Check] = {
     "path": check_path,
     "Mapping": check_mapping,
     "Callable": check_callable,
+    "texts": check_texts,
 }
 """Kind of a parameter -> what checks it and gives the plain value."""
 
@@ -180,7 +201,9 @@ def _check_optional(check: Check, name: str, value: Any) -> Any:
 
 def _check_class(kinds: tuple[str, ...], more: str, name: str, value: Any) -> Any:
     for base in type(value).__mro__:
-        if base.__name__ in kinds and base.__module__.startswith("admin_py."):
+        package = base.__module__.partition(".")[0]
+        name_there = base.__name__ if package == "admin_py" else f"{package}.{base.__name__}"
+        if name_there in kinds:
             return value
     *first, last = map(with_article, kinds)
     wanted = f"{', '.join(first)} or {last}" if first else last
@@ -200,7 +223,9 @@ def _kind(node: ast.expr) -> str:
         return str(node.value)
     if isinstance(node, ast.Subscript):
         name = _kind(node.value)
+        if name in ("Iterable", "Sequence") and _kind(node.slice) == "str":
+            return "texts"
         return name if name in ("path", "Mapping", "Callable") else ""
     if isinstance(node, ast.Attribute):
-        return "path" if node.attr == "PathLike" else ""
+        return {"PathLike": "path", "Tokenizer": "tokenizers.Tokenizer"}.get(node.attr, "")
     return node.id if isinstance(node, ast.Name) else ""

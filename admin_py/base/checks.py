@@ -201,8 +201,8 @@ def check_probability(name: str, value: Any) -> float:
     return probability
 
 
-def checked_integer(name: str, value: Any, *, minimum: int) -> int:
-    """value as an int of at least minimum; TypeError for what is no integer, ValueError for one too small.
+def checked_integer(name: str, value: Any, *, minimum: int, maximum: int = 2**63 - 1) -> int:
+    """value as an int from minimum to maximum; TypeError for what is no integer, ValueError outside.
 
     Examples
     --------
@@ -213,4 +213,19 @@ def checked_integer(name: str, value: Any, *, minimum: int) -> int:
     number = as_integer(name, value)
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {shown(number)}")
+    if number > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {shown(number)}")
     return number
+
+
+def is_real(value: Any) -> bool:
+    """Whether it is a number with a fraction, of Python or of NumPy: what a share may be.
+
+    Examples
+    --------
+    >>> is_real(np.float16(0.5)), is_real(1), is_real("0.5")
+    (True, False, False)
+    """
+    return isinstance(value, float) or (
+        isinstance(value, (np.floating, np.ndarray)) and value.ndim == 0 and value.dtype.kind == "f"
+    )

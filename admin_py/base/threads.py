@@ -6,19 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from admin_py.base.arguments import door
-from admin_py.base.builds import MODULES
+from admin_py.base.builds import MAX_THREADS, MODULES
 from admin_py.base.checks import check_bool, check_integer
-
-MAX_THREADS = 1024
-"""More the core refuses."""
 
 
 @door
 def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
     """Set how many threads the core uses, in both precisions.
 
-    At first it is the number of processors that the process may use, or what the environment variable
-    ``ADMIN_PY_NUM_THREADS`` says.
+    At first it is what the environment variable ``ADMIN_PY_NUM_THREADS`` says, or else ``OMP_NUM_THREADS``,
+    but no more than the processors that the process may use; without both it is these.
 
     Parameters
     ----------

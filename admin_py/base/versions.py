@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from admin_py._version import __version__
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
+from admin_py.base.checks import shown
 from admin_py.base.streams import say_result
 from admin_py.base.threads import get_num_threads
 
@@ -146,6 +147,8 @@ def show_versions(*, file: TextIO | None = None) -> None:
     >>> ap.show_versions()
     admin-py ...
     """
+    if file is not None and not callable(getattr(type(file), "write", None)):
+        raise TypeError(f"file must be a text file to write to, got {shown(file)}")
     if file is None:
         say_result(versions_table())
     else:

@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("give one of --schemes and --memory")
     if not options.memory:
         refuse(given, {name: "--memory" for name in given if name not in ("schemes", "debug")})
+    if options.memory:
+        refuse(given, dict.fromkeys(("dropout", "init_gain"), "trainings: it takes no memory"))
     if options.schemes:
         return _told(_schemes())
     if options.memory:

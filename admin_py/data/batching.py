@@ -17,7 +17,7 @@ BUCKET_GROWTH = 4
 
 def random_bits(seed: int) -> np.random.PCG64:
     """The source of random bits of a seed, an integer >= 0."""
-    return np.random.PCG64(np.random.SeedSequence(checked_integer("seed", seed, minimum=0)))
+    return np.random.PCG64(np.random.SeedSequence(checked_integer("seed", seed, minimum=0, maximum=2**128)))
 
 
 def random_order(count: int, bits: np.random.PCG64) -> NDArray[np.int64]:

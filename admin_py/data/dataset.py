@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import checked_integer, shown
+from admin_py.base.checks import check_listed, checked_integer, shown
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
@@ -193,7 +193,7 @@ class Dataset:
         -------
         int32 array, or a list of them, one a line
         """
-        several = [lines] if isinstance(lines, str) else list(lines)
+        several = [lines] if isinstance(lines, str) else check_listed("lines", lines, "strings")
         sequences = encode_lines(self.tokenizer, several, kind=self.kind, side=side)
         return sequences[0] if isinstance(lines, str) else list(sequences)
 
@@ -217,7 +217,7 @@ class Dataset:
         IndexError
             If an id is not one of the vocabulary's.
         """
-        if isinstance(ids, (list, tuple)) and ids and all(np.ndim(one) == 1 for one in ids):
+        if isinstance(ids, (list, tuple)) and ids and all(map(_is_flat, ids)):
             return [self.tokenizer.decode(one) for one in ids]
         return self.tokenizer.decode(ids)
 
@@ -360,3 +360,11 @@ def encode_lines(
     if kind == "translation":
         sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
     return sequences
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether it makes an array of one dimension."""
+    try:
+        return np.ndim(value) == 1
+    except Exception:  # of any class: lists of lists, or what the value's own code has raised
+        return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import checked_integer, shown
+from admin_py.base.checks import as_number, checked_integer, is_real, shown
 from admin_py.data.batching import random_bits, random_order
 
 HELD_OUT = ("valid", "test")
@@ -63,8 +63,8 @@ def counts_of(given: Mapping[str, object], count: int, *, ready: str, unit: str)
 def _count(name: str, value: object, count: int, ready: str) -> int:
     if value is None:
         return min(MOST, max(1, int(SHARE * count))) if name == "valid" and count > 1 else 0
-    if isinstance(value, float):
-        share = check_share(name, value, "the lines")
+    if is_real(value):
+        share = check_share(name, as_number(name, value), "the lines")
         return min(max(1, round(share * count)), count - 1) if share else 0
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be {ready}, a share or a number of lines, got {shown(value)}")

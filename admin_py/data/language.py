@@ -7,7 +7,7 @@ from typing import Literal
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import as_number, shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.data.dataset import Dataset
 from admin_py.data.reading import Path, name_of, read_lines
@@ -86,10 +86,11 @@ def text(
     for key, given in (("valid", valid), ("test", test)):
         if is_path(given):
             files[key] = _read(given, key)  # type: ignore[arg-type]
-        elif isinstance(given, bool) or not isinstance(given, (float, int)):
-            raise TypeError(f"{key} must be a share of the text or a file, got {shown(given)}")
         else:
-            shares[key] = given
+            try:
+                shares[key] = as_number(key, given)
+            except TypeError:
+                raise TypeError(f"{key} must be a share of the text or a file, got {shown(given)}") from None
     parts = cut(whole, shares) | files
     return options.dataset(name or name_of(path), {key: [part] for key, part in parts.items()})
 

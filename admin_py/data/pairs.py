@@ -44,7 +44,7 @@ class PairOptions:
         """The options, or the error that one of them deserves, before any text is read."""
         max_length = checked_integer("max_length", max_length, minimum=1)
         pretokenized = check_bool("pretokenized", pretokenized)
-        seed = checked_integer("seed", seed, minimum=0)
+        seed = checked_integer("seed", seed, minimum=0, maximum=2**128)
         if tokenizer is not None and vocab_size is not None:
             raise ValueError(
                 "vocab_size and tokenizer exclude each other: a tokenizer has its own vocabulary"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import check_array, check_instance, check_listed, shown
 
 
 @door
@@ -37,8 +38,8 @@ class Sequences:
     offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        tokens = np.ascontiguousarray(self.tokens, dtype=np.int32)
-        offsets = np.ascontiguousarray(self.offsets, dtype=np.int64)
+        tokens = np.ascontiguousarray(_integers("tokens", self.tokens, 2**31), dtype=np.int32)
+        offsets = np.ascontiguousarray(_integers("offsets", self.offsets, 2**63), dtype=np.int64)
         if tokens.ndim != 1 or offsets.ndim != 1 or offsets.size == 0:
             raise ValueError("tokens [M] and offsets [B + 1] must be one-dimensional, offsets not empty")
         if offsets[0] != 0 or offsets[-1] != tokens.size or np.any(np.diff(offsets) < 0):
@@ -51,14 +52,15 @@ class Sequences:
     @classmethod
     def from_lists(cls, sequences: Iterable[ArrayLike]) -> Sequences:
         """Packs sequences of ids, each anything that makes a one-dimensional array."""
-        arrays = [np.asarray(sequence, dtype=np.int32).reshape(-1) for sequence in sequences]
+        listed = check_listed("sequences", sequences, "sequences of ids")
+        arrays = [_integers("sequences", one, 2**31).astype(np.int32).reshape(-1) for one in listed]
         tokens = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
         return cls(tokens, offsets_of([array.size for array in arrays]))
 
     @classmethod
     def concatenate(cls, parts: Iterable[Sequences]) -> Sequences:
         """All sequences of the first part, then those of the second, and so on."""
-        kept = list(parts)
+        kept = [check_instance("parts", one, Sequences) for one in check_listed("parts", parts, "Sequences")]
         if not kept:
             return cls.from_lists([])
         lengths = np.concatenate([part.lengths for part in kept])
@@ -89,6 +91,9 @@ class Sequences:
 
     def take(self, indices: NDArray[np.integer]) -> Sequences:
         """The sequences of these numbers, in their order."""
+        indices = _integers("indices", indices, 2**63)
+        if indices.ndim != 1 or (indices.size and not 0 <= indices.min() <= indices.max() < len(self)):
+            raise ValueError(f"indices must be [n], from 0 to {len(self) - 1}, got {shown(indices)}")
         lengths = self.lengths[indices]
         offsets = offsets_of(lengths)
         shift = np.repeat(self.offsets[indices] - offsets[:-1], lengths)
@@ -116,3 +121,16 @@ def offsets_of(lengths: ArrayLike) -> NDArray[np.int64]:
     offsets = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     return offsets
+
+
+def _integers(name: str, given: Any, limit: int) -> NDArray[Any]:
+    """An array of integers that lie within the limit on either side; no elements may be of any type."""
+    array = check_array(name, given)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        raise TypeError(f"{name} must be integers, got an array of {array.dtype}")
+    low, high = int(array.min()), int(array.max())
+    if not -limit <= low <= high < limit:
+        raise ValueError(f"{name} must be from {-limit} to {limit - 1}, got {low} to {high}")
+    return array

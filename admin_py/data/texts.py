@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import checked_integer, shown
+from admin_py.base.checks import as_number, check_listed, checked_integer, is_real, shown
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -125,7 +125,7 @@ def from_texts(
 
 def _parts(texts: list[str], asked: Mapping[str, Any], seed: int) -> dict[str, list[str]]:
     """The strings to train on, and those that are taken from them for the splits that ask for some."""
-    seed = checked_integer("seed", seed, minimum=0)
+    seed = checked_integer("seed", seed, minimum=0, maximum=2**128)
     if len(texts) == 1 and all(value is None or isinstance(value, float) for value in asked.values()):
         default = {"valid": VALID, "test": 0.0}
         shares = {key: default[key] if value is None else value for key, value in asked.items()}
@@ -137,7 +137,9 @@ def _parts(texts: list[str], asked: Mapping[str, Any], seed: int) -> dict[str, l
 
 def _checked_held_out(name: str, value: Any, texts: list[Any]) -> Any:
     """What was given for a split: a list of texts of the same kind, or what is none, as it is."""
-    if value is None or isinstance(value, (float, Integral)):
+    if is_real(value):
+        return as_number(name, value)
+    if value is None or isinstance(value, Integral):
         return value
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
         raise TypeError(f"{name} must be {_READY}, a share or a number of them, got {shown(value)}")
@@ -157,7 +159,8 @@ def _checked(name: str, texts: Any) -> list[Any]:
         )
     if not isinstance(texts, Iterable) or isinstance(texts, (Mapping, Set)):
         raise TypeError(f"{name} must be a list of strings or of pairs of strings, got {shown(texts)}")
-    found = [_checked_text(f"{name}: number {i}", one) for i, one in enumerate(texts)]
+    listed = check_listed(name, texts, "strings or of pairs of strings")
+    found = [_checked_text(f"{name}: number {i}", one) for i, one in enumerate(listed)]
     if not found:
         raise ValueError(f"{name} must hold at least one string or pair of strings, got an empty list")
     for i, one in enumerate(found):

@@ -78,8 +78,8 @@ class Tokenizer(ABC):
         """
         try:
             array = np.asarray(ids)
-        except ValueError:
-            array = np.empty((0, 0))  # sequences of sequences that differ in length
+        except Exception:  # sequences of sequences that differ in length, or what the ids themselves raise
+            array = np.empty((0, 0))
         if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
             raise TypeError(f"ids must be a sequence of integers, got {shown(ids)}")
         if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:

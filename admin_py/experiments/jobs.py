@@ -177,6 +177,7 @@ def plan_jobs(data: Dataset, given: Mapping[str, Any]) -> tuple[list[Job], dict[
                 f"max_tokens must be at least {data.longest}, the data's longest sequence, got {tokens}"
             )
     makers = _makers(axes["optimizer"], axes["lr"][0])
+    _check_beta2(given["beta2"], makers, axes["lr"][0])
     shown = tuple(axis for axis, values in axes.items() if len(values) > 1)
     axes = {**axes, "optimizer": list(makers)}
     configs: dict[tuple[Any, ...], tuple[str, TransformerConfig]] = {}
@@ -201,6 +202,13 @@ def plan_jobs(data: Dataset, given: Mapping[str, Any]) -> tuple[list[Job], dict[
         job = Job(values, config, chosen, schedule, training, entropy, title_of(values, shown))
         jobs.setdefault(job.name, job)  # optimisers without beta2 come once for all values of it
     return list(jobs.values()), fixed
+
+
+def _check_beta2(beta2: Any, makers: Mapping[str, Any], lr: float) -> None:
+    """That one of the optimisers has what is given for it."""
+    if beta2 is None or any("betas" in _made(make, lr).to_dict() for make in makers.values()):
+        return
+    raise ValueError(f"beta2 goes with optimizers that have one, got {shown(beta2)} with {', '.join(makers)}")
 
 
 def _check_names(data: Dataset, axes: Mapping[str, list[Any]]) -> None:

@@ -17,6 +17,7 @@ from admin_py.base.checks import check_listed, shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
+from admin_py.base.unused import goes_with
 from admin_py.base.whole_files import clear_all_aside
 from admin_py.data.dataset import encode_lines
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
@@ -166,6 +167,7 @@ class TrainedModel:
         batch_size: int = ...,
     ) -> str: ...
     @overload
+    @goes_with(seed=("a temperature, which makes draws", lambda given: given["temperature"] is not None))
     def generate(
         self,
         texts: Sequence[str],

@@ -17,6 +17,7 @@ from admin_py.model.config import MAX_LAYERS, SchemeLike, TransformerConfig
 from admin_py.model.dropout_steps import CountsSteps
 from admin_py.model.observation import Observation, select
 from admin_py.model.omega import check_omega, read_omega, write_omega
+from admin_py.model.precision import check_precision
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.state import check_state, check_weights, write_state
 from admin_py.results import run_metadata
@@ -91,6 +92,7 @@ class Layer(CountsSteps):
     def _build(self, config: TransformerConfig, *, causal: bool, seed: int, dtype: str) -> None:
         """The layer of the core, from a configuration with this one layer."""
         self._dtype = check_choice("dtype", dtype, tuple(MODULES))
+        check_precision(config, self._dtype)
         self._causal = check_bool("causal", causal)
         self._config = config
         module = MODULES[self._dtype]

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
+from admin_py.base.unused import goes_with
 from admin_py.model.config import SchemeLike
 from admin_py.model.layer_base import Layer, Place
 from admin_py.model.observation import Observation
@@ -89,6 +90,7 @@ class EncoderLayer(Layer):
         place = Place(scheme, layer, num_layers, cross=False)
         super().__init__(sizes, place, causal=causal, omega=omega, seed=seed, dtype=dtype)
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def forward(
         self,
         x: NDArray[Any],
@@ -117,6 +119,7 @@ class EncoderLayer(Layer):
         self._check_causal(causal)
         return self._forward(x, self._pass(lengths, None, None), training=training, step=step)
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def observe(
         self,
         x: NDArray[Any],
@@ -232,6 +235,7 @@ class DecoderLayer(Layer):
         place = Place(scheme, layer, num_layers, cross=cross)
         super().__init__(sizes, place, causal=causal, omega=omega, seed=seed, dtype=dtype)
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def forward(
         self,
         x: NDArray[Any],
@@ -257,6 +261,7 @@ class DecoderLayer(Layer):
         self._check_causal(causal)
         return self._forward(x, self._pass(lengths, memory, memory_lengths), training=training, step=step)
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def observe(
         self,
         x: NDArray[Any],

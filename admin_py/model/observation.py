@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import documents, tensors
+from admin_py.base.arguments import check_mapping
 from admin_py.base.checks import check_listed, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import make_folder, path_of
@@ -76,7 +77,8 @@ class Observation(Result):
 
     def __post_init__(self) -> None:
         for name in ("activations", "gradients", "var_input", "var_branch", "names", "metadata"):
-            object.__setattr__(self, name, ReadOnlyMapping(dict(getattr(self, name))))  # arrays are large
+            given = check_mapping(name, getattr(self, name))
+            object.__setattr__(self, name, ReadOnlyMapping(given))  # arrays are large: they are not copied
 
         for stack, names in self.names.items():
             for column in (self.var_input, self.var_branch):

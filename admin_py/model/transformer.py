@@ -8,10 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import check_mapping, door
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
 from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
 from admin_py.base.mappings import ReadOnlyMapping
+from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
 from admin_py.model import closed_form
 from admin_py.model import files as model_files
@@ -22,6 +23,7 @@ from admin_py.model.folding import fold
 from admin_py.model.loss import Loss
 from admin_py.model.observation import Observation
 from admin_py.model.omega import check_omega, is_unprofiled, read_omega, write_omega
+from admin_py.model.precision import check_precision
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.state import check_state, check_weights, write_state
 from admin_py.results import run_metadata
@@ -70,6 +72,7 @@ class Transformer(CountsSteps):
             )
         self._config = config
         self._dtype = check_choice("dtype", dtype, DTYPES)
+        check_precision(config, self._dtype)
         self._core = MODULES[self._dtype].Transformer(
             config.to_core(), check_integer("seed", seed, 0, MAX_SEED)
         )
@@ -264,6 +267,7 @@ class Transformer(CountsSteps):
                 "an encoder predicts no tokens, so it has no loss; forward gives its hidden states"
             )
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def forward(self, batch: Batch, *, training: bool = False, step: int | None = None) -> NDArray[Any]:
         """Logits [M_target, V] of every predicted token; of an encoder hidden states [M, D].
 
@@ -286,6 +290,7 @@ class Transformer(CountsSteps):
         with self._numbered(step, training=training) as number:
             return self._core.forward(self._batch(batch), training=training, step=number)
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def loss(
         self,
         batch: Batch,
@@ -310,6 +315,7 @@ class Transformer(CountsSteps):
             options = {"label_smoothing": label_smoothing, "training": training, "step": number}
             return Loss(*self._core.loss(self._batch(batch), **options))
 
+    @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
     def backward(
         self,
         batch: Batch,
@@ -358,6 +364,10 @@ class Transformer(CountsSteps):
             )
         return Loss(*loss)
 
+    @goes_with(
+        step=("training=True, which has dropout", lambda given: given["training"]),
+        label_smoothing=("gradients that are kept", lambda given: len(given["gradients"]) > 0),
+    )
     def observe(
         self,
         batch: Batch,
@@ -413,6 +423,11 @@ class Transformer(CountsSteps):
 
     # Profile and omega
 
+    @goes_with(
+        output_change=('method="admin_torch"', lambda given: given["method"] == "admin_torch"),
+        dropout=("a batch", lambda given: given["batch"] is not None),
+        seed=("a batch", lambda given: given["batch"] is not None),
+    )
     def profile(
         self,
         batch: Batch | None = None,
@@ -535,10 +550,9 @@ class Transformer(CountsSteps):
         """
         if isinstance(omega, VarianceProfile):
             omega = {stack: omega.omega(stack) for stack in omega.stacks}
-        if not isinstance(omega, Mapping):
-            raise TypeError(f"omega must map stacks to arrays, got an object of type {type(omega).__name__}")
+        given = check_mapping("omega", omega)
         checked = {
-            stack: check_omega(self.config, stack, values, self.dtype) for stack, values in omega.items()
+            stack: check_omega(self.config, stack, values, self.dtype) for stack, values in given.items()
         }
         for stack, values in checked.items():
             write_omega(self.config, stack, values, self._core.parameters)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import documents, tensors
+from admin_py.base.checks import shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import make_folder
 from admin_py.base.plain_files import kind_of
@@ -221,14 +222,45 @@ def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Map
         ...
     ValueError: 'run.ckpt' is a checkpoint of another training: its seed is 1, not 2...
     """
-    for name in dict.fromkeys((*own, *saved)):
+    for name in dict.fromkeys((*FIRST, *own, *saved)):
         was, now = saved.get(name), own.get(name)
         if was != now:
             where, was, now = _first_difference(name, was, now)
             raise ValueError(
-                f"{os.fspath(path)!r} is a checkpoint of another training: its {where} is {was!r:.100}, not "
-                f"{now!r:.100}. Give another path, or resume=False to begin anew and replace it"
+                f"{os.fspath(path)!r} is a checkpoint of another training: its {_users_name(where)} is "
+                f"{_told(was)}, not {_told(now)}. Give another path, or resume=False to begin anew and "
+                "replace it"
             )
+
+
+FIRST = ("schedule",)
+"""Compared first: whether the optimiser's rate counts follows from it."""
+
+USERS_NAMES = {"schedule.kind": "schedule", "schedule.lr": "lr", "schedule.warmup": "warmup"}
+USERS_NAMES |= {"optimizer.kind": "optimizer", "optimizer.lr": "lr"}
+"""Place in the setup -> the argument of `train`; others are called after what they are of."""
+
+
+def _users_name(where: str) -> str:
+    """A place in the setup by the name that a user knows.
+
+    Examples
+    --------
+    >>> _users_name("schedule.warmup"), _users_name("model.config.d_ff"), _users_name("max_tokens")
+    ('warmup', 'd_ff of the model', 'max_tokens')
+    """
+    if where in USERS_NAMES or "." not in where:
+        return USERS_NAMES.get(where, where)
+    owner, _, rest = where.partition(".")
+    return f"{rest.removeprefix('config.')} of the {owner}"
+
+
+def _told(value: Any) -> str:
+    """A setting's value; of a schedule its kind and numbers."""
+    if isinstance(value, Mapping) and isinstance(value.get("kind"), str):
+        numbers = ", ".join(f"{name}={one!r}" for name, one in value.items() if name != "kind")
+        return f"{value['kind']}({numbers})"
+    return shown(value)
 
 
 def _first_difference(name: str, was: Any, now: Any) -> tuple[str, Any, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_instance, shown
 from admin_py.results import Result, figure
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ class History(_Views, Result):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_instance("loss", self.loss, np.ndarray)
         for name, dtype in STEP_COLUMNS.items():
             _check_column(name, getattr(self, name), dtype, len(self.loss))
         if not isinstance(self.valid, Mapping) or self.valid.keys() != VALID_COLUMNS.keys():

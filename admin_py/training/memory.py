@@ -12,6 +12,7 @@ from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_choice, check_integer, check_segments
+from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
 from admin_py.results import FORMAT, Result, encode, figure, run_metadata
@@ -147,6 +148,10 @@ class MemoryPlan(Result):
 
 
 @door
+@goes_with(
+    max_tokens=("a batch that is thought of, batch=None", lambda given: given["batch"] is None),
+    length=("a batch that is thought of, batch=None", lambda given: given["batch"] is None),
+)
 def plan_memory(
     config: TransformerConfig,
     batch: Batch | None = None,

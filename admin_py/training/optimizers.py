@@ -10,11 +10,15 @@ import numpy as np
 
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_bool, check_listed, check_number, shown
+from admin_py.base.checks import check_bool, check_choice, check_listed, check_number, shown
+from admin_py.base.precision import check_below_one, check_held
 
 if TYPE_CHECKING:
     from admin_py.model.layers import DecoderLayer, EncoderLayer
     from admin_py.model.transformer import Transformer
+
+TRACTABLE = 5.0
+"""RAdam changes weights while the length of its average, below 2 / (1 - beta2) - 1, is at least this."""
 
 Kind = Literal["sgd", "adam", "adamw", "radam", "novograd"]
 
@@ -87,13 +91,32 @@ class Optimizer:
             raise TypeError(
                 f"model must be a Transformer or a layer, got an object of type {type(model).__name__}"
             )
-        rate = self.lr if lr is None else check_number("lr", lr, low=0.0)
+        rate = check_number("lr", self.lr if lr is None else lr, low=0.0)
+        if lr is None:
+            check_held("lr", rate, dtype)
         return self._for_dtype(dtype).step(core, rate, grad_scale)
+
+    def check_dtype(self, dtype: str) -> None:
+        """ValueError, with the option's name, if it has a number that models of this type cannot hold.
+
+        Examples
+        --------
+        >>> Adam(eps=1e-50).check_dtype("float32")
+        Traceback (most recent call last):
+        ValueError: eps must be a number that float32 can hold, got 1e-50, which it rounds to 0
+        """
+        check_choice("dtype", dtype, tuple(MODULES))
+        options, first = self._options, "momentum" if self.kind == "sgd" else "betas"
+        for option, name in (("beta1", first), ("beta2", "betas")):
+            check_below_one(name, options.get(option, 0.0), dtype)
+        for name in ("eps", "weight_decay"):
+            check_held(name, options.get(name, 0.0), dtype)
 
     def _for_dtype(self, dtype: str) -> Any:
         """The core's optimiser, made for the dtype of the first model."""
         module = MODULES[dtype]
         if self._core is None:
+            self.check_dtype(dtype)
             core = module.Optimizer(self.kind, **self._options)
             if self._loaded is not None:
                 core.load_state(self._loaded)
@@ -295,8 +318,8 @@ class AdamW(_Adaptive):
 class RAdam(_Adaptive):
     """Rectified Adam (Liu et al., ICLR 2020) as in its authors' Transformer release.
 
-    There is no update while the variance of the adaptive rate is intractable (the first steps); weight decay
-    is decoupled.
+    There is no update while the variance of the adaptive rate is intractable (the first steps; all of them
+    where beta2 is at most 2/3, which is refused); weight decay is decoupled.
 
     Parameters
     ----------
@@ -320,6 +343,11 @@ class RAdam(_Adaptive):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
+        beta2 = self._options["beta2"]
+        if 2.0 / (1.0 - beta2) - 1.0 <= TRACTABLE:
+            raise ValueError(
+                f"betas must have a beta2 above 2/3 for RAdam, whose updates would never begin, got {beta2!r}"
+            )
 
 
 @door

@@ -73,7 +73,7 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
             f"the model is not profiled, though its scheme {model.config.scheme_name!r} profiles omega: it "
             "is 1 throughout, which makes Admin a Post-LN. Leave profile='auto' or call model.profile(batch)",
             UserWarning,
-            stacklevel=4,  # the line that called train, which stands behind its door
+            stacklevel=5,  # the line that called train, which stands behind its door and its rules
         )
         return OFF
     due = unprofiled if asked == AUTO else asked is True and bool(profiled_sublayers(model.config))

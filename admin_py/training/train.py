@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer
+from admin_py.base.precision import check_held
+from admin_py.base.unused import goes_with
 from admin_py.data.dataset import Dataset
 from admin_py.model.transformer import Transformer
 from admin_py.training import checkpoint as checkpoints
@@ -28,13 +30,16 @@ from admin_py.training.plan import (
     check_path,
     check_schedule,
     check_share,
-    check_type,
     check_weights,
 )
 from admin_py.training.profiling import AUTO, check_profile, profile_first
 
 
 @door
+@goes_with(
+    checkpoint_every=("a checkpoint", lambda given: given["checkpoint"] is not None),
+    resume=("a checkpoint", lambda given: given["checkpoint"] is not None),
+)
 def train(
     model: Transformer,
     data: Dataset,
@@ -185,8 +190,11 @@ def train(
         checkpoint_activations=check_activation_segments(checkpoint_activations),
     )
     resume, progress = check_bool("resume", resume), check_bool("progress", progress)
-    check_model(check_type("model", model, Transformer))
-    check_data(check_type("data", data, Dataset), model, plan)
+    check_model(model)
+    chosen.check_dtype(model.dtype)
+    if plan.schedule is None:
+        check_held("lr", chosen.lr, model.dtype)
+    check_data(data, model, plan)
 
     with nullcontext() if plan.checkpoint is None else checkpoints.held(plan.checkpoint):
         loop = Loop(model, data, plan)

@@ -53,6 +53,20 @@ static double sum_squared_differences(const adm_real *x, const adm_real *y, int6
     return sum;
 }
 
+double adm_large_norm(const adm_real *x, const adm_real *before, int64_t n)
+{
+    double largest = 0.0, sum = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double d = fabs((double)x[i] - (before == NULL ? 0.0 : (double)before[i]));
+        largest = d > largest ? d : largest;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double d = ((double)x[i] - (before == NULL ? 0.0 : (double)before[i])) / largest;
+        sum += d * d;
+    }
+    return largest * sqrt(sum);
+}
+
 static void sum_block(void *context, int64_t task, int thread)
 {
     (void)thread;
@@ -86,7 +100,10 @@ adm_status adm_model_norms(const adm_param_table *params, const adm_real *values
         double sum = 0.0;
         for (int64_t b = blocks.starts[p]; b < blocks.starts[p + 1]; b++)
             sum += blocks.sums[b];
-        norms[p] = sqrt(sum);
+        const int64_t at = params->items[p].offset;
+        norms[p] = isinf(sum) ? adm_large_norm(values + at, before == NULL ? NULL : before + at,
+                                               params->items[p].size)
+                              : sqrt(sum);
     }
     adm_release(memory, bytes);
     return ADM_OK;

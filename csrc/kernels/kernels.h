@@ -50,11 +50,11 @@ typedef struct adm_norm_grads {
      g = g grad_scale + l2 w
      m = beta1 m + (1 - beta1) g
      v = beta2 v + (1 - beta2) g^2
-     w = keep w - rate m / (v_scale sqrt(v) + eps) */
+     w = w - (rate m / (v_scale sqrt(v) + eps) + decay w) */
 typedef struct adm_adam {
     adm_real *w, *m, *v;
     const adm_real *g;
-    adm_real grad_scale, l2, keep, rate, v_scale, eps;
+    adm_real grad_scale, l2, decay, rate, v_scale, eps;
     adm_real beta1, beta2, one_minus_beta1, one_minus_beta2;
 } adm_adam;
 

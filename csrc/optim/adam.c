@@ -26,7 +26,7 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
                 .g = update->gradients,
                 .grad_scale = (adm_real)update->grad_scale,
                 .l2 = (adm_real)terms.l2,
-                .keep = (adm_real)terms.keep,
+                .decay = (adm_real)terms.decay,
                 .rate = (adm_real)terms.rate,
                 .v_scale = (adm_real)terms.v_scale,
                 .eps = (adm_real)config->eps,
@@ -40,7 +40,7 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
     return adm_sum_blocks(update->params->trained_length, adam_range, &call, update->threads);
 }
 
-/* w = keep w - lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps) */
+/* w = w - (lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps) + lr weight_decay w), the last of AdamW */
 double adm_adam_update(const adm_update *update)
 {
     const adm_optim_config *config = update->config;
@@ -48,7 +48,7 @@ double adm_adam_update(const adm_update *update)
     const double t = (double)update->step;
     const adm_adam_terms terms = {
         .l2 = decoupled ? 0.0 : config->weight_decay,
-        .keep = decoupled ? 1.0 - update->lr * config->weight_decay : 1.0,
+        .decay = decoupled ? update->lr * config->weight_decay : 0.0,
         .rate = update->lr / (1.0 - pow(config->beta1, t)),
         .v_scale = 1.0 / sqrt(1.0 - pow(config->beta2, t)),
     };

@@ -1,4 +1,5 @@
 /* Sums over long flat ranges, in an order that the threads cannot change. */
+#include "admin/norms.h"
 #include "base/base.h"
 #include "kernels/kernels.h"
 #include "optim/update.h"
@@ -50,5 +51,6 @@ static double norm_range(void *context, int64_t begin, int64_t end)
 double adm_norm2(const adm_real *x, int64_t n, int threads)
 {
     norm_call call = {x, adm_kernels_select()};
-    return sqrt(adm_sum_blocks(n, norm_range, &call, threads));
+    const double sum = adm_sum_blocks(n, norm_range, &call, threads);
+    return isinf(sum) ? adm_large_norm(x, NULL, n) : sqrt(sum);
 }

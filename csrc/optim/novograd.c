@@ -47,7 +47,10 @@ double adm_novograd_update(const adm_update *update)
         novograd s = {.w = update->weights + param->offset,
                       .m = update->m + param->offset,
                       .g = update->gradients + param->offset,
-                      .factor = (adm_real)(update->grad_scale / (sqrt(v) + config->eps)),
+                      /* a v that its type cannot hold would make every later step 0 */
+                      .factor = isfinite((adm_real)v)
+                                    ? (adm_real)(update->grad_scale / (sqrt(v) + config->eps))
+                                    : (adm_real)NAN,
                       .decay = (adm_real)config->weight_decay,
                       .beta1 = (adm_real)config->beta1,
                       .lr = (adm_real)update->lr};

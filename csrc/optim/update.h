@@ -26,7 +26,7 @@ double adm_novograd_update(const adm_update *update);
 
 /* What differs in the family of Adam (kernels.h has the formula), all on [0, trained_length). */
 typedef struct adm_adam_terms {
-    double l2, keep, rate, v_scale;
+    double l2, decay, rate, v_scale;
 } adm_adam_terms;
 double adm_adam_apply(const adm_update *update, adm_adam_terms terms);
 

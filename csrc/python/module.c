@@ -1,9 +1,9 @@
 /* The module: its types, its state, its functions. */
+#define _GNU_SOURCE /* pthread_getattr_np */
 #define PYADM_IMPORTS_NUMPY
 #include "python/module.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <pthread.h>
 
 #include "base/base.h"
 #include "python/arguments.h"
@@ -25,8 +25,41 @@ pyadm_state *pyadm_state_of(PyTypeObject *type)
     return NULL;
 }
 
+/* A product of matrices keeps panels of 340 KiB on the stack; this leaves as much for all that calls it. */
+#define STACK_NEEDED ((ptrdiff_t)640 * 1024)
+
+/* Whether the calling thread has the stack for a pass. Threads that Python or another library made may have little;
+   to run out of it is a crash. Where the stack is not known it is taken to be enough. */
+static bool enough_stack(void)
+{
+#ifdef __linux__
+    static _Thread_local const char *lowest; /* of this thread's stack, found once: that takes a while */
+    static _Thread_local size_t size;
+    if (lowest == NULL) {
+        pthread_attr_t attributes;
+        void *address = NULL;
+        if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+            return true;
+        if (pthread_attr_getstack(&attributes, &address, &size) == 0)
+            lowest = address;
+        pthread_attr_destroy(&attributes);
+    }
+    const char *here = __builtin_frame_address(0);
+    const bool inside = lowest != NULL && here >= lowest && (size_t)(here - lowest) < size;
+    return !inside || here - lowest >= STACK_NEEDED;
+#else
+    return true;
+#endif
+}
+
 int pyadm_enter(bool *busy, PyObject *object)
 {
+    if (!enough_stack()) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "the stack of this thread must have %d KiB left for the core, see threading.stack_size",
+                     (int)(STACK_NEEDED / 1024));
+        return -1;
+    }
     if (*busy) {
         PyErr_Format(PyExc_RuntimeError, "the %s is busy in another thread", Py_TYPE(object)->tp_name);
         return -1;
@@ -138,25 +171,6 @@ static PyMethodDef module_functions[] = {
 
 /* ---- initialisation ---- */
 
-/* The number of threads at first: as many as processors, or what the environment says. 0 with an exception. */
-static int first_threads(void)
-{
-    const int procs = adm_system_num_procs();
-    const char *text = getenv("ADMIN_PY_NUM_THREADS");
-    if (text == NULL || *text == '\0')
-        return procs;
-    char *end = NULL;
-    errno = 0;
-    const long threads = strtol(text, &end, 10);
-    if (errno == 0 && *end == '\0' && threads >= 1 && threads <= procs)
-        return (int)threads;
-    PyErr_Format(PyExc_ValueError,
-                 "ADMIN_PY_NUM_THREADS must be an integer from 1 to %d, the processors that this "
-                 "process may use, got \"%.100s\"",
-                 procs, text);
-    return 0;
-}
-
 /* Makes a type, puts it into the module, and keeps it in *place. */
 static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **place)
 {
@@ -169,8 +183,8 @@ static int module_exec(PyObject *module)
     pyadm_state *state = PyModule_GetState(module);
     import_array1(-1);
     adm_blas_setup();
-    state->threads = first_threads();
-    if (state->threads == 0 || add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0 ||
+    state->threads = adm_system_num_procs();
+    if (add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0 ||
         add_type(module, &pyadm_model_spec, NULL, &state->model) < 0 ||
         add_type(module, &pyadm_transformer_spec, state->model, &state->transformer) < 0 ||
         add_type(module, &pyadm_encoder_layer_spec, state->model, &state->encoder_layer) < 0 ||

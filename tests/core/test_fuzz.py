@@ -54,6 +54,14 @@ class Hostile:
         raise RuntimeError("no words")
 
 
+def deep() -> list[Any]:
+    """Lists in each other, deeper than any stack."""
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
 INTEGERS = [0, 1, 2, 3, 5, 8, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), 2**200]
 WORDS = ["", "clinic", "paper", "encoder", "decoder", "output", "branch", "weights", "gradients", "adam"]
 WORDS += ["normed", "sum", "end", "output_gradient", "branch_gradient"]
@@ -69,6 +77,7 @@ scalars = st.one_of(
     st.binary(max_size=5),
     st.sampled_from([*NUMPY, object()]),
     st.builds(Hostile),
+    st.builds(deep),
 )
 
 DTYPES = ["f4", "f8", "i4", "i8", "i4", "i8", "f2", "u4", "b1", ">i4", ">f4", "c8", "O", "U3"]

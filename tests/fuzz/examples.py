@@ -436,12 +436,9 @@ def call(callee: Public, given: Mapping[str, Any], owner: Any) -> Any:
     if callee.name.endswith("="):
         return setattr(owner, callee.attribute, next(iter(given.values())))
     function = callee.attribute if callee.owner is None else getattr(owner, callee.attribute)
-    positional = [given[p.name] for p in callee.parameters if p.kind is p.POSITIONAL_ONLY and p.name in given]
-    named = {
-        k: v
-        for k, v in given.items()
-        if k not in {p.name for p in callee.parameters if p.kind is p.POSITIONAL_ONLY}
-    }
+    bare = {p.name for p in callee.parameters if p.kind is p.POSITIONAL_ONLY}
+    positional = [value for name, value in given.items() if name in bare]
+    named = {name: value for name, value in given.items() if name not in bare}
     answer = function(*positional, **named)
     if inspect.isgenerator(answer):
         return next(answer, None)

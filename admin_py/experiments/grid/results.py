@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.base.checks import check_choice, shown
+from admin_py.base.checks import check_choice, check_listed, shown
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, at, place_of
@@ -85,7 +85,7 @@ class Grid(Cross):
 
     def with_members(self, members: Iterable[Any], **changes: Any) -> Grid:
         """The same with other cells."""
-        return replace(self, cells=tuple(members), **changes)
+        return replace(self, cells=tuple(check_listed("members", members, "cells")), **changes)
 
     @property
     def varying(self) -> tuple[str, ...]:
