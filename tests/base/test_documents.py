@@ -115,7 +115,7 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
         timeout=60,
         check=True,
     )
-    assert "neither a file nor a folder" in found.stdout
+    assert "is a pipe, expected a file" in found.stdout
 
 
 def test_a_type_says_what_stands_where() -> None:

@@ -16,7 +16,7 @@ from admin_py.base.paths import (
     longest_name,
     make_folder,
     path_of,
-    shown,
+    printable_path,
 )
 
 NAMES = st.binary(min_size=1, max_size=300).filter(lambda name: not set(name) & set(b"/\0"))
@@ -77,7 +77,7 @@ def test_an_absolute_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest
 
 @given(NAMES)
 def test_what_is_shown_can_be_printed(name: bytes) -> None:
-    text = shown(os.fsdecode(name))
+    text = printable_path(os.fsdecode(name))
     text.encode("utf-8")
     try:
         assert text == name.decode("utf-8")

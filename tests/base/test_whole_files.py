@@ -197,7 +197,7 @@ print("after")
             subprocess.run(command, stdout=stream, check=True, timeout=300)
         text = (tmp_path / "out").read_text()
     assert text.startswith("before\n{")
-    assert text.endswith("}after\n")
+    assert text.endswith("}\nafter\n")
 
 
 # File systems that refuse, and disks that fail
