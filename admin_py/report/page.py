@@ -234,8 +234,8 @@ def _row(one: SchemeSummary) -> dict[str, Any]:
         "scheme": one.scheme,
         "label": label(one.scheme),
         "outcome": summary.outcome(one),
-        "valid": _mean_and_range(one.valid_nll),
-        "train": _mean_and_range(one.train_nll),
+        "valid": _loss(one, one.valid_nll),
+        "train": _loss(one, one.train_nll),
         "diverged": summary.divergence(one),
         "time": duration(one.seconds),
         "speed": number(one.tokens_per_second),
@@ -267,6 +267,14 @@ def _diagnoses(study: Study) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _loss(one: SchemeSummary, values: np.ndarray) -> dict[str, str]:
+    """The last losses of a scheme, or why there is none."""
+    if np.isfinite(values).any():
+        return _mean_and_range(values)
+    gone = all(step is not None for step in one.diverged_at)
+    return {"mean": "none", "range": "it diverged" if gone else "none was taken"}
 
 
 def _mean_and_range(values: np.ndarray) -> dict[str, str]:

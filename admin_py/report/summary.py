@@ -125,7 +125,7 @@ def not_asked(study: Study) -> str:
     if study.data["kind"] != "translation":
         return ""
     missing = reasons(missing_of(study, "source_use"))
-    return f"Of the losses with others' sources, {'; '.join(missing)}." if missing else ""
+    return f"Validation loss with the sources of other examples: {'; '.join(missing)}." if missing else ""
 
 
 def samples(study: Study) -> str:

@@ -236,6 +236,15 @@ def test_what_was_not_measured_says_why_where_its_picture_would_be(study: Study)
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_loss_that_there_is_not_says_why() -> None:
+    made = made_study({"post_ln": [None, None], "admin": [0.2, None]})
+    html = render(made)
+    assert "<td>none<small>(it diverged)</small></td>" in html
+    assert "n/a" not in Page(html).text
+    assert "Validation loss with the sources of other examples: Post-LN and Admin have none (it was" in html
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_without_samples_the_reason_is_told() -> None:
     study = made_study({"post_ln": [None], "admin": [0.2]})
     text = flat(Page(render(study.with_members([replaced(run, samples=()) for run in study.runs]))).text)
