@@ -55,10 +55,10 @@ class Schedule:
             raise ValueError(f"lr must be positive, got {self.lr!r}")
         self._store("warmup", check_integer("warmup", self.warmup, 0, MAX_STEPS))
         self._store("initial", check_number("initial", self.initial, low=0.0))
-        if self.initial and self.warmup == 0:
-            raise ValueError(f"initial goes with a warmup, which starts there, got {self.initial!r} without")
         if self.initial > self.lr:
             raise ValueError(f"initial must be at most lr = {self.lr!r}, got {self.initial!r}")
+        if self.initial and self.warmup == 0:
+            raise ValueError(f"initial goes with a warmup, which starts there, got {self.initial!r} without")
 
     def _store(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

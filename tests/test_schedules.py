@@ -24,7 +24,7 @@ def any_schedule(draw: st.DrawFn) -> schedules.Schedule:
     kind = draw(st.sampled_from(sorted(schedules.KINDS)))
     lr = draw(rates)
     warmup = draw(st.integers(0, 500))
-    options: dict[str, Any] = {"initial": lr * draw(shares)}
+    options: dict[str, Any] = {"initial": lr * draw(shares)} if warmup else {}
     if issubclass(schedules.KINDS[kind], schedules.Decay):
         options |= {"steps": warmup + draw(st.integers(1, 2000)), "final": lr * draw(shares)}
     if kind == "polynomial":

@@ -133,13 +133,18 @@ def door(subject: F) -> F:
     return subject
 
 
-def _checked(function: Any, setter: str = "") -> Any:
+def door_of_values(function: F) -> F:
+    """The door of functions that look at results themselves, as plots do: values alone."""
+    return _checked(function, classes=False)
+
+
+def _checked(function: Any, setter: str = "", *, classes: bool = True) -> Any:
     """The function behind the door; itself if it has nothing to check."""
     parameters = tuple(inspect.signature(function).parameters.values())
     checks: dict[str, tuple[str, Check]] = {}
     places: list[str | None] = []
     for parameter in parameters:
-        check = check_of(parameter.annotation)
+        check = check_of(parameter.annotation, classes=classes)
         plain = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         if check is not None and plain:
             checks[parameter.name] = (setter or parameter.name, check)
@@ -168,7 +173,7 @@ def _checked(function: Any, setter: str = "") -> Any:
 
 
 @functools.cache
-def check_of(annotation: Any) -> Check | None:
+def check_of(annotation: Any, *, classes: bool = True) -> Check | None:
     """The check that an annotation, as it is written, stands for; None where it says nothing that is checked.
 
     Examples
@@ -185,6 +190,8 @@ def check_of(annotation: Any) -> Check | None:
     optional = "None" in kinds
     wanted = list(dict.fromkeys(kind for kind in kinds if kind != "None"))
     if wanted and all(kind in CLASSES for kind in wanted):
+        if not classes:
+            return None
         check: Check = functools.partial(_check_class, tuple(wanted), " or None" if optional else "")
     elif wanted in (["str", "path"], ["path", "str"]):
         check = check_path

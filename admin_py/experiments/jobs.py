@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from admin_py.base import documents
 from admin_py.base.checks import shown
+from admin_py.base.precision import check_held
 from admin_py.experiments.configuration import MODEL_AXES, configuration
 from admin_py.experiments.settings import (
     ARGUMENT_OF,
@@ -26,6 +27,7 @@ from admin_py.experiments.settings import (
     values_of,
 )
 from admin_py.model.config import TransformerConfig
+from admin_py.model.precision import check_precision
 from admin_py.results import decode, encode
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
@@ -189,11 +191,15 @@ def plan_jobs(data: Dataset, given: Mapping[str, Any]) -> tuple[list[Job], dict[
         shape = tuple(values[axis] for axis in ("scheme", "layers", *MODEL_AXES))
         if shape not in configs:
             config = _configuration(data, values)
+            check_precision(config, fixed["dtype"])
             configs[shape] = config.scheme_name, config
         values["scheme"], config = configs[shape]
         chosen, values["beta2"] = _optimizer(
             values["optimizer"], makers[values["optimizer"]], values["lr"], values["beta2"]
         )
+        made = optimizers.from_dict(chosen) if isinstance(chosen, Mapping) else chosen(lr=values["lr"])
+        made.check_dtype(fixed["dtype"])
+        check_held("lr", values["lr"], fixed["dtype"])
         training = {
             **{name: fixed[name] for name in FIXED if name != "schedule"},
             "max_tokens": values["max_tokens"],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.analysis.attention import AttentionMap
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import check_array, check_listed
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
@@ -37,7 +37,7 @@ ROW, COLUMNS = 3.0, 2
 LABEL = "probability"
 
 
-@door
+@door_of_values
 @drawing
 def plot_attention(
     probabilities: AttentionMap | ArrayLike,
@@ -82,7 +82,7 @@ def plot_attention(
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_attention_panels(
     maps: AttentionMap | Iterable[AttentionMap], axes: Iterable[Axes] | None = None

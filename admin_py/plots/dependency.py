@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.dependency import Dependency
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import check_listed, check_text
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
@@ -36,7 +36,7 @@ LABELS = {
 """Scale -> label of the colour bar."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_dependency(
     dependency: Dependency,
@@ -84,7 +84,7 @@ def plot_dependency(
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_dependency_pair(
     before: Dependency,
@@ -140,7 +140,7 @@ def plot_dependency_pair(
     return np.array(list(axes), dtype=object)
 
 
-@door
+@door_of_values
 @drawing
 def plot_dependency_panels(
     dependencies: Dependency | Iterable[Dependency],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.diagnosis.results import Diagnosis
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import MUTED, legend_text, scheme_style
@@ -22,7 +22,7 @@ HEIGHT = 2.9
 """Of a panel, inches."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_diagnosis(diagnosis: Diagnosis, axes: Sequence[Axes] | None = None) -> np.ndarray:
     """Amplification over depth beside Post-LN's, Pre-LN's and Admin's; below it the gradient norms.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.analysis.gradients import GradientSpread
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing
 from admin_py.plots.gradients import LABEL
@@ -24,7 +24,7 @@ CEILING = 2.0
 """Upper end of the ordinate; the largest norm is 1."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_gradient_bars(
     gradients: GradientSpread | Iterable[GradientSpread], axes: Iterable[Axes] | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.analysis.gradients import GradientNorms
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import legend_text, scheme_style
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LABEL = r"$\|\partial L/\partial x_i\|$, largest = 1"
 
 
-@door
+@door_of_values
 @drawing
 def plot_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     """One model: log bars, shaded by kind of sub-layer, as in the paper's figure.
@@ -57,7 +57,7 @@ def plot_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_gradient_lines(gradients: GradientNorms | Iterable[GradientNorms], ax: Axes | None = None) -> Axes:
     """Several models in one picture: a line for each, coloured by scheme, marked by kind of sub-layer.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SCHEMES, legend_text
@@ -48,7 +48,7 @@ LABELS = {
 }
 
 
-@door
+@door_of_values
 @drawing
 def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     """Heatmap of one table, each place with its number, beside a scale of colours.
@@ -81,7 +81,7 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_grid_panels(tables: GridTable | Iterable[GridTable], axes: Any = None) -> np.ndarray:
     """Heatmaps side by side in one scale of colours.

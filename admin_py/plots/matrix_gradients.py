@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.gradients import GradientNorms
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.model.names import KINDS, MatrixPlace, place_of
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
@@ -27,7 +27,7 @@ CROSS = "cross_attn"
 CROSS_DASHES = (0.0, (3.0, 1.4))
 
 
-@door
+@door_of_values
 @drawing
 def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     """|dL/dW| by layer on a log axis: encoder left, decoder right, a line for each kind of matrix.
@@ -87,7 +87,7 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_matrix_gradient_panels(
     gradients: GradientNorms | Iterable[GradientNorms], axes: Iterable[Axes] | None = None

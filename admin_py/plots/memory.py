@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import INK
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@door
+@door_of_values
 @drawing
 def plot_memory(plan: MemoryPlan, ax: Axes | None = None) -> Axes:
     """A bar for each part of a plan, in MiB, the total in the title.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.model.observation import Observation
 from admin_py.plots.arguments import one
 from admin_py.plots.drawing import drawing, new_axes
@@ -20,7 +20,7 @@ INPUT: dict[str, Any] = {"color": MUTED, "linewidth": 1.2, "linestyle": (0.0, (1
 """Look of the variance of what a sub-layer reads."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_observation(observation: Observation, ax: Axes | None = None) -> Axes:
     """Var(a_i) of every branch, a line a kind of sub-layer, and dotted Var(x_{i-1}) of what goes in.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.analysis.updates import UpdateNorms
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import shown
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
@@ -28,7 +28,7 @@ LABELS = {
 }
 
 
-@door
+@door_of_values
 @drawing
 def plot_omega_drift(
     updates: UpdateNorms,
@@ -97,7 +97,7 @@ def plot_omega_drift(
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_omega_panels(
     updates: UpdateNorms | Iterable[UpdateNorms],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.output_change import OutputChange
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import pick_stack, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
@@ -37,7 +37,7 @@ def height_for(schemes: int) -> float:
     return round(3.2 + 0.18 * schemes, 2)
 
 
-@door
+@door_of_values
 @drawing
 def plot_output_change(
     results: OutputChange | Iterable[OutputChange],

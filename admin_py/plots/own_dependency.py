@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.dependency import Dependency
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import MUTED, scheme_style
@@ -25,7 +25,7 @@ RING = 5.0
 """Points across."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axes | None = None) -> Axes:
     """beta_ii^2 by sub-layer on a log axis: `Dependency.own` (lines), and as variances predict it (rings).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@door
+@door_of_values
 @drawing
 def plot_predicted_dependency(
     profiles: VarianceProfile | Iterable[VarianceProfile], ax: Axes | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import shown
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.arguments import one, several
@@ -26,7 +26,7 @@ QUANTITIES = {
 """Column of a profile -> title and label of its figure."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One profile: omega as a line, marked by kind of sub-layer, over bars of Var(a).
@@ -63,7 +63,7 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_quantity(
     profiles: VarianceProfile | Iterable[VarianceProfile], ax: Axes | None = None, *, quantity: str = "omega"

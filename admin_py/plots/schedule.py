@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import WrongArgument, described
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.style import INK
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@door
+@door_of_values
 @drawing
 def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes | None = None) -> Axes:
     """Draw learning rates over their steps.

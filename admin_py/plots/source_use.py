@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.analysis.source_use import SourceUse
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
@@ -27,7 +27,7 @@ PALE = 0.4
 """Opacity of the bars of others' sources."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_source_use(uses: SourceUse | Iterable[SourceUse], ax: Axes | None = None) -> Axes:
     """Loss with the right sources and, paler, with those of other examples: two bars a model.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.backend import need_matplotlib
 from admin_py.schemes.labels import label
 
@@ -167,7 +167,7 @@ def context() -> Iterator[None]:
         rcParams.update(before)
 
 
-@door
+@door_of_values
 def scheme_style(name: str) -> SchemeStyle:
     """Label, colour and dashes of a scheme, by its name alone.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import shown
 from admin_py.plots.arguments import WrongArgument, described, one
 from admin_py.plots.drawing import drawing, new_axes
@@ -34,7 +34,7 @@ MAX_INSIDE = 4
 """Entries of a legend that stands inside the axes."""
 
 
-@door
+@door_of_values
 @drawing
 def plot_history(history: History | Recorder, ax: Axes | None = None, *, scheme: str | None = None) -> Axes:
     """One run: loss of every training batch (thin), validation loss (marked), both without label smoothing.
@@ -71,7 +71,7 @@ def plot_history(history: History | Recorder, ax: Axes | None = None, *, scheme:
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_curves(
     histories: History | Iterable[tuple[str, History] | History],
@@ -166,7 +166,7 @@ def _draw_curves(
     ax.set_title("Training, dropout on" if split == "train" else "Validation, dropout off")
 
 
-@door
+@door_of_values
 @drawing
 def plot_training(
     histories: History | Iterable[tuple[str, History] | History],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from admin_py.analysis.updates import UpdateNorms
-from admin_py.base.arguments import door
+from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below, one_legend
@@ -50,7 +50,7 @@ LABELS: Mapping[str, str] = {
 }
 
 
-@door
+@door_of_values
 @drawing
 def plot_updates(
     updates: UpdateNorms,
@@ -107,7 +107,7 @@ def plot_updates(
     return ax
 
 
-@door
+@door_of_values
 @drawing
 def plot_update_panels(
     updates: UpdateNorms | Iterable[UpdateNorms],
@@ -163,7 +163,7 @@ def _one_range(axes: list[Axes], steps: np.ndarray) -> None:
         ax.set_xlim((first / room, last * room) if log else (first - room, last + room))
 
 
-@door
+@door_of_values
 @drawing
 def plot_update_histogram(
     updates: UpdateNorms | Iterable[UpdateNorms],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
@@ -201,7 +202,23 @@ def train(
         if not _restored(loop, plan, resume=resume):
             check_weights(model)
             loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
-        return loop.run(progress=progress)
+        history = loop.run(progress=progress)
+    _say_if_still(history)
+    return history
+
+
+def _say_if_still(history: History) -> None:
+    """A warning where there were rates and gradients, and no weight has moved."""
+    rates, norms = history.lr, history.grad_norm
+    if not history.num_steps or history.interrupted or history.diverged_at or history.update_norm.any():
+        return
+    if rates.any() and norms.any():
+        warnings.warn(
+            f"no weight moved in {history.num_steps} steps: the learning rate is too small for the numbers "
+            "of the model's type, or the optimiser has not begun (RAdam's first steps move nothing)",
+            UserWarning,
+            stacklevel=5,  # the line that called train, which stands behind its door and its rules
+        )
 
 
 def _restored(loop: Loop, plan: Plan, *, resume: bool) -> bool:

@@ -9,7 +9,8 @@
 
 #define RHO_TRACTABLE 5.0 /* the release's threshold, where the paper has 4 */
 
-#define NEAR_ONE 1e-7  /* 1 - beta2 below it: rho would be the difference of numbers that agree in seven digits */
+#define NEAR_ONE                                                                                             \
+    1e-7 /* 1 - beta2 below it: rho would be the difference of numbers that agree in seven digits */
 #define FEW_STEPS 0.1 /* of t (1 - beta2), for which the series below is exact to the last digits */
 
 /* rho at step t. With x = 1 - beta2, L = -ln beta2 and u = t L, 2 t beta2^t / (1 - beta2^t) = 2 / L u / (e^u - 1):

@@ -65,7 +65,7 @@ def test_errors_of_batches_come_at_the_call(data):
         data.batches(split="test")
     with pytest.raises(ValueError, match="start must be at least 0, got -1"):
         data.batches(start=-1)
-    with pytest.raises(ValueError, match="split must be one of"):
+    with pytest.raises(TypeError, match="split must be a string"):
         data.batches(split=["train"])
 
 

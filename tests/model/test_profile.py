@@ -198,7 +198,7 @@ def test_omega_of_scalars_and_of_none() -> None:
 VECTORS = np.ones((4, 8))
 VECTORS[2, 5] = 2
 BAD_OMEGAS: list[tuple[str, Any, type[Exception], str]] = [
-    ("admin", [1, 2, 3, 4], TypeError, "omega must map stacks to arrays, got an object of type list"),
+    ("admin", [1, 2, 3, 4], TypeError, "omega must be a mapping, got"),
     ("admin", {"middle": [1]}, ValueError, "omega must be of the stacks encoder, decoder, got 'middle'"),
     (
         "admin",

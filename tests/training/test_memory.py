@@ -200,8 +200,11 @@ def test_info_plans_the_model_that_every_option_describes(capsys: pytest.Capture
         plans.append(repr(ap.plan_memory(config)))
         assert plans[-1] in capsys.readouterr().out
     assert plans[0] != plans[1]  # GELU keeps its input, too
-    assert cli.main([*command, "--init-gain", "0"]) == 1
-    assert "init_gain must be positive, got 0.0" in capsys.readouterr().err
+    assert cli.main([*command, "--max-tokens", "0"]) == 1
+    assert "max_tokens must be an integer from 1" in capsys.readouterr().err
+    for option in ("--init-gain", "--dropout"):
+        assert cli.main([*command, option, "0.5"]) == 2
+        assert f"{option} goes with trainings: it takes no memory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seed", range(6))

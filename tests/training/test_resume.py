@@ -164,7 +164,7 @@ def test_more_steps_can_be_made_later(tmp_path: Path, whole: tuple[Path, ap.Hist
 
 def test_without_resume_the_training_begins_anew(tmp_path: Path, whole: tuple[Path, ap.History]) -> None:
     path = tmp_path / "run.ckpt"
-    train(make_model(seed=6), steps=2, checkpoint=path)
+    train(make_model(seed=6), steps=6, checkpoint=path)
     history = train(make_model(), steps=14, checkpoint=path, resume=False)
     assert_same_history(history, whole[1])
     assert_same_files(path, whole[0])

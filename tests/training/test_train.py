@@ -315,7 +315,7 @@ LANGUAGE_MODEL = {"encoder_layers": 0}
         ({"label_smoothing": 1.5}, ValueError, "label_smoothing must be from 0 to 1, got 1.5"),
         ({"label_smoothing": np.nan}, ValueError, "label_smoothing must be a finite number"),
         ({"valid_every": 0}, ValueError, "valid_every must be"),
-        ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be"),
+        ({"checkpoint_every": 0, "checkpoint": "run"}, ValueError, "checkpoint_every must be"),
         ({"observe_every": -1}, ValueError, "observe_every must be"),
         ({"observe_every": 2, "observe": 2}, ValueError, "give one of them, such as observe=2"),
         ({"observe_every": 0, "observe": -1}, ValueError, "observe must be an integer from 0"),
