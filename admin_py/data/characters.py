@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.data.sequences import Sequences, offsets_of
-from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
+from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, is_unicode
 
 
 class CharacterTokenizer(Tokenizer):
@@ -32,7 +32,11 @@ class CharacterTokenizer(Tokenizer):
     kind = "characters"
 
     def __init__(self, characters: Iterable[str]) -> None:
+        if not isinstance(characters, Iterable):
+            raise TypeError(f"characters must be a string, got {characters!r:.80}")
         self.characters = "".join(sorted(set(characters)))
+        if not is_unicode(self.characters):
+            raise ValueError("characters have lone surrogates, which are no text")
         self._points = _code_points(self.characters)
         if not self.characters:
             raise ValueError("characters must not be empty")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import Literal
 
 import tokenizers
 
 from admin_py.data.dataset import Dataset
+from admin_py.data.held_out import check_share, is_share
 from admin_py.data.reading import Path, read_lines
 from admin_py.data.tokenizer import Tokenizer
 from admin_py.data.windows import CONTEXT, VALID, TextOptions, cut
@@ -83,10 +85,10 @@ def text(
     for key, given in (("valid", valid), ("test", test)):
         if isinstance(given, (str, os.PathLike)):
             files[key] = _read(given, key)
-        elif isinstance(given, bool) or not isinstance(given, (float, int)):
-            raise TypeError(f"{key} must be a share of the text or a file, got {given!r}")
+        elif is_share(given) or (isinstance(given, Integral) and not isinstance(given, bool)):
+            shares[key] = check_share(key, given, "the text")
         else:
-            shares[key] = given
+            raise TypeError(f"{key} must be a share of the text or a file, got {given!r:.80}")
     parts = cut(whole, shares) | files
     return options.dataset(
         name or os.path.basename(os.fspath(path)), {key: [part] for key, part in parts.items()}

@@ -10,7 +10,7 @@ import tokenizers
 
 from admin_py.base.checks import checked_integer
 from admin_py.data.dataset import Dataset
-from admin_py.data.held_out import counts_of, parted
+from admin_py.data.held_out import counts_of, is_share, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
 from admin_py.data.reading import LinePairs, Path
 from admin_py.data.tokenizer import Tokenizer, is_unicode
@@ -124,7 +124,7 @@ def from_texts(
 def _parts(texts: list[str], asked: Mapping[str, Any], seed: int) -> dict[str, list[str]]:
     """The strings to train on, and those that are taken from them for the splits that ask for some."""
     seed = checked_integer("seed", seed, minimum=0)
-    if len(texts) == 1 and all(value is None or isinstance(value, float) for value in asked.values()):
+    if len(texts) == 1 and all(value is None or is_share(value) for value in asked.values()):
         default = {"valid": VALID, "test": 0.0}
         shares = {key: default[key] if value is None else value for key, value in asked.items()}
         return {key: [part] for key, part in cut(texts[0], shares).items()}
@@ -135,7 +135,7 @@ def _parts(texts: list[str], asked: Mapping[str, Any], seed: int) -> dict[str, l
 
 def _checked_held_out(name: str, value: Any, texts: list[Any]) -> Any:
     """What was given for a split: a list of texts of the same kind, or what is none, as it is."""
-    if value is None or isinstance(value, (float, Integral)):
+    if value is None or is_share(value) or isinstance(value, Integral):
         return value
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
         raise TypeError(f"{name} must be {_READY}, a share or a number of them, got {value!r:.80}")
