@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base.checks import check_integer
+from admin_py.model.fitting import check_fits
 from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def attention(
     from admin_py.data.batch import Batch
 
     longest = check_integer("longest", longest, 2, np.iinfo(np.int32).max)
+    check_fits(model, data)
     number, source, target = _example(data, split, longest)
     config = model.config
     stack = config.stacks[-1]

@@ -10,6 +10,7 @@ import numpy as np
 
 from admin_py.base import defaults
 from admin_py.base.checks import check_integer
+from admin_py.model.fitting import check_fits
 from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def source_use(
     right = data.split(split)
     if right.target is None:
         raise ValueError(f"data must be pairs to have sources, got {data!r}")
+    check_fits(model, data)
     wrong = Split(right.source.take(_others(right.source, split)), right.target)
     other = Dataset(data.name, data.kind, data.tokenizer, {"train": wrong})
     batches = list(data.batches(max_tokens=max_tokens, split=split, shuffle=False))

@@ -54,6 +54,9 @@ class CharacterTokenizer(Tokenizer):
     def _join(self, ids: list[int]) -> str:
         return "".join("\ufffd" if i == UNK else self.characters[i - NUM_SPECIAL] for i in ids)
 
+    def _all_pieces(self) -> list[str]:
+        return list(self.characters)
+
     def _to_dict(self) -> dict[str, Any]:
         return {"characters": self.characters}
 

@@ -19,6 +19,7 @@ from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
 from admin_py.data.summary import DatasetSummary, Lengths, SplitSummary
 from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, is_unicode
+from admin_py.data.vocabulary import Vocabulary
 
 Kind = Literal["translation", "language_model"]
 Side = Literal["source", "target"]
@@ -311,6 +312,11 @@ class Dataset:
                     digest.update(side.offsets.astype("<i8").tobytes())
                     digest.update(side.tokens.astype("<i4").tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What its ids mean: a model that was trained on it keeps this."""
+        return Vocabulary(self.kind, self.vocab_size, self.tokenizer.fingerprint, self.name)
 
     def describe(self) -> DatasetSummary:
         """What the dataset holds: counts, lengths, vocabulary, what was left out."""

@@ -152,6 +152,9 @@ class NumberTokenizer(Tokenizer):
             return ""
         return "-" if left in ENGLISH_TENS and right in ENGLISH_ONES[:9] else " "
 
+    def _all_pieces(self) -> list[str]:
+        return list(self.pieces)
+
     def _to_dict(self) -> dict[str, Any]:
         return {"pieces": list(self.pieces)}
 

@@ -182,6 +182,9 @@ class SubwordTokenizer(Tokenizer):
         """A piece as the vocabulary writes it; nothing for an id without one."""
         return self._tokenizer.id_to_token(i - NUM_SPECIAL) or ""
 
+    def _all_pieces(self) -> list[str]:
+        return [self._written(NUM_SPECIAL + i) for i in range(self._num_pieces)]
+
     def _to_dict(self) -> dict[str, Any]:
         return json.loads(self._tokenizer.to_str())
 

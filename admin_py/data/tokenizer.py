@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
@@ -82,6 +83,20 @@ class Tokenizer(ABC):
     def _piece(self, i: int) -> str:
         """What an id that is no special one stands for."""
         return self._join([i])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the kind and all pieces in their order: what ids mean."""
+        if self._fingerprint is None:
+            told = json.dumps([self.kind, self._all_pieces()])
+            self._fingerprint = hashlib.sha256(told.encode()).hexdigest()
+        return self._fingerprint
+
+    _fingerprint: str | None = None
+
+    def _all_pieces(self) -> list[str]:
+        """Its own pieces as it keeps them, in the order of their ids."""
+        return [self._piece(i) for i in range(NUM_SPECIAL, self.vocab_size)]
 
     @abstractmethod
     def _to_dict(self) -> dict[str, Any]:

@@ -80,6 +80,9 @@ class WordTokenizer(Tokenizer):
         )
         return text.removesuffix(" ")
 
+    def _all_pieces(self) -> list[str]:
+        return list(self.words)
+
     def _to_dict(self) -> dict[str, Any]:
         return {"words": list(self.words)}
 

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from admin_py.base import tensors
 from admin_py.base.whole_files import clear_aside
+from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
+from admin_py.model.files import vocabulary_in
 from admin_py.model.transformer import Transformer
 
 SEPARATOR = "/"
@@ -45,6 +47,8 @@ class TrainingState:
     progress : mapping
         ``"step"``, the steps done; ``"tail"``, whether their validation and callbacks are done too;
         ``"diverged_at"`` and ``"diverged_because"``.
+    vocabulary : Vocabulary, optional
+        Of the model.
     """
 
     setup: Mapping[str, Any]
@@ -53,6 +57,7 @@ class TrainingState:
     history: Mapping[str, Any]
     position: Mapping[str, int]
     progress: Mapping[str, Any]
+    vocabulary: Vocabulary | None = None
 
 
 def save(path: str | os.PathLike[str], state: TrainingState) -> None:
@@ -72,6 +77,8 @@ def save(path: str | os.PathLike[str], state: TrainingState) -> None:
         "progress": state.progress,
     }
     header = {"training": json.dumps(rest, allow_nan=False)}
+    if state.vocabulary is not None:
+        header["vocabulary"] = json.dumps(state.vocabulary.to_dict())
     try:
         tensors.write(path, tensors.CHECKPOINT, arrays, header)
     except OSError as error:
@@ -95,7 +102,8 @@ def load(path: str | os.PathLike[str]) -> TrainingState:
     where = os.fspath(path)
     header, arrays = tensors.read(path, tensors.CHECKPOINT)
     try:
-        return _assemble(arrays, json.loads(header["training"]))
+        state = _assemble(arrays, json.loads(header["training"]))
+        return replace(state, vocabulary=vocabulary_in(header))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{where!r} is a damaged checkpoint: {type(error).__name__}: {error}") from None
 
@@ -142,6 +150,7 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
         ) from None
     try:
         model.load_state(state.weights, allow_nonfinite=True)
+        model.vocabulary = state.vocabulary
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where!r} is a damaged checkpoint: {error}") from None
     return model
