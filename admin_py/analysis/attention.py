@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base.checks import check_integer
+from admin_py.base.printable import printable
 from admin_py.model.fitting import check_fits
 from admin_py.results import Result, figure, run_metadata
 
@@ -169,6 +170,10 @@ def _example(data: Dataset, split: str, longest: int) -> tuple[int, Any, Any]:
 
 def _labels(data: Dataset, ids: Any) -> tuple[str, ...]:
     """What each token stands for."""
-    special = {data.pad: "<pad>", data.bos: "<begin>", data.eos: "<end>"}
-    texts = (special.get(int(one)) or data.decode([int(one)]) for one in ids)
-    return tuple(SIGNS.get(text, text.strip(" ") or "␣") for text in texts)
+    return tuple(_label(data.tokenizer.piece(int(one))) for one in ids)
+
+
+def _label(piece: str) -> str:
+    """A piece as it is seen: spaces and controls as signs or escapes."""
+    shown = SIGNS.get(piece) or piece.strip(" ") or "␣" * len(piece)
+    return printable(shown) if shown.strip() else shown.encode("unicode_escape").decode()

@@ -10,6 +10,7 @@ import numpy as np
 
 from admin_py.analysis.by_stack import OwnResult
 from admin_py.analysis.theory import own_dependency
+from admin_py.analysis.unmeasured import Unmeasured
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.results import figure, run_metadata
 
@@ -238,7 +239,7 @@ def _need_linear(config: TransformerConfig) -> None:
                 on_the_way["norm_pre"] = residual.norm_pre
             for field, norm in on_the_way.items():
                 if norm == "dyt":
-                    raise ValueError(
+                    raise Unmeasured(
                         f"model: scheme {config.stack_scheme(stack).name!r} has no dependency: {name} sends "
                         f"its residual through {field}={norm!r}, which is not linear: no sum of parts is left"
                     )

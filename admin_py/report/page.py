@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from admin_py.base.csv_files import to_csv
+from admin_py.base.printable import printable
 from admin_py.base.whole_files import write_whole
 from admin_py.base.words import listing, number, spread
+from admin_py.experiments.study.run import NOT_COMPUTED
 from admin_py.plots.style import SOLID, scheme_style
 from admin_py.report import summary
 from admin_py.report.picture import Picture, by_run, table_of
@@ -192,6 +194,7 @@ def _render(study: Study, shown: Sequence[Picture]) -> str:
         samples_found=summary.samples(study),
         source_name="source" if first else "beginning",
         expected_name="reference" if first else "continuation",
+        unmeasured=_unmeasured(study),
         settings=_settings(study),
         description=study.data.get("description", ""),
     )
@@ -284,6 +287,19 @@ def _parts(shown: Sequence[Picture], names: str) -> list[dict[str, Any]]:
     ]
 
 
+def _unmeasured(study: Study) -> list[str]:
+    """What is missing from the report, in sentences: each measure with its reason, and for which schemes."""
+    schemes: dict[tuple[str, str], dict[str, None]] = {}
+    for run in study.runs:
+        for name, why in run.without.items():
+            if why != NOT_COMPUTED:
+                schemes.setdefault((name.replace("_", " "), why), {})[run.scheme] = None
+    return [
+        f"{name} ({listing(map(label, of)) if len(of) < len(study.schemes) else 'all schemes'}): {why}"
+        for (name, why), of in schemes.items()
+    ]
+
+
 def _samples(study: Study) -> list[dict[str, Any]]:
     """Per example: source, reference, and each scheme's output; of the first seed of each scheme."""
     runs = [run for run in map(study.run, study.schemes) if run.samples]
@@ -305,7 +321,7 @@ def _samples(study: Study) -> list[dict[str, Any]]:
 
 
 def _shorten(text: str, limit: int = MAX_TEXT) -> str:
-    return text if len(text) <= limit else text[:limit] + " ..."
+    return printable(text if len(text) <= limit else text[:limit] + " ...", lines=True)
 
 
 def _settings(study: Study) -> list[tuple[str, str]]:

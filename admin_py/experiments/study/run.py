@@ -102,7 +102,7 @@ class StudyRun(Result):
     source_use : SourceUse or None
         Losses with right and with others' sources, after training; None for language models.
     without : mapping of str to str
-        Name of a result that is None to why it is.
+        Name of a result that is None, or of samples that there are none of, to why it is so.
 
     Examples
     --------
@@ -137,6 +137,8 @@ class StudyRun(Result):
     def __post_init__(self) -> None:
         lacking = [name for name in ANALYSES if getattr(self, name) is None]
         reasons = {name: self.without.get(name, NOT_COMPUTED) for name in lacking}
+        if not self.samples and "samples" in self.without:
+            reasons["samples"] = self.without["samples"]
         object.__setattr__(self, "without", reasons)
         object.__setattr__(self, "samples", tuple(Sample(*one) for one in self.samples))
         object.__setattr__(self, "values", self.values or {"scheme": self.scheme, "seed": self.seed})
