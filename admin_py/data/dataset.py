@@ -78,6 +78,8 @@ class Dataset:
         Of both sides.
     splits : mapping of str to Split
         "train", usually "valid" to look at during a training, and "test" where one was asked for.
+    asked : int, optional
+        Ids that the vocabulary was to have, for people: a text may not have so many.
 
     Attributes
     ----------
@@ -87,7 +89,14 @@ class Dataset:
 
     pad, bos, eos, unk = PAD, BOS, EOS, UNK
 
-    def __init__(self, name: str, kind: Kind, tokenizer: Tokenizer, splits: Mapping[str, Split]) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        tokenizer: Tokenizer,
+        splits: Mapping[str, Split],
+        asked: int | None = None,
+    ) -> None:
         if kind not in ("translation", "language_model"):
             raise ValueError(f"kind must be 'translation' or 'language_model', got {kind!r}")
         for key, split in splits.items():
@@ -105,9 +114,10 @@ class Dataset:
         self.kind: Kind = kind
         self.tokenizer = tokenizer
         self._splits = dict(splits)
+        self._asked = asked
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.kind, self.tokenizer, dict(self._splits))
+        return type(self), (self.name, self.kind, self.tokenizer, dict(self._splits), self._asked)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{key} {len(split.source):,}" for key, split in self._splits.items())
@@ -339,6 +349,7 @@ class Dataset:
             unigram_entropy=self.unigram_entropy(),
             splits=splits,
             fingerprint=self.fingerprint,
+            asked=self._asked,
         )
 
 

@@ -80,7 +80,13 @@ class PairOptions:
         splits = {
             key: encode_pairs(key, parts[key], tokenizer, self.max_length) for key in order if key in parts
         }
-        return Dataset(name, "translation", tokenizer, splits)
+        return Dataset(name, "translation", tokenizer, splits, self._asked())
+
+    def _asked(self) -> int | None:
+        """Ids that a vocabulary which is learned shall have; None where all words are taken."""
+        if self.tokenizer is not None or (self.pretokenized and self.vocab_size is None):
+            return None
+        return VOCAB_SIZE if self.vocab_size is None else self.vocab_size
 
     def _tokenizer(self, pairs: LinePairs) -> Tokenizer:
         if self.tokenizer is not None:

@@ -70,7 +70,8 @@ class TextOptions:
             for key in ("train", *HELD_OUT)
             if key in parts
         }
-        return Dataset(name, "language_model", tokenizer, splits)
+        asked = self.vocab_size if self.tokenizer is None and self.unit != "char" else None
+        return Dataset(name, "language_model", tokenizer, splits, asked)
 
     def _tokenizer(self, parts: Mapping[str, Sequence[str]]) -> Tokenizer:
         if self.tokenizer is not None:

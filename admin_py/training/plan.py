@@ -157,6 +157,11 @@ def check_weights(model: Transformer) -> None:
 def check_data(data: Dataset, model: Transformer, plan: Plan) -> None:
     """That the model can read all splits which the plan uses."""
     check_fits(model, data)
+    if plan.valid_every is not None and "valid" not in data.splits:
+        raise ValueError(
+            f"valid_every is {plan.valid_every}, but data have no split 'valid' to look at: give None, or "
+            "hold some back when the data are made"
+        )
     limit = model.config.max_length
     for name in ("train",) if plan.valid_every is None else ("train", "valid"):
         lengths = data.split(name).lengths.max(axis=0)
