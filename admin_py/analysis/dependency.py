@@ -94,7 +94,8 @@ class Dependency(OwnResult):
         variances = self.variances[stack]
         by_row = check_choice("scale", scale, SCALES) == "row"
         norm = (variances.sum(axis=1) if by_row else self.sums[stack])[:, np.newaxis]
-        return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm != 0))
+        with np.errstate(invalid="ignore"):  # nan where variances are beyond the type's range
+            return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm != 0))
 
     def own(self, stack: str) -> np.ndarray:
         """beta_ii^2 = mean_t Var_f(b_i) / mean_t Var_f(y_i), float64 [R], as of `Diagnosis.own`.
