@@ -206,6 +206,8 @@ def _generate(
         raise ValueError("model must be an encoder-decoder or a language model; an encoder generates nothing")
     translates = kind != "language_model"
     given = sequences.source if isinstance(sequences, Batch) else _sequences(sequences)
+    if translates:
+        _check_readable(model, given.lengths)
     limits = _limits(model, given.lengths, max_new_tokens)
     results: list[NDArray[np.int32]] = []
     for start in range(0, len(given), batch_size):
@@ -225,6 +227,17 @@ def _sequences(given: Any) -> Sequences:
         raise TypeError(f"sequences: {error}") from None
     except ValueError as error:
         raise ValueError(f"sequences: {error}") from None
+
+
+def _check_readable(model: Transformer, lengths: NDArray[np.int64]) -> None:
+    """That an encoder reads the longest source: the bound is said at once for all of them."""
+    longest, readable = int(lengths.argmax()), model.config.max_length
+    if lengths[longest] > readable:
+        over = int((lengths > readable).sum())
+        raise ValueError(
+            f"sequences must have at most {readable} tokens, the model's max_length, the end counted; number "
+            f"{longest} has {lengths[longest]}, and {over} of {len(lengths)} are longer"
+        )
 
 
 def _limits(model: Transformer, lengths: NDArray[np.int64], max_new_tokens: int | None) -> NDArray[np.int64]:

@@ -338,7 +338,7 @@ def damaged(thing: Any, change: Callable[[list[Any]], None]) -> Any:
 
 def test_what_is_rebuilt_is_checked() -> None:
     def drop(given: list[Any]) -> None:
-        del given[-2]["encoder.0.self_attn.q.weight"]
+        del given[-3]["encoder.0.self_attn.q.weight"]
 
     with pytest.raises(ValueError, match=r"state must hold 'encoder\.0\.self_attn\.q\.weight'"):
         damaged(small(), drop)

@@ -261,3 +261,15 @@ def test_a_diverged_model_is_named():
     model.parameters["embedding.weight"][...] = np.nan
     with pytest.raises(ValueError, match="logits that are not finite"):
         greedy(model, [[4, 2]], max_new_tokens=5)
+
+
+def test_sources_too_long_are_told_at_once_with_the_bound():
+    config = TransformerConfig(
+        vocab_size=9, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16, max_length=6
+    )
+    model = Transformer(config, seed=1)
+    told = "sequences must have at most 6 tokens, .* number 2 has 9, and 2 of 3 are longer"
+    for generate in (greedy, sample):
+        with pytest.raises(ValueError, match=told):
+            generate(model, [[4] * 6, [4] * 7, [4] * 9])
+    assert [len(ids) <= 1 + 6 for ids in greedy(model, [[4] * 6, [5]], max_new_tokens=1000)] == [True, True]

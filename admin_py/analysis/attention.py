@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
+from admin_py.base.printable import printable
+from admin_py.model.fitting import check_fits
 from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
@@ -131,6 +133,7 @@ def attention(
     from admin_py.data.batch import Batch
 
     longest = check_integer("longest", longest, 2, np.iinfo(np.int32).max)
+    check_fits(model, data)
     number, source, target = _example(data, split, longest)
     config = model.config
     stack = config.stacks[-1]
@@ -169,6 +172,10 @@ def _example(data: Dataset, split: str, longest: int) -> tuple[int, Any, Any]:
 
 def _labels(data: Dataset, ids: Any) -> tuple[str, ...]:
     """What each token stands for."""
-    special = {data.pad: "<pad>", data.bos: "<begin>", data.eos: "<end>"}
-    texts = (special.get(int(one)) or data.decode([int(one)]) for one in ids)
-    return tuple(SIGNS.get(text, text.strip(" ") or "␣") for text in texts)
+    return tuple(_label(data.tokenizer.piece(int(one))) for one in ids)
+
+
+def _label(piece: str) -> str:
+    """A piece as it is seen: spaces and controls as signs or escapes."""
+    shown = SIGNS.get(piece) or piece.strip(" ") or "␣" * len(piece)
+    return printable(shown) if shown.strip() else shown.encode("unicode_escape").decode()

@@ -10,6 +10,7 @@ import numpy as np
 
 from admin_py.analysis.by_stack import OwnResult
 from admin_py.analysis.theory import own_dependency
+from admin_py.analysis.unmeasured import Unmeasured
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer
 from admin_py.results import figure, run_metadata
@@ -94,7 +95,8 @@ class Dependency(OwnResult):
         variances = self.variances[stack]
         by_row = check_choice("scale", scale, SCALES) == "row"
         norm = (variances.sum(axis=1) if by_row else self.sums[stack])[:, np.newaxis]
-        return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm != 0))
+        with np.errstate(invalid="ignore"):  # nan where variances are beyond the type's range
+            return np.sqrt(np.divide(variances, norm, out=np.zeros_like(variances), where=norm != 0))
 
     def own(self, stack: str) -> np.ndarray:
         """beta_ii^2 = mean_t Var_f(b_i) / mean_t Var_f(y_i), float64 [R], as of `Diagnosis.own`.
@@ -240,7 +242,7 @@ def _need_linear(config: TransformerConfig) -> None:
                 on_the_way["norm_pre"] = residual.norm_pre
             for field, norm in on_the_way.items():
                 if norm == "dyt":
-                    raise ValueError(
+                    raise Unmeasured(
                         f"model: scheme {config.stack_scheme(stack).name!r} has no dependency: {name} sends "
                         f"its residual through {field}={norm!r}, which is not linear: no sum of parts is left"
                     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.analysis.unmeasured import Unmeasured
 from admin_py.base.checks import check_choice, check_number, shown
 from admin_py.training.optimizers import Optimizer, from_dict
 
@@ -143,7 +144,7 @@ class OptimizerStep(Perturbation):
         """As `Perturbation.move`."""
         _to_gradient(changed, self.model, self.batch, self.seed + repeat, self.label_smoothing)
         if from_dict(self.optimizer.to_dict()).step(changed) == 0:
-            raise ValueError(f"perturbation: the first step of {self.optimizer!r} moves nothing")
+            raise Unmeasured(f"perturbation: the first step of {self.optimizer!r} moves nothing")
         for name in self.fixed:
             changed.parameters[name][...] = self.model.parameters[name]
 
@@ -194,4 +195,4 @@ def _to_gradient(
     changed._core.weights[...] = model._core.weights
     loss = changed.backward(batch, label_smoothing=label_smoothing, step=step % 2**64)
     if not math.isfinite(loss.loss):
-        raise ValueError(f"model: its loss at the batch is {loss.loss}, so there is no gradient to follow")
+        raise Unmeasured(f"model: its loss at the batch is {loss.loss}, so there is no gradient to follow")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from admin_py.analysis.unmeasured import Unmeasured
 from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer, shown
+from admin_py.model.fitting import check_fits
 from admin_py.results import Result, figure, run_metadata
 
 if TYPE_CHECKING:
@@ -135,10 +137,11 @@ def source_use(
 
     max_tokens = check_integer("max_tokens", max_tokens, 1, np.iinfo(np.int32).max)
     if len(model.config.stacks) < 2:
-        raise ValueError(f"model must have encoder and decoder to have a source, got {shown(model)}")
+        raise Unmeasured(f"model must have encoder and decoder to have a source, got {shown(model)}")
     right = data.split(split)
     if right.target is None:
         raise ValueError(f"data must be pairs to have sources, got {shown(data)}")
+    check_fits(model, data)
     wrong = Split(right.source.take(_others(right.source, split)), right.target)
     other = Dataset(data.name, data.kind, data.tokenizer, {"train": wrong})
     batches = list(data.batches(max_tokens=max_tokens, split=split, shuffle=False))
@@ -164,7 +167,8 @@ def _others(sources: Sequences, split: str) -> NDArray[np.int64]:
     if alike.any():
         different = np.flatnonzero(text != text[alike][0])
         if not len(different):
-            raise ValueError(f"split: all sources of {split!r} are alike")
+            what = "has one pair" if len(sources) == 1 else "has the same source in all its pairs"
+            raise Unmeasured(f"split {split!r} {what}: there is no other source to be read in its place")
         others[alike] = different[0]
     return others
 

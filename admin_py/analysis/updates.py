@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.analysis.by_stack import StackResult
+from admin_py.analysis.unmeasured import Unmeasured
 from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer
@@ -334,7 +335,7 @@ def _of_history(history: History | Recorder) -> UpdateNorms:
             why = "an older version observed it, without norms of matrices; train again with observe=10"
         else:
             why = "no step was observed; give observe=10 (or observe='log') when training"
-        raise ValueError(f"source has no norms of matrices: {why}")
+        raise Unmeasured(f"source has no norms of matrices: {why}")
     matrices = observed[MATRICES]
     names = tuple(matrices["names"])
     stacks = {stack: values for stack, values in observed.items() if stack not in ("step", MATRICES)}

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from admin_py.analysis.perturbation import SIZES
+from admin_py.analysis.unmeasured import Measures, Unmeasured
 from admin_py.base.csv_files import to_csv
+from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.options import (
@@ -154,14 +156,42 @@ def run(options: argparse.Namespace) -> int:
     names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
     _refuse_unused(options, take_given(options), names)
     subjects = list(_subjects(options))
+    written = 0
     with out_folder(options) as folder:
         for name in names:
-            found = [_find(name, one, options) for one in subjects]
-            files = _write(name, subjects, found, folder, tuple(dict.fromkeys(options.format)))
-            for result in found:
+            found = _take(name, subjects, options)
+            if not found:
+                continue
+            formats = tuple(dict.fromkeys(options.format))
+            taken, results = zip(*found, strict=True)
+            files = _write(name, taken, results, folder, formats)
+            for result in results:
                 show(str(result))
             show(f"written to {folder}: {', '.join(files)}")
-    return 0
+            written += 1
+    return 0 if written else 1
+
+
+def _take(name: str, subjects: Sequence[Subject], options: argparse.Namespace) -> list[tuple[Subject, Any]]:
+    """The results of one analysis; which are missing, and why, is said on the standard error stream.
+
+    Raises
+    ------
+    ValueError
+        If it was asked for one analysis of one model, and that is missing.
+    """
+    if len(subjects) == 1 and options.analysis != "all":
+        return [(subjects[0], _find(name, subjects[0], options))]
+    measures = Measures((Unmeasured,))
+    found = []
+    for one in subjects:
+        what = f"{name} of {one.model.config.scheme_name}, seed {one.seed}"
+        result = measures.take(what, partial(_find, name, one, options))
+        if result is not None:
+            found.append((one, result))
+        elif what in measures.without:
+            say(f"{what}: not measured: {measures.without[what]}")
+    return found
 
 
 def _refuse_unused(options: argparse.Namespace, given: Mapping[str, str], names: Sequence[str]) -> None:

@@ -52,11 +52,13 @@ def load_data(options: argparse.Namespace) -> Dataset:
         raise UsageError("give one of --task, --source with --target, and --text")
     if (source is None) != (target is None):
         raise UsageError("--source and --target go together")
+    if options.tokenizer is not None and options.vocab_size is not None:
+        raise UsageError("--tokenizer has a vocabulary: --vocab-size learns another one")
     held_out = {name: _held_out(options, name) for name in ("valid", "test")}
     for kind, used, names in (
         ("--source and --target", source is not None, ("pretokenized", "max_lines")),
         ("--text", options.text is not None, ("context", "valid_text", "test_text")),
-        ("--source or --text", any(named[1:]), ("vocab_size",)),
+        ("--source or --text", any(named[1:]), ("vocab_size", "tokenizer")),
     ):
         for name in names:
             value = getattr(options, name)
@@ -67,6 +69,7 @@ def load_data(options: argparse.Namespace) -> Dataset:
             source,
             target,
             vocab_size=options.vocab_size,
+            tokenizer=options.tokenizer,
             pretokenized=options.pretokenized,
             max_lines=options.max_lines,
             valid=held_out["valid"],
@@ -79,7 +82,7 @@ def load_data(options: argparse.Namespace) -> Dataset:
             "test": options.test_text,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        return data.text(options.text, vocab_size=options.vocab_size, **given)
+        return data.text(options.text, vocab_size=options.vocab_size, tokenizer=options.tokenizer, **given)
     return data.copy_task() if options.task == "copy" else data.number_words()
 
 
@@ -139,10 +142,16 @@ def fresh_model(
 
 def saved_model(options: argparse.Namespace, seed: int) -> tuple[Transformer, Batch, Dataset]:
     """A model of a file, and a batch of the data that the options name, which must have its vocabulary."""
+    from admin_py.model.fitting import check_fits
     from admin_py.model.transformer import Transformer
 
     model = Transformer.load(options.model)
     data = load_data(options)
+    own = "--tokenizer takes the model's own, which train writes beside it as tokenizer.json"
+    try:
+        check_fits(model, data, way_out=own)
+    except ValueError as error:
+        raise ValueError(f"--model: {options.model}: {error}") from None
     if data.vocab_size != model.config.vocab_size:
         raise ValueError(
             f"--model: {options.model} has a vocabulary of {model.config.vocab_size} ids, the data "
@@ -183,6 +192,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="subwords to learn (default: 8000 for sentence pairs; characters for one text)",
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="a saved vocabulary, such as the tokenizer.json of train, instead of learning one",
     )
     group.add_argument(
         "--pretokenized", action="store_true", help="words are separated by spaces, one id each"

@@ -17,6 +17,7 @@ from admin_py.data.subwords import SubwordTokenizer
 from admin_py.data.summary import DatasetSummary
 from admin_py.data.texts import from_texts
 from admin_py.data.tokenizer import Tokenizer, load_tokenizer
+from admin_py.data.vocabulary import Vocabulary
 from admin_py.data.words import WordTokenizer
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Split",
     "SubwordTokenizer",
     "Tokenizer",
+    "Vocabulary",
     "WordTokenizer",
     "copy_task",
     "from_texts",

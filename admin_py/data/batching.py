@@ -6,6 +6,8 @@ Generator may change from release to release), so a seed means the same batches 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,21 @@ from admin_py.base.checks import check_bool, checked_integer
 
 # Lengths of one bucket differ by at most a quarter.
 BUCKET_GROWTH = 4
+
+
+def check_count(name: str, value: Any, *, minimum: int, maximum: int = 2**63 - 1) -> int:
+    """value as an int of at least minimum and of no more bits than arrays count with.
+
+    Examples
+    --------
+    >>> check_count("max_tokens", 2**70, minimum=1)
+    Traceback (most recent call last):
+    ValueError: max_tokens must be at most 9223372036854775807, got 1180591620717411303424
+    """
+    number = checked_integer(name, value, minimum=minimum)
+    if number > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {number}")
+    return number
 
 
 def random_bits(seed: int) -> np.random.PCG64:
@@ -58,7 +75,7 @@ def plan_batches(
     >>> plan_batches(np.array([[3], [2], [4], [1]]), 5, shuffle=False)
     [array([0, 1]), array([2, 3])]
     """
-    max_tokens = checked_integer("max_tokens", max_tokens, minimum=1)
+    max_tokens = check_count("max_tokens", max_tokens, minimum=1)
     shuffle = check_bool("shuffle", shuffle)
     bits = random_bits(seed)
     longest = lengths.max(axis=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
 from admin_py.data.sequences import Sequences, offsets_of
-from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
+from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, is_unicode
 
 
 @door
@@ -34,7 +34,11 @@ class CharacterTokenizer(Tokenizer):
     kind = "characters"
 
     def __init__(self, characters: Iterable[str]) -> None:
+        if not isinstance(characters, Iterable):
+            raise TypeError(f"characters must be a string, got {characters!r:.80}")
         self.characters = "".join(sorted(set(characters)))
+        if not is_unicode(self.characters):
+            raise ValueError("characters have lone surrogates, which are no text")
         self._points = _code_points(self.characters)
         if not self.characters:
             raise ValueError("characters must not be empty")
@@ -53,6 +57,9 @@ class CharacterTokenizer(Tokenizer):
         return "".join("\ufffd" if i == UNK else self.characters[i - NUM_SPECIAL] for i in ids)
 
     file_types: ClassVar[Mapping[str, Any]] = {"characters": str}
+
+    def _all_pieces(self) -> list[str]:
+        return list(self.characters)
 
     def _to_dict(self) -> dict[str, Any]:
         return {"characters": self.characters}

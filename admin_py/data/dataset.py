@@ -20,6 +20,7 @@ from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
 from admin_py.data.summary import DatasetSummary, Lengths, SplitSummary
 from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, is_unicode
+from admin_py.data.vocabulary import Vocabulary
 
 Kind = Literal["translation", "language_model"]
 Side = Literal["source", "target"]
@@ -80,6 +81,8 @@ class Dataset:
         Of both sides.
     splits : mapping of str to Split
         "train", usually "valid" to look at during a training, and "test" where one was asked for.
+    asked : int, optional
+        Ids that the vocabulary was to have, for people: a text may not have so many.
 
     Attributes
     ----------
@@ -89,7 +92,14 @@ class Dataset:
 
     pad, bos, eos, unk = PAD, BOS, EOS, UNK
 
-    def __init__(self, name: str, kind: Kind, tokenizer: Tokenizer, splits: Mapping[str, Split]) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        tokenizer: Tokenizer,
+        splits: Mapping[str, Split],
+        asked: int | None = None,
+    ) -> None:
         if kind not in ("translation", "language_model"):
             raise ValueError(f"kind must be 'translation' or 'language_model', got {shown(kind)}")
         for key, split in splits.items():
@@ -107,9 +117,10 @@ class Dataset:
         self.kind: Kind = kind
         self.tokenizer = tokenizer
         self._splits = dict(splits)
+        self._asked = asked
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.kind, self.tokenizer, dict(self._splits))
+        return type(self), (self.name, self.kind, self.tokenizer, dict(self._splits), self._asked)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{key} {len(split.source):,}" for key, split in self._splits.items())
@@ -315,6 +326,11 @@ class Dataset:
                     digest.update(side.tokens.astype("<i4").tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What its ids mean: a model that was trained on it keeps this."""
+        return Vocabulary(self.kind, self.vocab_size, self.tokenizer.fingerprint, self.name)
+
     def describe(self) -> DatasetSummary:
         """What the dataset holds: counts, lengths, vocabulary, what was left out."""
         splits = tuple(
@@ -336,6 +352,7 @@ class Dataset:
             unigram_entropy=self.unigram_entropy(),
             splits=splits,
             fingerprint=self.fingerprint,
+            asked=self._asked,
         )
 
 

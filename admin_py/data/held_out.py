@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import as_number, checked_integer, is_real, shown
-from admin_py.data.batching import random_bits, random_order
+from admin_py.base.checks import as_number, is_real, shown
+from admin_py.data.batching import check_count, random_bits, random_order
 
 HELD_OUT = ("valid", "test")
 """Splits beside "train", in the order in which datasets have them."""
@@ -17,11 +18,12 @@ HELD_OUT = ("valid", "test")
 SHARE, MOST = 0.05, 1000
 
 
-def check_share(name: str, value: float, of: str) -> float:
+def check_share(name: str, value: Any, of: str) -> float:
     """A share of what there is, in [0, 1)."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} as a share of {of} must be at least 0 and below 1, got {value}")
-    return float(value)
+    share = float(value)
+    if not 0 <= share < 1:
+        raise ValueError(f"{name} as a share of {of} must be at least 0 and below 1, got {share}")
+    return share
 
 
 def counts_of(given: Mapping[str, object], count: int, *, ready: str, unit: str) -> dict[str, int]:
@@ -66,9 +68,10 @@ def _count(name: str, value: object, count: int, ready: str) -> int:
     if is_real(value):
         share = check_share(name, as_number(name, value), "the lines")
         return min(max(1, round(share * count)), count - 1) if share else 0
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be {ready}, a share or a number of lines, got {shown(value)}")
-    return checked_integer(name, value, minimum=0)
+    try:
+        return check_count(name, value, minimum=0)
+    except TypeError:
+        raise TypeError(f"{name} must be {ready}, a share or a number of lines, got {shown(value)}") from None
 
 
 def parted(count: int, counts: Mapping[str, int], seed: int) -> dict[str, NDArray[np.int64]]:

@@ -157,6 +157,9 @@ class NumberTokenizer(Tokenizer):
 
     file_types: ClassVar[Mapping[str, Any]] = {"pieces": list[str]}
 
+    def _all_pieces(self) -> list[str]:
+        return list(self.pieces)
+
     def _to_dict(self) -> dict[str, Any]:
         return {"pieces": list(self.pieces)}
 

@@ -10,6 +10,7 @@ import numpy as np
 import tokenizers
 
 from admin_py.base.checks import check_bool, checked_integer
+from admin_py.data.batching import check_count
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.reading import LinePairs, Path
@@ -42,7 +43,7 @@ class PairOptions:
         seed: int,
     ) -> PairOptions:
         """The options, or the error that one of them deserves, before any text is read."""
-        max_length = checked_integer("max_length", max_length, minimum=1)
+        max_length = check_count("max_length", max_length, minimum=1, maximum=2**31 - 1)
         pretokenized = check_bool("pretokenized", pretokenized)
         seed = checked_integer("seed", seed, minimum=0, maximum=2**128)
         if tokenizer is not None and vocab_size is not None:
@@ -79,7 +80,13 @@ class PairOptions:
         splits = {
             key: encode_pairs(key, parts[key], tokenizer, self.max_length) for key in order if key in parts
         }
-        return Dataset(name, "translation", tokenizer, splits)
+        return Dataset(name, "translation", tokenizer, splits, self._asked())
+
+    def _asked(self) -> int | None:
+        """Ids that a vocabulary which is learned shall have; None where all words are taken."""
+        if self.tokenizer is not None or (self.pretokenized and self.vocab_size is None):
+            return None
+        return VOCAB_SIZE if self.vocab_size is None else self.vocab_size
 
     def _tokenizer(self, pairs: LinePairs) -> Tokenizer:
         if self.tokenizer is not None:
@@ -93,22 +100,32 @@ class PairOptions:
 
 
 def encode_pairs(name: str, pairs: LinePairs, tokenizer: Tokenizer, max_length: int | None = None) -> Split:
-    """Token ids of pairs of lines; pairs that a model of max_length cannot read are left out."""
-    source = tokenizer.encode_lines(pairs.sources).affixed(last=EOS)
-    target = tokenizer.encode_lines(pairs.targets).affixed(first=BOS, last=EOS)
+    """Token ids of pairs of lines, without those of which a model could learn nothing.
+
+    Left out and counted are pairs with a side of which the tokenizer leaves nothing, as blank ones, and pairs
+    that a model of max_length cannot read.
+
+    Raises
+    ------
+    ValueError
+        If none is left.
+    """
+    source, target = tokenizer.encode_lines(pairs.sources), tokenizer.encode_lines(pairs.targets)
+    full = (source.lengths > 0) & (target.lengths > 0)
+    # A source is given an end. The decoder reads all of its target but the last token, and a beginning.
+    most = np.inf if max_length is None else max_length - 1
+    fits = (source.lengths <= most) & (target.lengths <= most)
+    kept, empty, too_long = np.flatnonzero(full & fits), int((~full).sum()), int((full & ~fits).sum())
+    if kept.size == 0 and too_long:
+        raise ValueError(f"max_length is {max_length}, and all {too_long} pairs of {name} are longer")
+    if kept.size == 0:
+        raise ValueError(f"tokenizer leaves nothing of a side of each of the {empty} pairs of {name}")
     lines = (pairs.sources, pairs.targets)
-    too_long = 0
-    if max_length is not None:
-        # The decoder reads all of its target but the last token.
-        fits = (source.lengths <= max_length) & (target.lengths - 1 <= max_length)
-        kept = np.flatnonzero(fits)
-        too_long = len(source) - kept.size
-        if kept.size == 0:
-            raise ValueError(f"max_length is {max_length}, and all {too_long} pairs of {name} are longer")
-        if too_long:
-            source, target = source.take(kept), target.take(kept)
-            lines = ([pairs.sources[i] for i in kept], [pairs.targets[i] for i in kept])
-    return Split(source, target, lines, blank=pairs.blank, too_long=too_long)
+    if kept.size < len(source):
+        source, target = source.take(kept), target.take(kept)
+        lines = ([pairs.sources[i] for i in kept], [pairs.targets[i] for i in kept])
+    source, target = source.affixed(last=EOS), target.affixed(first=BOS, last=EOS)
+    return Split(source, target, lines, blank=pairs.blank + empty, too_long=too_long)
 
 
 def _parted(pairs: LinePairs, counts: Mapping[str, int], seed: int) -> dict[str, LinePairs]:

@@ -7,16 +7,27 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, zip_longest
-from typing import Union
+from typing import IO, Union
 
 from admin_py.base.paths import path_of, printable_path
 from admin_py.base.plain_files import open_text
 
 Path = Union[str, "os.PathLike[str]"]
 
+LINE_MOST = 2**28
+"""Bytes that a line may have: a longer one is no text, and would take memory without end."""
+
+INFLATED_LINE, INFLATED_TEXT, RATIO_MOST = 2**24, 2**28, 300
+"""A compressed line of more bytes than the first, or text of more than the second, may have no more than so
+many times the bytes that it was read from: no text has, and a small file would fill the memory."""
+
+WHOLE_MOST = 2**29
+"""Bytes of a file that is read as a whole."""
+
+_READ_AT_ONCE = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -84,13 +95,21 @@ def read_lines(path: Path, name: str = "path") -> Iterator[str]:
         Compressed if its name ends in .gz or it begins like a gzip file.
     name : str
         The argument that errors name.
+
+    Raises
+    ------
+    OSError
+        If the file is missing, a directory, or cannot be read.
+    ValueError
+        If it is not UTF-8 or damaged; if a line has more than 256 MiB; if a line of more than 16 MiB, or text
+        of more than 256 MiB, has come out of compressed bytes of which there are 300 times less.
     """
     path = _given(path, name)
     with _open(path, name) as raw:
         stream = _uncompressed(raw, path, name)
         number = 0
         try:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(_bounded(stream, raw, path, name), start=1):
                 text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
                 yield text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
         except UnicodeDecodeError as error:
@@ -118,6 +137,60 @@ def name_of(path: Path) -> str:
     return printable_path(path_of(path).name)
 
 
+def read_whole(path: Path, name: str) -> bytes:
+    """All bytes of a file; errors are those of `read_lines`.
+
+    Raises
+    ------
+    OSError
+        If it is missing, a directory, or cannot be read.
+    ValueError
+        If it is a pipe or a device, or has more than 512 MiB.
+    """
+    path = _given(path, name)
+    with _open(path, name) as stream:
+        data = stream.read(WHOLE_MOST + 1)
+    if len(data) > WHOLE_MOST:
+        raise ValueError(f"{name}: {path!r} has more than {WHOLE_MOST:,} bytes")
+    return data
+
+
+def _bounded(stream: IO[bytes], raw: io.BufferedReader, path: str, name: str) -> Iterator[bytes]:
+    """The lines of a stream. What would fill the memory is an error before it has."""
+    number = total = told = 0
+    compressed = stream is not raw and raw.seekable()
+    while line := stream.readline(_READ_AT_ONCE):
+        number += 1
+        where = (f"{name}: line {number} of {path!r}", raw if compressed else None)
+        if len(line) == _READ_AT_ONCE and not line.endswith(b"\n"):
+            line = _long_line(line, stream, *where)
+        yield line
+        total += len(line)
+        if total >= told + _READ_AT_ONCE:
+            told = total
+            _check_ratio(total, INFLATED_TEXT, *where)
+
+
+def _long_line(begun: bytes, stream: IO[bytes], where: str, raw: io.BufferedReader | None) -> bytes:
+    """A line of which more than a first part is to be read."""
+    line = bytearray(begun)
+    while not line.endswith(b"\n") and (part := stream.readline(_READ_AT_ONCE)):
+        line += part
+        if len(line) > LINE_MOST:
+            raise ValueError(f"{where} has more than {LINE_MOST:,} bytes: text has line feeds")
+        _check_ratio(len(line), INFLATED_LINE, where, raw)
+    return bytes(line)
+
+
+def _check_ratio(size: int, most: int, where: str, raw: io.BufferedReader | None) -> None:
+    """ValueError if more than `most` bytes came out of far less; raw is None where none is compressed."""
+    if raw is not None and size > max(most, RATIO_MOST * raw.tell()):
+        raise ValueError(
+            f"{where}: {size:,} bytes have come out of {raw.tell():,} compressed ones, more than those of "
+            "any text; if it is meant, decompress the file before"
+        )
+
+
 def _open(path: str, name: str) -> io.BufferedReader:
     try:
         return open_text(path, name)
@@ -129,10 +202,10 @@ def _open(path: str, name: str) -> io.BufferedReader:
         raise type(error)(error.errno, f"{name}: {error.strerror}", path) from error
 
 
-def _uncompressed(raw: io.BufferedReader, path: str, name: str) -> Iterable[bytes]:
+def _uncompressed(raw: io.BufferedReader, path: str, name: str) -> IO[bytes]:
     start = raw.peek(len(_GZIP_MAGIC))
     if start.startswith(_GZIP_MAGIC):
-        return gzip.open(raw)
+        return gzip.open(raw)  # type: ignore[return-value]  # a stream of bytes in all but its declaration
     if start and path.endswith(".gz"):
         raise ValueError(f"{name}: {path!r} is not a gzip file, as its name says")
     return raw

@@ -70,6 +70,8 @@ class DatasetSummary:
         Each with its counts.
     fingerprint : str
         SHA-256 of all ids.
+    asked : int or None
+        Ids that the vocabulary was to have, where one was learned: the text may not have so many.
     """
 
     name: str
@@ -79,6 +81,7 @@ class DatasetSummary:
     unigram_entropy: float
     splits: tuple[SplitSummary, ...]
     fingerprint: str
+    asked: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The same as nested dicts, of JSON's types."""
@@ -90,7 +93,7 @@ class DatasetSummary:
         noun = "sequences" if self.kind == "language_model" else "pairs"
         rows = [
             ("kind", self.kind.replace("_", " ")),
-            ("vocabulary", f"{self.vocab_size:,} ids ({self.tokenizer})"),
+            ("vocabulary", f"{self.vocab_size:,} ids ({self.tokenizer}){self._lacking()}"),
             ("unigram entropy", f"{self.unigram_entropy:.3f} nats per token"),
         ]
         for split in self.splits:
@@ -103,9 +106,14 @@ class DatasetSummary:
                 rows.append(("", f"left out: {split.blank:,} blank, {split.too_long:,} too long"))
         return [*rows, ("fingerprint", self.fingerprint[:16])]
 
+    def _lacking(self) -> str:
+        if self.asked is None or self.asked <= self.vocab_size:
+            return ""
+        return f"; {self.asked:,} were asked for, the text has no more"
+
     def __repr__(self) -> str:
         lines = [f"{left:<16}{right}" for left, right in self._rows()]
-        return "\n".join([f"Dataset {self.name}", *lines])
+        return "\n".join([f"Dataset {printable(self.name)}", *lines])
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -113,5 +121,6 @@ class DatasetSummary:
             f'<td style="text-align:left">{escape(right)}</td></tr>'
             for left, right in self._rows()
         )
-        table = f"<table><caption>Dataset {escape(self.name)}</caption><tbody>{rows}</tbody></table>"
-        return printable(table, lines=True)
+        return (
+            f"<table><caption>Dataset {escape(printable(self.name))}</caption><tbody>{rows}</tbody></table>"
+        )

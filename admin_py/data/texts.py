@@ -126,7 +126,7 @@ def from_texts(
 def _parts(texts: list[str], asked: Mapping[str, Any], seed: int) -> dict[str, list[str]]:
     """The strings to train on, and those that are taken from them for the splits that ask for some."""
     seed = checked_integer("seed", seed, minimum=0, maximum=2**128)
-    if len(texts) == 1 and all(value is None or isinstance(value, float) for value in asked.values()):
+    if len(texts) == 1 and all(value is None or is_real(value) for value in asked.values()):
         default = {"valid": VALID, "test": 0.0}
         shares = {key: default[key] if value is None else value for key, value in asked.items()}
         return {key: [part] for key, part in cut(texts[0], shares).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
@@ -13,15 +14,25 @@ from numpy.typing import ArrayLike
 
 from admin_py.base import documents
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import checked_integer, shown
 from admin_py.base.paths import is_path, path_of
-from admin_py.base.plain_files import read_plain
 from admin_py.base.whole_files import write_whole
+from admin_py.data.reading import read_whole
 from admin_py.data.sequences import Sequences
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 NUM_SPECIAL = 4
 
+NAMES: Mapping[int, str] = {PAD: "<pad>", BOS: "<begin>", EOS: "<end>", UNK: "<unknown>"}
+"""What special ids are called where ids are shown one by one."""
+
+MAX_VOCAB = 2**31 - 1
+"""Ids are int32."""
+
+_EXPECTED = (
+    "expected a tokenizer that was saved here, or a tokenizer.json of Hugging Face's tokenizers; text that "
+    "other tools have cut is taken with pretokenized=True"
+)
 _FORMAT = "admin-py tokenizer"
 _kinds: dict[str, type[Tokenizer]] = {}
 
@@ -59,6 +70,39 @@ class Tokenizer(ABC):
     @abstractmethod
     def _join(self, ids: list[int]) -> str:
         """Text of ids that are pieces or unknown."""
+
+    def piece(self, i: int) -> str:
+        """What one id stands for, so that ids can be told apart: its text; bytes in hexadecimal digits, such
+        as ``"<E5A4>"``, where it is only part of a letter; ``"<pad>"``, ``"<begin>"``, ``"<end>"`` and
+        ``"<unknown>"`` for the special ids.
+
+        Raises
+        ------
+        IndexError
+            If the id is not one of the vocabulary's.
+        """
+        i = checked_integer("i", i, minimum=0)
+        if i >= self.vocab_size:
+            raise IndexError(f"token id {i} is not in the vocabulary of {self.vocab_size} ids")
+        return NAMES[i] if i in NAMES else self._piece(i)
+
+    def _piece(self, i: int) -> str:
+        """What an id that is no special one stands for."""
+        return self._join([i])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the kind and all pieces in their order: what ids mean."""
+        if self._fingerprint is None:
+            told = json.dumps([self.kind, self._all_pieces()])
+            self._fingerprint = hashlib.sha256(told.encode()).hexdigest()
+        return self._fingerprint
+
+    _fingerprint: str | None = None
+
+    def _all_pieces(self) -> list[str]:
+        """Its own pieces as it keeps them, in the order of their ids."""
+        return [self._piece(i) for i in range(NUM_SPECIAL, self.vocab_size)]
 
     @abstractmethod
     def _to_dict(self) -> dict[str, Any]:
@@ -143,14 +187,13 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     WordTokenizer(vocab_size=6)
     """
     where = str(path_of(path, "tokenizer"))
-    text = read_plain(where, "tokenizer")
     try:
-        values = documents.unsealed(text)
+        values = documents.unsealed(read_whole(where, "tokenizer"))
     except ValueError as error:
-        raise ValueError(f"tokenizer: {where!r} is not a JSON file ({error})") from error
+        raise ValueError(f"tokenizer: {where!r} is not a JSON file ({error}); {_EXPECTED}") from error
     kind = tokenizer_kind(values)
     if kind is None or kind not in _kinds:
-        raise ValueError(f"tokenizer: {where!r} holds no tokenizer that is known here")
+        raise ValueError(f"tokenizer: {where!r} holds no tokenizer that is known here; {_EXPECTED}")
     return _from_dict(kind, values, where)
 
 
@@ -182,8 +225,9 @@ def _checked(kind: type[Tokenizer], values: dict[str, Any]) -> dict[str, Any]:
 def _from_dict(kind: str, values: dict[str, Any], where: str) -> Tokenizer:
     try:
         return _kinds[kind]._from_dict(_checked(_kinds[kind], values))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"tokenizer: {where!r} is damaged ({error!r:.200})") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else f"{error}"
+        raise ValueError(f"tokenizer: {where!r} cannot be taken: {why:.300}") from error
 
 
 def as_tokenizer(value: object) -> Tokenizer:
@@ -193,8 +237,30 @@ def as_tokenizer(value: object) -> Tokenizer:
     if is_path(value):
         return load_tokenizer(value)  # type: ignore[arg-type]
     if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
-        return _kinds["subwords"]._from_dict(json.loads(value.to_str()))
-    raise TypeError(f"tokenizer must be a tokenizer or the path of a saved one, got {shown(value)}")
+        return _kinds["subwords"](value)  # type: ignore[call-arg]  # the one kind that is made of another
+    if hasattr(value, "backend_tokenizer"):
+        raise TypeError(
+            f"tokenizer is a {type(value).__name__}, as transformers has them: give what is inside, its "
+            "tokenizer.backend_tokenizer"
+        )
+    raise TypeError(
+        f"tokenizer must be a tokenizer or the path of a saved one, got {shown(value)}; {_EXPECTED}"
+    )
+
+
+def check_vocab_size(value: Any, minimum: int) -> int:
+    """A number of ids that may be asked for, from minimum to what int32 can count.
+
+    Examples
+    --------
+    >>> check_vocab_size(2**31, 260)
+    Traceback (most recent call last):
+    ValueError: vocab_size must be at most 2147483647, as ids are int32, got 2147483648
+    """
+    size = checked_integer("vocab_size", value, minimum=minimum)
+    if size > MAX_VOCAB:
+        raise ValueError(f"vocab_size must be at most {MAX_VOCAB}, as ids are int32, got {size}")
+    return size
 
 
 def is_unicode(text: str) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from admin_py.base.checks import checked_integer, shown
+from admin_py.base.checks import shown
+from admin_py.data.batching import check_count
 from admin_py.data.characters import CharacterTokenizer
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.held_out import HELD_OUT, check_share
@@ -44,7 +45,7 @@ class TextOptions:
         context: int,
     ) -> TextOptions:
         """The options, or the error that one of them deserves, before any text is read."""
-        context = checked_integer("context", context, minimum=1)
+        context = check_count("context", context, minimum=1, maximum=2**31 - 1)
         if level is None:
             level = "char" if vocab_size is None and tokenizer is None else "subword"
         if level not in ("char", "subword"):
@@ -70,7 +71,8 @@ class TextOptions:
             for key in ("train", *HELD_OUT)
             if key in parts
         }
-        return Dataset(name, "language_model", tokenizer, splits)
+        asked = self.vocab_size if self.tokenizer is None and self.unit != "char" else None
+        return Dataset(name, "language_model", tokenizer, splits, asked)
 
     def _tokenizer(self, parts: Mapping[str, Sequence[str]]) -> Tokenizer:
         if self.tokenizer is not None:

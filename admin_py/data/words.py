@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import checked_integer, shown
+from admin_py.base.checks import shown
 from admin_py.data.sequences import Sequences, offsets_of
-from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
+from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, check_vocab_size, is_unicode
 
 UNKNOWN_WORD = "<unk>"
 # Ends a piece that the next one continues, in text written by subword-nmt.
@@ -41,11 +41,13 @@ class WordTokenizer(Tokenizer):
     kind = "words"
 
     def __init__(self, words: Iterable[str]) -> None:
+        if isinstance(words, str) or not isinstance(words, Iterable):
+            raise TypeError(f"words must be a list of strings, got {words!r:.80}")
         self.words = tuple(words)
-        self._ids = {word: NUM_SPECIAL + i for i, word in enumerate(self.words)}
         for word in self.words:
-            if not isinstance(word, str) or not word or " " in word:
+            if not isinstance(word, str) or not word or " " in word or not is_unicode(word):
                 raise ValueError(f"words must be strings without spaces, got {shown(word)}")
+        self._ids = {word: NUM_SPECIAL + i for i, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
             raise ValueError("words must be all different")
 
@@ -59,7 +61,7 @@ class WordTokenizer(Tokenizer):
         counts.pop(UNKNOWN_WORD, None)
         words = sorted(counts, key=lambda word: (-counts[word], word))
         if vocab_size is not None:
-            checked_integer("vocab_size", vocab_size, minimum=NUM_SPECIAL + 1)
+            vocab_size = check_vocab_size(vocab_size, NUM_SPECIAL + 1)
             words = words[: vocab_size - NUM_SPECIAL]
         return cls(words)
 
@@ -82,6 +84,9 @@ class WordTokenizer(Tokenizer):
         return text.removesuffix(" ")
 
     file_types: ClassVar[Mapping[str, Any]] = {"words": list[str]}
+
+    def _all_pieces(self) -> list[str]:
+        return list(self.words)
 
     def _to_dict(self) -> dict[str, Any]:
         return {"words": list(self.words)}

@@ -90,6 +90,11 @@ def finish(job: Job, data: Dataset, model: Transformer, way: Way, *, observe: An
     )
 
 
+def unfinished(history: History) -> str:
+    """Why a training that did not come to its end is without what is measured after it."""
+    return "the training was stopped" if history.interrupted else "it diverged"
+
+
 def _seen(checkpoint: str | None) -> str | None:
     """The checkpoint, where its folder is there: a worker on another machine may not see it."""
     return checkpoint if checkpoint is not None and Path(checkpoint).parent.is_dir() else None

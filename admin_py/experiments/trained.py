@@ -74,7 +74,8 @@ class TrainedModel:
     Raises
     ------
     TypeError, ValueError
-        Naming the argument that is of another type, or a tokenizer with more ids than the model knows.
+        Naming the argument that is of another type, or a tokenizer with more ids than the model knows, or
+        with others than those that it was trained on.
 
     Examples
     --------
@@ -111,6 +112,12 @@ class TrainedModel:
         if self.tokenizer is not None and self.tokenizer.vocab_size > self.model.config.vocab_size:
             raise ValueError(
                 f"tokenizer has {self.tokenizer.vocab_size} ids, model only {self.model.config.vocab_size}"
+            )
+        known = self.model.vocabulary
+        if self.tokenizer is not None and known and known.fingerprint != self.tokenizer.fingerprint:
+            raise ValueError(
+                f"tokenizer is another than that of the model, which knows {known}, got {self.tokenizer!r}; "
+                "model.vocabulary = None takes it nevertheless"
             )
         for name in MAPPINGS:
             if not isinstance(getattr(self, name), Mapping):

@@ -17,6 +17,7 @@ from admin_py.base import documents, tensors
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
 from admin_py.base.checks import check_integer
 from admin_py.base.paths import make_folder, path_of
+from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
 from admin_py.model.state import check_names
 
@@ -35,6 +36,7 @@ class Saved(NamedTuple):
     seed: int
     dtype: str
     step: int
+    vocabulary: Vocabulary | None
 
 
 def write(
@@ -44,6 +46,7 @@ def write(
     *,
     seed: int,
     step: int,
+    vocabulary: Vocabulary | None = None,
 ) -> None:
     """Write a model's file, whole or not at all. Missing folders are made.
 
@@ -55,6 +58,8 @@ def write(
     path = path_of(path)
     make_folder(path.parent)
     header = {"config": json.dumps(config.to_dict()), "seed": str(seed), "step": str(step)}
+    if vocabulary is not None:
+        header["vocabulary"] = json.dumps(vocabulary.to_dict())
     tensors.write(path, tensors.MODEL, state, header)
 
 
@@ -74,6 +79,7 @@ def read(path: str | os.PathLike[str]) -> Saved:
             config = config_of(documents.parse(_entry(file.header, "config")), len(file.entries))
             seed = check_integer("seed", _integer(file.header, "seed"), 0, MAX_SEED)
             step = check_integer("step", _integer({"step": "0", **file.header}, "step"), 0, MAX_STEP)
+            vocabulary = vocabulary_in(file.header)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where!r} has a damaged header: {error}") from None
         try:
@@ -84,7 +90,7 @@ def read(path: str | os.PathLike[str]) -> Saved:
             check_shapes({name: one.shape for name, one in file.entries.items()}, config)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where!r} does not hold a whole model: {error}") from None
-        return Saved(file.read(), config, seed, dtype, step)
+        return Saved(file.read(), config, seed, dtype, step, vocabulary)
 
 
 def config_of(data: Any, count: int) -> TransformerConfig:
@@ -188,3 +194,15 @@ def _integer(header: Mapping[str, str], name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
         raise ValueError(f"its {name} must be a number, got {text!r:.60}")
     return int(text)
+
+
+def vocabulary_in(header: Mapping[str, str]) -> Vocabulary | None:
+    """What the header of a model's file, or of a checkpoint, says of its vocabulary; older ones say nothing.
+
+    Raises
+    ------
+    ValueError
+        If that is damaged.
+    """
+    told = header.get("vocabulary")
+    return None if told is None else Vocabulary.from_dict(documents.parse(told))

@@ -14,6 +14,7 @@ from admin_py.base.checks import check_bool, check_choice, check_integer, check_
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
+from admin_py.data.vocabulary import Vocabulary
 from admin_py.model import closed_form
 from admin_py.model import files as model_files
 from admin_py.model.activations import observe
@@ -119,6 +120,23 @@ class Transformer(CountsSteps):
         """
         return self._core.timings
 
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Of which data its ids are: set by a training, kept in its file, compared with data that are given
+        with the model. None where nothing is known; may be set to None to take other data nevertheless.
+        """
+        return self._vocabulary
+
+    @vocabulary.setter
+    def vocabulary(self, value: Vocabulary | None) -> None:
+        if value is not None and not isinstance(value, Vocabulary):
+            raise TypeError(f"vocabulary must be such as data.vocabulary, or None, got {value!r:.80}")
+        if value is not None and value.size > self.config.vocab_size:
+            raise ValueError(f"vocabulary has {value.size} ids, the model only {self.config.vocab_size}")
+        self._vocabulary = value
+
+    _vocabulary: Vocabulary | None = None
+
     def __repr__(self) -> str:
         config = self.config
         layers = " + ".join(f"{stack} {config.stack_layers(stack)} layers" for stack in config.stacks)
@@ -192,7 +210,7 @@ class Transformer(CountsSteps):
         [True, True, True]
         """
         chosen = self.dtype if dtype is None else dtype
-        return _build(type(self), self.config, self.seed, chosen, self.parameters, self.step)
+        return _build(type(self), self.config, self.seed, chosen, self.parameters, self.step, self.vocabulary)
 
     def __copy__(self) -> Transformer:
         return self.copy()
@@ -208,10 +226,11 @@ class Transformer(CountsSteps):
             self.dtype,
             dict(self.parameters),
             self.step,
+            self.vocabulary,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, configuration and seed as a safetensors file, whole or not at all.
+        """Write weights, configuration, seed and `vocabulary` as a safetensors file, whole or not at all.
 
         The file is written aside, flushed to the disk and renamed.
 
@@ -220,7 +239,14 @@ class Transformer(CountsSteps):
         OSError
             If the file cannot be written; an older one is as before.
         """
-        model_files.write(path, self.parameters, self.config, seed=self.seed, step=self.step)
+        model_files.write(
+            path,
+            self.parameters,
+            self.config,
+            seed=self.seed,
+            step=self.step,
+            vocabulary=self.vocabulary,
+        )
 
     @classmethod
     def load(
@@ -249,6 +275,7 @@ class Transformer(CountsSteps):
         model = cls(saved.config, seed=saved.seed, dtype=saved.dtype if dtype is None else dtype)
         try:
             model.load_state(saved.state, allow_nonfinite=allow_nonfinite)
+            model.vocabulary = saved.vocabulary
         except (TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)!r} does not hold a whole model: {error}") from None
         model.step = saved.step
@@ -571,6 +598,7 @@ class Transformer(CountsSteps):
         except ValueError as error:
             raise ValueError(f"the model cannot be folded: {error}") from None
         plain.step = self.step
+        plain.vocabulary = self.vocabulary
         return plain
 
 
@@ -581,11 +609,13 @@ def _build(
     dtype: str,
     state: Mapping[str, Any],
     step: int,
+    vocabulary: Vocabulary | None,
 ) -> Transformer:
     """A model with these weights, whatever numbers they are."""
     model = kind(config, seed=seed, dtype=dtype)
     model.load_state(state, allow_nonfinite=True)
     model.step = step
+    model.vocabulary = vocabulary
     return model
 
 
@@ -596,6 +626,7 @@ def _rebuild(
     dtype: str,
     state: Mapping[str, Any],
     step: int,
+    vocabulary: Vocabulary | None = None,
 ) -> Transformer:
     """A model out of what was pickled, checked."""
-    return _build(kind, TransformerConfig.from_dict(config), seed, dtype, state, step)
+    return _build(kind, TransformerConfig.from_dict(config), seed, dtype, state, step, vocabulary)

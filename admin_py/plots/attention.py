@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from admin_py.analysis.attention import AttentionMap
 from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import check_array, check_listed
+from admin_py.base.printable import printable
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar, root_of
@@ -166,4 +167,5 @@ def _draw(
 
 
 def _shorten(token: str) -> str:
+    token = printable(token)  # tokens of one's own may be anything
     return token if len(token) <= MAX_LETTERS else token[: MAX_LETTERS - 1] + "…"

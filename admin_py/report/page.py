@@ -20,6 +20,7 @@ from admin_py.base.printable import printable
 from admin_py.base.streams import say
 from admin_py.base.whole_files import clear_all_aside, write_whole
 from admin_py.base.words import listing, number, spread
+from admin_py.experiments.study.run import NOT_COMPUTED
 from admin_py.plots.files import drawn
 from admin_py.plots.style import scheme_style
 from admin_py.report import summary
@@ -224,6 +225,7 @@ def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
         samples_found=summary.samples(study),
         source_name="source" if first else "beginning",
         expected_name="reference" if first else "continuation",
+        unmeasured=_unmeasured(study),
         settings=_settings(study),
         description=study.data.get("description", ""),
     )
@@ -338,6 +340,19 @@ def _parts(shown: Sequence[Picture | Absent], names: str) -> list[dict[str, Any]
     ]
 
 
+def _unmeasured(study: Study) -> list[str]:
+    """What is missing from the report, in sentences: each measure with its reason, and for which schemes."""
+    schemes: dict[tuple[str, str], dict[str, None]] = {}
+    for run in study.runs:
+        for name, why in run.without.items():
+            if why != NOT_COMPUTED:
+                schemes.setdefault((name.replace("_", " "), why), {})[run.scheme] = None
+    return [
+        f"{name} ({listing(map(label, of)) if len(of) < len(study.schemes) else 'all schemes'}): {why}"
+        for (name, why), of in schemes.items()
+    ]
+
+
 def _samples(study: Study) -> list[dict[str, Any]]:
     """Per example: source, reference, and each scheme's output; of the first seed of each scheme."""
     runs = [run for run in map(study.run, study.schemes) if run.samples]
@@ -359,7 +374,7 @@ def _samples(study: Study) -> list[dict[str, Any]]:
 
 
 def _shorten(text: str, limit: int = MAX_TEXT) -> str:
-    return text if len(text) <= limit else text[:limit] + " ..."
+    return printable(text if len(text) <= limit else text[:limit] + " ...", lines=True)
 
 
 def _settings(study: Study) -> list[tuple[str, str]]:

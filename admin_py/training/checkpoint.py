@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,8 +26,9 @@ from admin_py.base.locks import locked_file
 from admin_py.base.paths import make_folder
 from admin_py.base.plain_files import kind_of
 from admin_py.base.whole_files import FolderNotFlushed, clear_aside
+from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
-from admin_py.model.files import check_shapes, check_types, config_of
+from admin_py.model.files import check_shapes, check_types, config_of, vocabulary_in
 from admin_py.model.transformer import Transformer
 
 SEPARATOR = "/"
@@ -80,6 +81,8 @@ class TrainingState:
     progress : mapping
         ``"step"``, the steps done; ``"tail"``, whether their validation and callbacks are done too;
         ``"diverged_at"`` and ``"diverged_because"``.
+    vocabulary : Vocabulary, optional
+        Of the model.
     """
 
     setup: Mapping[str, Any]
@@ -88,6 +91,7 @@ class TrainingState:
     history: Mapping[str, Any]
     position: Mapping[str, int]
     progress: Mapping[str, Any]
+    vocabulary: Vocabulary | None = None
 
 
 def save(path: str | os.PathLike[str], state: TrainingState) -> None:
@@ -108,6 +112,8 @@ def save(path: str | os.PathLike[str], state: TrainingState) -> None:
         "progress": state.progress,
     }
     header = {"training": json.dumps(rest, allow_nan=False)}
+    if state.vocabulary is not None:
+        header["vocabulary"] = json.dumps(state.vocabulary.to_dict())
     try:
         tensors.write(path, tensors.CHECKPOINT, arrays, header)
     except FolderNotFlushed:
@@ -140,13 +146,14 @@ def _load(path: str | os.PathLike[str]) -> tuple[TrainingState, TransformerConfi
         try:
             rest = documents.convert(documents.parse(file.header["training"]), _Rest)
             config = _check_weights(file.entries, rest.setup)
+            vocabulary = vocabulary_in(file.header)
         except KeyError as error:
             raise ValueError(f"{where!r} is a damaged checkpoint: {error} is missing") from None
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where!r} is a damaged checkpoint: {error}") from None
         arrays = file.read()
     try:
-        return _assemble(arrays, rest), config
+        return replace(_assemble(arrays, rest), vocabulary=vocabulary), config
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{where!r} is a damaged checkpoint: {type(error).__name__}: {error}") from None
 
@@ -202,6 +209,7 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
         ) from None
     try:
         model.load_state(state.weights, allow_nonfinite=True)
+        model.vocabulary = state.vocabulary
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where!r} is a damaged checkpoint: {error}") from None
     return model

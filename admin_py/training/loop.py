@@ -282,6 +282,7 @@ class Loop:
                 "diverged_at": self.history.diverged_at,
                 "diverged_because": self.history.diverged_because,
             },
+            vocabulary=self.model.vocabulary,
         )
         checkpoints.save(self.plan.checkpoint, state)
         self._saved_at = step

@@ -14,6 +14,7 @@ from admin_py.base import defaults
 from admin_py.base.checks import check_integer, check_listed, check_number, check_segments, shown
 from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
+from admin_py.model.fitting import check_fits
 from admin_py.model.transformer import Transformer
 from admin_py.training.divergence import find_nonfinite_weight
 from admin_py.training.observing import ObserveAt
@@ -155,14 +156,11 @@ def check_weights(model: Transformer) -> None:
 
 def check_data(data: Dataset, model: Transformer, plan: Plan) -> None:
     """That the model can read all splits which the plan uses."""
-    expected = "language_model" if model.config.kind == "language_model" else "translation"
-    if data.kind != expected:
+    check_fits(model, data)
+    if plan.valid_every is not None and "valid" not in data.splits:
         raise ValueError(
-            f"data must be of kind {expected!r} for a model of kind {model.config.kind!r}, got {data.kind!r}"
-        )
-    if data.vocab_size > model.config.vocab_size:
-        raise ValueError(
-            f"data has {data.vocab_size} ids in its vocabulary, model only {model.config.vocab_size}"
+            f"valid_every is {plan.valid_every}, but data have no split 'valid' to look at: give None, or "
+            "hold some back when the data are made"
         )
     limit = model.config.max_length
     for name in ("train",) if plan.valid_every is None else ("train", "valid"):

@@ -74,7 +74,7 @@ def train(
     Parameters
     ----------
     model : Transformer
-        Changed in place.
+        Changed in place; it keeps of which vocabulary its ids are, and takes no data of another one after.
     data : Dataset
         Its split "train" is trained on, its split "valid" is for validation.
     optimizer : {"adam", "adamw", "radam", "novograd", "sgd"}, Optimizer or callable
@@ -202,6 +202,8 @@ def train(
         if not _restored(loop, plan, resume=resume):
             check_weights(model)
             loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
+        if model.vocabulary is None:
+            model.vocabulary = data.vocabulary
         history = loop.run(progress=progress)
     _say_if_still(history)
     return history

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from admin_py.cli import main
 from admin_py.cli.options import UsageError, add_data, load_data
 
 
@@ -44,6 +45,38 @@ def test_texts(folder: Path) -> None:
     assert data.split("train").source.lengths.max() == 8
     data = load("--text", "a", "--vocab-size", "270")
     assert (data.vocab_size, data.splits) == (270, ("train", "valid"))
+
+
+def test_a_vocabulary_that_was_saved(folder: Path) -> None:
+    first = load("--source", "a", "--target", "b", "--vocab-size", "280")
+    first.tokenizer.save("kept.json")
+    for arguments in (["--source", "c", "--target", "d"], ["--text", "e"]):
+        assert load(*arguments, "--tokenizer", "kept.json").tokenizer == first.tokenizer
+    with pytest.raises(UsageError, match="--tokenizer has a vocabulary: --vocab-size learns another one"):
+        load("--text", "e", "--tokenizer", "kept.json", "--vocab-size", "280")
+    with pytest.raises(UsageError, match="--tokenizer goes with --source or --text"):
+        load("--task", "copy", "--tokenizer", "kept.json")
+
+
+def test_a_model_is_analysed_on_data_of_its_own_vocabulary_alone(folder: Path, capsys) -> None:
+    small = ["--layers", "1", "--d-model", "8", "--d-ff", "16", "--heads", "2", "--quiet"]
+    text = ["--text", "a", "--context", "8"]
+    assert main(["train", *small, *text, "--steps", "2", "--out", "run"]) == 0
+    analysed = ["analyse", "gradients", "--model", "run/model.safetensors", "--out", "out"]
+    assert main([*analysed, *text]) == 0
+    other = folder / "other"
+    other.write_text((folder / "a").read_text().replace("a", "q"))
+    capsys.readouterr()
+    assert main([*analysed, "--text", "other"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "'other'" in told
+    assert "'a'" in told
+    assert "--tokenizer" in told
+    assert main([*analysed, "--text", "other", "--context", "8", "--tokenizer", "run/tokenizer.json"]) == 0
+    capsys.readouterr()
+    assert main([*analysed, "--source", "a", "--target", "b", "--pretokenized"]) == 1
+    assert "must be of kind 'language_model'" in capsys.readouterr().err
 
 
 def test_tasks() -> None:

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from admin_py.data import Dataset, Sequences, Split, WordTokenizer, copy_task, number_words
+from admin_py.data import Dataset, Sequences, Split, WordTokenizer, copy_task, from_texts, number_words
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +182,25 @@ SOURCE = Sequences.from_lists([[4, 2], [5, 2]])
 def test_splits_that_do_not_fit(kind, splits, message):
     with pytest.raises(ValueError, match=message):
         Dataset("bad", kind, WordTokenizer(["a", "b"]), splits)
+
+
+def test_a_vocabulary_smaller_than_what_was_asked_for_is_said():
+    pairs = [("a b", "c"), ("d", "e")]
+    for options, said in (
+        ({}, "; 8,000 were asked for, the text has no more"),
+        ({"vocab_size": 270, "pretokenized": True}, "; 270 were asked for, the text has no more"),
+        ({"vocab_size": 260}, "ids (subwords)\n"),
+        ({"pretokenized": True}, "ids (words)\n"),
+    ):
+        data = from_texts(pairs, valid=0, **options)
+        assert said in str(data.describe())
+        assert str(pickle.loads(pickle.dumps(data)).describe()) == str(data.describe())
+    assert "1,000 were asked for" in str(from_texts(["abc abc"], vocab_size=1000, valid=0).describe())
+    assert "asked" not in str(from_texts(["abc abc"], valid=0).describe())
+
+
+def test_a_name_of_controls_is_shown_as_escapes():
+    data = from_texts(["abc abc"], valid=0, name="a\x1b[2J\x00<b>")
+    for shown in (repr(data), str(data.describe()), data.describe()._repr_html_()):
+        assert "\x1b" not in shown
+        assert "\x00" not in shown

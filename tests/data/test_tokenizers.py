@@ -275,3 +275,29 @@ def test_format_of_words_is_plain_json(tmp_path):
     stored = json.loads((tmp_path / "words.json").read_text(encoding="utf-8"))
     assert stored.pop("digest").startswith("sha256:")
     assert stored == {"format": "admin-py tokenizer", "kind": "words", "words": ["ä", "b"]}
+
+
+@settings(deadline=None)
+@given(anything)
+def test_pieces_tell_ids_apart_and_have_no_broken_letters(text):
+    learned = SubwordTokenizer.train([text, "猫の天地 🐈‍⬛ кот"], vocab_size=280)
+    pieces = [learned.piece(i) for i in range(learned.vocab_size)]
+    assert pieces[:4] == ["<pad>", "<begin>", "<end>", "<unknown>"]
+    assert not any("\ufffd" in piece for piece in pieces)
+    joined = [learned.piece(int(i)) for i in learned.encode_lines(["猫"])[0]]
+    shown = "".join(joined).strip(" ")
+    assert shown.replace("<", "").replace(">", "") in ("猫", "猫".encode().hex().upper())
+
+
+def test_pieces_of_every_kind():
+    assert WordTokenizer(["a", "b@@"]).piece(5) == "b"
+    assert CharacterTokenizer("猫").piece(4) == "猫"
+    assert NumberTokenizer().piece(4) == "one"
+    learned = SubwordTokenizer.train(["天地玄"], vocab_size=260)
+    alone = [learned.piece(i) for i in range(4, 260)]
+    assert len(set(alone)) == 256
+    assert "<E5>" in alone
+    with pytest.raises(IndexError, match="token id 260 is not in the vocabulary"):
+        learned.piece(260)
+    with pytest.raises(ValueError, match="i must be at least 0"):
+        learned.piece(-1)

@@ -394,7 +394,7 @@ def test_weights_that_are_not_finite_are_refused() -> None:
 def test_data_without_a_held_out_split_cannot_be_validated() -> None:
     data = ap.data.copy_task(symbols=8, train=10, valid=0)
     settings: dict[str, Any] = {"optimizer": make_optimizer(), "steps": 1, "progress": False}
-    with pytest.raises(ValueError, match="split must be one of 'train', got 'valid'"):
+    with pytest.raises(ValueError, match="valid_every is 1, but data have no split 'valid'"):
         ap.train(make_model(), data, valid_every=1, **settings)
     assert ap.train(make_model(), data, **settings).num_steps == 1
 

@@ -130,9 +130,10 @@ def _of_gradients(facts: Facts) -> Iterator[str]:
                 "first."
             )
         elif inner[-1] > VANISHING * inner[0]:
+            factor = float(inner[-1] / inner[0]) if inner[0] else np.inf
             yield (
                 f"The gradient vanishes towards the bottom of the {stack}: it falls by a factor of "
-                f"{number(float(inner[-1] / inner[0]))}. That alone is not what stops training (paper, "
+                f"{number(factor)}. That alone is not what stops training (paper, "
                 "section 3)."
             )
 

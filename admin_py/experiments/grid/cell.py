@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -48,7 +48,9 @@ class GridCell(Result):
         Seed, dtype, threads, versions.
     other_source_nll : float or None
         Validation loss with the sources of other pairs, see `admin_py.analysis.source_use`; None for language
-        models and where it was not trained to the end.
+        models, where it was not trained to the end, and where the split has no other sources.
+    without : mapping of str to str
+        Name of a number that is None to why it is; empty in cells of older versions.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class GridCell(Result):
     setup: Mapping[str, Any]
     metadata: Mapping[str, Any]
     other_source_nll: float | None = None
+    without: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from admin_py.analysis.source_use import source_use
+from admin_py.analysis.unmeasured import Measures
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.jobs import Job
-from admin_py.experiments.train_job import Trained, Way, begin, finish
+from admin_py.experiments.train_job import Trained, Way, begin, finish, unfinished
 from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ class TrainCell:
         model, _, _ = begin(job, data)
         history = finish(job, data, model, way)
         whole = history.diverged_at is None and not history.interrupted
-        paired = whole and model.config.kind == "encoder_decoder"
+        measures = Measures()
+        other = None
+        if whole:
+            other = measures.take("other_source_nll", lambda: _other_nll(model, data, job))
+        else:
+            measures.leave_out(unfinished(history), "other_source_nll")
         cell = GridCell(
             values=job.values,
             history=history,
@@ -43,7 +49,8 @@ class TrainCell:
             num_parameters=model.num_parameters,
             setup=job.setup,
             metadata=run_metadata(seed=job.values["seed"], dtype=model.dtype),
-            other_source_nll=_other_nll(model, data, job) if paired else None,
+            other_source_nll=other,
+            without=measures.without,
         )
         return Trained(cell, model if self.keep_model else None)
 

@@ -105,7 +105,7 @@ class StudyRun(Result):
     source_use : SourceUse or None
         Losses with right and with others' sources, after training; None for language models.
     without : mapping of str to str
-        Name of a result that is None to why it is.
+        Name of a result that is None, or of samples that there are none of, to why it is so.
 
     Examples
     --------
@@ -141,6 +141,8 @@ class StudyRun(Result):
         lacking = [name for name in ANALYSES if getattr(self, name) is None]
         without = check_mapping("without", self.without)
         reasons = {name: without.get(name, NOT_COMPUTED) for name in lacking}
+        if not self.samples and "samples" in without:
+            reasons["samples"] = without["samples"]
         object.__setattr__(self, "without", reasons)
         object.__setattr__(self, "samples", tuple(map(_sample, check_listed("samples", self.samples))))
         object.__setattr__(

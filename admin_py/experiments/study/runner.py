@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from admin_py import analysis
 from admin_py.analysis.diagnosis.diagnose import diagnose
+from admin_py.analysis.unmeasured import Measures
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.settings import CONTINUATION, PROMPT
 from admin_py.experiments.study.run import Sample, StudyRun
-from admin_py.experiments.train_job import Trained, Way, begin, finish
+from admin_py.experiments.train_job import Trained, Way, begin, finish, unfinished
 from admin_py.generation import greedy
 from admin_py.model.transformer import Transformer
-from admin_py.results import Result, run_metadata
+from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
-    from admin_py.training.history import History
 
 OBSERVED = "log"
 """Steps of a run's training at which norms of matrices, omega and variances are taken down."""
 
 REPEATS = 3
 """Of the weights' random change whose effect on the output is measured."""
-
-R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -53,69 +51,46 @@ class TrainRun:
         model, batch, profile = begin(job, data)
         smoothing = job.training["label_smoothing"]
         gradients = analysis.gradients(model, batch, label_smoothing=smoothing)
-        diagnosis = diagnose(model, batch, label_smoothing=smoothing)
-        found = _Found()
-        before: dict[str, Any] = {
-            "dependency_before": found.of("dependency_before", lambda: analysis.dependency(model, batch)),
-            "output_change": found.of(
-                "output_change", lambda: analysis.output_change(model, batch, repeats=REPEATS)
-            ),
+        measures = Measures()  # not every scheme's formula can be taken apart, not all data have all measures
+        calls: dict[str, Callable[[], Any]] = {
+            "diagnosis": lambda: diagnose(model, batch, label_smoothing=smoothing),
+            "dependency_before": lambda: analysis.dependency(model, batch),
+            "output_change": lambda: analysis.output_change(model, batch, repeats=REPEATS),
         }
+        found = {name: measures.take(name, call) for name, call in calls.items()}
         history = finish(job, data, model, way, observe=OBSERVED)
         whole = not history.interrupted and history.diverged_at is None
-        after: dict[str, Any]
+        later: dict[str, Callable[[], Any]] = {
+            "dependency_after": lambda: analysis.dependency(model, batch),
+            "attention": lambda: analysis.attention(model, data),
+            "source_use": lambda: _source_use(model, data, job),
+            "samples": lambda: decode_samples(model, data, self.samples),
+        }
         if whole:
-            after = {
-                "dependency_after": found.of("dependency_after", lambda: analysis.dependency(model, batch)),
-                "attention": found.of("attention", lambda: analysis.attention(model, data)),
-                "source_use": found.of("source_use", lambda: _source_use(model, data, job)),
-            }
+            found |= {name: measures.take(name, call) for name, call in later.items()}
         else:
-            after = found.after(history)
+            measures.leave_out(unfinished(history), *later)
+        samples = found.pop("samples", None) or ()
         run = StudyRun(
             scheme=job.values["scheme"],
             seed=job.values["seed"],
             history=history,
             profile=profile,
             gradients=gradients,
-            samples=decode_samples(model, data, self.samples) if whole else (),
+            samples=samples,
             num_parameters=model.num_parameters,
             metadata=run_metadata(seed=job.values["seed"], dtype=model.dtype),
             values=job.values,
             setup=job.setup,
             entropy=job.entropy,
-            diagnosis=diagnosis,
-            **before,
-            **after,
-            without=found.without,
+            **found,
+            without=measures.without,
         )
         return Trained(run, model if self.keep_model and whole else None)
 
 
 def _source_use(model: Transformer, data: Dataset, job: Job) -> analysis.SourceUse:
     return analysis.source_use(model, data, max_tokens=job.training["max_tokens"])
-
-
-class _Found:
-    """Analyses, and why some are missing: not every scheme's formula can be taken apart."""
-
-    def __init__(self) -> None:
-        self.without: dict[str, str] = {}
-
-    def of(self, name: str, compute: Callable[[], R]) -> R | None:
-        """The result, or None and the reason noted."""
-        try:
-            return compute()
-        except ValueError as error:
-            self.without[name] = str(error)
-            return None
-
-    def after(self, history: History) -> dict[str, Any]:
-        """What a training that did not come to its end is without."""
-        why = "the training was stopped" if history.interrupted else "it diverged"
-        names = ("dependency_after", "attention", "source_use")
-        self.without.update(dict.fromkeys(names, why))
-        return dict.fromkeys(names)
 
 
 def decode_samples(model: Transformer, data: Dataset, count: int) -> tuple[Sample, ...]:
