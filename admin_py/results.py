@@ -292,6 +292,10 @@ class Result(ABC):
                 repr(found), found.stacks
         except (LookupError, AttributeError, ArithmeticError, TypeError) as error:
             raise ValueError(f"data: the parts of {cls.kind!r} do not fit: {error!r}") from error
+        try:
+            found._check_told()
+        except TypeError as error:
+            raise ValueError(str(error)) from None
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -316,6 +320,9 @@ class Result(ABC):
             If it is not a result of this kind.
         """
         return read_json(path, cls.from_dict)
+
+    def _check_told(self) -> None:  # noqa: B027  most say nothing of the kind
+        """That a result from a file says nothing of itself that it cannot be; ValueError otherwise."""
 
     def _repr_html_(self) -> str:
         """Heading and table, for notebooks."""

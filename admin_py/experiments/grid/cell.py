@@ -69,8 +69,7 @@ class GridCell(Result):
     metadata: Mapping[str, Any]
     other_source_nll: float | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check_told(self) -> None:
         check_values(self.values)
         check_setup(self.setup)
 

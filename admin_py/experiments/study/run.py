@@ -142,6 +142,8 @@ class StudyRun(Result):
         object.__setattr__(self, "samples", tuple(Sample(*one) for one in self.samples))
         object.__setattr__(self, "values", self.values or {"scheme": self.scheme, "seed": self.seed})
         super().__post_init__()
+
+    def _check_told(self) -> None:
         check_values(self.values)
         check_setup(self.setup)
 
