@@ -288,14 +288,11 @@ class Result(ABC):
         check_fields(cls, fields)
         try:
             found = cls(**fields)
+            _check_told(found)
             if cls.__module__.startswith("admin_py."):
                 repr(found), found.stacks
         except (LookupError, AttributeError, ArithmeticError, TypeError) as error:
             raise ValueError(f"data: the parts of {cls.kind!r} do not fit: {error!r}") from error
-        try:
-            found._check_told()
-        except TypeError as error:
-            raise ValueError(str(error)) from None
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -373,6 +370,14 @@ def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     """
     with np.errstate(all="ignore"):  # numbers that make no sense are the reader's to judge
         return documents.read(path, parse, doubt=_use)
+
+
+def _check_told(found: Result) -> None:
+    """What a result says of itself; in a file a wrong type is a wrong value."""
+    try:
+        found._check_told()
+    except TypeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _use(value: Any) -> None:
