@@ -303,6 +303,7 @@ class Result(ABC):
         check_fields(cls, fields)
         try:
             found = cls(**fields)
+            _check_told(found)
             if cls.__module__.startswith("admin_py."):
                 repr(found), found.stacks
         except (LookupError, AttributeError, ArithmeticError, TypeError) as error:
@@ -331,6 +332,9 @@ class Result(ABC):
             If it is not a result of this kind.
         """
         return read_json(path, cls.from_dict)
+
+    def _check_told(self) -> None:  # noqa: B027  most say nothing of the kind
+        """That a result from a file says nothing of itself that it cannot be; ValueError otherwise."""
 
     def _repr_html_(self) -> str:
         """Heading and table, for notebooks."""
@@ -383,6 +387,14 @@ def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     """
     with np.errstate(all="ignore"):  # numbers that make no sense are the reader's to judge
         return documents.read(path, parse, doubt=_use)
+
+
+def _check_told(found: Result) -> None:
+    """What a result says of itself; in a file a wrong type is a wrong value."""
+    try:
+        found._check_told()
+    except TypeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _use(value: Any) -> None:

@@ -77,8 +77,7 @@ class Cross(Result):
     data: Mapping[str, Any]
     metadata: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check_told(self) -> None:
         check_cross(self.settings, self.axes, self.data)
 
     @property

@@ -10,7 +10,8 @@ const char pyadm_plan_memory_doc[] =
     "Bytes that a training step holds, by what they are for; nothing is allocated.\n\n"
     "Parameters\n----------\n"
     "config : dict\n    All fields of a configuration, as for `Transformer`.\n"
-    "batch : Batch or tuple\n    Of which the lengths count; (n, length, rest) stands for n sequences of that\n"
+    "batch : Batch or tuple\n    Of which the lengths count; (n, length, rest) stands for n sequences of "
+    "that\n"
     "    length, as each stack reads them, and unless rest is 0 one of that length.\n"
     "optimizer : Optimizer, optional\n    Whose moments are counted.\n"
     "segment_layers : int\n    As for `Transformer.backward`.\n\n"
@@ -50,7 +51,8 @@ static PyObject *plan_dict(const adm_memory_plan *plan, size_t moments)
 }
 
 /* Of one of the two: a batch, or lengths that are thought of. */
-static int read_batch(const pyadm_state *state, PyObject *value, const adm_batch **batch, adm_lengths *lengths)
+static int read_batch(const pyadm_state *state, PyObject *value, const adm_batch **batch,
+                      adm_lengths *lengths)
 {
     *batch = NULL;
     if (!PyTuple_Check(value)) {

@@ -72,8 +72,7 @@ class GridCell(Result):
     other_source_nll: float | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check_told(self) -> None:
         check_values(self.values)
         check_setup(self.setup)
 

@@ -149,6 +149,8 @@ class StudyRun(Result):
             self, "values", check_mapping("values", self.values) or {"scheme": self.scheme, "seed": self.seed}
         )
         super().__post_init__()
+
+    def _check_told(self) -> None:
         check_values(self.values)
         check_setup(self.setup)
 
