@@ -33,7 +33,7 @@ def shows_bars() -> bool:
 
 
 class Bar:
-    """A bar of `tqdm`, on a terminal or in a notebook. None of its methods raises: without a screen it is mute.
+    """A bar of `tqdm`, on a terminal or in a notebook; without one it is mute. None of its methods raises.
 
     Parameters
     ----------
@@ -61,7 +61,10 @@ class Bar:
         self._bar = tqdm(dynamic_ncols=True, **shown)
 
     def update(self, figures: Callable[[], Sequence[str]] | None = None) -> None:
-        """A unit is done; the figures beside the bar, the most important first, are asked for when it is drawn."""
+        """A unit is done.
+
+        The figures beside the bar, the most important first, are asked for when it is drawn.
+        """
         self._figures = figures or self._figures
         self._try(self._draw_figures, seldom=True)
         self._try(lambda: self._bar.update(1))

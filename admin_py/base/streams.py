@@ -19,7 +19,7 @@ KEPT = "\n\t"
 """Control characters that are shown as they are."""
 
 COMMANDS = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of Unicode that are escaped: control characters, lone surrogates, ends of lines and paragraphs."""
+"""Categories of Unicode that are escaped: controls, lone surrogates, ends of lines and paragraphs."""
 
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that make a terminal show letters in another order than they stand."""
@@ -121,7 +121,7 @@ class Quiet:
 
 
 def _drain(stream: Any) -> None:
-    """Forget what waits in a stream's buffer: Python would try to write it again, at the latest at its end."""
+    """Forget what waits in a stream's buffer: Python would try to write it again, last when it ends."""
     with suppress(Exception):
         number = stream.fileno()
         kept = os.dup(number)
@@ -168,8 +168,8 @@ def say(text: str, *, stream: Any = None, end: str = "\n") -> bool:
 def say_result(text: str) -> Exception | None:
     """Show what was asked for, on the standard output stream; returns why it is lost, if it is.
 
-    Where there is no stream at all nobody waits for it, and nothing is lost. Nor is it where a reader has seen
-    enough and gone, as ``head`` does.
+    Where there is no stream at all nobody waits for it, and nothing is lost. Nor is it where a reader has
+    seen enough and gone, as ``head`` does.
     """
     shown = Quiet(sys.stdout)
     shown.write(visible(text) + "\n")
@@ -198,7 +198,7 @@ def warn(text: str, category: type[Warning] = UserWarning, *, stacklevel: int = 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Standard streams that cannot raise, for those who print or flush in a block and cannot be told not to."""
+    """Standard streams that cannot raise, for those who print or flush in a block unasked."""
     before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     instead = {
         name: Quiet(stream)
