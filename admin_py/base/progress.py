@@ -108,7 +108,7 @@ def fitting(figures: Sequence[str], shown: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> shown = {"n": 50, "total": 100, "elapsed": 5.0, "ncols": 60, "prefix": "training", "unit": "step"}
+    >>> shown = {"n": 50, "total": 100, "elapsed": 5.0, "ncols": 50, "prefix": "training", "unit": "step"}
     >>> fitting(["nll 4.1", "speed 2,000 tokens/s"], shown)
     '{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]'
     >>> fitting(["nll 4.1", "speed 2,000 tokens/s"], {**shown, "ncols": 80})
