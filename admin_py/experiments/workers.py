@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
-import pickletools
 import queue
 import tempfile
 import uuid
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from admin_py.base.threads import set_num_threads
@@ -286,18 +287,18 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
     sent += [("data", work.data.tokenizer, work.data.tokenizer)]
     unread = not main_can_be_read() and (own_pool or _spawns(executor))
     for name, shown, what in sent:
+        pickler = _Pickler(io.BytesIO())
         try:
-            pickled = pickle.dumps(what)
+            pickler.dump(what)
         except Exception as error:
             raise ValueError(
                 f"{name}: {shown!r} cannot be sent to another process: {error}. Define it at the top of a "
                 "module, or leave executor and workers out"
             ) from error
-        here = _defined_here(pickled) if unread else None
-        if here is not None:
+        if unread and pickler.here is not None:
             raise ValueError(
-                f"{name}: {shown!r} needs {here}, which is defined in a program that is no file (standard "
-                "input, a notebook or a prompt), where no other process can read it. Define it in a module, "
+                f"{name}: {shown!r} needs {pickler.here}, which is defined in a program that is no file "
+                "(standard input, a notebook or a prompt), where no other process can read it. Define it in a module, "
                 "or leave executor and workers out"
             )
 
@@ -308,11 +309,12 @@ def _spawns(executor: Any) -> bool:
     return context is not None and context.get_start_method() != "fork"
 
 
-def _defined_here(pickled: bytes) -> str | None:
-    """A name of the main program that a pickle asks for, if there is one."""
-    texts = [str(argument) for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
-    for text, following in zip(texts, [*texts[1:], ""], strict=True):
-        module, _, name = text.partition(" ")  # of the old protocols
-        if module == "__main__":
-            return name or following
-    return None
+class _Pickler(pickle.Pickler):
+    """Notes what of the main program a pickle asks for."""
+
+    here: str | None = None
+
+    def reducer_override(self, what: Any) -> Any:
+        if isinstance(what, (type, FunctionType)) and what.__module__ == "__main__":
+            self.here = what.__qualname__
+        return NotImplemented

@@ -25,7 +25,7 @@ class Own(ap.Adam):
 data = ap.data.copy_task(train=50, valid=5)
 options = dict(layers=1, steps=2, d_model=8, d_ff=16, heads=2, max_tokens=128, progress=False, workers=2)
 if __name__ == "__main__":
-    print(len(ap.grid(data, schemes=("post_ln", "admin"), **options).cells))
+    print(len(ap.grid(data, schemes=["post_ln", "admin"], **options).cells))
     try:
         print(len(ap.grid(data, scheme="admin", optimizer=Own, **options).cells))
     except ValueError as error:
@@ -34,7 +34,8 @@ if __name__ == "__main__":
 
 UNREAD = (
     "optimizer: 'Own' needs Own, which is defined in a program that is no file (standard input, a notebook "
-    "or a prompt), where no other process can read it. Define it in a module, or leave executor and workers out"
+    "or a prompt), where no other process can read it. Define it in a module, or leave executor "
+    "and workers out"
 )
 
 
@@ -87,9 +88,10 @@ class Running:
 
     def __init__(self, folder: Path, *, hold: bool) -> None:
         told, tells = os.pipe()
-        self.pipes = os.pipe()
+        waits, goes = os.pipe()
+        self.pipes = (tells, waits, goes)
         here = f"/proc/{os.getpid()}/fd"  # workers of workers inherit no pipes
-        given = {"TOLD": f"{here}/{tells}", "GO": f"{here}/{self.pipes[0]}", "HOLD": hold}
+        given = {"TOLD": f"{here}/{tells}", "GO": f"{here}/{waits}", "HOLD": hold}
         script = folder / "script.py"
         script.write_text("".join(f"{name} = {value!r}\n" for name, value in given.items()) + LONG)
         self.process = subprocess.Popen(
@@ -101,7 +103,6 @@ class Running:
         )
         self.lines = open(told, encoding="ascii")  # noqa: SIM115  # closed in end()
         self.workers = [int(self.line()) for _ in range(2)]
-        os.close(tells)
 
     def line(self) -> str:
         """What a worker tells next."""
