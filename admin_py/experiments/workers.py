@@ -298,8 +298,8 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
         if unread and pickler.here is not None:
             raise ValueError(
                 f"{name}: {shown!r} needs {pickler.here}, which is defined in a program that is no file "
-                "(standard input, a notebook or a prompt), where no other process can read it. Define it in a module, "
-                "or leave executor and workers out"
+                "(standard input, a notebook or a prompt), where no other process can read it. Define it in "
+                "a module, or leave executor and workers out"
             )
 
 
