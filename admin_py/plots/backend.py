@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 
 VARIABLE = "MPLBACKEND"
 
@@ -24,6 +25,8 @@ def need_matplotlib() -> None:
         named = os.environ.pop(VARIABLE, None)
         if named is None:
             raise
+        for left in [name for name in sys.modules if name.startswith("matplotlib.")]:
+            del sys.modules[left]  # of the import that failed: the package would not know them
         try:
             importlib.import_module("matplotlib")
         finally:
