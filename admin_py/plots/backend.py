@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
@@ -20,7 +19,7 @@ def need_matplotlib() -> None:
         If it is not installed.
     """
     try:
-        importlib.import_module("matplotlib")
+        import matplotlib  # noqa: F401
     except ValueError:
         named = os.environ.pop(VARIABLE, None)
         if named is None:
@@ -28,6 +27,6 @@ def need_matplotlib() -> None:
         for left in [name for name in sys.modules if name.startswith("matplotlib.")]:
             del sys.modules[left]  # of the import that failed: the package would not know them
         try:
-            importlib.import_module("matplotlib")
+            import matplotlib  # noqa: F401
         finally:
             os.environ[VARIABLE] = named
