@@ -19,7 +19,7 @@ def need_matplotlib() -> None:
         If it is not installed.
     """
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib
     except ValueError:
         named = os.environ.pop(VARIABLE, None)
         if named is None:
