@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
 from admin_py.base.progress import in_notebook
+from admin_py.base.streams import say
+from admin_py.plots.files import drawn, saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
 
 MAX_EVERY = 2**31 - 1
 
+CSS_PIXELS = 100
+"""Of the page, for an inch of the figure."""
+
 
 @door
 class LivePlot:
-    """Callback of `train` that shows loss, updates and omega so far, in one output that is replaced.
+    """Callback of `train` that shows loss, updates and omega so far, in one output a training, replaced.
 
     Left the loss of training and validation; with ``observe=`` also the updates by kind of matrix and the
     skip scale of the first stack. Outside a notebook nothing is shown; `figure` has the last picture anyway.
+    One that cannot be drawn is left out, which a line says; the training goes on.
 
     Parameters
     ----------
@@ -53,35 +59,70 @@ class LivePlot:
         self.every = check_integer("every", every, 1, MAX_EVERY)
         self.figure: Figure | None = None
         self._handle: Any = None
+        self._history: Recorder | None = None
+        self._complained = False
 
     def __call__(self, step: int, model: Transformer, history: Recorder) -> None:
+        if history is not self._history:  # another training, which has an output of its own
+            self._history, self._handle, self._complained = history, None, False
         if step % self.every and history.diverged_at is None:
             return
+        shown, why = drawn(lambda: self._renew(model, history), f"the picture of step {step:,}")
+        if shown is None and not self._complained:
+            self._complained = True
+            say(why)
+
+    def _renew(self, model: Transformer, history: Recorder) -> bool:
         self.figure = draw(model, history)
         if in_notebook():
             self._show(self.figure)
+        return True
 
     def _show(self, figure: Figure) -> None:
         from IPython.display import display
 
+        picture = Shown(saved(figure, "png"), round(CSS_PIXELS * figure.get_figwidth()))
         if self._handle is None:
-            self._handle = display(figure, display_id=True)
+            self._handle = display(picture, display_id=True)
         else:
-            self._handle.update(figure)
+            self._handle.update(picture)
 
     def __repr__(self) -> str:
         return f"LivePlot(every={self.every})"
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A picture for notebooks.
+
+    Not the figure: a kernel knows how to show one only after pyplot has drawn its first.
+
+    Attributes
+    ----------
+    png : bytes
+    width : int
+        Pixels of the page.
+    """
+
+    png: bytes
+    width: int
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        return self.png, {"width": self.width}
+
+    def __repr__(self) -> str:
+        return f"a picture of {len(self.png):,} bytes"
+
+
 def draw(model: Transformer, history: Recorder) -> Figure:
     """The picture of a training so far."""
-    from matplotlib.figure import Figure
-
     from admin_py import plots
     from admin_py.training.history import MATRICES
 
     observed = MATRICES in history.observations
     with plots.context():
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(10.0 if observed else 5.0, 3.2), layout="constrained")
         axes = figure.subplots(1, 3 if observed else 1, squeeze=False)[0]
         plots.plot_history(history, axes[0], scheme=model.config.scheme_name)

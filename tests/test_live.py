@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -52,7 +53,9 @@ def test_one_output_is_replaced(task: tuple[Any, ap.Transformer], monkeypatch: p
     live = ap.LivePlot(every=2)
     train(task, live, observe=1)
     assert [how for how, _ in shown] == ["display", "update", "update"]
-    assert shown[-1][1] is live.figure
+    png, metadata = shown[-1][1]._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert metadata == {"width": 1000}
     labels = {ax.get_ylabel() for ax in live.figure.axes}
     assert any("omega" in label for label in labels), labels
     assert any("W_t" in label for label in labels), labels
@@ -72,3 +75,50 @@ def test_every_is_checked() -> None:
     with pytest.raises(ValueError, match="every"):
         ap.LivePlot(every=0)
     assert repr(ap.LivePlot(every=5)) == "LivePlot(every=5)"
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out_and_said_once(
+    task: tuple[Any, ap.Transformer], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("no such font")
+
+    monkeypatch.setattr(module, "draw", fail)
+    live = ap.LivePlot(every=2)
+    assert train(task, live).num_steps == 6
+    assert capsys.readouterr().err == (
+        "the picture of step 2 is left out, it could not be drawn: RuntimeError: no such font\n"
+    )
+
+
+# In a real kernel
+
+CELLS = (
+    "import admin_py as ap\n"
+    "data = ap.data.copy_task(train=64, valid=8)\n"
+    "config = ap.TransformerConfig(vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8,"
+    " heads=2, d_ff=16)\n"
+    "live = ap.LivePlot(every=2)\n"
+    "def train(seed):\n"
+    "    ap.train(ap.Transformer(config, seed=seed), data, optimizer='adam', lr=1e-3, steps=6,"
+    " max_tokens=128, callbacks=[live], progress=False)",
+    "train(1)",
+    "train(2)",
+    "train(3); train(4)",
+)
+
+
+def test_the_first_figure_of_a_kernel_is_a_picture_and_every_training_has_its_own(tmp_path: Any) -> None:
+    pytest.importorskip("ipykernel", reason="needs a Jupyter kernel")
+    nbclient = pytest.importorskip("nbclient", reason="needs a Jupyter kernel")
+    nbformat = pytest.importorskip("nbformat", reason="needs a Jupyter kernel")
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in CELLS])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the kernel's client, about its own loop
+        nbclient.NotebookClient(book, timeout=300, kernel_name="python3", cwd=str(tmp_path)).execute()
+    pictures = [
+        [one.data["image/png"] for one in cell.outputs if one.output_type == "display_data"]
+        for cell in book.cells[1:]
+    ]
+    assert [len(found) for found in pictures] == [1, 1, 2], "one output a training, replaced"
+    assert len({png for found in pictures for png in found}) == 4

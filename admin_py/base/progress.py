@@ -34,7 +34,7 @@ def shows_bars() -> bool:
 
 
 class Bar:
-    """A bar of `tqdm`, on a terminal or in a notebook. None of its methods raises: without a screen it is mute.
+    """A bar of `tqdm`, on a terminal or in a notebook; without one it is mute. None of its methods raises.
 
     Parameters
     ----------
@@ -62,7 +62,10 @@ class Bar:
         self._bar = tqdm(dynamic_ncols=True, **shown)
 
     def update(self, figures: Callable[[], Sequence[str]] | None = None) -> None:
-        """A unit is done; the figures beside the bar, the most important first, are asked for when it is drawn."""
+        """A unit is done.
+
+        The figures beside the bar, the most important first, are asked for when it is drawn.
+        """
         self._figures = figures or self._figures
         self._try(self._draw_figures, seldom=True)
         self._try(lambda: self._bar.update(1))
@@ -106,7 +109,7 @@ def fitting(figures: Sequence[str], shown: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> shown = {"n": 50, "total": 100, "elapsed": 5.0, "ncols": 60, "prefix": "training", "unit": "step"}
+    >>> shown = {"n": 50, "total": 100, "elapsed": 5.0, "ncols": 50, "prefix": "training", "unit": "step"}
     >>> fitting(["nll 4.1", "speed 2,000 tokens/s"], shown)
     '{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]'
     >>> fitting(["nll 4.1", "speed 2,000 tokens/s"], {**shown, "ncols": 80})

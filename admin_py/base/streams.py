@@ -91,7 +91,7 @@ class Quiet:
 
 
 def _drain(stream: Any) -> None:
-    """Forget what waits in a stream's buffer: Python would try to write it again, at the latest at its end."""
+    """Forget what waits in a stream's buffer: Python would try to write it again, last when it ends."""
     with suppress(Exception):
         number = stream.fileno()
         kept = os.dup(number)
@@ -124,9 +124,7 @@ def say(text: str, *, stream: Any = None, end: str = "\n") -> bool:
     >>> say("a name: \\x07", stream=sys.stdout)
     a name: \\x07
     True
-    >>> closed = io.StringIO()
-    >>> closed.close()
-    >>> say("lost", stream=closed)
+    >>> say("lost", stream=object())
     False
     """
     shown = Quiet(sys.stderr if stream is None else stream)
@@ -138,8 +136,8 @@ def say(text: str, *, stream: Any = None, end: str = "\n") -> bool:
 def say_result(text: str) -> Exception | None:
     """Show what was asked for, on the standard output stream; returns why it is lost, if it is.
 
-    Where there is no stream at all nobody waits for it, and nothing is lost. Nor is it where a reader has seen
-    enough and gone, as ``head`` does.
+    Where there is no stream at all nobody waits for it, and nothing is lost. Nor is it where a reader has
+    seen enough and gone, as ``head`` does.
     """
     shown = Quiet(sys.stdout)
     shown.write(printable(text, lines=True) + "\n")
@@ -168,7 +166,7 @@ def warn(text: str, category: type[Warning] = UserWarning, *, stacklevel: int = 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Standard streams that cannot raise, for those who print or flush in a block and cannot be told not to."""
+    """Standard streams that cannot raise, for those who print or flush in a block unasked."""
     before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     instead = {
         name: Quiet(stream)

@@ -20,10 +20,11 @@ from admin_py.base.whole_files import clear_all_aside
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
 from admin_py.experiments.jobs import Job, plan_jobs
 from admin_py.experiments.kept_models import keep_model
+from admin_py.experiments.pool import pool
 from admin_py.experiments.progress import Progress
 from admin_py.experiments.settings import describe
 from admin_py.experiments.train_job import Trained, Way
-from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in, pool
+from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in
 from admin_py.results import decode, encode, run_metadata, same
 from admin_py.training.plan import check_callbacks
 

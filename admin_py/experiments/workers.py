@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import io
 import os
 import pickle
 import queue
-import signal
-import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from admin_py.base.checks import shown
 from admin_py.base.scratch import scratch_folder
 from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
+from admin_py.experiments.pool import Pool, asked_to_stop, in_worker, main_can_be_read, readable_main
 from admin_py.experiments.train_job import Trained, Way
 
 if TYPE_CHECKING:
@@ -45,6 +43,19 @@ class Task(Protocol):
 
 Done = Callable[[Job, Trained], None]
 """Called here, in the process that asked, with everything that is whole."""
+
+DIED = (
+    "executor: a worker process has died (out of memory, or killed); what was whole is kept. "
+    "A script that uses processes must do its work under `if __name__ == '__main__':`"
+)
+
+STOP = -1
+"""In the place of a finished job's number: Ctrl-C has come."""
+
+
+class Stopped(Exception):
+    """A job was not begun, since Ctrl-C had come."""
+
 
 _PROCESS = uuid.uuid4().hex
 
@@ -173,37 +184,58 @@ def _collect(executor: Any, work: Work, data: Dataset | DataFile, done: Done) ->
     finished: queue.SimpleQueue[int] = queue.SimpleQueue()
     futures: list[Any] = []
     stopped = False
+    own = executor if isinstance(executor, Pool) else None
+    if own is not None:
+        own.on_stop = lambda: finished.put(STOP)
     try:
         for index, (job, way) in enumerate(zip(work.jobs, work.ways, strict=True)):
-            future = executor.submit(do_job, work.task, job, data, way, work.threads, Place.here())
+            with readable_main():
+                future = executor.submit(do_job, work.task, job, data, way, work.threads, Place.here())
             futures.append(future)
             if hasattr(future, "add_done_callback"):
                 future.add_done_callback(lambda _, index=index: finished.put(index))
             else:
                 finished.put(index)  # result() then waits for it in its turn
-        for _ in work.jobs:
+        left = len(futures)
+        while left:
             index = finished.get()
-            stopped = _take(work.jobs[index], futures[index], done) or stopped
+            if index == STOP:  # what waits for a worker ends as soon as one takes it up
+                continue
+            left -= 1
+            stopped = _take(work.jobs[index], futures[index], done, own) or stopped
     except KeyboardInterrupt:
         stopped = True
+    except BrokenExecutor as error:  # a worker has died while the others were sent their jobs
+        if own is None or not own.stopped:
+            raise RuntimeError(DIED) from error
+        stopped = True
     finally:
-        for future in futures:
-            if hasattr(future, "cancel"):
-                future.cancel()
+        if own is None:  # ours cancels by itself, in an order that does not confuse it
+            _cancel(futures)
     if stopped:
         _take_rest(finished, work.jobs, futures, done)
     return stopped
 
 
-def _take(job: Job, future: Any, done: Done) -> bool:
+def _cancel(futures: Sequence[Any]) -> None:
+    """What has not begun, where an executor can do that."""
+    for future in futures:
+        if hasattr(future, "cancel"):
+            future.cancel()
+
+
+def _take(job: Job, future: Any, done: Done, own: Pool | None) -> bool:
     """Hand on what a job gave; returns whether it was stopped before it was whole."""
     try:
         found = future.result()
-    except BrokenExecutor as error:
-        raise RuntimeError(
-            "executor: a worker process has died (out of memory, or killed); what was whole is kept. "
-            "A script that uses processes must do its work under `if __name__ == '__main__':`"
-        ) from error
+    except (CancelledError, BrokenExecutor) as error:
+        if own is not None and own.stopped:
+            return True
+        if isinstance(error, CancelledError):
+            raise RuntimeError(f"executor: the training of {job.title} was cancelled") from error
+        raise RuntimeError(DIED) from error
+    except Stopped:
+        return True
     except Exception as error:
         raise RuntimeError(f"the training of {job.title} failed: {error}") from error
     if found.result.history.interrupted:
@@ -216,6 +248,8 @@ def _take_rest(finished: queue.SimpleQueue[int], jobs: Sequence[Job], futures: l
     """What was whole when Ctrl-C came."""
     while not finished.empty():
         index = finished.get()
+        if index == STOP:
+            continue
         future = futures[index]
         whole = getattr(future, "done", lambda: False)() and not future.cancelled()
         if whole and future.exception() is None and not future.result().result.history.interrupted:
@@ -226,10 +260,12 @@ def do_job(
     task: Task, job: Job, data: Dataset | DataFile, way: Way, threads: int | None, sent_from: Place
 ) -> Trained:
     """What an executor runs: a job, with one thread (or as many as asked for) in another process."""
+    if asked_to_stop():
+        raise Stopped
     if sent_from != Place.here():
         set_num_threads(threads or 1, oversubscribe=True)
-    if _stop is not None:
-        way = replace(way, stop=_stop.is_set)
+    if in_worker():
+        way = replace(way, stop=asked_to_stop)
     return task(job, data.load() if isinstance(data, DataFile) else data, way)
 
 
@@ -248,50 +284,37 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
             return
     sent: list[tuple[str, Any, Any]] = [("optimizer", job.values["optimizer"], job) for job in work.jobs]
     sent += [("callbacks", one, one) for one in (work.ways[0].callbacks if work.ways else ())]
+    sent += [("data", work.data.tokenizer, work.data.tokenizer)]
+    unread = not main_can_be_read() and (own_pool or _spawns(executor))
     for name, told, what in sent:
+        pickler = _Pickler(io.BytesIO())
         try:
-            pickle.dumps(what)
+            pickler.dump(what)
         except Exception as error:
             raise ValueError(
                 f"{name}: {shown(told)} cannot be sent to another process: {error}. Define it at the top of "
                 "a module, or leave executor and workers out"
             ) from error
+        if unread and pickler.here is not None:
+            raise ValueError(
+                f"{name}: {shown(told)} needs {pickler.here}, which is defined in a program that is no file "
+                "(standard input, a notebook or a prompt), where no other process can read it. Define it in "
+                "a module, or leave executor and workers out"
+            )
 
 
-# A pool of our own
-
-_stop: Any = None
-"""In a worker of our pool: the event that says that Ctrl-C has come."""
-
-
-@contextmanager
-def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes (spawned: a forked one may hang on locks of threads that it has not).
-
-    Its workers leave Ctrl-C to the process that asked, stop after the current step when that says so, and
-    end when it dies.
-    """
-    context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(stop,))
-    try:
-        yield executor
-    finally:
-        # Nothing runs any more unless Ctrl-C or an error has ended the block.
-        stop.set()
-        executor.shutdown(wait=True, cancel_futures=True)
+def _spawns(executor: Any) -> bool:
+    """Whether the processes of an executor know nothing of this one but its main program."""
+    context = getattr(executor, "_mp_context", None)
+    return context is not None and context.get_start_method() != "fork"
 
 
-def _begin_worker(stop: Any) -> None:
-    global _stop
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+class _Pickler(pickle.Pickler):
+    """Notes what of the main program a pickle asks for."""
 
+    here: str | None = None
 
-def _end_with(sentinel: int) -> None:
-    """End this process when its parent has died, by whatever signal."""
-    wait([sentinel])
-    os._exit(1)
+    def reducer_override(self, what: Any) -> Any:
+        if isinstance(what, (type, FunctionType)) and what.__module__ == "__main__":
+            self.here = what.__qualname__
+        return NotImplemented

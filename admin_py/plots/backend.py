@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import sys
 
 VARIABLE = "MPLBACKEND"
 
@@ -19,12 +19,14 @@ def need_matplotlib() -> None:
         If it is not installed.
     """
     try:
-        importlib.import_module("matplotlib")
+        import matplotlib
     except ValueError:
         named = os.environ.pop(VARIABLE, None)
         if named is None:
             raise
+        for left in [name for name in sys.modules if name.startswith("matplotlib.")]:
+            del sys.modules[left]  # of the import that failed: the package would not know them
         try:
-            importlib.import_module("matplotlib")
+            import matplotlib  # noqa: F401
         finally:
             os.environ[VARIABLE] = named

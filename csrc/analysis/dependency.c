@@ -125,6 +125,8 @@ static void forward(tracker *own, double *sums)
     for (int64_t k = 0; k < own->r; k++) {
         own->sublayer = k;
         adm_stack_forward_sublayer(model, own->stack, k);
+        if (adm_stopped(model->ws.run.stop))
+            return;
         adm_parallel_for(threads, own->blocks, collect_task, own);
         for (int64_t block = 0; block < own->blocks; block++)
             for (int i = 0; i < NUM_SUMS; i++)
@@ -183,6 +185,8 @@ static void follow_task(void *context, int64_t task, int thread)
     double *sums = own->followed + task * own->r * own->parts;
     memset(sums, 0, (size_t)(own->r * own->parts) * sizeof *sums);
     for (int64_t t = task * own->rows / own->tasks; t < (task + 1) * own->rows / own->tasks; t++) {
+        if (adm_stop_asked(own->model->ws.run.stop, thread))
+            return;
         adm_real *c = own->components + t * own->parts * d;
         memset(c + (own->r + 1) * d, 0, (size_t)d * sizeof *c);
         for (int64_t k = 0; k < own->r; k++)
@@ -193,7 +197,8 @@ static void follow_task(void *context, int64_t task, int thread)
 static void follow(tracker *own, adm_dependency *result)
 {
     const int64_t d = own->model->config.d_model, cells = own->r * own->parts;
-    adm_parallel_for(own->model->ws.run.threads, own->tasks, follow_task, own);
+    adm_stop *stop = own->model->ws.run.stop;
+    adm_parallel_for_until(stop, own->model->ws.run.threads, own->tasks, follow_task, own);
     for (int64_t task = 0; task < own->tasks; task++)
         for (int64_t i = 0; i < cells; i++)
             result->variances[i] += own->followed[task * cells + i];
@@ -243,9 +248,11 @@ static adm_status run_group(adm_model *model, const adm_batch *group, const adm_
         if (status != ADM_OK)
             break;
         forward(&own, sums[s]);
-        follow(&own, results[s]);
+        if (!adm_stopped(run->stop))
+            follow(&own, results[s]);
     }
-    return status;
+    const adm_status ended = adm_end_pass(model, error);
+    return status == ADM_OK ? ended : status;
 }
 
 static adm_batch slice(const adm_batch *batch, int64_t first, int64_t end)

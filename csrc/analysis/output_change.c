@@ -71,6 +71,8 @@ static void compare_stack(adm_model *const models[2], int stack, comparison *own
         const adm_sublayer_acts *first = &acts[0]->sublayers[i];
         for (int m = 0; m < 2; m++)
             adm_stack_forward_sublayer(models[m], stack, i);
+        if (adm_stopped(models[0]->ws.run.stop))
+            return;
         own->x = sum_of(first);
         own->y = sum_of(&acts[1]->sublayers[i]);
         own->b = first->b != NULL ? first->b : first->a;
@@ -134,5 +136,6 @@ adm_status adm_models_output_change(adm_model *model, adm_model *other, const ad
         if (model->stacks[s].num_sublayers > 0)
             compare_stack(models, s, &own, results[s]);
     adm_arena_free(&arena);
-    return ADM_OK;
+    status = adm_end_pass(other, error);
+    return adm_end_pass(model, status == ADM_OK ? error : NULL);
 }

@@ -3,6 +3,7 @@
 #define ADM_BASE_H
 
 #include "admin/status.h"
+#include "admin/stop.h"
 #include "admin/system.h"
 
 #define ADM_ALIGN 64 /* bytes: a cache line, and one AVX-512 register */
@@ -61,6 +62,9 @@ typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
    order; which thread takes which is open: a task's result must depend on its number alone. A task calls no
    adm_parallel_for, and does not fork. It may wait for tasks before it, never for later ones. */
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
+/* The same; while the calling thread, number 0, waits for the others it asks whether they are to stop. The tasks ask by
+   themselves, and are all called. `stop` may be NULL. */
+void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
 
 /* A task counts what it has done; what it wrote is seen by those that have waited for the count. */
 void adm_count_done(int64_t *count);
@@ -68,6 +72,15 @@ void adm_wait_for(const int64_t *count, int64_t value);
 
 /* Seconds of a clock that never goes back. */
 double adm_clock(void);
+
+/* ---- stop.c: the end of long calls ---- */
+
+/* Whether a call is to be ended, asked by a thread of a region, or by the calling one as number 0. */
+bool adm_stop_asked(adm_stop *stop, int thread);
+/* Whether it was found to be ended; NULL: no. */
+bool adm_stopped(const adm_stop *stop);
+/* Whether this thread is asking: what runs now is not the core's. */
+bool adm_stop_is_asking(void);
 
 /* ---- blas.c: the one place that knows the BLAS library ---- */
 

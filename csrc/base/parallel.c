@@ -14,6 +14,8 @@
    builds of this core and threads that are not in regions share them. */
 #define MAX_RUNNING 256
 
+#define BRIEF 2e-3 /* seconds for which a thread that waits stays awake */
+
 /* The only state of the core that belongs to the process. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -27,6 +29,8 @@ static int threads_at_start;
 static void before_fork(void)
 {
     pthread_mutex_lock(&lock);
+    if (adm_stop_is_asking()) /* from inside of a region, which cannot end before; the child is to leave or to exec */
+        return;
     forks++;
     while (running > 0)
         pthread_cond_wait(&changed, &lock);
@@ -45,7 +49,7 @@ static void after_fork_in_child(void)
 {
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-    forks = 0;
+    forks = running = 0;
 }
 
 /* When the library is loaded. Without memory for the handlers forks are as before. */
@@ -91,20 +95,47 @@ static int64_t take(int64_t *next)
     return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
 }
 
-void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
+/* What thread 0 does at the end of a region: it waits as the pool does, but asks. */
+static void wait_and_ask(adm_stop *stop, const int64_t *done, int64_t count)
 {
-    assert(!omp_in_parallel());
+    const struct timespec nap = {.tv_nsec = 20000};
+    const double since = adm_clock();
+    while (__atomic_load_n(done, __ATOMIC_ACQUIRE) < count) {
+        adm_stop_asked(stop, 0);
+        if (adm_clock() - since < BRIEF)
+            sched_yield();
+        else
+            (void)nanosleep(&nap, NULL);
+    }
+}
+
+void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context)
+{
+    assert(!omp_in_parallel() || adm_stop_is_asking());
     threads = begin_region(count > 1 ? threads : 1);
     if (threads == 1) {
         for (int64_t task = 0; task < count; task++)
             fn(context, task, 0);
     } else {
-        int64_t next = 0;
+        int64_t next = 0, done = 0;
 #pragma omp parallel num_threads(threads)
-        for (int64_t task = take(&next); task < count; task = take(&next))
-            fn(context, task, omp_get_thread_num());
+        {
+            const int thread = omp_get_thread_num();
+            for (int64_t task = take(&next); task < count; task = take(&next)) {
+                fn(context, task, thread);
+                if (stop != NULL)
+                    adm_count_done(&done);
+            }
+            if (stop != NULL && thread == 0)
+                wait_and_ask(stop, &done, count);
+        }
     }
     end_region(threads);
+}
+
+void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
+{
+    adm_parallel_for_until(NULL, threads, count, fn, context);
 }
 
 void adm_count_done(int64_t *count)

@@ -86,6 +86,8 @@ static void profile_stack(adm_model *model, int number, adm_profile_method metho
             set_omega(model, number, i, clinic ? accumulated : 1.0);
         const double omega = present_omega(model, sub);
         adm_stack_forward_sublayer(model, number, i);
+        if (adm_stopped(model->ws.run.stop))
+            return;
         read_variances(model, number, i, &profile->var_input[i], &profile->var_branch[i]);
         if (clinic) {
             profile->omega[i] = sub->config->profiled ? accumulated : omega;
@@ -148,15 +150,15 @@ static adm_status run_profile(adm_model *model, adm_profile_method method, bool 
     for (int s = 0; s < 2; s++)
         if (model->stacks[s].num_sublayers > 0)
             profile_stack(model, s, method, profiles[s]);
-    apply = apply && all_finite(model, profiles);
-    if (!apply)
+    const bool keep = apply && !adm_stopped(model->ws.run.stop) && all_finite(model, profiles);
+    if (!keep)
         restore_omegas(model, saved);
-    for (int s = 0; s < 2 && apply; s++)
+    for (int s = 0; s < 2 && keep; s++)
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
             if (model->stacks[s].sublayers[i].config->profiled)
                 set_omega(model, s, i, profiles[s]->omega[i]);
     free(saved);
-    return ADM_OK;
+    return adm_end_pass(model, error);
 }
 
 adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,

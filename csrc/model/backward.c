@@ -112,6 +112,8 @@ static void run_task_beside(const backward_region *region, int64_t step, int64_t
         const weight_job *job = &jobs[j];
         const int64_t tiles = job_tiles(job);
         if (task < tiles) {
+            if (adm_stop_asked(model->ws.run.stop, thread))
+                return;
             const int64_t first = task * job->tile, last = adm_min(first + job->tile, job->matrix.out);
             adm_linear_backward_weight(model->kernels, &job->matrix, job->x, job->dy, job->dw, first, last,
                                        job->rows);
@@ -122,7 +124,8 @@ static void run_task_beside(const backward_region *region, int64_t step, int64_t
     }
     if (task == 0) {
         adm_wait_for(region->vectors_done, step);
-        reduce_slots(model, &sub->slots, model->ws.partials[sub->index % 2]);
+        if (!adm_stopped(model->ws.run.stop)) /* the count goes on: others wait for it */
+            reduce_slots(model, &sub->slots, model->ws.partials[sub->index % 2]);
         adm_count_done(region->vectors_done);
     }
     adm_work_note(model, ADM_WORK_ROWS, thread, &since);
@@ -169,7 +172,8 @@ static void chunk_task(const backward_region *region, int64_t step, int64_t chun
     adm_wait_for(&region->chunk_done[chunk], step);
     if (step >= 2)
         adm_wait_for(&region->beside_done[step - 2], region->beside);
-    backward_chunk(region->model, region->end - 1 - step, chunk, thread);
+    if (!adm_stop_asked(region->model->ws.run.stop, thread)) /* the counts go on: others wait for them */
+        backward_chunk(region->model, region->end - 1 - step, chunk, thread);
     adm_count_done(&region->chunk_done[chunk]);
 }
 
@@ -213,8 +217,8 @@ static void backward_sublayers(adm_model *model, int number, int64_t first, int6
     for (int64_t i = first; i < last; i++)
         region.beside = adm_max(region.beside, tasks_beside(model, &sublayers[i]));
     memset(ws->progress, 0, (size_t)(1 + ws->num_chunks + region.steps) * sizeof *ws->progress);
-    adm_parallel_for(ws->run.threads, (region.steps + 1) * (ws->num_chunks + region.beside), backward_task,
-                     &region);
+    adm_parallel_for_until(ws->run.stop, ws->run.threads,
+                           (region.steps + 1) * (ws->num_chunks + region.beside), backward_task, &region);
 }
 
 void adm_stack_backward(adm_model *model, int number)
@@ -223,6 +227,8 @@ void adm_stack_backward(adm_model *model, int number)
     const int64_t r = stack->num_sublayers, length = model->ws.segment[number];
     for (int64_t first = (r - 1) / length * length; first >= 0; first -= length) {
         adm_stack_fill_segment(model, number, first);
+        if (adm_stopped(model->ws.run.stop))
+            return;
         backward_sublayers(model, number, first, adm_min(first + length, r));
     }
     reduce_slots(model, &stack->edge_slots, model->ws.stacks[number].edge_partials);

@@ -288,11 +288,12 @@ adm_status adm_model_plan_lengths(adm_model *model, const adm_lengths *lengths, 
     const int64_t longest = model->config.max_length;
     if (model->config.vocab_size == 0 || lengths->count < 1 || lengths->length < 1 ||
         lengths->length > longest || lengths->rest < 0 || lengths->rest >= lengths->length)
-        return adm_fail(error, ADM_ERROR_VALUE,
-                        "lengths must be of at least one sequence of 1 to %lld tokens and a shorter rest, got "
-                        "%lld of %lld and %lld",
-                        (long long)longest, (long long)lengths->count, (long long)lengths->length,
-                        (long long)lengths->rest);
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "lengths must be of at least one sequence of 1 to %lld tokens and a shorter rest, got "
+            "%lld of %lld and %lld",
+            (long long)longest, (long long)lengths->count, (long long)lengths->length,
+            (long long)lengths->rest);
     *plan = (adm_memory_plan){.weights = buffer_bytes(model), .gradients = buffer_bytes(model)};
     return adm_workspace_measure_lengths(model, lengths, run, plan, error);
 }

@@ -303,6 +303,8 @@ void adm_output_logits(adm_model *model, adm_real *out);
 void adm_output_loss(adm_model *model, bool backward, adm_loss *loss);
 
 /* ---- transformer.c ---- */
+/* At the end of every public pass: ADM_STOPPED if it was stopped. */
+adm_status adm_end_pass(adm_model *model, adm_error *error);
 adm_status adm_check_hidden(const adm_model *model, const adm_hidden *input, adm_error *error);
 
 /* ---- observe.c ---- */

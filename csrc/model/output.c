@@ -41,9 +41,8 @@ static int64_t block_tasks(const output_block *block)
 }
 
 /* logits = x E^T */
-static void logits_task(void *context, int64_t task, int thread)
+static void logits_of(const output_block *block, int64_t task, int thread)
 {
-    const output_block *block = context;
     adm_model *model = block->model;
     double since = adm_clock();
     const adm_matrix output = output_matrix(model);
@@ -51,6 +50,13 @@ static void logits_task(void *context, int64_t task, int thread)
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + (block->first + span.first) * output.in;
     adm_linear_forward(model->kernels, &output, x, block->logits + span.first * output.out, false, span.rows);
     adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
+}
+
+static void logits_task(void *context, int64_t task, int thread)
+{
+    const output_block *block = context;
+    if (!adm_stop_asked(block->model->ws.run.stop, thread))
+        logits_of(block, task, thread);
 }
 
 /* logits = x E^T; loss; dlogits in their place; dx = dlogits E */
@@ -63,9 +69,11 @@ static void loss_task(void *context, int64_t task, int thread)
     const int64_t row = block->first + span.first;
     adm_real *logits = block->logits + span.first * output.out;
     double *losses = block->losses + 2 * task;
-    logits_task(context, task, thread);
-    double since = adm_clock();
     losses[0] = losses[1] = 0;
+    if (adm_stop_asked(model->ws.run.stop, thread))
+        return;
+    logits_of(block, task, thread);
+    double since = adm_clock();
     model->kernels->cross_entropy(logits, model->ws.labels + row, span.rows, output.out,
                                   model->ws.run.label_smoothing, block->factor, &losses[0], &losses[1]);
     if (block->backward && block->factor == 0) /* the kernel left no gradient in place of the logits */
@@ -82,6 +90,8 @@ static void weight_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
     adm_model *model = block->model;
+    if (adm_stop_asked(model->ws.run.stop, thread))
+        return;
     double since = adm_clock();
     const adm_matrix output = output_matrix(model);
     const adm_real *x = model->ws.stacks[ADM_DECODER].end + block->first * output.in;
@@ -94,7 +104,8 @@ static void weight_task(void *context, int64_t task, int thread)
 void adm_output_logits(adm_model *model, adm_real *out)
 {
     output_block block = {.model = model, .logits = out, .rows = model->ws.stacks[ADM_DECODER].rows};
-    adm_parallel_for(model->ws.run.threads, block_tasks(&block), logits_task, &block);
+    const adm_run *run = &model->ws.run;
+    adm_parallel_for_until(run->stop, run->threads, block_tasks(&block), logits_task, &block);
 }
 
 void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
@@ -110,9 +121,9 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);
         const int64_t tasks = block_tasks(&block);
-        adm_parallel_for(ws->run.threads, tasks, loss_task, &block);
+        adm_parallel_for_until(ws->run.stop, ws->run.threads, tasks, loss_task, &block);
         if (backward)
-            adm_parallel_for(ws->run.threads, (v + tile - 1) / tile, weight_task, &block);
+            adm_parallel_for_until(ws->run.stop, ws->run.threads, (v + tile - 1) / tile, weight_task, &block);
         for (int64_t t = 0; t < tasks; t++) {
             total += block.losses[2 * t];
             nll += block.losses[2 * t + 1];

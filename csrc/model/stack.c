@@ -16,8 +16,11 @@ static void forward_chunk(forward_region *region, int64_t chunk, int thread)
     if (region->begin)
         adm_embed_chunk(model, region->stack, chunk);
     adm_work_note(model, ADM_WORK_ROWS, thread, &since);
-    for (int64_t i = region->first; i < region->last; i++)
+    for (int64_t i = region->first; i < region->last; i++) {
+        if (adm_stop_asked(model->ws.run.stop, thread))
+            return;
         adm_sublayer_forward(model, region->stack, i, chunk, thread);
+    }
     since = adm_clock();
     if (region->finish)
         adm_finish_chunk(model, region->stack, chunk);
@@ -41,7 +44,8 @@ static void forward_all_task(void *context, int64_t chunk, int thread)
 
 static void run_region(adm_model *model, forward_region region)
 {
-    adm_parallel_for(model->ws.run.threads, model->ws.num_chunks, forward_task, &region);
+    const adm_run *run = &model->ws.run;
+    adm_parallel_for_until(run->stop, run->threads, model->ws.num_chunks, forward_task, &region);
 }
 
 void adm_stack_begin(adm_model *model, int stack)
@@ -92,7 +96,8 @@ void adm_stacks_forward(adm_model *model)
     if (model->ws.segmented) {
         forward_segments(model);
     } else if (model->ws.keep != ADM_KEEP_NOTHING) {
-        adm_parallel_for(model->ws.run.threads, model->ws.num_chunks, forward_all_task, model);
+        adm_parallel_for_until(model->ws.run.stop, model->ws.run.threads, model->ws.num_chunks,
+                               forward_all_task, model);
     } else {
         for (int s = 0; s < 2; s++) {
             if (model->stacks[s].num_sublayers == 0)
@@ -103,6 +108,6 @@ void adm_stacks_forward(adm_model *model)
             adm_stack_finish(model, s);
         }
     }
-    if (model->ws.run.observe)
+    if (model->ws.run.observe && !adm_stopped(model->ws.run.stop))
         adm_observe_forward(model);
 }

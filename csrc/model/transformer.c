@@ -10,6 +10,13 @@ static bool has_stack(const adm_model *model, int stack)
     return model->stacks[stack].num_sublayers > 0;
 }
 
+adm_status adm_end_pass(adm_model *model, adm_error *error)
+{
+    const bool stopped = adm_stopped(model->ws.run.stop);
+    model->ws.run.stop = NULL; /* it was of this call */
+    return stopped ? adm_fail(error, ADM_STOPPED, "the call was ended by who made it") : ADM_OK;
+}
+
 adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_real *out,
                              adm_error *error)
 {
@@ -26,7 +33,7 @@ adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm
         const adm_stack_acts *acts = &model->ws.stacks[ADM_ENCODER];
         memcpy(out, acts->end, (size_t)(acts->rows * model->config.d_model) * sizeof *out);
     }
-    return ADM_OK;
+    return adm_end_pass(model, error);
 }
 
 static adm_status check_loss(const adm_model *model, const adm_batch *batch, adm_error *error)
@@ -46,7 +53,7 @@ adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_ru
         return status;
     adm_stacks_forward(model);
     adm_output_loss(model, false, loss);
-    return ADM_OK;
+    return adm_end_pass(model, error);
 }
 
 /* ---- backward ---- */
@@ -92,11 +99,23 @@ static void zero_task(void *context, int64_t task, int thread)
     memset(own->values + first, 0, (size_t)adm_min(ZERO_BLOCK, own->length - first) * sizeof *own->values);
 }
 
+/* To zero, unless they are added to; what a call that was stopped has left of them is worth nothing. */
 static void begin_gradients(adm_model *model)
 {
     zeroing own = {model->gradients, model->params.length};
-    if (!model->ws.run.accumulate)
+    if (!model->ws.run.accumulate || adm_stopped(model->ws.run.stop))
         adm_parallel_for(model->ws.run.threads, (own.length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &own);
+}
+
+/* What follows a backward pass; gradients of one that was stopped are zero. */
+static adm_status end_backward(adm_model *model, adm_error *error)
+{
+    const adm_workspace *ws = &model->ws;
+    if (adm_stopped(ws->run.stop))
+        begin_gradients(model);
+    else if (ws->run.observe)
+        adm_observe_backward(model);
+    return adm_end_pass(model, error);
 }
 
 static adm_status check_segments(const adm_run *run, adm_error *error)
@@ -129,14 +148,12 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
     if (has_stack(model, ADM_ENCODER))
         memset(ws->dmemory, 0, (size_t)(ws->memory_rows * model->config.d_model) * sizeof *ws->dmemory);
     for (int s = ADM_DECODER; s >= ADM_ENCODER; s--) {
-        if (!has_stack(model, s))
+        if (!has_stack(model, s) || adm_stopped(ws->run.stop))
             continue;
         adm_stack_backward(model, s);
         scatter_embedding(model, s);
     }
-    if (run->observe)
-        adm_observe_backward(model);
-    return ADM_OK;
+    return end_backward(model, error);
 }
 
 /* ---- stacks alone ---- */
@@ -185,8 +202,8 @@ adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, c
     adm_stacks_forward(model);
     const adm_stack_acts *acts = &model->ws.stacks[only_stack(model)];
     memcpy(out, acts->end, (size_t)(acts->rows * model->config.d_model) * sizeof *out);
-    model->ws.hidden = true;
-    return ADM_OK;
+    model->ws.hidden = !adm_stopped(model->ws.run.stop);
+    return adm_end_pass(model, error);
 }
 
 adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, const adm_run *run, adm_real *dx,
@@ -203,6 +220,7 @@ adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, con
     const int64_t d = model->config.d_model;
     const size_t size = (size_t)(acts->rows * d) * sizeof *dx;
     ws->run.accumulate = run->accumulate;
+    ws->run.stop = run->stop;
     begin_gradients(model);
     memcpy(acts->dx, dout, size);
     if (ws->memory_rows > 0)
@@ -211,7 +229,6 @@ adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, con
     memcpy(dx, acts->dx, size);
     if (dmemory != NULL && ws->memory_rows > 0)
         memcpy(dmemory, ws->dmemory, (size_t)(ws->memory_rows * d) * sizeof *dmemory);
-    if (ws->run.observe)
-        adm_observe_backward(model);
-    return ADM_OK;
+    ws->hidden = !adm_stopped(ws->run.stop);
+    return end_backward(model, error);
 }

@@ -328,7 +328,8 @@ static adm_batch_shape shape_of_lengths(const adm_model *model, const adm_length
     const int64_t count = lengths->count + (rest > 0), rows = lengths->count * length + rest;
     const int64_t has[] = {model->stacks[0].num_sublayers > 0, model->stacks[1].num_sublayers > 0};
     const int64_t memory = has[0] && has[1];
-    const int64_t a_chunk = (rows_wanted(rows) + length - 1) / length; /* sequences; the rest is in the last */
+    const int64_t a_chunk =
+        (rows_wanted(rows) + length - 1) / length; /* sequences; the rest is in the last */
     return (adm_batch_shape){
         .count = count,
         .rows = {has[0] * rows, has[1] * rows},

@@ -97,7 +97,7 @@ PyObject *pyadm_transformer_dependency(PyObject *object, PyObject *args, PyObjec
     const adm_batch *batch = read_batch(self, state, value);
     if (batch == NULL)
         return NULL;
-    const adm_run run = {.threads = state->threads, .scale = 1.0};
+    adm_run run = {.threads = state->threads, .scale = 1.0};
     adm_dependency results[2] = {0};
     PyObject *result = PyDict_New();
     for (int stack = 0; result != NULL && stack < 2; stack++)
@@ -111,8 +111,8 @@ PyObject *pyadm_transformer_dependency(PyObject *object, PyObject *args, PyObjec
     }
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(
-        status = adm_model_dependency(self->model, batch, &run, max_memory, &results[0], &results[1], &error))
+    PYADM_INTERRUPTIBLE(&run, status = adm_model_dependency(self->model, batch, &run, max_memory, &results[0],
+                                                            &results[1], &error));
     self->busy = false;
     if (status == ADM_OK)
         return result;
@@ -173,7 +173,7 @@ PyObject *pyadm_transformer_output_change(PyObject *object, PyObject *args, PyOb
     const adm_batch *batch = other == NULL ? NULL : read_batch(self, state, value);
     if (batch == NULL)
         return NULL;
-    const adm_run run = {.threads = state->threads, .scale = 1.0};
+    adm_run run = {.threads = state->threads, .scale = 1.0};
     adm_output_change results[2] = {{0}};
     PyObject *result = PyDict_New();
     for (int stack = 0; result != NULL && stack < 2; stack++)
@@ -191,8 +191,8 @@ PyObject *pyadm_transformer_output_change(PyObject *object, PyObject *args, PyOb
     }
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_models_output_change(self->model, other->model, batch, &run, &results[0],
-                                                        &results[1], &error))
+    PYADM_INTERRUPTIBLE(&run, status = adm_models_output_change(self->model, other->model, batch, &run,
+                                                                &results[0], &results[1], &error));
     self->busy = other->busy = false;
     if (status != ADM_OK) {
         Py_DECREF(result);

@@ -13,6 +13,7 @@ static PyObject *exception_of(adm_status status)
         return PyExc_IndexError;
     case ADM_ERROR_STATE:
         return PyExc_RuntimeError;
+    case ADM_STOPPED: /* by an exception, see pyadm_raise */
     case ADM_OK:
         break;
     }
@@ -21,6 +22,8 @@ static PyObject *exception_of(adm_status status)
 
 PyObject *pyadm_raise(const adm_error *error)
 {
+    if (error->status == ADM_STOPPED && PyErr_Occurred())
+        return NULL; /* that of the handler which has stopped the call */
     /* A message that was cut may end inside a character. */
     PyObject *message = PyUnicode_DecodeUTF8(error->message, (Py_ssize_t)strlen(error->message), "replace");
     if (message != NULL) {

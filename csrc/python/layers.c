@@ -193,7 +193,8 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
     adm_real *data = pyadm_array_data(out);
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_forward_hidden(self->base.model, &hidden.input, &run, data, &error))
+    PYADM_INTERRUPTIBLE(
+        &run, status = adm_model_forward_hidden(self->base.model, &hidden.input, &run, data, &error));
     self->base.busy = false;
     pyadm_hidden_free(&hidden);
     if (status != ADM_OK) {
@@ -258,8 +259,8 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
     run.accumulate = adding;
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(
-        status = adm_model_backward_hidden(self->base.model, dy_data, &run, dx_data, dmemory_data, &error))
+    PYADM_INTERRUPTIBLE(&run, status = adm_model_backward_hidden(self->base.model, dy_data, &run, dx_data,
+                                                                 dmemory_data, &error));
     result = status == ADM_OK ? backward_result(self, dx, dmemory) : pyadm_raise(&error);
 out:
     self->base.busy = false;

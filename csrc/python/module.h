@@ -118,6 +118,25 @@ int pyadm_enter(bool *busy, PyObject *object);
     Py_BEGIN_ALLOW_THREADS call;                                                                             \
     Py_END_ALLOW_THREADS
 
+/* Of one call: lets Python handle signals now and then. */
+typedef struct pyadm_watch {
+    adm_stop stop;
+    PyThreadState *thread;
+} pyadm_watch;
+
+/* Gives the GIL away; in the main thread `run` asks then whether a handler of a signal has raised an exception. */
+void pyadm_watch_begin(pyadm_watch *watch, adm_run *run);
+void pyadm_watch_end(const pyadm_watch *watch, adm_run *run);
+
+/* `call`, which takes `run`, without the GIL; ADM_STOPPED with an exception where a signal's handler raises one. */
+#define PYADM_INTERRUPTIBLE(run, call)                                                                       \
+    do {                                                                                                     \
+        pyadm_watch watch;                                                                                   \
+        pyadm_watch_begin(&watch, run);                                                                      \
+        call;                                                                                                \
+        pyadm_watch_end(&watch, run);                                                                        \
+    } while (0)
+
 /* ---- shared by all types ---- */
 
 /* __reduce__ of every type: objects of the core are not pickled. */

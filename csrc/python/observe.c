@@ -101,8 +101,9 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
     }
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_profile(self->model, batch, &options.run, options.method,
-                                                 options.apply, &profiles[0], &profiles[1], &error))
+    PYADM_INTERRUPTIBLE(&options.run,
+                        status = adm_model_profile(self->model, batch, &options.run, options.method,
+                                                   options.apply, &profiles[0], &profiles[1], &error));
     self->busy = false;
     if (status == ADM_OK)
         return result;
@@ -151,8 +152,9 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
     pyadm_layer_forget(object);
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_profile_hidden(self->model, &hidden.input, &options.run,
-                                                        options.method, options.apply, &profile, &error))
+    PYADM_INTERRUPTIBLE(&options.run,
+                        status = adm_model_profile_hidden(self->model, &hidden.input, &options.run,
+                                                          options.method, options.apply, &profile, &error));
     self->busy = false;
     pyadm_hidden_free(&hidden);
     if (status == ADM_OK)

@@ -102,7 +102,7 @@ static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject 
     adm_real *data = pyadm_array_data(out);
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_forward(self->model, batch, &run, data, &error))
+    PYADM_INTERRUPTIBLE(&run, status = adm_model_forward(self->model, batch, &run, data, &error));
     self->busy = false;
     if (status == ADM_OK) {
         self->observed |= run.observe;
@@ -144,7 +144,7 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
     adm_loss loss;
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_loss(self->model, batch, &run, &loss, &error))
+    PYADM_INTERRUPTIBLE(&run, status = adm_model_loss(self->model, batch, &run, &loss, &error));
     self->busy = false;
     return status == ADM_OK ? loss_tuple(&loss) : pyadm_raise(&error);
 }
@@ -188,7 +188,7 @@ static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject
     adm_loss loss;
     adm_error error;
     adm_status status;
-    PYADM_WITHOUT_GIL(status = adm_model_backward(self->model, batch, &run, &loss, &error))
+    PYADM_INTERRUPTIBLE(&run, status = adm_model_backward(self->model, batch, &run, &loss, &error));
     self->busy = false;
     if (status != ADM_OK)
         return pyadm_raise(&error);

@@ -108,9 +108,10 @@ def test_quiet_says_only_what_was_found_and_its_folder_is_of_one_study(tmp_path:
     assert "holds a study with" in one_line(found)
 
 
-def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_terminal_gets_a_bar(tmp_path: Path, columns: int) -> None:
     parent, child = pty.openpty()
-    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     command = [*COMMAND, "train", *TINY, "--out", os.fspath(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=child)
     os.close(child)
@@ -123,7 +124,9 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
     os.close(parent)
     assert process.wait(timeout=LIMIT) == 0
     assert b"\r" in shown
-    assert "3/3" in shown.decode("utf-8", "replace")
+    lines = [line for line in shown.decode("utf-8", "replace").split("\r") if "3/3" in line]
+    assert lines
+    assert min(len(line.split("|")[1]) for line in lines) >= columns // 6, lines
 
 
 def test_profile_writes_json_text_table_and_Picture(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
 #include "admin/norms.h"
 #include "admin/optim.h"
 #include "admin/status.h"
+#include "admin/stop.h"
 #include "admin/system.h"
 #include "admin/types.h"
 

@@ -3,6 +3,7 @@
 #define ADMIN_MODEL_H
 
 #include "admin/config.h"
+#include "admin/stop.h"
 
 typedef struct adm_model adm_model;
 
@@ -74,6 +75,7 @@ typedef struct adm_run {
     /* Of a backward pass: 0 keeps the activations of all layers; n keeps those of segments of n layers' ends only,
        and computes the others again, segment by segment; ADM_SEGMENTS_AUTO: n is about the root of the layers. */
     int64_t segment_layers;
+    adm_stop *stop; /* of this call alone; NULL: it is done to its end */
 } adm_run;
 
 #define ADM_SEGMENTS_AUTO (-1)

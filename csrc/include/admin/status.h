@@ -9,7 +9,8 @@ typedef enum adm_status {
     ADM_ERROR_MEMORY, /* an allocation failed */
     ADM_ERROR_VALUE,  /* an argument has a value that it may not have */
     ADM_ERROR_INDEX,  /* a token id or an index is out of range */
-    ADM_ERROR_STATE   /* the call came at the wrong moment */
+    ADM_ERROR_STATE,  /* the call came at the wrong moment */
+    ADM_STOPPED       /* who made the call has ended it: adm_stop */
 } adm_status;
 
 #define ADM_MESSAGE_LENGTH 320
