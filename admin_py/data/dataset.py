@@ -90,7 +90,7 @@ class Dataset:
     pad, bos, eos, unk = PAD, BOS, EOS, UNK
 
     def __init__(self, name: str, kind: Kind, tokenizer: Tokenizer, splits: Mapping[str, Split]) -> None:
-        if kind not in ("translation", "language_model"):
+        if not isinstance(kind, str) or kind not in ("translation", "language_model"):
             raise ValueError(f"kind must be 'translation' or 'language_model', got {shown(kind)}")
         for key, split in splits.items():
             if (split.target is None) != (kind == "language_model"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Union
 
+from admin_py.base.arguments import check_path
 from admin_py.base.checks import shown
 
 Path = Union[str, "os.PathLike[str]"]
@@ -108,6 +109,7 @@ def read_lines(path: Path, name: str = "path") -> Iterator[str]:
 def _open(path: Path, name: str) -> io.BufferedReader:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{name} must be the path of a file, got {shown(path)}")
+    check_path(name, path)
     try:
         return open(path, "rb")
     except FileNotFoundError as error:
