@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_listed, checked_integer, shown
+from admin_py.base.checks import check_instance, check_listed, checked_integer, shown
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
@@ -100,8 +100,10 @@ class Dataset:
         splits: Mapping[str, Split],
         asked: int | None = None,
     ) -> None:
-        if kind not in ("translation", "language_model"):
+        if not isinstance(kind, str) or kind not in ("translation", "language_model"):
             raise ValueError(f"kind must be 'translation' or 'language_model', got {shown(kind)}")
+        for key, one in splits.items():
+            check_instance(f"splits[{key!r}]", one, Split)
         for key, split in splits.items():
             if (split.target is None) != (kind == "language_model"):
                 raise ValueError(f"split {key!r} does not fit kind {kind!r}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_array, check_instance, check_listed, shown
+from admin_py.base.checks import check_array, check_instance, check_integer, check_listed, shown
 
 
 @door
@@ -101,6 +101,9 @@ class Sequences:
 
     def affixed(self, *, first: int | None = None, last: int | None = None) -> Sequences:
         """Each sequence with one id put before it and one after it, where given."""
+        for name, given in (("first", first), ("last", last)):
+            if given is not None:
+                check_integer(name, given, 0, 2**31 - 1)
         extra = (first is not None) + (last is not None)
         offsets = self.offsets + extra * np.arange(len(self) + 1)
         tokens = np.empty(offsets[-1], np.int32)

@@ -209,10 +209,16 @@ def train(
     return history
 
 
+OPENING = 5
+"""Steps in which RAdam of any usual beta2 moves nothing, as it says."""
+
+
 def _say_if_still(history: History) -> None:
     """A warning where there were rates and gradients, and no weight has moved."""
     rates, norms = history.lr, history.grad_norm
-    if not history.num_steps or history.interrupted or history.diverged_at or history.update_norm.any():
+    if history.interrupted or history.diverged_at or history.update_norm.any():
+        return
+    if history.num_steps <= OPENING:
         return
     if rates.any() and norms.any():
         warnings.warn(

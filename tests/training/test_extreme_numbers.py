@@ -125,6 +125,19 @@ def test_configurations_that_the_models_type_cannot_hold(changes: dict[str, Any]
     small("float64", **{**changes, "init_gain": 1.0})
 
 
+def test_a_training_that_moves_nothing_says_so() -> None:
+    data = ap.data.copy_task(symbols=8, train=20, valid=4)
+    config = ap.TransformerConfig(
+        vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16
+    )
+    model = ap.Transformer(config.replace(scheme="post_ln"), seed=1)
+    for value in model.parameters.values():
+        value[...] += 1.0  # far above 1e-30
+    with pytest.warns(UserWarning, match="no weight moved in 6 steps") as told:
+        ap.train(model, data, optimizer=ap.Adam(lr=1e-30), steps=6, progress=False)
+    assert told[0].filename == __file__
+
+
 @pytest.mark.parametrize("beta2", [0.0, 0.5, 2 / 3])
 def test_an_radam_that_would_never_move_is_refused(beta2: float) -> None:
     with pytest.raises(ValueError, match="betas must have a beta2 above 2/3 for RAdam"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_grid import DATA, SMALL
 
@@ -126,13 +126,14 @@ different = {"unique": True, "min_size": 1, "max_size": 3}
     ),
     layers=st.lists(st.one_of(st.integers(1, 2), st.just((1, 2)), st.just((2, 1))), **different),
     lr=st.lists(st.floats(1e-6, 10.0), **different),
-    beta2=st.one_of(st.none(), st.lists(st.floats(0.0, 0.999), **different)),
+    beta2=st.one_of(st.none(), st.lists(st.floats(0.7, 0.999), **different)),
     warmup=st.lists(st.integers(0, 9), **different),
     optimizer=st.lists(st.sampled_from(["adam", "sgd", "radam", "adamw", "novograd"]), **different),
     seeds=st.lists(st.integers(0, 99), **different),
 )
 def test_the_cells_are_the_cross_of_the_axes(**axes: Any) -> None:
     jobs = jobs_of(**axes)
+    assume(axes["beta2"] is None or axes["optimizer"] != ["sgd"])  # which has none
     betas = axes["beta2"] or [0.98]
     depths = list(dict.fromkeys(axes["layers"]))
     names = ("schemes", "lr", "warmup", "optimizer", "seeds")
@@ -291,7 +292,7 @@ class Own(ap.Adam):
         ({"seeds": [1, 2.0]}, "seeds must be an integer"),
         ({"heads": 3}, "heads must divide d_model"),
         ({"steps": 0}, "steps must be an integer from 1"),
-        ({"steps": [1, 2]}, "steps must be one value, got the list"),
+        ({"steps": [1, 2]}, "steps must be an integer, got "),
         ({"keep_models": 1}, "keep_models must be True or False"),
         ({"callbacks": [3]}, "callbacks must be callable"),
         ({"dropout": [0.1, 1.0]}, "dropout must be a probability"),
