@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from admin_py.plots.arguments import WrongArgument, described
+from admin_py.plots.room import fit_labels, settle
 from admin_py.plots.style import WIDTH, context
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+LEAST_WIDTH = 2.4
+"""Inches of axes side by side."""
 
 _OPENED: ContextVar[list[Figure] | None] = ContextVar("_OPENED", default=None)
 """Figures that the call in progress has opened."""
@@ -58,6 +62,7 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
             _check_axes(given.arguments)
             with context():
                 drawn = function(*given.args, **given.kwargs)
+                settle(_axes_in(drawn))
         except BaseException as error:
             _close(opened)
             if isinstance(error, WrongArgument):
@@ -89,13 +94,23 @@ def new_axes(
     **options
         To ``matplotlib.pyplot.subplots``.
 
+    Where the user has set ``figure.figsize``, that is the size; axes that would be too narrow side by side
+    then stand below each other.
+
     Returns
     -------
     matplotlib.axes.Axes or ndarray of Axes
         One, or [rows, columns] squeezed.
     """
     import matplotlib.pyplot as plt
+    from matplotlib import rcParams, rcParamsDefault
 
+    size = tuple(rcParams["figure.figsize"])
+    if size != tuple(rcParamsDefault["figure.figsize"]):
+        width, height = size  # of one axes: rows below each other have it each
+        if columns > 1 and width / columns < LEAST_WIDTH:
+            rows, columns = rows * columns, 1
+            options.pop("sharey", None)
     figure, axes = plt.subplots(
         rows, columns, figsize=(width, rows * height), layout="constrained", **options
     )
@@ -103,6 +118,16 @@ def new_axes(
     if opened is not None:
         opened.append(figure)
     return axes
+
+
+def _axes_in(drawn: Any) -> list[Axes]:
+    """The axes that a plot function returns, once what it draws with others has settled."""
+    from matplotlib.axes import Axes
+
+    found = [drawn] if isinstance(drawn, Axes) else list(np.ravel(drawn)) if np.size(drawn) else []
+    for ax in found:
+        fit_labels(ax)
+    return found
 
 
 def _bound(signature: inspect.Signature, *args: Any, **kwargs: Any) -> inspect.BoundArguments:

@@ -12,8 +12,9 @@ from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
 from admin_py.plots.panels import given_axes
+from admin_py.plots.room import set_title
 from admin_py.plots.style import SEQUENTIAL
-from admin_py.plots.sublayers import log_axis, step_axis
+from admin_py.plots.ticks import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +86,7 @@ def plot_omega_drift(
         log_axis(ax)
     step_axis(ax)
     ax.set_ylabel(LABELS[quantity])
-    ax.set_title(scheme_title(updates.scheme, tuple(updates.omega), stack))
+    set_title(ax, scheme_title(updates.scheme, tuple(updates.omega), stack))
     drawn = colormaps[SEQUENTIAL](np.linspace(0.15, 0.95, 256))
     from matplotlib.colors import ListedColormap
 
