@@ -97,11 +97,12 @@ class Block:
         return sum(-(-len(group) // columns) for group in self.groups)
 
     def padded(self, columns: int) -> list[Any]:
-        """Row by row, blanks at the ends of groups."""
+        """Row by row, blanks at the ends of groups but for the last."""
         from matplotlib.lines import Line2D
 
         blank = Line2D([], [], linestyle="none", label=" ")
-        return [item for group in self.groups for item in [*group, *[blank] * (-len(group) % columns)]]
+        *before, last = self.groups
+        return [item for group in before for item in [*group, *[blank] * (-len(group) % columns)]] + last
 
 
 class Keys:

@@ -56,7 +56,7 @@ def extent(axis: Any, label: str) -> float:
 def keep_apart(
     axis: Any, values: Sequence[float], labels: Sequence[str], *, first: float = -np.inf
 ) -> list[str]:
-    """Labels, earlier ones first in rank, without those that touch one that is kept or begin before a point."""
+    """Labels, earlier ones first in rank, without those that touch one that is kept or begin too early."""
     where = places(axis, values)
     taken: list[tuple[float, float]] = []
     shown = []

@@ -26,6 +26,8 @@ def thin_out(ax: Axes, lines: Sequence[Line2D]) -> None:
 
     Of lines that are marked in turn, such as kinds of sub-layer, each keeps its share.
     """
+    if not lines:
+        return
     steps = fitting(ax).always
     steps[f"marks {len(steps)}"] = partial(_thin_out, lines=list(lines))
 

@@ -81,7 +81,7 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
                 if np.isfinite(y).any():
                     marked += ax.plot(x, y, label="_nolegend_", zorder=3.0, **_look(kind, cross))
     for x in layers.values():
-        thin_out(ax, [line for line in marked if line.get_xdata()[0] == x[0]])
+        thin_out(ax, [line for line in marked if np.asarray(line.get_xdata())[0] == x[0]])
     _embeddings(ax, gradients, norms, layers)
     frame_stacks(ax, layers, "layer", margin=1.6)
     if np.isfinite(norms).any():

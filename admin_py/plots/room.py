@@ -136,7 +136,7 @@ def fitting(ax: Axes) -> Fitting:
         return found
     made: Any = Fitting(ax)
     ax.set_axes_locator(made)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def settle(axes: Iterable[Axes]) -> None:

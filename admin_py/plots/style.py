@@ -101,8 +101,15 @@ def _hybrids() -> dict[str, tuple[str, Dashes]]:
     """Every pair of built-in schemes, each with a look of its own; those of the common ones first."""
     order = sorted(_STYLES, key=lambda name: COMMON.index(name) if name in COMMON else len(COMMON))
     pairs = sorted(permutations(range(len(order)), 2), key=lambda pair: (max(pair), pair))
-    looks = [(color, dashes) for dashes in _MORE_DASHES for color in _MORE_COLORS]
-    return {f"{order[a]}/{order[b]}": look for (a, b), look in zip(pairs, looks, strict=False)}
+    colors, dashes = len(_MORE_COLORS), len(_MORE_DASHES)
+    return {
+        # Those that follow each other differ in both.
+        f"{order[a]}/{order[b]}": (
+            _MORE_COLORS[number % colors],
+            _MORE_DASHES[(number // colors + number % colors * (dashes // colors)) % dashes],
+        )
+        for number, (a, b) in enumerate(pairs)
+    }
 
 
 COMMON = ("post_ln", "pre_ln", "admin", "deepnorm")
