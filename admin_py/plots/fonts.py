@@ -69,7 +69,8 @@ def fallback(character: str) -> str | None:
     from matplotlib.font_manager import fontManager
 
     regular: dict[str, str] = {}
-    for entry in fontManager.ttflist:
+    # The upright one of usual weight is what a family's name means.
+    for entry in sorted(fontManager.ttflist, key=lambda entry: _boldness(entry.weight)):
         if entry.style == "normal" and not any(word in entry.name.lower() for word in NO_LETTERS):
             regular.setdefault(entry.name, entry.fname)
     # Sans first: the letters stand among others without serifs.
@@ -77,6 +78,12 @@ def fallback(character: str) -> str | None:
         if ord(character) in _letters(regular[name]):
             return name
     return None
+
+
+def _boldness(weight: int | str) -> int:
+    from matplotlib.font_manager import weight_dict
+
+    return abs((weight if isinstance(weight, int) else weight_dict.get(weight, 400)) - 400)
 
 
 def _families() -> tuple[str, ...]:
