@@ -303,12 +303,18 @@ def title_of(ax: Axes) -> str:
     return "" if found is None else found.text
 
 
+BAR_TYPE = 12.0
+"""Points of a title from which on the numbers of a bar of colours are as high as it stands."""
+
+
 def _title_span(ax: Axes, artist: Text) -> float:
     """Points between the beginning of the title and the right end of what the axes have."""
     size = size_of(ax)
     place = ax.get_subplotspec()
     if place is None or artist.get_horizontalalignment() == "center":
         return size.width + 30.0
+    if "bar" in fitting(ax).resized and float(artist.get_fontsize()) > BAR_TYPE:
+        return size.width  # the bar's highest number reaches up to the title's line
     columns = place.get_gridspec().ncols
     last = place.is_last_col()
     if columns == 1 or last:
