@@ -251,7 +251,7 @@ def decimals_of(tables: Sequence[GridTable]) -> int:
     return int(np.clip(2 - np.floor(np.log10(np.median(sizes))), 0, 4)) if len(sizes) else 2
 
 
-TOO_LARGE = 1e5
+TOO_LARGE = 1e4
 """From which on a number is written with its power of ten."""
 
 
@@ -261,7 +261,7 @@ def place_text(table: GridTable, row: int, column: int, decimals: int = 2) -> st
     An arrow upwards, and how many seeds did, where one blew up.
     """
     mean, runs, diverged = table.mean[row, column], table.runs[row, column], table.diverged[row, column]
-    number = f"{mean:.{decimals}f}" if abs(mean) < TOO_LARGE else f"{mean:.1e}".replace("e+", "e")
+    number = f"{mean:.{decimals}f}" if abs(mean) < TOO_LARGE else f"{mean:.3g}"
     lines = [number] if np.isfinite(mean) else []
     blown = table.blown[row, column]
     if blown:

@@ -108,7 +108,7 @@ def plot_curves(
     runs = _runs(histories)
     ax = new_axes() if ax is None else ax
     _draw_curves(ax, runs, split, entropy)
-    _name(ax, runs)
+    _name(ax, runs, entropy)
     return ax
 
 
@@ -168,12 +168,7 @@ def _draw_curves(
         ax.axhline(entropy, zorder=1.5, label="_nolegend_", **_entropy_look())
         low, high = ax.get_ylim()
         ax.set_ylim(min(low, entropy - 0.04 * (high - low)), max(high, entropy + 0.04 * (high - low)))
-        ax.lines[-1].set_gid(ENTROPY)
     set_title(ax, "Training, dropout on" if split == "train" else "Validation, dropout off")
-
-
-ENTROPY = "unigram-entropy"
-"""Of the line of that level, in files of SVG."""
 
 
 def _entropy_look() -> dict[str, Any]:
@@ -194,7 +189,7 @@ def _draw_seeds(ax: Axes, curves: Sequence[Curve], color: str) -> Curve:
     return Curve(longest.steps, mean)
 
 
-def _name(ax: Axes, runs: Sequence[tuple[str, History]]) -> None:
+def _name(ax: Axes, runs: Sequence[tuple[str, History]], entropy: float | None) -> None:
     """Legend of the schemes, and of what else is drawn."""
     from matplotlib.lines import Line2D
 
@@ -202,7 +197,7 @@ def _name(ax: Axes, runs: Sequence[tuple[str, History]]) -> None:
     more: list[Any] = []
     if len(runs) > len({scheme for scheme, _ in runs}):
         more.append(band_key())
-    if any(line.get_gid() == ENTROPY for line in ax.lines):
+    if entropy is not None:
         more.append(Line2D([], [], label="unigram entropy", **_entropy_look()))
     legend_below(ax, handles, more)
 
@@ -246,7 +241,7 @@ def plot_training(
     right.set_ylabel("")
     second = right.get_ylim()
     limits = min(first[0], second[0]), max(first[1], second[1])
-    _name(right, runs)
+    _name(right, runs, entropy)
     for ax in (left, right):
         ax.set_ylim(*limits)
         ax.set_xlim(left.get_xlim())
