@@ -245,14 +245,14 @@ def _hatch(table: GridTable, row: int, column: int) -> str | None:
 
 
 def decimals_of(tables: Sequence[GridTable]) -> int:
-    """Of all numbers of some tables: about three digits each."""
+    """Of all numbers of some tables: three digits of the largest."""
     means = np.concatenate([table.mean[np.isfinite(table.mean) & (table.blown == 0)] for table in tables])
-    sizes = np.abs(means[means != 0.0])
-    return int(np.clip(2 - np.floor(np.log10(np.median(sizes))), 0, 4)) if len(sizes) else 2
+    sizes = np.abs(means[(means != 0.0) & (np.abs(means) < TOO_LARGE)])
+    return int(np.clip(2 - np.floor(np.log10(sizes.max())), 0, 4)) if len(sizes) else 2
 
 
 TOO_LARGE = 1e4
-"""From which on a number is written with its power of ten."""
+"""From which on a number, like that of what blew up, has three digits and no more."""
 
 
 def place_text(table: GridTable, row: int, column: int, decimals: int = 2) -> str:
@@ -261,7 +261,8 @@ def place_text(table: GridTable, row: int, column: int, decimals: int = 2) -> st
     An arrow upwards, and how many seeds did, where one blew up.
     """
     mean, runs, diverged = table.mean[row, column], table.runs[row, column], table.diverged[row, column]
-    number = f"{mean:.{decimals}f}" if abs(mean) < TOO_LARGE else f"{mean:.3g}"
+    plain = abs(mean) < TOO_LARGE and not table.blown[row, column]
+    number = f"{mean:.{decimals}f}" if plain else f"{mean:.3g}"
     lines = [number] if np.isfinite(mean) else []
     blown = table.blown[row, column]
     if blown:

@@ -67,7 +67,7 @@ def test_every_place_has_its_number_and_what_came_of_it() -> None:
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0.9", "0.98", "none"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["0.001", "0.002"]
     assert ax.get_ylabel() == "largest learning rate"
-    colorbar = ax.figure.axes[-1]
+    (colorbar,) = ax.child_axes
     assert colorbar.get_ylabel() == "validation nll per token, nats"
     np.testing.assert_array_equal(
         np.ma.filled(ax.collections[0].get_array(), np.nan).reshape(2, 3), made().mean
@@ -114,11 +114,11 @@ def test_what_blew_up_has_a_mark_of_its_own_and_leaves_the_colours_to_the_rest()
 
 def test_what_the_hatches_mean_is_said_only_where_there_are_any() -> None:
     ax = plot_grid(made())
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {
         "diverged: × first step not finite, in how many seeds",
         "does not train within this budget",
         "does not read its source within this budget",
-    ]
+    }
     nothing = np.zeros((2, 3), np.int64)
     assert not plot_grid(made(diverged=nothing, stuck=nothing, blind=nothing)).get_legend()
 
