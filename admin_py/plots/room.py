@@ -303,22 +303,12 @@ def title_of(ax: Axes) -> str:
     return "" if found is None else found.text
 
 
-AROUND_MAP = 8.0
-"""Of what stands beside a map and its bar of colours, in sizes of the title's type."""
-
-BAR_TYPE = 12.0
-"""Points of a title from which on the numbers of a bar of colours are as high as it stands."""
-
-
 def _title_span(ax: Axes, artist: Text) -> float:
     """Points between the beginning of the title and the right end of what the axes have."""
     size = size_of(ax)
     place = ax.get_subplotspec()
     if place is None or artist.get_horizontalalignment() == "center":
         return size.width + 30.0
-    if "bar" in fitting(ax).resized and float(artist.get_fontsize()) > BAR_TYPE:
-        # The bar's highest number reaches up to the title's line. By the room: the layout does not change it.
-        return min(size.width, room_of(ax).width - AROUND_MAP * float(artist.get_fontsize()))
     columns = place.get_gridspec().ncols
     last = place.is_last_col()
     if columns == 1 or last:
