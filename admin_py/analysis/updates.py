@@ -136,7 +136,12 @@ class UpdateNorms(StackResult):
         }
 
     def histogram(
-        self, quantity: str = "relative", *, bins: int = 40, stack: str | None = None
+        self,
+        quantity: str = "relative",
+        *,
+        bins: int = 40,
+        stack: str | None = None,
+        ends: tuple[float, float] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """How many matrices lie where on a logarithmic axis, at every step observed.
 
@@ -147,6 +152,8 @@ class UpdateNorms(StackResult):
             Of equal ratio, from the smallest positive value of all steps to the largest.
         stack : {"encoder", "decoder", "shared"}, optional
             Whose matrices; by default all.
+        ends : tuple of two float, optional
+            Positive; where the bins begin and end instead, so that several results have the same.
 
         Returns
         -------
@@ -159,12 +166,17 @@ class UpdateNorms(StackResult):
         Raises
         ------
         ValueError
-            If there is no such quantity, or no matrix of the stack.
+            If there is no such quantity, no matrix of the stack, or `ends` are not positive and rising.
         """
         bins = check_integer("bins", bins, 1, 10_000)
         values = self.quantity(quantity)[:, self._of_stack(stack)]
         shown = values[(values > 0) & np.isfinite(values)]
-        low, high = (np.log10(shown.min()), np.log10(shown.max())) if shown.size else (-1.0, 0.0)
+        if ends is not None:
+            if len(ends) != 2 or not 0.0 < ends[0] < ends[1] < np.inf:
+                raise ValueError(f"ends: expected two rising positive numbers, got {ends!r}")
+            low, high = np.log10(ends)
+        else:
+            low, high = (np.log10(shown.min()), np.log10(shown.max())) if shown.size else (-1.0, 0.0)
         if high - low < 1e-9:  # one value alone: a decade around it
             low, high = low - 0.5, high + 0.5
         logs = np.full(values.shape, np.nan)

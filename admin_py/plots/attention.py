@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,9 +14,11 @@ from admin_py.base.checks import check_array, check_listed
 from admin_py.base.printable import printable
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.legends import color_bar, root_of
+from admin_py.plots.legends import color_bar
 from admin_py.plots.panels import given_axes
+from admin_py.plots.room import set_title
 from admin_py.plots.style import SEQUENTIAL, legend_text, scheme_style
+from admin_py.plots.ticks import tokens_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,13 +31,13 @@ MAX_LETTERS = 12
 TYPE, LEAST = 9.0, 4.5
 """Points of the type of tokens, at most and at least; where there is no room, numbers take their place."""
 
-FILLED = 0.55
-"""Share of the axes, as they are before the layout, that the types of all tokens may fill."""
-
 ROW, COLUMNS = 3.0, 2
 """Inches of a row of maps, and maps in a row."""
 
-LABEL = "probability"
+
+def _label(largest: float) -> str:
+    """Of the bar of colours, with the end of its scale: attention of many tokens is far from 1."""
+    return f"probability, 0 to {largest:.2g}"
 
 
 @door_of_values
@@ -78,8 +80,8 @@ def plot_attention(
         values = values.probabilities
     ax = new_axes(width=5.8, height=4.4) if ax is None else ax
     image = _draw(ax, values, tokens, None)
-    ax.set_title(legend_text(title or ""))
-    color_bar(ax, image, LABEL)
+    set_title(ax, legend_text(title or ""))
+    color_bar(ax, image, _label(float(np.nanmax(np.asarray(values), initial=0.0))))
     return ax
 
 
@@ -114,10 +116,10 @@ def plot_attention_panels(
     largest = max(float(np.nanmax(shown.probabilities, initial=0.0)) for shown in found)
     for ax, shown in zip(panels, found, strict=True):
         image = _draw(ax, shown.probabilities, (shown.queries, shown.keys), largest)
-        ax.set_title(legend_text(scheme_style(shown.scheme).label))
+        set_title(ax, legend_text(scheme_style(shown.scheme).label))
         place = ax.get_subplotspec()
         if place is None or place.is_last_col() or ax is panels[-1]:
-            color_bar(ax, image, LABEL)
+            color_bar(ax, image, _label(largest))
     return np.array(panels, dtype=object)
 
 
@@ -144,8 +146,6 @@ def _draw(
     values = np.asarray(probabilities)
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"probabilities must be [T_q, T_k], got an array of shape {list(values.shape)}")
-    box = ax.get_window_extent()
-    room = FILLED * min(box.width, box.height) / root_of(ax).dpi * 72.0
     look: dict[str, Any] = {"cmap": colormaps[SEQUENTIAL], "interpolation": "nearest", "aspect": "auto"}
     image = ax.imshow(values, vmin=0.0, vmax=largest, **look)
     ax.grid(False)
@@ -153,14 +153,13 @@ def _draw(
         pair = tokens if isinstance(tokens, tuple) else (tokens, tokens)
         if len(pair) != 2:
             raise ValueError(f"tokens: expected one list of labels, or two in a tuple, got {len(pair)}")
-        for axis, given, count in zip((ax.yaxis, ax.xaxis), pair, values.shape, strict=True):
+        sides: tuple[Literal["y", "x"], ...] = ("y", "x")
+        for which, given, count in zip(sides, pair, values.shape, strict=True):
             labels = check_listed("tokens", given, "labels")
             if len(labels) != count:
                 raise ValueError(f"tokens: expected {count} of them, got {len(labels)}")
-            if room / count >= LEAST:
-                shown = [legend_text(_shorten(str(label))) for label in labels]
-                axis.set_ticks(range(count), shown, fontsize=min(TYPE, room / count))
-        ax.tick_params(axis="x", labelrotation=90.0)
+            shown = [legend_text(_shorten(str(label))) for label in labels]
+            tokens_axis(ax, which, shown, size=TYPE, least=LEAST)
     ax.set_xlabel("key")
     ax.set_ylabel("query")
     return image

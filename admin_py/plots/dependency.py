@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import check_listed, check_text
 from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.legends import color_bar
+from admin_py.plots.legends import color_bar, legend_below
 from admin_py.plots.panels import given_axes
-from admin_py.plots.style import MUTED, SEQUENTIAL
-from admin_py.plots.sublayers import tick_numbers
+from admin_py.plots.room import fitting, room_of, set_title, title_of
+from admin_py.plots.style import MUTED, SEQUENTIAL, legend_text
+from admin_py.plots.ticks import counted_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 """Heatmaps in a row of a new figure."""
-
-TITLE = 22
-"""Letters of a line of the title of one of several heatmaps."""
 
 LABELS = {
     "row": r"$\beta_{ij}$, squares of a row add up to 1",
@@ -131,10 +128,10 @@ def plot_dependency_pair(
         if len(given) != 2:
             raise ValueError(f"titles: expected two, got {len(given)}")
         for ax, title in zip(axes, given, strict=True):
-            ax.set_title(check_text("titles", title))
+            set_title(ax, legend_text(check_text("titles", title)))
     elif before.scheme == after.scheme:
         for ax, when in zip(axes, ("before training", "after training"), strict=True):
-            ax.set_title(f"{ax.get_title(loc='left')}, {when}")
+            set_title(ax, f"{title_of(ax)}, {when}")
     axes[1].set_ylabel("")
     color_bar(axes[1], images[1], LABELS[scale])
     return np.array(list(axes), dtype=object)
@@ -176,7 +173,6 @@ def plot_dependency_panels(
     top = max(_largest(shown, stack, scale) for shown in found)
     images = [_draw(ax, shown, stack, scale, top) for ax, shown in zip(panels, found, strict=True)]
     for ax in panels:
-        ax.set_title(fill(ax.get_title(loc="left"), TITLE))
         place = ax.get_subplotspec()
         if place is None or not place.is_first_col():
             ax.set_ylabel("")
@@ -197,6 +193,7 @@ def _draw(
 ) -> AxesImage:
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
 
     stack = pick_stack(dependency.stacks, stack)
     beta = dependency.beta(stack, scale=scale)
@@ -215,15 +212,24 @@ def _draw(
     )
     if lost.any():
         ax.imshow(np.ma.masked_array(lost, ~lost), cmap=ListedColormap([MUTED]), extent=place)
-        ax.annotate("grey: not finite", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
-    ticks = tick_numbers(rows)
-    ax.set_xticks([0, *(ticks if rows < 7 else ticks[1:])])
-    ax.set_yticks(ticks)
+        legend_below(ax, [Patch(facecolor=MUTED, label="not finite")])
+    fitting(ax).resized["aspect"] = _choose_aspect
+    count = np.arange(1.0, rows + 1.0)
+    counted_axis(ax, "x", [count], zero=True)
+    counted_axis(ax, "y", [count])
     ax.grid(False)
     ax.set_xlabel(r"column $j$: branch $a_j$ (0: the stack's input)")
     ax.set_ylabel(r"row $i$: output of sub-layer $i$")
-    ax.set_title(scheme_title(dependency.scheme, dependency.stacks, stack))
+    set_title(ax, scheme_title(dependency.scheme, dependency.stacks, stack))
     return image
+
+
+ROOMY = 200.0
+"""Points of room from which on a place is a square; smaller, a map fills what it has."""
+
+
+def _choose_aspect(ax: Axes) -> None:
+    ax.set_aspect("equal" if min(room_of(ax)) >= ROOMY else "auto")
 
 
 def _finite(values: np.ndarray) -> Any:

@@ -11,8 +11,10 @@ from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.style import MUTED, legend_text, scheme_style
-from admin_py.plots.sublayers import Series, draw_lines, log_axis, positions, scheme_legend
+from admin_py.plots.room import set_title
+from admin_py.plots.style import DOTTED, SHORT, legend_text, muted, scheme_style
+from admin_py.plots.sublayers import Series, draw_lines, positions, scheme_legend
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,33 +74,33 @@ def _amplification(diagnosis: Diagnosis, ax: Axes) -> None:
         for stack, x in places.items():
             ax.plot(x, np.cumsum(values[stack]), **look, zorder=2.6)
         handles.append(Line2D([], [], **look, label=legend_text(style.label)))
-    _thresholds(ax, diagnosis)
+    handles += _thresholds(ax, diagnosis)
     ax.set_ylim(bottom=0.0)
     ax.set_ylabel(r"$\sum_{j \leq i} \beta_{jj}^2$")
-    ax.set_title(f"Amplification: {diagnosis.level}")
+    set_title(ax, f"Amplification: {diagnosis.level}")
     scheme_legend(ax, handles)
 
 
-def _thresholds(ax: Axes, diagnosis: Diagnosis) -> None:
-    """Where the verdict changes, as far as it is in sight."""
+THRESHOLD: Mapping[str, Any] = {"linewidth": 0.9}
+"""Look of a level; they are named in the legend, where nothing is printed over them."""
+
+
+def _thresholds(ax: Axes, diagnosis: Diagnosis) -> list[Any]:
+    """Where the verdict changes, as far as it is in sight; what names that in the legend."""
+    from matplotlib.lines import Line2D
+
     top = ax.get_ylim()[1]
-    words: Mapping[str, tuple[float, str]] = {
-        "borderline above": (diagnosis.stable_up_to, "top"),
-        "unstable from": (diagnosis.unstable_from, "bottom"),
+    levels = {
+        "borderline above": (diagnosis.stable_up_to, DOTTED),
+        "unstable from": (diagnosis.unstable_from, SHORT),
     }
-    for word, (value, side) in words.items():
+    named = []
+    for word, (value, dashes) in levels.items():
         if value < 1.15 * top:
-            ax.axhline(value, color=MUTED, linewidth=0.9, linestyle=(0.0, (1.0, 2.0)), zorder=1.5)
-            ax.annotate(
-                f"{word} {value:g}",
-                (0.0, value),
-                (3.0, 2.0 if side == "bottom" else -2.0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                color=MUTED,
-                fontsize=8.0,
-                va=side,
-            )
+            look: dict[str, Any] = {"color": muted(), "linestyle": dashes, **THRESHOLD}
+            ax.axhline(value, zorder=1.5, **look)
+            named.append(Line2D([], [], label=f"{word} {value:g}", **look))
+    return named
 
 
 def _gradients(diagnosis: Diagnosis, ax: Axes) -> None:
@@ -109,4 +111,4 @@ def _gradients(diagnosis: Diagnosis, ax: Axes) -> None:
     if (shown[np.isfinite(shown)] > 0).any():
         log_axis(ax)
     ax.set_ylabel(r"$\|\partial L/\partial x_i\|$")
-    ax.set_title("Gradient before training")
+    set_title(ax, "Gradient before training")

@@ -13,6 +13,7 @@ import numpy as np
 from admin_py.base.checks import check_listed
 from admin_py.plots.arguments import WrongArgument, described
 from admin_py.plots.backend import need_matplotlib
+from admin_py.plots.room import fit_labels, settle
 from admin_py.plots.style import WIDTH, context
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+LEAST_WIDTH = 2.4
+"""Inches of axes side by side."""
 
 _OPENED: ContextVar[list[Figure] | None] = ContextVar("_OPENED", default=None)
 """Figures that the call in progress has opened."""
@@ -61,6 +65,7 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
             _check_axes(given.arguments)
             with context():
                 drawn = function(*given.args, **given.kwargs)
+                settle(_axes_in(drawn))
         except BaseException as error:
             _close(opened)
             if isinstance(error, WrongArgument):
@@ -92,11 +97,22 @@ def new_axes(
     **options
         To ``matplotlib.pyplot.subplots``.
 
+    Where the user has set ``figure.figsize``, that is the size; axes that would be too narrow side by side
+    then stand below each other.
+
     Returns
     -------
     matplotlib.axes.Axes or ndarray of Axes
         One, or [rows, columns] squeezed.
     """
+    from matplotlib import rcParams, rcParamsDefault
+
+    size = tuple(rcParams["figure.figsize"])
+    if size != tuple(rcParamsDefault["figure.figsize"]):
+        width, height = size  # of one axes: rows below each other have it each
+        if columns > 1 and width / columns < LEAST_WIDTH:
+            rows, columns = rows * columns, 1
+            options.pop("sharey", None)
     figure = _new_figure((width, rows * height))
     opened = _OPENED.get()
     if opened is not None:
@@ -119,6 +135,16 @@ def _new_figure(figsize: tuple[float, float]) -> Figure:
         from matplotlib.figure import Figure
 
         return Figure(figsize=figsize, layout="constrained")
+
+
+def _axes_in(drawn: Any) -> list[Axes]:
+    """The axes that a plot function returns, once what it draws with others has settled."""
+    from matplotlib.axes import Axes
+
+    found = [drawn] if isinstance(drawn, Axes) else list(np.ravel(drawn)) if np.size(drawn) else []
+    for ax in found:
+        fit_labels(ax)
+    return found
 
 
 def _bound(signature: inspect.Signature, *args: Any, **kwargs: Any) -> inspect.BoundArguments:

@@ -41,7 +41,12 @@ class Picture(NamedTuple):
 
 
 def rendered(
-    draw: Callable[[Figure], Any], kind: str, *, height: float = HEIGHT, dpi: float | None = None
+    draw: Callable[[Figure], Any],
+    kind: str,
+    *,
+    height: float = HEIGHT,
+    dpi: float | None = None,
+    own: bool = False,
 ) -> bytes:
     """What a function draws into the `Figure` it is given, as a file of this format; the same each time.
 
@@ -54,13 +59,15 @@ def rendered(
         Inches.
     dpi : float, optional
         Of what is kept as pixels; the style's by default.
+    own : bool
+        In the package's own style, whatever the user has set: for a page that has colours of its own.
 
     Examples
     --------
     >>> rendered(lambda figure: figure.subplots().plot([1, 2]), "png")[:4]
     b'\x89PNG'
     """
-    with context(), shielded():
+    with context(own=own), shielded():
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -122,8 +129,9 @@ def write_picture(
 
 
 def saved(figure: Figure, kind: str, *, dpi: float | None = None) -> bytes:
-    """A figure that is drawn already, as a file of this format."""
+    """A figure that is drawn already, as a file of this format; its text stays text."""
     stream = io.BytesIO()
     options: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
-    figure.savefig(stream, format=kind, metadata=dict(_UNDATED[kind]) or None, **options)
+    with context():
+        figure.savefig(stream, format=kind, metadata=dict(_UNDATED[kind]) or None, **options)
     return stream.getvalue()

@@ -13,12 +13,17 @@ from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing
 from admin_py.plots.gradients import LABEL
 from admin_py.plots.panels import given_axes
-from admin_py.plots.style import INK, legend_text, scheme_style
-from admin_py.plots.sublayers import Series, draw_bars, log_axis, places_of, shade_legend
+from admin_py.plots.room import set_title
+from admin_py.plots.style import ink, legend_text, scheme_style
+from admin_py.plots.sublayers import Series, draw_bars, places_of, shade_legend
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
+MANY = 60
+"""Sub-layers of a stack from which on error bars are pale."""
 
 CEILING = 2.0
 """Upper end of the ordinate; the largest norm is 1."""
@@ -75,12 +80,13 @@ def _draw(ax: Axes, one: GradientSpread, floor: float) -> None:
     series = Series(one.scheme, one.middle, {stack: one.kinds(stack) for stack in one.stacks})
     draw_bars(ax, series, color=style.color, baseline=floor)
     if one.seeds > 1:
+        alpha = 1.0 if max(map(len, one.middle.values())) <= MANY else 0.3  # or they hide the bars
         for stack, x in places_of([series]).items():
             middle = one.middle[stack]
             span = np.abs(np.array([middle - np.maximum(one.low[stack], floor), one.high[stack] - middle]))
-            ax.errorbar(x, middle, span, fmt="none", ecolor=INK, elinewidth=0.7, zorder=4.0)
+            ax.errorbar(x, middle, span, fmt="none", ecolor=ink(), elinewidth=0.7, alpha=alpha, zorder=4.0)
     ax.set_ylim(floor, CEILING)
     log_axis(ax)
     ax.set_ylabel(LABEL)
-    ax.set_title(legend_text(style.label) + (f", {one.seeds} seeds" if one.seeds > 1 else ""))
+    set_title(ax, legend_text(style.label) + (f", {one.seeds} seeds" if one.seeds > 1 else ""))
     shade_legend(ax, series, style.color)

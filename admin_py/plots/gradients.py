@@ -11,9 +11,11 @@ from admin_py.analysis.gradients import GradientNorms
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.room import set_title
 from admin_py.plots.style import legend_text, scheme_style
-from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis, shade_legend
+from admin_py.plots.sublayers import draw_bars, draw_lines, legends, shade_legend
 from admin_py.plots.tables import gradient_series
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +54,7 @@ def plot_gradients(gradients: GradientNorms, ax: Axes | None = None) -> Axes:
     ax.set_ylim(floor, 1.5)
     log_axis(ax)
     ax.set_ylabel(LABEL)
-    ax.set_title(legend_text(style.label))
+    set_title(ax, legend_text(style.label))
     shade_legend(ax, series, style.color)
     return ax
 
@@ -86,6 +88,6 @@ def plot_gradient_lines(gradients: GradientNorms | Iterable[GradientNorms], ax: 
     draw_lines(ax, series)
     log_axis(ax)
     ax.set_ylabel(LABEL)
-    ax.set_title("Gradient at initialisation")
+    set_title(ax, "Gradient at initialisation")
     legends(ax, series)
     return ax

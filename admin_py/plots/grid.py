@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,12 +11,16 @@ import numpy as np
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.legends import color_bar, legend_below
+from admin_py.plots.room import fitting, measured, set_title, size_of
 from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SCHEMES, legend_text
 from admin_py.plots.tables import GridTable
+from admin_py.plots.ticks import name_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
+    from matplotlib.text import Text
 
 COLORS = "viridis_r"
 """From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""
@@ -75,8 +80,8 @@ def plot_grid(table: GridTable, ax: Axes | None = None) -> Axes:
     table = one("table", table, GridTable, many="plot_grid_panels")
     ax = new_axes(height=max(LEAST, MARGIN + ROW_HEIGHT * len(table.y_values))) if ax is None else ax
     scale = _scale([table])
-    mesh = _draw(ax, table, scale)
-    ax.figure.colorbar(mesh, ax=ax, label=table.label, extend=_beyond([table], scale))
+    mesh = _draw(ax, table, scale, decimals_of([table]))
+    color_bar(ax, mesh, table.label, extend=_beyond([table], scale))
     _explain(ax, [table])
     return ax
 
@@ -113,10 +118,9 @@ def plot_grid_panels(tables: GridTable | Iterable[GridTable], axes: Any = None) 
     if len(axes) != len(tables):
         raise ValueError(f"axes: expected {len(tables)}, one a table, got {len(axes)}")
     scale = _scale(tables)
+    beyond, decimals = _beyond(tables, scale), decimals_of(tables)
     for ax, table in zip(axes, tables, strict=True):
-        mesh = _draw(ax, table, scale)
-    beyond = _beyond(tables, scale)
-    axes[0].figure.colorbar(mesh, ax=list(axes), label=tables[0].label, extend=beyond)
+        color_bar(ax, _draw(ax, table, scale, decimals), table.label, extend=beyond)
     _explain(axes[-1], tables)
     return axes
 
@@ -157,7 +161,7 @@ def _beyond(tables: Sequence[GridTable], scale: Normalize) -> Literal["max", "ne
     return "max" if len(means) and means.max() > scale.vmax else "neither"
 
 
-def _draw(ax: Axes, table: GridTable, scale: Normalize) -> Any:
+def _draw(ax: Axes, table: GridTable, scale: Normalize, decimals: int) -> Any:
     from matplotlib import colormaps
 
     colors = colormaps[COLORS]
@@ -166,29 +170,56 @@ def _draw(ax: Axes, table: GridTable, scale: Normalize) -> Any:
     ax.grid(False)
     mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(table.mean), cmap=colors, norm=scale, zorder=1)
     mesh.set(edgecolor=PAPER, linewidth=1.0)
+    texts = []
     for row in range(rows):
         for column in range(columns):
             mean = table.mean[row, column]
             ground = colors(scale(mean)) if np.isfinite(mean) else None
-            _draw_place(ax, table, row, column, ground)
+            texts.append(_draw_place(ax, table, (row, column), ground, decimals))
     ax.set_xlim(-0.5, columns - 0.5)
     ax.set_ylim(rows - 0.5, -0.5)  # the first value on top, as in a table
-    ax.set_xticks(range(columns), [_name(value) for value in table.x_values])
-    ax.set_yticks(range(rows), [_name(value) for value in table.y_values])
+    name_axis(ax, "x", [_name(value) for value in table.x_values])
+    name_axis(ax, "y", [_name(value) for value in table.y_values])
+    fitting(ax).always["places"] = partial(_fit_places, texts=[text for text in texts if text is not None])
     ax.tick_params(length=0)
     ax.set_xlabel(LABELS[table.x])
     ax.set_ylabel(LABELS[table.y])
-    ax.set_title(_name(table.title))
+    set_title(ax, _name(table.title))
     return mesh
 
 
-def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) -> None:
-    """Hatch and text of one place."""
+TYPE, LEAST_TYPE, LINE = 8.5, 4.0, 1.25
+"""Points of the type in a place, at most and at least, and heights of a line; smaller, it is left out."""
+
+FILLED = 0.9
+"""Of a place, what its text may fill."""
+
+
+def _fit_places(ax: Axes, texts: list[Text]) -> None:
+    """All texts in the one size that fits into their places, or none of them."""
+    if not texts or any(text.axes is not ax for text in texts):
+        return
+    size = size_of(ax)
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    width, height = FILLED * size.width / abs(right - left), FILLED * size.height / abs(high - low)
+    wide = max(measured(text.get_text(), 1.0, text)[0] for text in texts)
+    lines = max(text.get_text().count("\n") + 1 for text in texts)
+    points = min(TYPE, width / wide, height / (LINE * lines))
+    for text in texts:
+        text.set_visible(points >= LEAST_TYPE)
+        text.set_fontsize(max(points, LEAST_TYPE))
+
+
+def _draw_place(
+    ax: Axes, table: GridTable, place: tuple[int, int], ground: Any, decimals: int
+) -> Text | None:
+    """Hatch and text of one place; gives the text."""
     from matplotlib.patches import Rectangle
 
+    row, column = place
     runs, diverged = int(table.runs[row, column]), int(table.diverged[row, column])
     if runs == 0:
-        return
+        return None
     ink, face = INK, FAINT if diverged else PAPER
     if ground is not None:
         red, green, blue = ground[:3]
@@ -199,9 +230,10 @@ def _draw_place(ax: Axes, table: GridTable, row: int, column: int, ground: Any) 
     box = Rectangle((column - 0.5, row - 0.5), 1.0, 1.0, facecolor=face, edgecolor=line, hatch=hatch)
     box.set(linewidth=0.0, zorder=2)
     ax.add_patch(box)
-    text = place_text(table, row, column)
+    text = place_text(table, row, column, decimals)
+    # Of its own ground, so that no hatch is under a number.
     back = None if hatch is None else {"facecolor": ground or face, "edgecolor": "none", "pad": 1.2}
-    ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=8.5, bbox=back, zorder=3)
+    return ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=TYPE, bbox=back, zorder=3)
 
 
 def _hatch(table: GridTable, row: int, column: int) -> str | None:
@@ -215,13 +247,26 @@ def _hatch(table: GridTable, row: int, column: int) -> str | None:
     return next((hatch for found, hatch in hatches if found[row, column]), None)
 
 
-def place_text(table: GridTable, row: int, column: int) -> str:
+def decimals_of(tables: Sequence[GridTable]) -> int:
+    """Of all numbers of some tables: three digits of the largest."""
+    means = np.concatenate([table.mean[np.isfinite(table.mean) & (table.blown == 0)] for table in tables])
+    sizes = np.abs(means[(means != 0.0) & (np.abs(means) < TOO_LARGE)])
+    return int(np.clip(2 - np.floor(np.log10(sizes.max())), 0, 4)) if len(sizes) else 2
+
+
+TOO_LARGE = 1e4
+"""From which on a number, like that of what blew up, has three digits and no more."""
+
+
+def place_text(table: GridTable, row: int, column: int, decimals: int = 2) -> str:
     """What stands in a place: the mean, or a cross and the step; and how many seeds diverged of how many.
 
     An arrow upwards, and how many seeds did, where one blew up.
     """
     mean, runs, diverged = table.mean[row, column], table.runs[row, column], table.diverged[row, column]
-    lines = [f"{mean:.3g}"] if np.isfinite(mean) else []
+    plain = abs(mean) < TOO_LARGE and not table.blown[row, column]
+    number = f"{mean:.{decimals}f}" if plain else f"{mean:.3g}"
+    lines = [number] if np.isfinite(mean) else []
     blown = table.blown[row, column]
     if blown:
         lines = [f"↑ {lines[0]}"] if runs == 1 else [*lines, f"↑ {blown} of {runs}"]
@@ -237,7 +282,7 @@ def _explain(ax: Axes, tables: Sequence[GridTable]) -> None:
 
     entries = []
     if any(table.diverged.any() for table in tables):
-        label = "diverged: × the first step with a number that is not finite, and in how many of the seeds"
+        label = "diverged: × first step not finite, in how many seeds"
         entries.append(Patch(facecolor=FAINT, edgecolor=MUTED, hatch=DIVERGED, label=label))
     if any((table.blown > 0).any() for table in tables):
         label = "blew up: ↑ the loss ends above where it began"
@@ -248,8 +293,7 @@ def _explain(ax: Axes, tables: Sequence[GridTable]) -> None:
     if any((table.blind > 0).any() for table in tables):
         label = "does not read its source within this budget"
         entries.append(Patch(facecolor=PAPER, edgecolor=MUTED, hatch=BLIND, label=label))
-    if entries:
-        ax.figure.legend(handles=entries, loc="outside lower center", ncols=1, frameon=False, fontsize=8.5)
+    legend_below(ax, entries, columns=2)
 
 
 def _name(value: Any) -> str:

@@ -13,13 +13,17 @@ from admin_py.model.names import KINDS, MatrixPlace, place_of
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below, one_legend
+from admin_py.plots.marks import thin_out
 from admin_py.plots.panels import given_axes, one_scale
-from admin_py.plots.style import MUTED, legend_text, scheme_style
-from admin_py.plots.sublayers import frame_stacks, log_axis, positions
+from admin_py.plots.room import set_title
+from admin_py.plots.style import legend_text, muted, scheme_style
+from admin_py.plots.sublayers import positions
+from admin_py.plots.ticks import frame_stacks, log_axis
 from admin_py.plots.updates import LABELS, MARKS, PAPER_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
 CROSS = "cross_attn"
@@ -71,18 +75,21 @@ def plot_matrix_gradients(gradients: GradientNorms, ax: Axes | None = None) -> A
     for place in places:
         sizes[place.stack] = max(sizes[place.stack], place.layer + 1)
     layers = positions(sizes)
+    marked: list[Line2D] = []
     for cross in (False, True):
         for kind in KINDS[:-1]:
             for stack, x in layers.items():
                 y = _line(places, norms, MatrixPlace(kind, stack, 0, CROSS if cross else ""), len(x))
                 if np.isfinite(y).any():
-                    ax.plot(x, y, label="_nolegend_", zorder=3.0, **_look(kind, cross))
+                    marked += ax.plot(x, y, label="_nolegend_", zorder=3.0, **_look(kind, cross))
+    for x in layers.values():
+        thin_out(ax, [line for line in marked if np.asarray(line.get_xdata())[0] == x[0]])
     _embeddings(ax, gradients, norms, layers)
     frame_stacks(ax, layers, "layer", margin=1.6)
     if np.isfinite(norms).any():
         log_axis(ax)
     ax.set_ylabel(LABELS["grad_norm"])
-    ax.set_title(legend_text(scheme_style(gradients.scheme).label))
+    set_title(ax, legend_text(scheme_style(gradients.scheme).label))
     _legend(ax, places)
     return ax
 
@@ -170,6 +177,6 @@ def _legend(ax: Axes, places: list[MatrixPlace]) -> None:
     ]
     more = []
     if any(place.sublayer == CROSS for place in places):
-        look = {**_look("embedding", cross=True), "color": MUTED, "marker": "o"}
+        look = {**_look("embedding", cross=True), "color": muted(), "marker": "o"}
         more = [Line2D([], [], label="of cross-attention", **look)]
-    legend_below(ax, [*kinds, *more], columns=4)
+    legend_below(ax, [*kinds, *more], columns=8)

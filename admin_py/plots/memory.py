@@ -9,7 +9,9 @@ import numpy as np
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.style import INK
+from admin_py.plots.room import set_title
+from admin_py.plots.style import ink
+from admin_py.plots.ticks import name_axis
 from admin_py.training.memory import MIB, MemoryPlan
 
 if TYPE_CHECKING:
@@ -41,13 +43,13 @@ def plot_memory(plan: MemoryPlan, ax: Axes | None = None) -> Axes:
     parts = plan.named_parts()
     places = np.arange(len(parts))
     sizes = [size / MIB for _, size in parts.values()]
-    ax.barh(places, sizes, height=0.7, color=INK, linewidth=0.0, zorder=3.0)
-    ax.set_yticks(places, [text for text, _ in parts.values()])
+    ax.barh(places, sizes, height=0.7, color=ink(), linewidth=0.0, zorder=3.0)
+    name_axis(ax, "y", [text for text, _ in parts.values()])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(parts) - 0.5, -0.5)
     ax.grid(False, axis="y")
     ax.grid(True, axis="x")
     ax.set_xlabel("MiB")
     ax.set_ylabel("part")
-    ax.set_title(f"Memory of a training step: {plan.total / MIB:,.1f} MiB")
+    set_title(ax, f"Memory of a training step: {plan.total / MIB:,.1f} MiB")
     return ax

@@ -10,8 +10,10 @@ from admin_py.base.arguments import door_of_values
 from admin_py.model.observation import Observation
 from admin_py.plots.arguments import one
 from admin_py.plots.drawing import drawing, new_axes
+from admin_py.plots.room import set_title
 from admin_py.plots.style import MUTED
-from admin_py.plots.sublayers import Series, draw_lines, legends, log_axis, places_of
+from admin_py.plots.sublayers import Series, draw_lines, legends, places_of
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,6 +56,6 @@ def plot_observation(observation: Observation, ax: Axes | None = None) -> Axes:
     if (shown[np.isfinite(shown)] > 0).any():
         log_axis(ax)
     ax.set_ylabel(r"$\mathrm{Var}[a_i]$, $\mathrm{Var}[x_{i-1}]$")
-    ax.set_title("Variances of one pass")
+    set_title(ax, "Variances of one pass")
     legends(ax, [branches], more=[Line2D([], [], label="input", **INPUT)])
     return ax

@@ -14,8 +14,9 @@ from admin_py.plots.arguments import one, pick_stack, scheme_title, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
 from admin_py.plots.panels import given_axes
-from admin_py.plots.style import SEQUENTIAL
-from admin_py.plots.sublayers import log_axis, step_axis
+from admin_py.plots.room import set_title
+from admin_py.plots.style import SEQUENTIAL, is_dark
+from admin_py.plots.ticks import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,13 +74,14 @@ def plot_omega_drift(
     values = np.asarray(getattr(updates, quantity)[stack])
     ax = new_axes(height=3.2) if ax is None else ax
     count = values.shape[1]
-    shades = colormaps[SEQUENTIAL]  # without its ends, which a light or a dark ground would swallow
+    shades = colormaps[SEQUENTIAL]
+    first, last = (0.05, 0.75) if is_dark() else (0.15, 0.95)  # none is as dark or as light as the ground
     scale = Normalize(1, max(count, 2))
     for index in range(count):
         ax.plot(
             updates.steps,
             values[:, index],
-            color=shades(0.15 + 0.6 * scale(index + 1)),
+            color=shades(first + (last - first) * scale(index + 1)),
             linewidth=0.9,
             marker="o" if len(updates.steps) == 1 else "none",
             markersize=3.0,
@@ -88,8 +90,8 @@ def plot_omega_drift(
         log_axis(ax)
     step_axis(ax)
     ax.set_ylabel(LABELS[quantity])
-    ax.set_title(scheme_title(updates.scheme, tuple(updates.omega), stack))
-    drawn = colormaps[SEQUENTIAL](np.linspace(0.15, 0.75, 256))
+    set_title(ax, scheme_title(updates.scheme, tuple(updates.omega), stack))
+    drawn = colormaps[SEQUENTIAL](np.linspace(first, last, 256))
     from matplotlib.colors import ListedColormap
 
     image = ScalarMappable(scale, ListedColormap(drawn))

@@ -12,8 +12,9 @@ from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import pick_stack, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
-from admin_py.plots.style import INK, MUTED, legend_text, scheme_style
-from admin_py.plots.sublayers import log_axis, tick_numbers
+from admin_py.plots.room import set_title
+from admin_py.plots.style import legend_text, muted, scheme_style
+from admin_py.plots.ticks import counted_axis, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 LABEL = r"$E\,|\hat{x}_i(W) - \hat{x}_i(W + \delta)|^2$ per token"
 
 THEORY: Mapping[str, Any] = {"linestyle": (0.0, (1.0, 1.6)), "linewidth": 1.5}
-FIT: Mapping[str, Any] = {"color": INK, "linestyle": "solid", "linewidth": 0.7}
+FIT: Mapping[str, Any] = {"linestyle": "solid", "linewidth": 0.7}
 
 
 def height_for(schemes: int) -> float:
@@ -90,14 +91,14 @@ def plot_output_change(
     depth = max(len(one.sublayers[stack]) for one in found)
     margin = 0.02 * depth + 0.3
     ax.set_xlim(1 - margin, depth + margin)
-    ax.set_xticks(tick_numbers(depth))
+    counted_axis(ax, "x", [np.arange(1.0, depth + 1.0)])
     if log:
         log_axis(ax)
     else:
         ax.set_ylim(bottom=0.0)
     ax.set_xlabel(f"number of sub-layers, {stack}")
     ax.set_ylabel(LABEL)
-    ax.set_title("Output change")
+    set_title(ax, "Output change")
     _legends(ax, found, stack, fits=fits, theory=theory)
     return ax
 
@@ -122,7 +123,9 @@ def _draw_one(ax: Axes, one: OutputChange, stack: str, *, log: bool, fits: bool,
     )
     if fits and len(mean) > 1:
         line = _fit(one, stack)(depth)
-        ax.plot(depth, np.where(line > 0, line, np.nan), label="_nolegend_", zorder=3.2, **FIT)
+        ax.plot(
+            depth, np.where(line > 0, line, np.nan), color=style.color, label="_nolegend_", zorder=3.2, **FIT
+        )
     if theory:
         ax.plot(depth, one.theory(stack), color=style.color, label="_nolegend_", zorder=3.4, **THEORY)
 
@@ -150,9 +153,9 @@ def _legends(ax: Axes, found: list[OutputChange], stack: str, *, fits: bool, the
     schemes, _ = ax.get_legend_handles_labels()
     keys: list[Any] = []
     if any(len(one.change[stack]) > 1 for one in found):
-        keys.append(Patch(facecolor=MUTED, alpha=0.3, linewidth=0.0, label="mean ± 1 std"))
+        keys.append(Patch(facecolor=muted(), alpha=0.3, linewidth=0.0, label="mean ± 1 std"))
     if fits and any(len(one.sublayers[stack]) > 1 for one in found):
-        keys.append(Line2D([], [], label="fit", **FIT))
+        keys.append(Line2D([], [], color=muted(), label="fit", **FIT))
     if theory:
-        keys.append(Line2D([], [], color=MUTED, label=r"theory: $C\,\Sigma\,\beta_{jj}^2$", **THEORY))
+        keys.append(Line2D([], [], color=muted(), label=r"theory: $C\,\Sigma\,\beta_{jj}^2$", **THEORY))
     legend_below(ax, schemes, keys)

@@ -11,8 +11,11 @@ from admin_py.analysis.dependency import Dependency
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.style import MUTED, scheme_style
-from admin_py.plots.sublayers import Series, draw_lines, legends, log_axis, places_of
+from admin_py.plots.marks import thin_out
+from admin_py.plots.room import set_title
+from admin_py.plots.style import muted, scheme_style
+from admin_py.plots.sublayers import Series, draw_lines, legends, places_of
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +66,7 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
         looks = {"linewidth": 0.7, "linestyle": (0.0, (1.0, 1.0))}
     for one in predicted:
         for stack, values in one.values.items():
-            ax.plot(
+            drawn = ax.plot(
                 places[stack],
                 values,
                 color=scheme_style(one.scheme).color,
@@ -73,10 +76,12 @@ def plot_own_dependency(dependencies: Dependency | Iterable[Dependency], ax: Axe
                 zorder=3.5,
                 **looks,
             )
+            if not many:
+                thin_out(ax, drawn)
     log_axis(ax)
     ax.set_ylabel(r"$\beta_{ii}^2$")
-    ax.set_title("Dependency on the own branch")
-    ring = Line2D([], [], color=MUTED, markersize=RING, markeredgewidth=0.7, label="predicted", **looks)
+    set_title(ax, "Dependency on the own branch")
+    ring = Line2D([], [], color=muted(), markersize=RING, markeredgewidth=0.7, label="predicted", **looks)
     legends(ax, measured, more=[ring])
     return ax
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from admin_py.plots.drawing import new_axes
-from admin_py.plots.sublayers import log_axis
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,10 @@ from admin_py.base.arguments import door_of_values
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.sublayers import draw_lines, legends, log_axis
+from admin_py.plots.room import set_title
+from admin_py.plots.sublayers import draw_lines, legends
 from admin_py.plots.tables import profile_series
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +49,6 @@ def plot_predicted_dependency(
     draw_lines(ax, series, by_kind=True)
     log_axis(ax)
     ax.set_ylabel(r"$\beta_{ii}^2$")
-    ax.set_title("Predicted dependency on the own branch")
+    set_title(ax, "Predicted dependency on the own branch")
     legends(ax, series)
     return ax

@@ -10,9 +10,11 @@ from admin_py.base.checks import shown
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.style import MUTED
-from admin_py.plots.sublayers import draw_bars, draw_lines, legends, log_axis
+from admin_py.plots.room import set_title
+from admin_py.plots.style import muted
+from admin_py.plots.sublayers import draw_bars, draw_lines, legends
 from admin_py.plots.tables import profile_series
+from admin_py.plots.ticks import log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,11 +56,11 @@ def plot_profile(profile: VarianceProfile, ax: Axes | None = None, *, scheme: st
     ax = new_axes() if ax is None else ax
     omega = profile_series(profile, "omega")
     omega = omega if scheme is None else omega._replace(scheme=scheme)
-    draw_bars(ax, profile_series(profile, "var_branch"), color=MUTED, baseline=0.0, framed=False)
+    draw_bars(ax, profile_series(profile, "var_branch"), color=muted(), baseline=0.0, framed=False)
     draw_lines(ax, [omega])
     ax.set_ylim(bottom=0.0)
     ax.set_ylabel(r"$\omega_i$ (line), $\mathrm{Var}[a_i]$ (bars)")
-    ax.set_title("Skip scale and branch variance")
+    set_title(ax, "Skip scale and branch variance")
     legends(ax, [omega])
     return ax
 
@@ -101,6 +103,6 @@ def plot_quantity(
         log_axis(ax)
     title, label = QUANTITIES[quantity]
     ax.set_ylabel(label)
-    ax.set_title(title)
+    set_title(ax, title)
     legends(ax, series)
     return ax

@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import WrongArgument, described
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.style import INK
-from admin_py.plots.sublayers import step_axis
+from admin_py.plots.legends import clear_legends, legend_below
+from admin_py.plots.room import set_title
+from admin_py.plots.style import ink, legend_text
+from admin_py.plots.ticks import step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,15 +50,17 @@ def plot_schedule(step: ArrayLike, lr: ArrayLike, *, label: str = "", ax: Axes |
     if len(steps) != len(rates):
         raise ValueError(f"lr: expected {len(steps)}, one a step, got {len(rates)}")
     ax = new_axes() if ax is None else ax
-    color = None if ax.lines else INK  # more lines take the axes' own colours
-    ax.plot(steps, rates, color=color, label=label or None)
+    color = None if ax.lines else ink()  # more lines take the axes' own colours
+    ax.plot(steps, rates, color=color, label=legend_text(label) if label else None)
     step_axis(ax)
     ax.set_ylabel("learning rate")
-    ax.set_title("Schedule")
+    set_title(ax, "Schedule")
     ax.set_ylim(bottom=0.0)
     ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    if label:
-        ax.legend()
+    named = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+    if named:
+        clear_legends(ax)
+        legend_below(ax, named)
     return ax
 
 

@@ -12,7 +12,9 @@ from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
-from admin_py.plots.style import MUTED, legend_text, scheme_style
+from admin_py.plots.room import set_title
+from admin_py.plots.style import legend_text, muted, scheme_style
+from admin_py.plots.ticks import name_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,14 +62,14 @@ def plot_source_use(uses: SourceUse | Iterable[SourceUse], ax: Axes | None = Non
     look: dict[str, Any] = {"height": BAR, "color": colors, "linewidth": 0.0, "zorder": 3.0}
     ax.barh(places - BAR / 2, [use.nll for use in found], **look)
     ax.barh(places + BAR / 2, [use.other_nll for use in found], alpha=PALE, **look)
-    ax.set_yticks(places, [legend_text(scheme_style(use.scheme).label) for use in found])
+    name_axis(ax, "y", [legend_text(scheme_style(use.scheme).label) for use in found])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(found) - 0.5, -0.5)
     ax.grid(False, axis="y")
     ax.grid(True, axis="x")
     ax.set_xlabel("nll per token, nats")
     ax.set_ylabel("scheme")
-    ax.set_title("Use of the source")
-    keys = [Patch(facecolor=MUTED, label="right sources")]
-    legend_below(ax, [*keys, Patch(facecolor=MUTED, alpha=PALE, label="sources of other examples")])
+    set_title(ax, "Use of the source")
+    keys = [Patch(facecolor=muted(), label="right sources")]
+    legend_below(ax, [*keys, Patch(facecolor=muted(), alpha=PALE, label="sources of other examples")])
     return ax

@@ -4,7 +4,7 @@ The colours of the common schemes are those of Okabe and Ito (2008, "Color Unive
 apart under the usual kinds of colour blindness; dashes tell related schemes
 apart, and in grey print all whose colours are about as light as each other. A scheme that is not in
 the table gets colour and dashes from a hash of its name, so it looks the same in every figure, on every day
-and whatever else is drawn beside it.
+and whatever else is drawn beside it; every hybrid of two built-in schemes has a look of its own.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door_of_values
 from admin_py.plots.backend import need_matplotlib
+from admin_py.plots.fonts import legible
 from admin_py.schemes.labels import label
 
 Dashes = tuple[float, tuple[float, ...]]
@@ -81,8 +83,41 @@ _STYLES: Mapping[str, tuple[str, Dashes]] = {
 SCHEMES: Mapping[str, SchemeStyle] = {name: SchemeStyle(label(name), *look) for name, look in _STYLES.items()}
 """Every built-in scheme."""
 
-_HASHED_COLORS = ("#AA4499", "#44AA99", "#6A51A3", "#B8860B", "#117733", "#8C564B", "#1F4E9E", "#E377C2")
-_HASHED_DASHES = (SHORT, DASH_DOT, LONG, DOTTED)
+_MORE_COLORS = ("#4646B9", "#8C564B", "#117733", "#630363", "#570F1B", "#AD60FB")
+"""Of hybrids and of schemes that are not built in: no scheme's, and no matrix's of `updates.MARKS`."""
+
+
+def _more_dashes() -> tuple[Dashes, ...]:
+    """Dashes and dots in turn, 96 patterns, simple ones first; none is that of a built-in scheme."""
+    found = []
+    for dash, gap in ((4.2, 1.3), (7.0, 1.8), (2.4, 1.0), (4.2, 2.4), (7.0, 3.0), (2.4, 2.2)):
+        for dashes, dots in sorted(product(range(1, 5), repeat=2), key=lambda pair: (sum(pair), pair)):
+            found.append((0.0, (dash, gap) * dashes + (1.2, gap) * dots))
+    return tuple(found)
+
+
+_MORE_DASHES = _more_dashes()
+
+
+def _hybrids() -> dict[str, tuple[str, Dashes]]:
+    """Every pair of built-in schemes, each with a look of its own; those of the common ones first."""
+    order = sorted(_STYLES, key=lambda name: COMMON.index(name) if name in COMMON else len(COMMON))
+    pairs = sorted(permutations(range(len(order)), 2), key=lambda pair: (max(pair), pair))
+    colors, dashes = len(_MORE_COLORS), len(_MORE_DASHES)
+    return {
+        # Those that follow each other differ in both.
+        f"{order[a]}/{order[b]}": (
+            _MORE_COLORS[number % colors],
+            _MORE_DASHES[(number // colors + number % colors * (dashes // colors)) % dashes],
+        )
+        for number, (a, b) in enumerate(pairs)
+    }
+
+
+COMMON = ("post_ln", "pre_ln", "admin", "deepnorm")
+"""Schemes whose hybrids have the simplest dashes."""
+
+_HYBRIDS: Mapping[str, tuple[str, Dashes]] = _hybrids()
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "self_attn": ("self-attention", "o"),
@@ -93,7 +128,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
 
 INK, FAINT, PAPER = "#1B1F24", "#D4D8DD", "#FFFFFF"
 """Text and axes; grid lines; ground. The report swaps them for the reader's own scheme, light or dark."""
-MUTED = "#5B6470"
+MUTED, LIGHT_MUTED = "#5B6470", "#A9B2BC"
+"""Of what is less than data, on a light ground and on a dark one."""
 
 WIDTH = 7.2
 """Of a figure, inches."""
@@ -102,23 +138,14 @@ SEQUENTIAL = "magma_r"
 """Colour map of heatmaps: light for nothing, dark for much, even steps to the eye, in grey print too."""
 
 _RC: Mapping[str, Any] = {
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
     "savefig.dpi": 160,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
-    "mathtext.fontset": "dejavusans",
-    "text.usetex": False,  # names and formulas here are written for Matplotlib; LaTeX may not be there
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
-    "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 8.0,
-    "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -130,20 +157,38 @@ _RC: Mapping[str, Any] = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 9.0,
-    "ytick.labelsize": 9.0,
     "legend.frameon": False,
-    "legend.fontsize": 9.0,
     "lines.linewidth": 1.6,
     "lines.markersize": 3.6,
-    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
     "svg.hashsalt": "admin-py",
 }
+"""Where the user has changed nothing. Text stays text in files: it can be searched, edited and read out."""
+
+_ALWAYS: Mapping[str, Any] = {"text.usetex": False}
+"""Whatever the user has set: names and formulas are written for Matplotlib, and LaTeX may not be there."""
+
+_RELATIVE: Mapping[str, float] = {
+    "axes.titlesize": 1.105,
+    "xtick.labelsize": 0.947,
+    "ytick.labelsize": 0.947,
+    "legend.fontsize": 0.947,
+}
+"""Sizes of type in those of ``font.size``."""
 
 
 @contextmanager
-def context() -> Iterator[None]:
+def context(*, own: bool = False) -> Iterator[None]:
     """Use the package's style inside a ``with`` block; the user's ``rcParams`` come back afterwards.
+
+    What the user has changed from Matplotlib's defaults, by a style, a file or ``rc_context``, is kept, such
+    as a larger type or a dark ground.
+
+    Parameters
+    ----------
+    own : bool
+        Everything as the package has it, but for fonts: in pages that have colours of their own.
 
     Examples
     --------
@@ -154,17 +199,52 @@ def context() -> Iterator[None]:
     9.5
     >>> matplotlib.rcParams["font.size"] == before
     True
+    >>> with matplotlib.rc_context({"font.size": 14.0}), context():
+    ...     matplotlib.rcParams["font.size"], matplotlib.rcParams["xtick.labelsize"]
+    (14.0, 13.26)
     """
     need_matplotlib()
-    from matplotlib import rcParams
+    from matplotlib import rcParams, rcParamsDefault
 
+    def usual(name: str) -> bool:
+        return own or bool(rcParams[name] == rcParamsDefault[name])
+
+    wanted = {name: value for name, value in _RC.items() if usual(name)}
+    size = wanted.get("font.size", rcParams["font.size"])
+    wanted |= {name: round(share * size, 2) for name, share in _RELATIVE.items() if usual(name)}
+    wanted |= _ALWAYS
+    dark = not own and is_dark()
+    if dark:  # of a ground alone that is dark: what stands on it is light
+        wanted = {name: PAPER if value == INK else value for name, value in wanted.items()}
     # Not rc_context: it would also undo what pyplot sets up when a notebook draws its first figure.
-    before = {name: rcParams[name] for name in _RC}
+    before = {name: rcParams[name] for name in wanted}
     try:
-        rcParams.update(_RC)
+        rcParams.update(wanted)
         yield
     finally:
         rcParams.update(before)
+
+
+def is_dark() -> bool:
+    """Whether the ground that the user draws on is dark."""
+    from matplotlib import rcParams
+    from matplotlib.colors import to_rgb
+
+    ground = rcParams["axes.facecolor"]
+    red, green, blue = to_rgb(ground if ground != "none" else rcParams["figure.facecolor"])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.4
+
+
+def ink() -> Any:
+    """Colour of text, and of data that are of no scheme."""
+    from matplotlib import rcParams
+
+    return rcParams["text.color"]
+
+
+def muted() -> str:
+    """Colour of what is less than data: thresholds, kinds, what is named in legends."""
+    return LIGHT_MUTED if is_dark() else MUTED
 
 
 @door_of_values
@@ -198,19 +278,24 @@ def scheme_style(name: str) -> SchemeStyle:
         )
     if name in SCHEMES:
         return SCHEMES[name]
+    if name in _HYBRIDS:
+        return SchemeStyle(label(name), *_HYBRIDS[name])
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-    color = _HASHED_COLORS[digest[0] % len(_HASHED_COLORS)]
-    dashes = _HASHED_DASHES[digest[1] % len(_HASHED_DASHES)]
-    return SchemeStyle(label(name), color, dashes)
+    color = _MORE_COLORS[digest[0] % len(_MORE_COLORS)]
+    offset, dashes = _MORE_DASHES[digest[1] % len(_MORE_DASHES)]
+    longer = round(1.0 + digest[2] / 512.0, 3)  # so that two names never have quite the same
+    return SchemeStyle(label(name), color, (offset, tuple(round(part * longer, 3) for part in dashes)))
 
 
 def legend_text(label: str) -> str:
     """A name as Matplotlib shows it literally: no formulas between dollars, no hiding after an underscore.
+
+    What no installed font can show is written as an escape.
 
     Examples
     --------
     >>> legend_text("_mine $x")
     ' _mine \\\\$x'
     """
-    text = label.replace("$", r"\$")
+    text = legible(label).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

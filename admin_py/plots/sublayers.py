@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from admin_py.plots.legends import legend_below, letters
-from admin_py.plots.style import FAINT, KINDS, MUTED, legend_text, scheme_style
+from admin_py.plots.legends import legend_below
+from admin_py.plots.marks import thin_out
+from admin_py.plots.style import KINDS, legend_text, muted, scheme_style
+from admin_py.plots.ticks import frame_stacks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,9 +61,9 @@ def places_of(series: Sequence[Series]) -> dict[str, np.ndarray]:
 def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> None:
     """Lines over depth in the schemes' colours, with markers by kind of sub-layer.
 
-    The first series of a scheme carries markers; further ones (other seeds) are thin, so that the spread is
-    seen and the figure stays readable. A line that lies exactly under another one is drawn wider, so that
-    both show.
+    Several series of one scheme are several seeds: their mean carries dashes and markers, a band goes from
+    the smallest to the largest, and each is a thin line. A line that lies exactly under another one is drawn
+    wider, so that both show.
 
     Parameters
     ----------
@@ -71,33 +74,95 @@ def draw_lines(ax: Axes, series: Iterable[Series], *, by_kind: bool = False) -> 
     """
     series = list(series)
     places = places_of(series)
-    seen: set[str] = set()
-    for index, one in enumerate(series):
-        first = one.scheme not in seen
-        over = {other.scheme for other in series[index + 1 :] if first and _same_values(one, other)}
+    means = [_mean(group) for group in by_scheme(series).values()]
+    for group in by_scheme(series).values():
+        if len(group) > 1:
+            _draw_seeds(ax, group, places, by_kind)
+    for index, one in enumerate(means):
+        over = {other.scheme for other in means[index + 1 :] if _same_values(one, other)}
         under = min(len(over), MAX_UNDER)
         for stack, values in one.values.items():
             x, kinds = places[stack], np.asarray(one.kinds[stack])
-            for kind in KINDS if by_kind else ("all",):
-                mask = kinds == kind if by_kind else np.full(len(kinds), True)
-                _draw_line(ax, one.scheme, x[mask], np.asarray(values)[mask], first, 2.4 * under)
-            if first:
-                _mark_kinds(ax, x, values, kinds, one.scheme, 3.0 * under)
-        seen.add(one.scheme)
+            for mask in _masks(kinds, by_kind):
+                _draw_line(ax, one.scheme, x[: len(values)][mask], np.asarray(values)[mask], 2.4 * under)
+            _mark_kinds(ax, x[: len(values)], values, kinds, one.scheme, 3.0 * under)
     frame_stacks(ax, places)
 
 
-def _draw_line(ax: Axes, scheme: str, x: np.ndarray, values: np.ndarray, first: bool, extra: float) -> None:
+def by_scheme(series: Iterable[Series]) -> dict[str, list[Series]]:
+    """Scheme -> its series, which are seeds, in their order."""
+    groups: dict[str, list[Series]] = {}
+    for one in series:
+        groups.setdefault(one.scheme, []).append(one)
+    return groups
+
+
+def has_band(group: Sequence[Series]) -> bool:
+    """Whether series of one scheme are several, and of models of the same size."""
+    sizes = {tuple((stack, len(values)) for stack, values in one.values.items()) for one in group}
+    return len(group) > 1 and len(sizes) == 1
+
+
+def _mean(group: Sequence[Series]) -> Series:
+    """Of the seeds of a scheme; the first of those that have not the same sub-layers."""
+    if not has_band(group):
+        return group[0]
+    first = group[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # infinities of seeds that diverged
+        values = {
+            stack: np.mean([np.asarray(one.values[stack], float) for one in group], axis=0)
+            for stack in first.values
+        }
+    return first._replace(values=values)
+
+
+def _masks(kinds: np.ndarray, by_kind: bool) -> list[np.ndarray]:
+    masks = [kinds == kind for kind in KINDS] if by_kind else [np.full(len(kinds), True)]
+    return [mask for mask in masks if mask.any()]
+
+
+def _draw_seeds(ax: Axes, group: Sequence[Series], places: Mapping[str, np.ndarray], by_kind: bool) -> None:
+    """Each seed thin, and a band over all."""
+    color = scheme_style(group[0].scheme).color
+    for stack in group[0].values:
+        for one in group:
+            values = np.asarray(one.values[stack], float)
+            x, kinds = places[stack][: len(values)], np.asarray(one.kinds[stack])
+            for mask in _masks(kinds, by_kind):
+                ax.plot(x[mask], values[mask], color=color, label="_nolegend_", **SEED)
+        if has_band(group):
+            every = np.array([np.asarray(one.values[stack], float) for one in group])
+            x, kinds = places[stack][: every.shape[1]], np.asarray(group[0].kinds[stack])
+            for mask in _masks(kinds, by_kind):
+                low, high = every[:, mask].min(axis=0), every[:, mask].max(axis=0)
+                ax.fill_between(x[mask], low, high, color=color, **BAND)
+
+
+SEED: Mapping[str, Any] = {"linewidth": 0.5, "alpha": 0.35, "zorder": 2.5}
+"""Look of one seed among several."""
+
+BAND: Mapping[str, Any] = {"alpha": 0.16, "linewidth": 0.0, "zorder": 2.0}
+"""Look of the band over several seeds."""
+
+
+def band_key() -> Any:
+    """What names the band in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=muted(), alpha=0.3, linewidth=0.0, label="mean, min to max of seeds")
+
+
+def _draw_line(ax: Axes, scheme: str, x: np.ndarray, values: np.ndarray, extra: float) -> None:
     style = scheme_style(scheme)
     ax.plot(
         x,
         values,
         color=style.color,
-        linestyle=style.dashes if first else "solid",
-        linewidth=(1.2 if first else 0.6) + extra,
-        alpha=1.0 if first else 0.3,
+        linestyle=style.dashes,
+        linewidth=1.2 + extra,
         label="_nolegend_",
-        zorder=3.0 if first else 2.5,
+        zorder=3.0,
     )
 
 
@@ -147,107 +212,42 @@ SHADES: Mapping[str, float] = {"self_attn": 1.0, "cross_attn": 0.62, "feed_forwa
 
 
 def legends(ax: Axes, series: Iterable[Series], *, more: Sequence[Line2D] = ()) -> None:
-    """Schemes at the right end of the title's line, or aside; kinds of sub-layer, and more, below."""
+    """Schemes at the right end of the title's line or below; kinds of sub-layer, and more, below."""
     from matplotlib.lines import Line2D
 
-    series = list(series)
-    handles = [
-        Line2D([], [], color=MUTED, linestyle="none", marker=marker, label=label)
-        for label, marker in (KINDS[kind] for kind in _kinds(series))
-    ]
-    below = legend_below(ax, [*handles, *more], columns=4)
-    if below is not None:
-        ax.add_artist(below)
-        below.set_clip_on(False)  # or it gets no room: what is clipped to the axes needs none
+    groups = by_scheme(series)
     lines = []
-    for scheme in dict.fromkeys(one.scheme for one in series):
+    for scheme in groups:
         style = scheme_style(scheme)
-        lines.append(
-            Line2D(
-                [],
-                [],
-                color=style.color,
-                linestyle=style.dashes,
-                linewidth=1.8,
-                label=legend_text(style.label),
-            )
+        look: dict[str, Any] = {"color": style.color, "linestyle": style.dashes, "linewidth": 1.8}
+        lines.append(Line2D([], [], **look, label=legend_text(style.label)))
+    handles: list[Any] = [
+        Line2D([], [], color=muted(), linestyle="none", marker=marker, label=label)
+        for label, marker in (
+            KINDS[kind] for kind in _kinds(one for group in groups.values() for one in group)
         )
+    ]
+    if any(has_band(group) for group in groups.values()):
+        handles.append(band_key())
     scheme_legend(ax, lines)
+    legend_below(ax, [*handles, *more], columns=5)
 
 
 def scheme_legend(ax: Axes, handles: list[Any]) -> None:
-    """Legend beside the title if the labels fit there, else at the right of the axes."""
-    room = sum(len(handle.get_label()) + LEGEND_HANDLE for handle in handles) <= LEGEND_ROOM
-    ax.legend(handles=handles, **(ABOVE if room else ASIDE))
+    """Legend beside the title if there is room, else below the axes."""
+    legend_below(ax, handles, columns=4, above=True)
 
 
 def shade_legend(ax: Axes, one: Series, color: str) -> None:
-    """Legend of the bars' shades beside the title, or below the axes where the title is long."""
+    """Legend of the bars' shades beside the title, or below the axes where there is no room."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=color, alpha=SHADES[kind], label=KINDS[kind][0]) for kind in _kinds([one])]
-    if letters(ax.get_title(loc="left")) <= SHORT_TITLE:
-        ax.legend(handles=handles, **ABOVE)
-    else:
-        legend_below(ax, handles)
+    legend_below(ax, handles, above=True)
 
-
-SHORT_TITLE = 26
-"""Letters of a title beside which there is room for three kinds of sub-layer."""
-
-ABOVE: Mapping[str, Any] = {
-    "loc": "lower right",
-    "bbox_to_anchor": (1.0, 1.0),
-    "ncols": 5,
-    "columnspacing": 1.4,
-    "borderaxespad": 0.2,
-}
-"""Of a legend at the right end of the title's line."""
-
-ASIDE: Mapping[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)}
-"""Of a legend at the right of the axes."""
-
-LEGEND_HANDLE, LEGEND_ROOM = 7, 46
-"""Letters that a handle takes, and that there are beside a title."""
-
-SHORT = 80.0
-"""Largest over smallest of a log axis below which numbers stand between the powers of ten."""
 
 MAX_UNDER = 2
 """Lines under a line that still make it wider."""
-
-
-def log_axis(ax: Axes) -> None:
-    """Logarithmic ordinate with plain numbers, and with some between the powers of ten where it is short."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    ax.set_yscale("log")
-    low, high = ax.get_ylim()
-    short = high < SHORT * low
-    ax.yaxis.set_major_formatter(FuncFormatter(_plain))
-    ax.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if short else tuple(range(2, 10))))
-    ax.yaxis.set_minor_formatter(FuncFormatter(_plain) if short else NullFormatter())
-
-
-def step_axis(ax: Axes, *, log: bool = False) -> None:
-    """Steps on the abscissa: whole numbers, written out."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
-
-    if log:
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
-    ax.set_xlabel("step")
-
-
-def _plain(value: float, _: int | None = None) -> str:
-    if value >= 1e-3:
-        return f"{value:g}"
-    exponent = int(np.floor(np.log10(value) + 1e-9))
-    factor = value / 10.0**exponent
-    return f"$10^{{{exponent}}}$" if abs(factor - 1.0) < 1e-6 else f"${factor:g}\\cdot10^{{{exponent}}}$"
 
 
 def _kinds(series: Iterable[Series]) -> list[str]:
@@ -258,10 +258,11 @@ def _kinds(series: Iterable[Series]) -> list[str]:
 def _mark_kinds(
     ax: Axes, x: np.ndarray, values: np.ndarray, kinds: np.ndarray, scheme: str, extra: float
 ) -> None:
+    marked = []
     for kind, (_, marker) in KINDS.items():
         mask = kinds == kind
         if mask.any():
-            ax.plot(
+            marked += ax.plot(
                 x[mask],
                 np.asarray(values)[mask],
                 marker,
@@ -271,54 +272,7 @@ def _mark_kinds(
                 label="_nolegend_",
                 zorder=3.0,
             )
-
-
-def frame_stacks(
-    ax: Axes, places: Mapping[str, np.ndarray], unit: str = "sub-layer", *, margin: float = 0.8
-) -> None:
-    """Ticks counted within each stack, a hairline between the stacks, their names below.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-    places : mapping of str to ndarray
-        Stack to the abscissae of what is counted.
-    unit : str
-        What is counted.
-    margin : float
-        Room at both ends, beside a fiftieth of the whole.
-    """
-    ticks, labels = [], []
-    for x in places.values():
-        for number in tick_numbers(len(x)):
-            ticks.append(x[number - 1])
-            labels.append(str(number))
-    ax.set_xticks(ticks, labels)
-    stacks = list(places)
-    first, last = places[stacks[0]][0], places[stacks[-1]][-1]
-    margin += 0.02 * (last - first)
-    ax.set_xlim(first - margin, last + margin)
-    if len(stacks) == 2:
-        middle = (places[stacks[0]][-1] + places[stacks[1]][0]) / 2
-        ax.axvline(middle, color=FAINT, linewidth=1.0, zorder=1.0)
-    for stack, x in places.items():
-        ax.annotate(
-            f"{stack} {unit}",
-            (float(x.mean()), 0.0),
-            (0.0, -20.0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            annotation_clip=False,
-        )
-
-
-def tick_numbers(count: int) -> list[int]:
-    """Sub-layers that get a label: the first, the last, and round ones between with room to spare."""
-    step = next((s for s in (1, 2, 3, 6, 12, 20, 50, 100, 200, 500) if count / s <= 6), 1000)
-    inner = [n for n in range(step, count, step) if n > 1 and count - n >= 0.6 * step]
-    return sorted({1, count, *inner})
+    thin_out(ax, marked)
 
 
 def _sizes(series: Sequence[Series]) -> dict[str, int]:

@@ -11,9 +11,13 @@ from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import shown
 from admin_py.plots.arguments import WrongArgument, described, one
 from admin_py.plots.drawing import drawing, new_axes
-from admin_py.plots.style import INK, MUTED, SchemeStyle, legend_text, scheme_style
-from admin_py.plots.sublayers import ABOVE, ASIDE, step_axis
+from admin_py.plots.legends import legend_below
+from admin_py.plots.marks import thin_out
+from admin_py.plots.room import set_title
+from admin_py.plots.style import SchemeStyle, ink, legend_text, muted, scheme_style
+from admin_py.plots.sublayers import BAND, SEED, band_key
 from admin_py.plots.tables import Curve, training_curve, validation_curve
+from admin_py.plots.ticks import step_axis
 from admin_py.results import Result
 from admin_py.training.history import History
 from admin_py.training.recorder import Recorder
@@ -29,9 +33,6 @@ KINDS: tuple[type[History | Recorder], ...] = (History, Recorder)
 
 UNNAMED = "training"
 """Name of a history whose metadata have no scheme."""
-
-MAX_INSIDE = 4
-"""Entries of a legend that stands inside the axes."""
 
 
 @door_of_values
@@ -59,15 +60,16 @@ def plot_history(history: History | Recorder, ax: Axes | None = None, *, scheme:
     history = one("history", history, *KINDS, many="plot_curves")
     ax = new_axes() if ax is None else ax
     scheme = history.metadata.get("scheme") if scheme is None else scheme
-    style = scheme_style(scheme) if scheme is not None else SchemeStyle("", INK, (0.0, ()))
+    style = scheme_style(scheme) if scheme is not None else SchemeStyle("", str(ink()), (0.0, ()))
     train, valid = training_curve(history), validation_curve(history)
     ax.plot(train.steps, train.nll, color=style.color, linewidth=0.7, alpha=0.55, label="training")
     if len(valid.steps):
-        ax.plot(valid.steps, valid.nll, "o-", color=style.color, label="validation")
+        thin_out(ax, ax.plot(valid.steps, valid.nll, "o-", color=style.color, label="validation"))
     _mark_divergence(ax, train, style.color)
     _frame(ax, [train, valid])
-    ax.set_title(legend_text(style.label) or "Loss")
-    ax.legend(**ABOVE)
+    set_title(ax, legend_text(style.label) or "Loss")
+    handles, _ = ax.get_legend_handles_labels()
+    legend_below(ax, handles, above=True)
     return ax
 
 
@@ -85,7 +87,8 @@ def plot_curves(
     Parameters
     ----------
     histories : iterable of (scheme, History), or of History
-        Several of one scheme are several seeds. A history alone has the scheme of its metadata.
+        Several of one scheme are several seeds: their mean, a band from the smallest to the largest, each
+        thin. A history alone has the scheme of its metadata.
     ax : matplotlib.axes.Axes, optional
         To draw into; a new figure otherwise.
     split : {"train", "valid"}
@@ -109,8 +112,7 @@ def plot_curves(
     runs = _runs(histories)
     ax = new_axes() if ax is None else ax
     _draw_curves(ax, runs, split, entropy)
-    handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles, labels, **({"loc": "best"} if len(handles) <= MAX_INSIDE else ASIDE))
+    _name(ax, runs, entropy)
     return ax
 
 
@@ -142,28 +144,66 @@ def _is_run(given: Any) -> bool:
 def _draw_curves(
     ax: Axes, histories: Sequence[tuple[str, History]], split: str, entropy: float | None
 ) -> None:
-    seen: set[str] = set()
-    curves = []
+    groups: dict[str, list[Curve]] = {}
     for scheme, history in histories:
-        style = scheme_style(scheme)
         curve = training_curve(history) if split == "train" else validation_curve(history)
-        curves.append(curve)
-        ax.plot(
-            curve.steps,
-            curve.nll,
+        groups.setdefault(scheme, []).append(curve)
+    for scheme, curves in groups.items():
+        style = scheme_style(scheme)
+        shown = curves[0]
+        if len(curves) > 1:
+            shown = _draw_seeds(ax, curves, style.color)
+        marked = ax.plot(
+            shown.steps,
+            shown.nll,
             color=style.color,
             linestyle=style.dashes,
-            linewidth=0.7 if split == "train" else 1.4,
-            alpha=0.7 if split == "train" else 1.0,
+            linewidth=0.9 if split == "train" else 1.4,
+            alpha=0.8 if split == "train" else 1.0,
             marker="o" if split == "valid" else "none",
-            label=legend_text(style.label) if scheme not in seen else "_nolegend_",
+            label=legend_text(style.label),
         )
-        _mark_divergence(ax, training_curve(history), style.color)
-        seen.add(scheme)
-    _frame(ax, curves)
+        if split == "valid":
+            thin_out(ax, marked)
+    for scheme, history in histories:
+        _mark_divergence(ax, training_curve(history), scheme_style(scheme).color)
+    _frame(ax, [curve for curves in groups.values() for curve in curves])
     if entropy is not None:
-        ax.axhline(entropy, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
-    ax.set_title("Training, dropout on" if split == "train" else "Validation, dropout off")
+        ax.axhline(entropy, zorder=1.5, label="_nolegend_", **_entropy_look())
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, entropy - 0.04 * (high - low)), max(high, entropy + 0.04 * (high - low)))
+    set_title(ax, "Training, dropout on" if split == "train" else "Validation, dropout off")
+
+
+def _entropy_look() -> dict[str, Any]:
+    return {"color": muted(), "linewidth": 0.9, "linestyle": (0.0, (1.0, 2.0))}
+
+
+def _draw_seeds(ax: Axes, curves: Sequence[Curve], color: str) -> Curve:
+    """Each seed thin, a band from the smallest to the largest; gives the mean, while all have numbers."""
+    longest = max(curves, key=lambda curve: len(curve.steps))
+    every = np.full((len(curves), len(longest.steps)), np.nan)
+    for row, curve in zip(every, curves, strict=True):
+        ax.plot(curve.steps, curve.nll, color=color, label="_nolegend_", **SEED)
+        row[np.isin(longest.steps, curve.steps)] = curve.nll[np.isin(curve.steps, longest.steps)]
+    every[~np.isfinite(every)] = np.nan
+    mean = every.mean(axis=0)
+    low, high = every.min(axis=0), every.max(axis=0)
+    ax.fill_between(longest.steps, low, high, color=color, **BAND)
+    return Curve(longest.steps, mean)
+
+
+def _name(ax: Axes, runs: Sequence[tuple[str, History]], entropy: float | None) -> None:
+    """Legend of the schemes, and of what else is drawn."""
+    from matplotlib.lines import Line2D
+
+    handles, _ = ax.get_legend_handles_labels()
+    more: list[Any] = []
+    if len(runs) > len({scheme for scheme, _ in runs}):
+        more.append(band_key())
+    if entropy is not None:
+        more.append(Line2D([], [], label="unigram entropy", **_entropy_look()))
+    legend_below(ax, handles, more)
 
 
 @door_of_values
@@ -201,24 +241,14 @@ def plot_training(
         raise ValueError(f"axes: expected two, got {len(axes)}")
     left, right = axes
     _draw_curves(left, runs, "train", entropy)
-    top = left.get_ylim()[1]
+    first = left.get_ylim()
     _draw_curves(right, runs, "valid", entropy)
     right.set_ylabel("")
-    if entropy is not None:
-        right.annotate(
-            "unigram entropy",
-            (1.0, entropy),
-            (-2, 3),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            ha="right",
-            color=MUTED,
-            fontsize=8.5,
-        )
-    handles, labels = right.get_legend_handles_labels()
-    right.legend(handles, labels, **({"loc": "best"} if len(handles) <= MAX_INSIDE else ASIDE))
+    second = right.get_ylim()
+    limits = min(first[0], second[0]), max(first[1], second[1])
+    _name(right, runs, entropy)
     for ax in (left, right):
-        ax.set_ylim(0.0, max(top, right.get_ylim()[1]))
+        ax.set_ylim(*limits)
         ax.set_xlim(left.get_xlim())
     return np.array([left, right], dtype=object)
 
@@ -232,8 +262,10 @@ def _mark_divergence(ax: Axes, train: Curve, color: str) -> None:
 
 
 def _frame(ax: Axes, curves: Sequence[Curve]) -> None:
-    """Ordinate from 0; what was never finite does not stretch it."""
+    """Ordinate from where the data begin; what was never finite does not stretch it."""
     values = np.concatenate([curve.nll[np.isfinite(curve.nll)] for curve in curves])
-    ax.set_ylim(0.0, 1.06 * float(values.max()) if len(values) else 1.0)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    room = 0.06 * (high - low) or 0.06 * max(abs(high), 1.0)
+    ax.set_ylim(low - room, high + room)
     step_axis(ax)
     ax.set_ylabel(LABEL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,12 @@ from admin_py.base.arguments import door_of_values
 from admin_py.plots.arguments import one, several
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below, one_legend
+from admin_py.plots.marks import thin_out
 from admin_py.plots.panels import given_axes, one_scale
+from admin_py.plots.room import set_title
 from admin_py.plots.style import legend_text, scheme_style
-from admin_py.plots.sublayers import log_axis, step_axis
+from admin_py.plots.sublayers import BAND, SEED, band_key
+from admin_py.plots.ticks import log_axis, step_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,15 +35,15 @@ PAPER_NAMES: Mapping[str, str] = {
 """Kind of matrix -> its name in the paper's figures."""
 
 MARKS: Mapping[str, tuple[str, str]] = {
-    "q": ("#0072B2", "o"),
-    "k": ("#56B4E9", "s"),
-    "v": ("#009E73", "^"),
-    "out": ("#E69F00", "D"),
-    "fc1": ("#D55E00", "v"),
-    "fc2": ("#CC79A7", "P"),
+    "q": ("#340495", "o"),
+    "k": ("#A806F9", "s"),
+    "v": ("#7AC76B", "^"),
+    "out": ("#946638", "D"),
+    "fc1": ("#573F0F", "v"),
+    "fc2": ("#AD1F96", "P"),
     "embedding": ("#5B6470", "x"),
 }
-"""Kind of matrix -> colour and marker, apart without colour too."""
+"""Kind of matrix -> colour, which no scheme has, and marker, apart without colour too."""
 
 LABELS: Mapping[str, str] = {
     "update_norm": r"$\|W_{t+1} - W_t\|$",
@@ -88,7 +91,7 @@ def plot_updates(
     for kind, values in kinds.items():
         color, marker = MARKS[kind]
         shown = np.where(np.isfinite(values) & (values > 0), values, np.nan)
-        ax.plot(
+        drawn = ax.plot(
             updates.steps,
             shown,
             color=color,
@@ -97,11 +100,12 @@ def plot_updates(
             linewidth=1.0,
             label=PAPER_NAMES[kind],
         )
+        thin_out(ax, drawn)
     log_axis(ax)
     step_axis(ax, log=len(updates.steps) > 2 and bool(updates.steps[-1] >= 20 * updates.steps[0]))
     ax.set_ylabel(LABELS[quantity])
     name = legend_text(scheme_style(updates.scheme).label)
-    ax.set_title(name if stack is None else f"{name}, {stack}")
+    set_title(ax, name if stack is None else f"{name}, {stack}")
     handles, _ = ax.get_legend_handles_labels()
     legend_below(ax, handles, columns=7)
     return ax
@@ -185,7 +189,7 @@ def plot_update_histogram(
     stack : {"encoder", "decoder", "shared"}, optional
         Whose matrices; by default all.
     bins : int
-        Of each result.
+        The same for all results, from the smallest value to the largest.
 
     Returns
     -------
@@ -200,30 +204,39 @@ def plot_update_histogram(
 
     Notes
     -----
-    The ordinate is the share of matrices a decade, so that results with other bins compare.
+    The ordinate is the share of matrices a decade. Of several seeds the mean is drawn with a band from the
+    smallest to the largest, each seed thin.
     """
     found = several("updates", updates, UpdateNorms)
     ax = new_axes(height=3.2) if ax is None else ax
-    named: set[str] = set()
+    ends = _ends([norms.histogram(quantity, bins=1, stack=stack) for norms in found])
+    groups: dict[str, list[np.ndarray]] = {}
     for norms in found:
-        edges, counts = norms.histogram(quantity, bins=bins, stack=stack)
+        edges, counts = norms.histogram(quantity, bins=bins, stack=stack, ends=ends)
         share = counts.sum(axis=0) / (max(counts.sum(), 1) * np.diff(np.log10(edges)))
-        style = scheme_style(norms.scheme)
-        first = norms.scheme not in named
-        ax.stairs(
-            share,
-            edges,
-            color=style.color,
-            linestyle=style.dashes if first else "solid",
-            linewidth=1.4 if first else 0.6,
-            label=legend_text(style.label) if first else "_nolegend_",
-        )
-        named.add(norms.scheme)
-    ax.set_xscale("log")
+        groups.setdefault(norms.scheme, []).append(share)
+    for scheme, shares in groups.items():
+        style = scheme_style(scheme)
+        if len(shares) > 1:
+            low, high = np.min(shares, axis=0), np.max(shares, axis=0)
+            ax.stairs(high, edges, baseline=low, fill=True, color=style.color, **BAND)
+            for share in shares:
+                ax.stairs(share, edges, color=style.color, **SEED)
+        look: dict[str, Any] = {"color": style.color, "linestyle": style.dashes, "linewidth": 1.4}
+        ax.stairs(np.mean(shares, axis=0), edges, label=legend_text(style.label), **look)
+    log_axis(ax, "x")
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel(LABELS[quantity])
     ax.set_ylabel("share of matrices a decade")
-    ax.set_title("All matrices and observed steps" if stack is None else f"Matrices of the {stack}")
+    set_title(ax, "All matrices and observed steps" if stack is None else f"Matrices of the {stack}")
     handles, _ = ax.get_legend_handles_labels()
-    legend_below(ax, handles)
+    bands = [band_key()] if any(len(shares) > 1 for shares in groups.values()) else []
+    legend_below(ax, [*handles, *bands])
     return ax
+
+
+def _ends(whole: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+    """Of bins that hold the values of all results, given the edges and counts of one bin each."""
+    edges = np.array([edges for edges, counts in whole if counts.sum()] or [edges for edges, _ in whole])
+    rounding = 1.0 + 1e-12  # of the logarithms of the ends
+    return float(edges.min()) / rounding, float(edges.max()) * rounding

@@ -39,7 +39,7 @@ def inline_svg(draw: Callable[[Figure], None], height: float, *, name: str, alt:
     """
     from markupsafe import Markup, escape
 
-    svg = rendered(draw, "svg", height=height, dpi=DOTS_PER_INCH).decode("utf-8")
+    svg = rendered(draw, "svg", height=height, dpi=DOTS_PER_INCH, own=True).decode("utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import matplotlib
 import numpy as np
 import pytest
-from made_results import made_gradients, made_history, made_profile
+from made_results import made_gradients, made_grid_table, made_history, made_output_change, made_profile
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -16,8 +16,10 @@ from pictures import painted
 
 from admin_py import plots, schemes
 from admin_py.model.profile import VarianceProfile
+from admin_py.plots.output_change import FIT
 from admin_py.plots.style import SCHEMES, scheme_style
 from admin_py.plots.sublayers import positions
+from admin_py.plots.updates import MARKS
 from admin_py.schemes.labels import LABELS
 
 SCHEMES_SHOWN = ("post_ln", "pre_ln", "admin", "a scheme of my own")
@@ -323,3 +325,32 @@ def test_gradients_that_are_all_zero_can_be_drawn() -> None:
     ax = plots.plot_gradients(zero)
     assert all(0 < low < high for low, high in [ax.get_ylim()])
     assert painted(ax).drawn > 0.01
+
+
+def test_every_hybrid_has_a_look_that_no_scheme_and_no_other_hybrid_has() -> None:
+    names = [*SCHEMES, *("/".join(pair) for pair in itertools.permutations(SCHEMES, 2))]
+    looks = [(scheme_style(name).color, scheme_style(name).dashes) for name in names]
+    assert len(set(looks)) == len(looks) == len(SCHEMES) ** 2
+    deepnorm = scheme_style("deepnorm").color
+    assert all(color != deepnorm for color, _ in looks[len(SCHEMES) :])
+
+
+def test_kinds_of_matrices_have_colours_that_no_scheme_has() -> None:
+    kinds = {color.upper() for color, _ in MARKS.values()}
+    assert len(kinds) == len(MARKS)
+    shown = [*SCHEMES, "post_ln/pre_ln", "admin/post_ln", "mine", "yours"]
+    assert not kinds & {scheme_style(name).color.upper() for name in shown}
+
+
+def test_every_fit_has_the_colour_of_its_curve(ax: Axes) -> None:
+    plots.plot_output_change([made_output_change("post_ln"), made_output_change("admin", seed=1)], ax)
+    thin = {to_hex(line.get_color()).upper() for line in ax.lines if line.get_linewidth() == FIT["linewidth"]}
+    assert thin == {SCHEMES["post_ln"].color, SCHEMES["admin"].color}
+
+
+def test_numbers_of_a_grid_have_the_same_decimals(ax: Axes) -> None:
+    table = made_grid_table()
+    plots.plot_grid(table, ax)
+    numbers = [text.get_text().split("\n")[0].lstrip("↑ ") for text in ax.texts if text.get_text()[0] != "×"]
+    assert len(numbers) > 2
+    assert len({len(number.partition(".")[2]) for number in numbers}) == 1

@@ -60,14 +60,14 @@ def test_every_place_has_its_number_and_what_came_of_it() -> None:
     assert places(ax) == {
         (0, 0): (None, "0.25"),
         (0, 1): ("///", "2.75"),
-        (0, 2): ("xxx", "1.5\n× 57, 1 of 2"),
-        (1, 0): ("...", "0.5"),
+        (0, 2): ("xxx", "1.50\n× 57, 1 of 2"),
+        (1, 0): ("...", "0.50"),
         (1, 1): ("xxx", "× 12, 2 of 2"),
     }, "nothing where nothing was run"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0.9", "0.98", "none"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["0.001", "0.002"]
     assert ax.get_ylabel() == "largest learning rate"
-    colorbar = ax.figure.axes[-1]
+    (colorbar,) = ax.child_axes
     assert colorbar.get_ylabel() == "validation nll per token, nats"
     np.testing.assert_array_equal(
         np.ma.filled(ax.collections[0].get_array(), np.nan).reshape(2, 3), made().mean
@@ -104,7 +104,7 @@ def test_what_blew_up_has_a_mark_of_its_own_and_leaves_the_colours_to_the_rest()
     assert found[1, 1] == ("///", "2.75")
     assert ax.collections[0].norm.vmax == 2.75
     assert ax.collections[0].colorbar.extend == "max"
-    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "blew up: ↑ the loss ends above where it began",
         "does not train within this budget",
     ]
@@ -114,13 +114,13 @@ def test_what_blew_up_has_a_mark_of_its_own_and_leaves_the_colours_to_the_rest()
 
 def test_what_the_hatches_mean_is_said_only_where_there_are_any() -> None:
     ax = plot_grid(made())
-    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == [
-        "diverged: × the first step with a number that is not finite, and in how many of the seeds",
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {
+        "diverged: × first step not finite, in how many seeds",
         "does not train within this budget",
         "does not read its source within this budget",
-    ]
+    }
     nothing = np.zeros((2, 3), np.int64)
-    assert not plot_grid(made(diverged=nothing, stuck=nothing, blind=nothing)).figure.legends
+    assert not plot_grid(made(diverged=nothing, stuck=nothing, blind=nothing)).get_legend()
 
 
 def test_text_stands_out_from_its_ground() -> None:
