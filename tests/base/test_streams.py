@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from admin_py.base.printable import printable
 from admin_py.base.progress import Bar, fitting
 from admin_py.base.streams import (
     Quiet,
@@ -19,7 +20,6 @@ from admin_py.base.streams import (
     say,
     say_result,
     shielded,
-    visible,
     warn,
 )
 
@@ -112,15 +112,15 @@ def test_letters_that_a_stream_has_no_code_for_are_escapes() -> None:
     ("text", "shown"),
     {
         "\x1b[2J\x07": "\\x1b[2J\\x07",
-        "a\x00b\rc": "a\\x00b\\x0dc",
+        "a\x00b\rc": "a\\x00b\\rc",
         "\x9b31m\x7f": "\\x9b31m\\x7f",
-        "\udcff": "\\udcff",
+        "\udcff": "\\xff",
         "\u202eright\u2028": "\\u202eright\\u2028",
         "zwei\n\tZeilen ß 語 🙂": "zwei\n\tZeilen ß 語 🙂",
     }.items(),
 )
 def test_what_would_command_a_terminal_is_escaped(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert printable(text, lines=True) == shown
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
