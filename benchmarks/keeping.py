@@ -38,8 +38,8 @@ def save(
     path: str | os.PathLike[str], kind: str, about: Mapping[str, Any], entries: Mapping[str, Any]
 ) -> None:
     """Write the file, a line an entry, whole or not at all."""
+    from admin_py.base.documents import dump  # not at the top: sides must not load its core
     from admin_py.base.whole_files import write_whole
-    from admin_py.results import dump_json  # not at the top: sides must not load its core
 
     head = json.dumps({"kind": kind, "format": FORMAT, "machine": about})
-    write_whole(path, f'{head[:-1]},\n"entries": {dump_json(entries).rstrip()}}}\n')
+    write_whole(path, f'{head[:-1]},\n"entries": {dump(entries).rstrip()}}}\n')

@@ -174,7 +174,8 @@ def gradients(
     >>> result.kinds("decoder")
     ('self_attn', 'cross_attn', 'feed_forward')
     """
-    loss = model.backward(batch, label_smoothing=label_smoothing, training=training, step=step, observe=True)
+    options: dict[str, Any] = {"step": step} if training else {}
+    loss = model.backward(batch, label_smoothing=label_smoothing, training=training, observe=True, **options)
     observed = model._core.observations()
     names = {stack: tuple(model.config.sublayer_names(stack)) for stack in observed}
     norms = {name: gradient for name, gradient in model.gradients.items() if gradient.ndim == 2}

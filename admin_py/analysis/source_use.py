@@ -137,7 +137,7 @@ def source_use(
 
     max_tokens = check_integer("max_tokens", max_tokens, 1, np.iinfo(np.int32).max)
     if len(model.config.stacks) < 2:
-        raise Unmeasured(f"model must have encoder and decoder to have a source, got {shown(model)}")
+        raise Unmeasured(f"model must have encoder and decoder to have a source, got a {model.config.kind}")
     right = data.split(split)
     if right.target is None:
         raise ValueError(f"data must be pairs to have sources, got {shown(data)}")

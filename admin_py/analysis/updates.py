@@ -13,7 +13,7 @@ from admin_py.analysis.by_stack import StackResult
 from admin_py.analysis.unmeasured import Unmeasured
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_choice, check_integer
+from admin_py.base.checks import as_number, check_choice, check_integer, check_listed
 from admin_py.base.unused import goes_with
 from admin_py.model.names import KINDS, place_of
 from admin_py.results import figure
@@ -172,9 +172,10 @@ class UpdateNorms(StackResult):
         values = self.quantity(quantity)[:, self._of_stack(stack)]
         shown = values[(values > 0) & np.isfinite(values)]
         if ends is not None:
-            if len(ends) != 2 or not 0.0 < ends[0] < ends[1] < np.inf:
-                raise ValueError(f"ends: expected two rising positive numbers, got {ends!r}")
-            low, high = np.log10(ends)
+            given = [as_number("ends", end) for end in check_listed("ends", ends, "two numbers")]
+            if len(given) != 2 or not 0.0 < given[0] < given[1] < np.inf:
+                raise ValueError(f"ends: expected two rising positive numbers, got {given!r}")
+            low, high = np.log10(given)
         else:
             low, high = (np.log10(shown.min()), np.log10(shown.max())) if shown.size else (-1.0, 0.0)
         if high - low < 1e-9:  # one value alone: a decade around it

@@ -57,7 +57,10 @@ def path_of(given: Any, name: str = "path", *, what: str = "a path") -> Path:
     """
     if not is_path(given):
         raise TypeError(f"{name} must be {what}, got {shown(given)}")
-    text = os.fsdecode(given)
+    try:
+        text = os.fsdecode(given)
+    except Exception as error:  # of any class: the value's own code has raised it
+        raise TypeError(f"{name} must be {what}, got {shown(given)}") from error
     if not text:
         raise ValueError(f"{name} must be {what}, got an empty one")
     try:

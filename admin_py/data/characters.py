@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
+from admin_py.base.checks import shown
 from admin_py.data.sequences import Sequences, offsets_of
 from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, is_unicode
 
@@ -35,7 +36,7 @@ class CharacterTokenizer(Tokenizer):
 
     def __init__(self, characters: Iterable[str]) -> None:
         if not isinstance(characters, Iterable):
-            raise TypeError(f"characters must be a string, got {characters!r:.80}")
+            raise TypeError(f"characters must be a string, got {shown(characters)}")
         self.characters = "".join(sorted(set(characters)))
         if not is_unicode(self.characters):
             raise ValueError("characters have lone surrogates, which are no text")

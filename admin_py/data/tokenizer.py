@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from admin_py.base import documents
 from admin_py.base.arguments import door
-from admin_py.base.checks import checked_integer, shown
+from admin_py.base.checks import as_integer, checked_integer, shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.base.whole_files import write_whole
 from admin_py.data.reading import read_whole
@@ -257,10 +257,10 @@ def check_vocab_size(value: Any, minimum: int) -> int:
     Traceback (most recent call last):
     ValueError: vocab_size must be at most 2147483647, as ids are int32, got 2147483648
     """
-    size = checked_integer("vocab_size", value, minimum=minimum)
+    size = as_integer("vocab_size", value)
     if size > MAX_VOCAB:
-        raise ValueError(f"vocab_size must be at most {MAX_VOCAB}, as ids are int32, got {size}")
-    return size
+        raise ValueError(f"vocab_size must be at most {MAX_VOCAB}, as ids are int32, got {shown(size)}")
+    return checked_integer("vocab_size", size, minimum=minimum)
 
 
 def is_unicode(text: str) -> bool:

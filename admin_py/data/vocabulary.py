@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from admin_py.base.checks import shown
+
 SHOWN = 8
 """Digits of a fingerprint that are enough to tell two apart."""
 
@@ -48,12 +50,12 @@ class Vocabulary:
         --------
         >>> Vocabulary.from_dict({"kind": "translation"})
         Traceback (most recent call last):
-        ValueError: a vocabulary has kind, size, fingerprint, name, got {'kind': 'translation'}
+        ValueError: values of a vocabulary are kind, size, fingerprint, name, got {'kind': 'translation'}
         """
         kinds = {"kind": str, "size": int, "fingerprint": str, "name": str}
         fits = isinstance(values, Mapping) and set(values) == set(kinds)
         if not fits or any(type(values[name]) is not kind for name, kind in kinds.items()):
-            raise ValueError(f"a vocabulary has {', '.join(kinds)}, got {values!r:.80}")
+            raise ValueError(f"values of a vocabulary are {', '.join(kinds)}, got {shown(values)}")
         return cls(**values)
 
     def __str__(self) -> str:

@@ -115,7 +115,7 @@ def _windows(name: str, texts: Sequence[str], tokenizer: Tokenizer, context: int
         if tokens.size < 2 and len(texts) > 1:
             continue  # nothing to predict
         if tokens.size < 2:
-            raise ValueError(f"the {name} text has {tokens.size} tokens; a model needs at least 2")
+            raise ValueError(f"{name}: the texts have {tokens.size} tokens; a model needs at least 2")
         kept.append(one)
         starts = range(0, tokens.size - 1, context)
         windows += [tokens[start : start + context + 1] for start in starts]

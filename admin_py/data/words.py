@@ -42,7 +42,7 @@ class WordTokenizer(Tokenizer):
 
     def __init__(self, words: Iterable[str]) -> None:
         if isinstance(words, str) or not isinstance(words, Iterable):
-            raise TypeError(f"words must be a list of strings, got {words!r:.80}")
+            raise TypeError(f"words must be a list of strings, got {shown(words)}")
         self.words = tuple(words)
         for word in self.words:
             if not isinstance(word, str) or not word or " " in word or not is_unicode(word):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.arguments import check_mapping, door
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
-from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments
+from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
@@ -130,7 +130,7 @@ class Transformer(CountsSteps):
     @vocabulary.setter
     def vocabulary(self, value: Vocabulary | None) -> None:
         if value is not None and not isinstance(value, Vocabulary):
-            raise TypeError(f"vocabulary must be such as data.vocabulary, or None, got {value!r:.80}")
+            raise TypeError(f"vocabulary must be such as data.vocabulary, or None, got {shown(value)}")
         if value is not None and value.size > self.config.vocab_size:
             raise ValueError(f"vocabulary has {value.size} ids, the model only {self.config.vocab_size}")
         self._vocabulary = value

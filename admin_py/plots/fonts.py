@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from admin_py.base.printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
 
@@ -35,7 +37,8 @@ def is_plain(character: str) -> bool:
 
 
 def _shown(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    escaped = printable(character)
+    return escaped if escaped.isascii() else character.encode("unicode_escape").decode("ascii")
 
 
 def dress(artist: Artist) -> None:

@@ -15,7 +15,7 @@ from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar
 from admin_py.plots.panels import given_axes
 from admin_py.plots.room import set_title
-from admin_py.plots.style import SEQUENTIAL, is_dark
+from admin_py.plots.style import SEQUENTIAL
 from admin_py.plots.ticks import log_axis, step_axis
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def plot_omega_drift(
     ax = new_axes(height=3.2) if ax is None else ax
     count = values.shape[1]
     shades = colormaps[SEQUENTIAL]
-    first, last = (0.05, 0.75) if is_dark() else (0.15, 0.95)  # none is as dark or as light as the ground
+    first, last = 0.15, 0.75  # without the ends, which a light or a dark ground would swallow
     scale = Normalize(1, max(count, 2))
     for index in range(count):
         ax.plot(

@@ -117,7 +117,7 @@ def test_one_text_has_no_pairs(path):
         ({"valid": True}, TypeError, "valid must be a share of the text or a file, got True"),
         ({"valid": None}, TypeError, "valid must be a share of the text or a file, got None"),
         ({"valid": "nowhere"}, FileNotFoundError, "valid: no such file"),
-        ({"valid": 0.0001}, ValueError, "the valid text has 0 tokens; a model needs at least 2"),
+        ({"valid": 0.0001}, ValueError, "valid: the texts have 0 tokens; a model needs at least 2"),
     ],
 )
 def test_bad_arguments(path, arguments, error, message):

@@ -154,22 +154,22 @@ def test_lines_and_files_beyond_the_bound_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
-def test_a_pipe_into_which_nobody_writes_is_refused_and_others_are_read(tmp_path):
+def test_a_pipe_with_a_name_is_refused_and_one_that_is_open_is_read(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    with pytest.raises(OSError, match="a pipe into which nobody writes"):
+    with pytest.raises(ValueError, match="is a pipe, expected a file"):
         list(read_lines(path, "source"))
-    with pytest.raises(OSError, match="a pipe into which nobody writes"):
+    with pytest.raises(ValueError, match="is a pipe, expected a file"):
         load_tokenizer(path)
     held = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer need not wait for a reader
     try:
         path.write_text("one\ntwo\n")
-        assert list(read_lines(path)) == ["one", "two"]
+        assert list(read_lines(f"/dev/fd/{held}")) == ["one", "two"]
     finally:
         os.close(held)
 
 
-@pytest.mark.parametrize("name", ["a\0b", b"bytes", 3, None])
+@pytest.mark.parametrize("name", ["a\0b", "", 3, None])
 def test_what_is_no_path_names_the_argument(name):
     with pytest.raises((TypeError, ValueError), match="source must be the path of a file"):
         list(read_lines(name, "source"))

@@ -150,7 +150,7 @@ PAIR = [("a", "pair")]
         (["", " \n"], {}, ValueError, "texts: none of the strings has text"),
         ([("", "a"), ("b", " ")], {}, ValueError, "texts: no pair has text on both sides"),
         (["a", "b"], {"valid": 0}, ValueError, "none of the 2 texts of train has 2 tokens"),
-        (["a"], {"valid": 0}, ValueError, "the train text has 1 tokens; a model needs at least 2"),
+        (["a"], {"valid": 0}, ValueError, "train: the texts have 1 tokens; a model needs at least 2"),
         (STRING, {"max_length": 9}, ValueError, "max_length does not apply where texts are strings, got max"),
         (STRING, {"pretokenized": True}, ValueError, "pretokenized does not apply where texts are strings"),
         (PAIR, {"context": 9}, ValueError, "context does not apply where texts are pairs, got context=9"),

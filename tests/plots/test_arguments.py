@@ -251,7 +251,7 @@ def test_a_call_that_succeeds_opens_one_figure_and_none_where_axes_are_given(nam
 
 def test_the_name_of_a_scheme_is_a_text() -> None:
     for wrong in (None, 3, MODEL, ["admin"], made_profile()):
-        with pytest.raises(TypeError, match="scheme_style: name must be that of a scheme, got an object of"):
+        with pytest.raises(TypeError, match="name must be a string, got"):
             plots.scheme_style(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         plots.context("admin")  # type: ignore[call-arg]

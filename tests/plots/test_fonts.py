@@ -44,7 +44,7 @@ def test_another_font_that_has_the_letter_is_used() -> None:
         ("\x01", "\\x01"),
         ("a\x1b[31m", "a\\x1b[31m"),
         ("two\nlines", "two\\nlines"),
-        ("\udc80", "\\udc80"),
+        ("\udc80", "\\x80"),
     ],
 )
 def test_what_no_font_has_is_an_escape(token: str, shown: str) -> None:
