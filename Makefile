@@ -30,7 +30,7 @@ help:
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
 	@echo "make test-pythons the quick tests on the oldest and the newest Python that are here"
 	@echo "make test-oldest  the quick tests with all requirements as old as pyproject.toml promises"
-	@echo "make fuzz         all fuzzers, each for FUZZ_SECONDS (1200 s); ADMIN_PY_FUZZ_SEED=N repeats from a number"
+	@echo "make fuzz         all fuzzers, about an hour (FUZZ_SECONDS=3000 each); ADMIN_PY_FUZZ_SEED=N repeats from a number"
 	@echo "make bench        training steps beside PyTorch, all workloads; takes minutes"
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
 	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
@@ -154,7 +154,7 @@ test-oldest:
 	JOBS=$(JOBS) $(PYTHON) tools/elsewhere.py oldest
 
 # Every fuzzer with a budget of its own; what a failure prints repeats it.
-FUZZ_SECONDS ?= 1200
+FUZZ_SECONDS ?= 3000
 fuzz: build $(BIN)/.extra-test
 	ADMIN_PY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) -m fuzz $(PYTEST_ARGS) tests
 

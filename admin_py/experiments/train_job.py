@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from warnings import catch_warnings, filterwarnings
 
 from admin_py import schedules
+from admin_py.analysis.unmeasured import Measures
 from admin_py.experiments.jobs import Job
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
@@ -57,7 +59,10 @@ class Begun(NamedTuple):
     model: Transformer
     batch: Batch
     """The one that its training begins with."""
-    profile: VarianceProfile
+    profile: VarianceProfile | None
+    """None where the weights give no finite one."""
+    measures: Measures
+    """Which says why, and takes those to come."""
 
 
 def begin(job: Job, data: Dataset) -> Begun:
@@ -66,11 +71,19 @@ def begin(job: Job, data: Dataset) -> Begun:
     model = Transformer(job.config, seed=seed, dtype=job.training["dtype"])
     # Training takes epoch e in the order of seed + e.
     batch = next(data.batches(max_tokens=job.training["max_tokens"], seed=seed))
-    return Begun(model, batch, model.profile(batch, seed=seed))
+    measures = Measures()
+    return Begun(model, batch, measures.take("profile", lambda: model.profile(batch, seed=seed)), measures)
 
 
-def finish(job: Job, data: Dataset, model: Transformer, way: Way, *, observe: Any = 0) -> History:
+def finish(job: Job, data: Dataset, begun: Begun, way: Way, *, observe: Any = 0) -> History:
     """Train the model to the job's end, or to where it is stopped or diverges."""
+    with catch_warnings():
+        if begun.profile is None:  # the training says itself where numbers are not finite
+            filterwarnings("ignore", "the model is not profiled")
+        return _train(job, data, begun, way, observe)
+
+
+def _train(job: Job, data: Dataset, begun: Begun, way: Way, observe: Any) -> History:
 
     def ask(*_: Any) -> None:
         if way.stop is not None and way.stop():
@@ -78,8 +91,9 @@ def finish(job: Job, data: Dataset, model: Transformer, way: Way, *, observe: An
 
     names = ("steps", "max_tokens", "clip_norm", "label_smoothing", "valid_every")
     return train(
-        model,
+        begun.model,
         data,
+        profile="auto" if begun.profile is not None else False,
         optimizer=job.new_optimizer(),
         schedule=schedules.from_dict(job.schedule),
         **{name: job.training[name] for name in names},

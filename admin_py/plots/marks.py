@@ -41,6 +41,8 @@ def _thin_out(ax: Axes, lines: list[Line2D]) -> None:
         where = [to_axes.transform(np.asarray(line.get_xydata(), float)) * tuple(size) for line in lines]
     apart = APART * max(line.get_markersize() for line in lines)
     longest = max(map(len, where))
+    if longest == 0:
+        return
     for stride in range(1, longest + 1):
         starts = [number * stride // len(lines) for number in range(len(lines))]
         chosen = [points[start::stride] for points, start in zip(where, starts, strict=True)]

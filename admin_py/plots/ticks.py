@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 
 def log_axis(ax: Axes, which: str = "y") -> None:
-    """Logarithmic axis with plain numbers, and with some between the powers of ten where it is short."""
+    """Logarithmic axis with plain numbers, and with some between the powers of ten where it is short.
+
+    Data of which none is positive leave it as it is.
+    """
     from matplotlib.ticker import LogLocator
 
     from admin_py.plots.locators import Apart
 
+    if ax.has_data() and not np.isfinite(ax.dataLim.minposy if which == "y" else ax.dataLim.minposx):
+        return
     ax.set(**{f"{which}scale": "log"})
     axis = ax.yaxis if which == "y" else ax.xaxis
     axis.set_major_formatter(Apart(plain_number, minor=False))

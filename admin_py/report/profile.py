@@ -11,11 +11,13 @@ from admin_py import plots
 from admin_py.base.words import listing, number, sentence
 from admin_py.experiments.study.results import Study
 from admin_py.report.paper import cited
-from admin_py.report.picture import BEFORE, Picture, by_run, single
+from admin_py.report.picture import BEFORE, Absent, Picture, absent, by_run, single, table_of
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from admin_py.model.profile import VarianceProfile
 
 
 def _told_omega(study: Study) -> tuple[str, str]:
@@ -27,8 +29,7 @@ def _told_omega(study: Study) -> tuple[str, str]:
     )
     parts: list[str] = []
     constant: dict[str, list[str]] = {}
-    for scheme in study.schemes:
-        profile = study.run(scheme).profile
+    for scheme, profile in _profiles(study).items():
         ends = {stack: profile.omega(stack) for stack in profile.stacks}
         if all(np.ptp(values) == 0 for values in ends.values()):
             key = listing(f"{number(float(values[0]))} in the {stack}" for stack, values in ends.items())
@@ -53,8 +54,7 @@ def _told_variance(study: Study) -> tuple[str, str]:
         "adds to its skip before training."
     )
     parts = []
-    for scheme in study.schemes:
-        profile = study.run(scheme).profile
+    for scheme, profile in _profiles(study).items():
         values = np.concatenate([profile.var_branch(stack) for stack in profile.stacks])
         parts.append(f"{label(scheme)} {number(float(values.min()))} to {number(float(values.max()))}")
     return read, f"Over all sub-layers it ranges as follows: {'; '.join(parts)}."
@@ -68,8 +68,7 @@ def _told_dependency(study: Study) -> tuple[str, str]:
         "weights change its output."
     )
     parts = []
-    for scheme in study.schemes:
-        profile = study.run(scheme).profile
+    for scheme, profile in _profiles(study).items():
         totals = {stack: float(profile.beta2(stack).sum()) for stack in profile.stacks}
         words = listing(f"{number(total)} ({stack})" for stack, total in totals.items())
         parts.append(f"{label(scheme)} {words}")
@@ -83,12 +82,21 @@ def _have(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
 
 
-def profile(study: Study) -> Iterator[Picture]:
+def _profiles(study: Study) -> dict[str, VarianceProfile]:
+    """Scheme -> the profile of its first run that has one."""
+    return {run.scheme: run.profile for run in reversed(study.runs) if run.profile is not None}
+
+
+def profile(study: Study) -> Iterator[Picture | Absent]:
     """What the profile found: omega, branch variances, and the dependency that follows from them."""
-    profiles = [run.profile for run in study.runs]
+    profiles = [run.profile for run in study.runs if run.profile is not None]
+    if not profiles:
+        yield absent(study, "profile", "omega", BEFORE, "Skip scale ω")
+        return
 
     def profile_table() -> pd.DataFrame:
-        return by_run(study.runs, lambda run: run.profile.to_dataframe())
+        runs = [run for run in study.runs if run.profile is not None]
+        return by_run(runs, lambda run: table_of(run.profile))
 
     yield Picture(
         "omega",

@@ -135,7 +135,8 @@ def train(
     -------
     History
         Also where the training diverges (``history.diverged_at``; the model keeps the last finite weights) or
-        is stopped by Ctrl-C (``history.interrupted``; between two steps, after a checkpoint if there is one).
+        is stopped by Ctrl-C or SIGTERM (``history.interrupted``; between two steps, after a checkpoint if
+        there is one).
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+import numpy as np
 import pytest
 
 import admin_py as ap
@@ -52,6 +53,25 @@ def test_studies_and_grids_of_odd_data_come_to_their_end_and_say_what_is_missing
 def test_runs_that_diverged_say_so_once_a_measure():
     cell = ap.grid(ap.data.from_texts(PAIRS, pretokenized=True), **{**SMALL, "lr": 1e30}).cells[0]
     assert dict(cell.without) == {"other_source_nll": "it diverged"}
+
+
+@pytest.mark.parametrize("gain", [1e-30, 1e18, 1e30])
+def test_weights_of_no_sense_end_neither_studies_nor_grids_and_every_picture_is_drawn(gain, tmp_path, capsys):
+    given = {**SMALL, "schemes": ["admin", "pre_ln"], "init_gain": gain}
+    data = ap.data.copy_task(train=40, valid=8)
+    study, grid = ap.study(data, **given), ap.grid(data, **given)
+    for run, cell in zip(study.runs, grid.cells, strict=True):
+        np.testing.assert_array_equal(run.history.loss, cell.history.loss)
+        assert (run.profile is None) == (gain == 1e30 and run.scheme == "admin")  # the one that needs it
+        if run.profile is None:
+            assert "must be finite" in run.without["profile"]
+            assert run.history.diverged_at == 1
+    capsys.readouterr()
+    page = study.report(tmp_path).read_text(encoding="utf-8")
+    assert "could not be drawn" not in page + capsys.readouterr().err
+    study.save(tmp_path)
+    again = ap.Study.load(tmp_path)
+    assert [run.profile is None for run in again.runs] == [run.profile is None for run in study.runs]
 
 
 def test_a_report_where_nothing_is_missing_has_no_such_part(tmp_path):

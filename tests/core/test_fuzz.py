@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budget import examples
 from core_configs import PATHS, parent
 from core_objects import (
     MODULES,
@@ -30,9 +31,11 @@ from core_objects import (
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.fuzz
+
 EXPECTED = (TypeError, ValueError, IndexError, RuntimeError, MemoryError, AttributeError)
 FUZZ = settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

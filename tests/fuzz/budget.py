@@ -23,3 +23,8 @@ def numbers(calls: int) -> Iterator[int]:
         if time.monotonic() > end:
             return
         yield number
+
+
+def examples(count: int) -> int:
+    """Examples that Hypothesis is to find: many more where a budget of time is given, which it has not."""
+    return count * 20 if "ADMIN_PY_FUZZ_SECONDS" in os.environ else count

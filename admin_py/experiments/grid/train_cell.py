@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from admin_py.analysis.source_use import source_use
-from admin_py.analysis.unmeasured import Measures
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.train_job import Trained, Way, begin, finish, unfinished
@@ -33,10 +32,10 @@ class TrainCell:
 
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train one cell; its history says so if it was stopped."""
-        model, _, _ = begin(job, data)
-        history = finish(job, data, model, way)
+        begun = begin(job, data)
+        model, measures = begun.model, begun.measures
+        history = finish(job, data, begun, way)
         whole = history.diverged_at is None and not history.interrupted
-        measures = Measures()
         other = None
         if whole:
             other = measures.take("other_source_nll", lambda: _other_nll(model, data, job))

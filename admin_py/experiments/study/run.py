@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 ALWAYS: Mapping[str, type[Result]] = {
     "history": History,
-    "profile": VarianceProfile,
     "gradients": GradientNorms,
 }
 """Result that every run has -> its class; its file is ``<name>.json``."""
 
 ANALYSES: Mapping[str, type[Result]] = {
+    "profile": VarianceProfile,
     "diagnosis": Diagnosis,
     "dependency_before": Dependency,
     "dependency_after": Dependency,
@@ -78,7 +78,7 @@ class StudyRun(Result):
     seed : int
     history : History
         Of the training.
-    profile : VarianceProfile
+    profile : VarianceProfile or None
         At initialisation.
     gradients : GradientNorms
         At initialisation, after profiling.
@@ -121,7 +121,7 @@ class StudyRun(Result):
     scheme: str
     seed: int
     history: History
-    profile: VarianceProfile
+    profile: VarianceProfile | None
     gradients: GradientNorms
     samples: tuple[Sample, ...]
     num_parameters: int

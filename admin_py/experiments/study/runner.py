@@ -10,7 +10,6 @@ import numpy as np
 
 from admin_py import analysis
 from admin_py.analysis.diagnosis.diagnose import diagnose
-from admin_py.analysis.unmeasured import Measures
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.settings import CONTINUATION, PROMPT
 from admin_py.experiments.study.run import Sample, StudyRun
@@ -48,17 +47,18 @@ class TrainRun:
 
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train one scheme from one seed; its history says so if it was stopped."""
-        model, batch, profile = begin(job, data)
+        begun = begin(job, data)
+        model, batch, profile, measures = begun
         smoothing = job.training["label_smoothing"]
         gradients = analysis.gradients(model, batch, label_smoothing=smoothing)
-        measures = Measures()  # not every scheme's formula can be taken apart, not all data have all measures
+        # Not every scheme's formula can be taken apart, not all data have all measures.
         calls: dict[str, Callable[[], Any]] = {
             "diagnosis": lambda: diagnose(model, batch, label_smoothing=smoothing),
             "dependency_before": lambda: analysis.dependency(model, batch),
             "output_change": lambda: analysis.output_change(model, batch, repeats=REPEATS),
         }
         found = {name: measures.take(name, call) for name, call in calls.items()}
-        history = finish(job, data, model, way, observe=OBSERVED)
+        history = finish(job, data, begun, way, observe=OBSERVED)
         whole = not history.interrupted and history.diverged_at is None
         later: dict[str, Callable[[], Any]] = {
             "dependency_after": lambda: analysis.dependency(model, batch),
