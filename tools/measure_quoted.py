@@ -1,8 +1,9 @@
-"""Measures again what pages quote of models at initialisation: `python tools/measure_quoted.py NAME`.
+"""Measures again what pages quote of models at initialisation, and of files: `tools/measure_quoted.py NAME`.
 
     deep       output change of encoders of 200 sub-layers, D 512: four seeds, minutes, 3 GiB
     shallow    output change of the models of docs/guide.md, random and gradient signs, four seeds
     guide      amplification, shares and gradients of those models, seed 1
+    digest     the time that the digest of 100 MB takes
 
 It prints the figures by their names in docs/figures.json; `tools/quoted_figures.py` puts them into the pages.
 """
@@ -10,11 +11,13 @@ It prints the figures by their names in docs/figures.json; `tools/quoted_figures
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 
 import numpy as np
 
 import admin_py as ap
+from admin_py.base.digests import BlockDigest
 
 SCHEMES = ("post_ln", "pre_ln", "admin")
 SEEDS = (1, 2, 3, 4)
@@ -100,8 +103,22 @@ def guide() -> Iterator[tuple[str, float]]:
             yield f"guide.gradients.{scheme}.{stack}", float(norms[-1] / norms[0])
 
 
+def digest() -> Iterator[tuple[str, float]]:
+    """Milliseconds of the digest of 100 MB, the median of nine."""
+    data = np.random.default_rng(1).bytes(100_000_000)
+    seconds = []
+    for _ in range(9):
+        start = time.perf_counter()
+        one = BlockDigest(b"")
+        one.update(data)
+        one.hexdigest()
+        seconds.append(time.perf_counter() - start)
+    yield "digest.ms", float(np.median(seconds)) * 1e3
+
+
 if __name__ == "__main__":
-    asked = {"deep": deep, "shallow": shallow, "guide": guide}.get(sys.argv[1] if sys.argv[1:] else "")
+    measures = {"deep": deep, "shallow": shallow, "guide": guide, "digest": digest}
+    asked = measures.get(sys.argv[1] if sys.argv[1:] else "")
     if asked is None:
         raise SystemExit(__doc__)
     for name, value in asked():

@@ -14,6 +14,9 @@ from admin_py.base.streams import Quiet, is_terminal
 MIN_BAR, MAX_BAR = 10, 30
 """Columns that figures leave to a bar: a sixth of the line, between these."""
 
+GROWTH = 3
+"""Columns left for figures that are longer when they are drawn next."""
+
 SHOWN_SECONDS = 0.1
 """Between two pictures of a bar."""
 
@@ -123,7 +126,7 @@ def fitting(figures: Sequence[str], shown: dict[str, Any]) -> str:
     formats = [_format(told[:count]) for count in range(len(told), -1, -1)]
     if columns is None:
         return formats[0]
-    room = columns - max(MIN_BAR, min(MAX_BAR, columns // 6))
+    room = columns - max(MIN_BAR, min(MAX_BAR, columns // 6)) - GROWTH
     for one in formats:
         # Without columns a bar is of one letter here.
         measured = tqdm.format_meter(

@@ -193,8 +193,10 @@ def _draw_seeds(ax: Axes, curves: Sequence[Curve], color: str) -> Curve:
     return Curve(longest.steps, mean)
 
 
-def _name(ax: Axes, runs: Sequence[tuple[str, History]], entropy: float | None) -> None:
-    """Legend of the schemes, and of what else is drawn."""
+def _name(
+    ax: Axes, runs: Sequence[tuple[str, History]], entropy: float | None, other: Axes | None = None
+) -> None:
+    """Legend of the schemes, and of what else is drawn: under it, or under other axes."""
     from matplotlib.lines import Line2D
 
     handles, _ = ax.get_legend_handles_labels()
@@ -203,7 +205,11 @@ def _name(ax: Axes, runs: Sequence[tuple[str, History]], entropy: float | None) 
         more.append(band_key())
     if entropy is not None:
         more.append(Line2D([], [], label="unigram entropy", **_entropy_look()))
-    legend_below(ax, handles, more)
+    if other is None:
+        legend_below(ax, handles, more)
+    else:
+        legend_below(ax, handles)
+        legend_below(other, more)
 
 
 @door_of_values
@@ -246,7 +252,7 @@ def plot_training(
     right.set_ylabel("")
     second = right.get_ylim()
     limits = min(first[0], second[0]), max(first[1], second[1])
-    _name(right, runs, entropy)
+    _name(left, runs, entropy, right)
     for ax in (left, right):
         ax.set_ylim(*limits)
         ax.set_xlim(left.get_xlim())

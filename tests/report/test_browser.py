@@ -81,6 +81,8 @@ def test_it_fits_is_silent_and_shows_every_picture(
     assert width - 20 <= there <= width, "but for a scroll bar"
     assert needed <= there
     assert outside == []
+    table, box = browser.evaluate("(b => [b.scrollWidth, b.clientWidth])(document.querySelector('.scroll'))")
+    assert width < 1000 or table <= box, "the results are seen whole where there is room"
     pictures = browser.evaluate(PICTURES)
     assert len(pictures) >= 5
     for wide, high, drawn, visibility, display in pictures:
