@@ -62,8 +62,9 @@ class TrainingProgress:
 
     def validated(self, history: Recorder) -> None:
         """After a validation."""
-        text = f"validation nll {history.valid['nll'][-1]:.4f}"
-        self._validation = text
+        nll = history.valid["nll"][-1]
+        text = f"validation nll {nll:.4f}"
+        self._validation = f"valid {nll:.4f}"  # short: a terminal of 80 columns has room for it
         if self._lines and (self._quiet_since_validation() or history.num_steps == self._steps):
             self._last_validation = time.monotonic()
             self._line(history, ", ".join([*_numbers(history), text]))
