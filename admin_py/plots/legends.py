@@ -114,6 +114,8 @@ class Keys:
     def __init__(self, ax: Axes) -> None:
         self.blocks: list[Block] = []
         self.room = room_of(ax)
+        self.placed: tuple[Any, ...] = ()
+        """What they were placed by: it is slow to measure all that stands under axes."""
 
     def __call__(self, ax: Axes) -> None:
         from matplotlib import rcParams
@@ -174,6 +176,14 @@ class Keys:
                 return columns
         return 1
 
+    def _where(self, ax: Axes, legends: Sequence[Legend]) -> tuple[Any, ...]:
+        """What decides the places: size, limits, scales and words of the axes, and the legends."""
+        words = (ax.get_xlabel(), ax.get_ylabel(), *(text.get_text() for text in ax.texts))
+        ticks = (ax.xaxis.get_major_locator(), ax.xaxis.get_major_formatter(), ax.xaxis.label.get_fontsize())
+        limits = (*ax.get_xlim(), *ax.get_ylim(), ax.get_xscale(), ax.get_yscale(), root_of(ax).dpi)
+        bounds = tuple(round(float(side), 2) for side in ax.get_window_extent().bounds)
+        return bounds, limits, words, *map(id, (*ticks[:2], *legends)), ticks[2]
+
     def place(self, ax: Axes) -> None:
         """Put them under all that stands under the axes, and to the left as far as they need."""
         from matplotlib.transforms import ScaledTranslation
@@ -181,6 +191,10 @@ class Keys:
         below = [block.legend for block in self.blocks if block.legend is not None and not block.is_above]
         if not below or not all(_is_in(ax, legend) for legend in below):
             return
+        where = self._where(ax, below)
+        if where == self.placed:
+            return
+        self.placed = where
         point = root_of(ax).dpi / 72.0
         box = ax.get_window_extent()
         texts = [text.get_window_extent() for text in ax.texts if text.get_text()]
