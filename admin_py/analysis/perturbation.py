@@ -81,7 +81,8 @@ def add_signs(weight: NDArray, size: float, random: np.random.Generator) -> None
     for first in range(0, flat.size, BLOCK):
         part = flat[first : first + BLOCK]
         bits = np.unpackbits(np.frombuffer(random.bytes(-(-part.size // 8)), np.uint8), count=part.size)
-        part += np.where(bits, part.dtype.type(size), part.dtype.type(-size))
+        with np.errstate(over="ignore"):  # a size beyond the type's numbers shows as what it is: inf
+            part += np.where(bits, part.dtype.type(size), part.dtype.type(-size))
 
 
 class RandomSigns(Perturbation):

@@ -246,7 +246,8 @@ def read(
     ValueError
         If it is not JSON, its digest does not fit, or `build` or `doubt` refuse it.
     """
-    text = read_plain(path_of(path))
+    place = path_of(path)
+    text = read_plain(place)
     try:
         built = build(unsealed(text))
         if doubt is not None and not _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH)):
@@ -256,4 +257,4 @@ def read(
         if isinstance(error, ValueError) and str(error).startswith("path: "):
             raise  # of another file, which this one needs
         told = error if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"path: {os.fspath(path)!r} is not what was expected: {told}") from error
+        raise ValueError(f"path: {str(place)!r} is not what was expected: {told}") from error

@@ -368,7 +368,7 @@ def encode_lines(
     TypeError, ValueError
         Naming the argument and the line that is no text.
     """
-    if side not in ("source", "target"):
+    if not isinstance(side, str) or side not in ("source", "target"):
         raise ValueError(f"side must be 'source' or 'target', got {shown(side)}")
     for i, line in enumerate(lines):
         if not isinstance(line, str):

@@ -163,7 +163,7 @@ class SubwordTokenizer(Tokenizer):
             return [self._encoded_line(line) for line in lines]  # which finds the line
 
     def _encoded_line(self, line: str) -> list[int]:
-        with library_errors(f"tokenizer cannot encode {line!r:.80}", _UNKNOWN):
+        with library_errors(f"lines: the tokenizer cannot encode {line!r:.80}", _UNKNOWN):
             return self._tokenizer.encode(line, add_special_tokens=False).ids
 
     def _join(self, ids: list[int]) -> str:

@@ -235,7 +235,7 @@ def as_tokenizer(value: object) -> Tokenizer:
     if isinstance(value, Tokenizer):
         return value
     if is_path(value):
-        return load_tokenizer(value)  # type: ignore[arg-type]
+        return load_tokenizer(path_of(value, "tokenizer"))
     if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
         return _kinds["subwords"](value)  # type: ignore[call-arg]  # the one kind that is made of another
     if hasattr(value, "backend_tokenizer"):

@@ -48,7 +48,7 @@ class TextOptions:
         context = check_count("context", context, minimum=1, maximum=2**31 - 1)
         if level is None:
             level = "char" if vocab_size is None and tokenizer is None else "subword"
-        if level not in ("char", "subword"):
+        if not isinstance(level, str) or level not in ("char", "subword"):
             raise ValueError(f"level must be 'char' or 'subword', got {shown(level)}")
         if level == "char" and vocab_size is not None:
             raise ValueError(

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, overload
 import msgspec
 
 from admin_py.base import documents
-from admin_py.base.arguments import door
+from admin_py.base.arguments import check_mapping, door
 from admin_py.base.checks import check_listed, shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import absolute_path
@@ -120,9 +120,7 @@ class TrainedModel:
                 "model.vocabulary = None takes it nevertheless"
             )
         for name in MAPPINGS:
-            if not isinstance(getattr(self, name), Mapping):
-                raise TypeError(f"{name} must be a mapping, got {shown(getattr(self, name))}")
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+            object.__setattr__(self, name, freeze(check_mapping(name, getattr(self, name))))
 
     # Text
 

@@ -84,7 +84,10 @@ def as_optimizer(optimizer: OptimizerLike, lr: float | None = None) -> Optimizer
             f"optimizer must be an Optimizer, one of {', '.join(map(repr, OPTIMIZERS))}, or a function of a "
             f"learning rate, got an object of type {type(optimizer).__name__}"
         )
-    made = optimizer(rate)
+    try:
+        made = optimizer(rate)
+    except TypeError as error:
+        raise TypeError(f"optimizer must be callable with a learning rate: {error}") from error
     if not isinstance(made, Optimizer):
         raise TypeError(
             f"optimizer must make an Optimizer of the learning rate, it made an object of type "

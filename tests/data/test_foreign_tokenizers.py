@@ -106,14 +106,14 @@ def test_what_is_no_tokenizer(value):
 def test_a_line_that_cannot_be_encoded_is_named():
     taken = as_tokenizer(words({"the": 0, "cat": 1}, unk_token="[UNK]"))
     assert taken.encode_lines(["the cat"])[0].tolist() == [4, 5]
-    with pytest.raises(ValueError, match=r"tokenizer cannot encode 'the dog' \(.*\); .* unknown token"):
+    with pytest.raises(ValueError, match=r"the tokenizer cannot encode 'the dog' \(.*\); .* unknown token"):
         taken.encode_lines(["the cat", "the dog"])
 
 
 def test_a_search_that_panics_is_an_error(tmp_path):
     values = json_of(words({"a": 0}, unk_token="a"), pre_tokenizer=split_at("(a+)+$"))
     made = load_tokenizer(file_of(tmp_path, values))
-    with pytest.raises(ValueError, match="tokenizer cannot encode 'aaaa"):
+    with pytest.raises(ValueError, match="the tokenizer cannot encode 'aaaa"):
         made.encode_lines(["a" * 30 + "b"])
 
 
