@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_array, check_number, checked_integer, shown
+from admin_py.base.checks import check_array, check_integer, check_number, shown
 from admin_py.data.batch import Batch
 from admin_py.data.sequences import Sequences
 from admin_py.model.transformer import Transformer
@@ -131,8 +131,8 @@ def sample(
     """
     temperature = _temperature(temperature)
     if top_k is not None:
-        top_k = checked_integer("top_k", top_k, minimum=1)
-    seed = checked_integer("seed", seed, minimum=0, maximum=2**128)
+        top_k = check_integer("top_k", top_k, 1)
+    seed = check_integer("seed", seed, 0, 2**128)
     streams: dict[int, np.random.PCG64] = {}
 
     def draw(logits: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -167,7 +167,7 @@ def draw_from(
         raise ValueError(f"uniform must be [{len(logits)}], got an array of shape {list(uniform.shape)}")
     temperature = _temperature(temperature)
     if top_k is not None:
-        top_k = checked_integer("top_k", top_k, minimum=1)
+        top_k = check_integer("top_k", top_k, 1)
     scaled = logits.astype(np.float64)
     scaled = (scaled - scaled.max(axis=1, keepdims=True)) / temperature
     if top_k is not None and top_k < scaled.shape[1]:
@@ -195,11 +195,11 @@ def _generate(
     batch_size: int,
 ) -> list[NDArray[np.int32]]:
     if max_new_tokens is not None:
-        max_new_tokens = checked_integer("max_new_tokens", max_new_tokens, minimum=1)
-    batch_size = checked_integer("batch_size", batch_size, minimum=1)
+        max_new_tokens = check_integer("max_new_tokens", max_new_tokens, 1)
+    batch_size = check_integer("batch_size", batch_size, 1)
     size = model.config.vocab_size
     for name, value in (("bos", bos), ("eos", eos)):
-        if checked_integer(name, value, minimum=0) >= size:
+        if check_integer(name, value, 0) >= size:
             raise IndexError(f"{name} must be an id of the model's vocabulary of {size}, got {shown(value)}")
     kind = model.config.kind
     if kind == "encoder":

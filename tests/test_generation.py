@@ -244,7 +244,7 @@ def test_bad_temperature(temperature):
 def test_bad_top_k_and_seed():
     with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
         sample(Table(count_up_from), [[4]], max_new_tokens=5, top_k=0)
-    with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="seed must be an integer from 0"):
         sample(Table(count_up_from), [[4]], max_new_tokens=5, seed=-1)
 
 

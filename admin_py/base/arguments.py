@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import types
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -19,13 +18,15 @@ from admin_py.base.checks import (
     as_integer,
     as_number,
     check_bool,
-    check_listed,
+    check_callable,
+    check_mapping,
     check_text,
+    check_texts,
     kind_of,
-    shown,
     with_article,
 )
 from admin_py.base.paths import path_of
+from admin_py.base.wrapping import in_place_of
 
 F = TypeVar("F")
 
@@ -57,34 +58,6 @@ def check_path(name: str, value: Any) -> Any:
     """A path that a file may have, as it is; TypeError or ValueError otherwise."""
     path_of(value, name)
     return value
-
-
-def check_mapping(name: str, value: Any) -> Mapping[Any, Any]:
-    """What a mapping holds, as a dict; TypeError for what is none or cannot be read."""
-    if isinstance(value, Mapping):
-        try:
-            return dict(value)
-        except Exception:  # of any class: the value's own code has raised it
-            pass
-    raise TypeError(f"{name} must be a mapping, got {shown(value)}")
-
-
-def check_callable(name: str, value: Any) -> Any:
-    """What may be called."""
-    if not callable(value):
-        raise TypeError(f"{name} must be a callable, got {shown(value)}")
-    return value
-
-
-def check_texts(name: str, value: Any) -> Any:
-    """Several texts, as a list; one text as it is, whose characters are meant."""
-    if isinstance(value, str):
-        return check_text(name, value)
-    listed = check_listed(name, value, "strings")
-    for one in listed:
-        if not isinstance(one, str):
-            raise TypeError(f"{name} must be strings, got {shown(one)} among them")
-    return listed
 
 
 CHECKS: Mapping[str, Check] = {
@@ -165,11 +138,7 @@ def _checked(function: Any, setter: str = "", *, classes: bool = True) -> Any:
                 options[name] = check(told, options[name])
         return function(*given, **options)
 
-    # With the globals of the function's module, by which doctest finds what is of a module.
-    made = types.FunctionType(
-        wrapper.__code__, function.__globals__, function.__name__, None, wrapper.__closure__
-    )
-    return functools.wraps(function)(made)
+    return in_place_of(function, wrapper)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -93,6 +94,34 @@ def check_listed(name: str, value: Any, of: str = "values") -> list[Any]:
     raise TypeError(f"{name} must be a list of {of}, got {shown(value)}")
 
 
+def check_mapping(name: str, value: Any) -> Mapping[Any, Any]:
+    """What a mapping holds, as a dict; TypeError for what is none or cannot be read."""
+    if isinstance(value, Mapping):
+        try:
+            return dict(value)
+        except Exception:  # of any class: the value's own code has raised it
+            pass
+    raise TypeError(f"{name} must be a mapping, got {shown(value)}")
+
+
+def check_callable(name: str, value: Any) -> Any:
+    """What may be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a callable, got {shown(value)}")
+    return value
+
+
+def check_texts(name: str, value: Any) -> Any:
+    """Several texts, as a list; one text as it is, whose characters are meant."""
+    if isinstance(value, str):
+        return check_text(name, value)
+    listed = check_listed(name, value, "strings")
+    for one in listed:
+        if not isinstance(one, str):
+            raise TypeError(f"{name} must be strings, got {shown(one)} among them")
+    return listed
+
+
 def check_array(name: str, value: Any, kinds: str = "iuf") -> np.ndarray:
     """The value as an array of these kinds of numbers; TypeError for anything else.
 
@@ -178,12 +207,32 @@ def as_integer(name: str, value: Any, wanted: str = "an integer") -> int:
     raise TypeError(f"{name} must be {wanted}, got {shown(value)}")
 
 
-def check_integer(name: str, value: Any, low: int, high: int) -> int:
-    """The value as an int from ``low`` to ``high``; TypeError for a float or a bool, ValueError outside."""
+LARGEST = 2**63 - 1
+"""The largest integer that arrays count with."""
+
+
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """The value as an int from ``low`` to ``high``, by default `LARGEST`.
+
+    TypeError for a float or a bool, ValueError outside.
+
+    Examples
+    --------
+    >>> check_integer("seed", -1, 0)
+    Traceback (most recent call last):
+    ValueError: seed must be at least 0, got -1
+    >>> check_integer("layer", 3, 0, 2)
+    Traceback (most recent call last):
+    ValueError: layer must be an integer from 0 to 2, got 3
+    """
     number = as_integer(name, value)
-    if not low <= number <= high:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, got {shown(number)}")
-    return number
+    if low <= number <= (LARGEST if high is None else high):
+        return number
+    if high is not None:
+        wanted = f"an integer from {low} to {high}"
+    else:
+        wanted = f"at least {low}" if number < low else f"at most {LARGEST}"
+    raise ValueError(f"{name} must be {wanted}, got {shown(number)}")
 
 
 def check_segments(name: str, value: Any) -> int:
@@ -199,23 +248,6 @@ def check_probability(name: str, value: Any) -> float:
     if not 0.0 <= probability < 1.0:
         raise ValueError(f"{name} must be a probability in [0, 1), got {probability!r}")
     return probability
-
-
-def checked_integer(name: str, value: Any, *, minimum: int, maximum: int = 2**63 - 1) -> int:
-    """value as an int from minimum to maximum; TypeError for what is no integer, ValueError outside.
-
-    Examples
-    --------
-    >>> checked_integer("seed", -1, minimum=0)
-    Traceback (most recent call last):
-    ValueError: seed must be at least 0, got -1
-    """
-    number = as_integer(name, value)
-    if number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {shown(number)}")
-    if number > maximum:
-        raise ValueError(f"{name} must be at most {maximum}, got {shown(number)}")
-    return number
 
 
 def is_real(value: Any) -> bool:

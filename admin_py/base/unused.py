@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import types
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from admin_py.base.checks import shown
+from admin_py.base.wrapping import in_place_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +35,12 @@ def goes_with(**rules: Rule) -> Callable[[F], F]:
         defaults = {name: signature.parameters[name].default for name in rules}
 
         def wrapper(*arguments: Any, **options: Any) -> Any:
-            refuse(signature.bind(*arguments, **options))
+            try:
+                bound = signature.bind(*arguments, **options)
+            except TypeError:
+                pass  # the call itself says which argument is missing or unknown
+            else:
+                refuse(bound)
             return function(*arguments, **options)
 
         def refuse(bound: inspect.BoundArguments) -> None:
@@ -49,11 +53,7 @@ def goes_with(**rules: Rule) -> Callable[[F], F]:
                     value = shown(bound.arguments[name])
                     raise ValueError(f"{name} goes with {words}, got {name}={value} without")
 
-        # With the globals of the function's module, by which doctest finds what is of a module.
-        made = types.FunctionType(
-            wrapper.__code__, function.__globals__, function.__name__, None, wrapper.__closure__
-        )
-        return functools.wraps(function)(made)  # type: ignore[return-value]
+        return in_place_of(function, wrapper)
 
     return decorate
 

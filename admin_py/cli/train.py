@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_py.analysis.unmeasured import Measures
 from admin_py.base.csv_files import to_csv
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
@@ -27,6 +29,7 @@ from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
+from admin_py.training.profiling import unprofiled_on_purpose
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -77,24 +80,29 @@ def _train(
     """Train, and write all of it into the folder; the exit status."""
     from admin_py.training.train import train as run_train
 
-    profile = model.profile(batch, seed=options.seed)
+    measures = Measures()
+    profile = measures.take("profile", lambda: model.profile(batch, seed=options.seed))
+    if profile is None:
+        say(f"not profiled: {measures.without['profile']}")
     valid_every = options.valid_every
     if valid_every is None:
         valid_every = usual_valid_every(options.steps)
-    history = run_train(
-        model,
-        data,
-        optimizer=optimizer,
-        schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
-        steps=options.steps,
-        max_tokens=options.max_tokens,
-        clip_norm=options.clip_norm,
-        label_smoothing=options.label_smoothing,
-        valid_every=valid_every,
-        checkpoint=folder / "checkpoint.safetensors",
-        checkpoint_every=options.checkpoint_every,
-        progress=not options.quiet,
-    )
+    with nullcontext() if profile is not None else unprofiled_on_purpose():
+        history = run_train(
+            model,
+            data,
+            optimizer=optimizer,
+            schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
+            steps=options.steps,
+            profile="auto" if profile is not None else False,
+            max_tokens=options.max_tokens,
+            clip_norm=options.clip_norm,
+            label_smoothing=options.label_smoothing,
+            valid_every=valid_every,
+            checkpoint=folder / "checkpoint.safetensors",
+            checkpoint_every=options.checkpoint_every,
+            progress=not options.quiet,
+        )
     trained = TrainedModel(
         model,
         data.tokenizer,

@@ -6,35 +6,18 @@ Generator may change from release to release), so a seed means the same batches 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_bool, checked_integer
+from admin_py.base.checks import check_bool, check_integer
 
 # Lengths of one bucket differ by at most a quarter.
 BUCKET_GROWTH = 4
 
 
-def check_count(name: str, value: Any, *, minimum: int, maximum: int = 2**63 - 1) -> int:
-    """value as an int of at least minimum and of no more bits than arrays count with.
-
-    Examples
-    --------
-    >>> check_count("max_tokens", 2**70, minimum=1)
-    Traceback (most recent call last):
-    ValueError: max_tokens must be at most 9223372036854775807, got 1180591620717411303424
-    """
-    number = checked_integer(name, value, minimum=minimum)
-    if number > maximum:
-        raise ValueError(f"{name} must be at most {maximum}, got {number}")
-    return number
-
-
 def random_bits(seed: int) -> np.random.PCG64:
     """The source of random bits of a seed, an integer >= 0."""
-    return np.random.PCG64(np.random.SeedSequence(checked_integer("seed", seed, minimum=0, maximum=2**128)))
+    return np.random.PCG64(np.random.SeedSequence(check_integer("seed", seed, 0, 2**128)))
 
 
 def random_order(count: int, bits: np.random.PCG64) -> NDArray[np.int64]:
@@ -75,7 +58,7 @@ def plan_batches(
     >>> plan_batches(np.array([[3], [2], [4], [1]]), 5, shuffle=False)
     [array([0, 1]), array([2, 3])]
     """
-    max_tokens = check_count("max_tokens", max_tokens, minimum=1)
+    max_tokens = check_integer("max_tokens", max_tokens, 1)
     shuffle = check_bool("shuffle", shuffle)
     bits = random_bits(seed)
     longest = lengths.max(axis=1)

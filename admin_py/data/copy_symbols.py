@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_bool, checked_integer
+from admin_py.base.checks import check_bool, check_integer
 from admin_py.data.batching import random_bits
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import encode_pairs
@@ -55,12 +55,12 @@ def copy_task(
     >>> source.split() == target.split()[::-1]
     True
     """
-    symbols = checked_integer("symbols", symbols, minimum=1)
-    min_length = checked_integer("min_length", min_length, minimum=1)
-    max_length = checked_integer("max_length", max_length, minimum=min_length)
-    train = checked_integer("train", train, minimum=1)
-    valid = checked_integer("valid", valid, minimum=0)
-    test = checked_integer("test", test, minimum=0)
+    symbols = check_integer("symbols", symbols, 1)
+    min_length = check_integer("min_length", min_length, 1)
+    max_length = check_integer("max_length", max_length, min_length)
+    train = check_integer("train", train, 1)
+    valid = check_integer("valid", valid, 0)
+    test = check_integer("test", test, 0)
     reverse = check_bool("reverse", reverse)
     wanted = train + valid + test
     # Twice as many, so that drawing until all are different ends soon.

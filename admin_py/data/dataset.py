@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_instance, check_listed, checked_integer, shown
+from admin_py.base.checks import check_instance, check_integer, check_listed, shown
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
@@ -276,7 +276,7 @@ class Dataset:
         100
         """
         plan = self.plan(max_tokens=max_tokens, seed=seed, split=split, shuffle=shuffle)
-        start = checked_integer("start", start, minimum=0)
+        start = check_integer("start", start, 0)
         return self._make_batches(self.split(split), islice(plan, start, None))
 
     @staticmethod

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import as_number, is_real, shown
-from admin_py.data.batching import check_count, random_bits, random_order
+from admin_py.base.checks import as_number, check_integer, is_real, shown
+from admin_py.data.batching import random_bits, random_order
 
 HELD_OUT = ("valid", "test")
 """Splits beside "train", in the order in which datasets have them."""
@@ -69,7 +69,7 @@ def _count(name: str, value: object, count: int, ready: str) -> int:
         share = check_share(name, as_number(name, value), "the lines")
         return min(max(1, round(share * count)), count - 1) if share else 0
     try:
-        return check_count(name, value, minimum=0)
+        return check_integer(name, value, 0)
     except TypeError:
         raise TypeError(f"{name} must be {ready}, a share or a number of lines, got {shown(value)}") from None
 

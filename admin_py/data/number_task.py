@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import checked_integer
+from admin_py.base.checks import check_integer
 from admin_py.data.batching import random_bits, random_order
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import encode_pairs
@@ -71,10 +71,10 @@ def number_words(
     >>> data.decode(ids)
     'vierhundertzwölf'
     """
-    train = checked_integer("train", train, minimum=1)
-    valid = checked_integer("valid", valid, minimum=0)
-    test = checked_integer("test", test, minimum=0)
-    limit = checked_integer("limit", limit, minimum=2)
+    train = check_integer("train", train, 1)
+    valid = check_integer("valid", valid, 0)
+    test = check_integer("test", test, 0)
+    limit = check_integer("limit", limit, 2)
     if limit > LIMIT:
         raise ValueError(f"limit must be at most {LIMIT:,}, got {limit:,}")
     wanted = train + valid + test

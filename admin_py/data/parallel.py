@@ -5,7 +5,7 @@ from __future__ import annotations
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.data.batching import check_count
+from admin_py.base.checks import check_integer
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
 from admin_py.data.reading import Path, name_of, read_pairs
@@ -94,7 +94,7 @@ def parallel_text(
         seed=seed,
     )
     if max_lines is not None:
-        max_lines = check_count("max_lines", max_lines, minimum=1)
+        max_lines = check_integer("max_lines", max_lines, 1)
     pairs = read_pairs(source, target, max_lines=max_lines)
     held_out = {key: _read(key, value) for key, value in (("valid", valid), ("test", test))}
     if name is None:

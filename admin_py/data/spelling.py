@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from admin_py.base.checks import checked_integer
+from admin_py.base.checks import check_integer
 
 LIMIT = 1_000_000
 
@@ -136,7 +136,7 @@ def _german_below_thousand(number: int, final_one: str) -> str:
 
 
 def _checked(number: int) -> int:
-    number = checked_integer("number", number, minimum=0)
+    number = check_integer("number", number, 0)
     if number >= LIMIT:
         raise ValueError(f"number must be below {LIMIT:,}, got {number:,}")
     return number

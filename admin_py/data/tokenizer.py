@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from admin_py.base import documents
 from admin_py.base.arguments import door
-from admin_py.base.checks import as_integer, checked_integer, shown
+from admin_py.base.checks import as_integer, check_integer, shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.base.whole_files import write_whole
 from admin_py.data.reading import read_whole
@@ -81,7 +81,7 @@ class Tokenizer(ABC):
         IndexError
             If the id is not one of the vocabulary's.
         """
-        i = checked_integer("i", i, minimum=0)
+        i = check_integer("i", i, 0)
         if i >= self.vocab_size:
             raise IndexError(f"token id {i} is not in the vocabulary of {self.vocab_size} ids")
         return NAMES[i] if i in NAMES else self._piece(i)
@@ -260,7 +260,7 @@ def check_vocab_size(value: Any, minimum: int) -> int:
     size = as_integer("vocab_size", value)
     if size > MAX_VOCAB:
         raise ValueError(f"vocab_size must be at most {MAX_VOCAB}, as ids are int32, got {shown(size)}")
-    return checked_integer("vocab_size", size, minimum=minimum)
+    return check_integer("vocab_size", size, minimum)
 
 
 def is_unicode(text: str) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from warnings import catch_warnings, filterwarnings
 
 from admin_py import schedules
 from admin_py.analysis.unmeasured import Measures
@@ -15,6 +15,7 @@ from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
 from admin_py.training.history import History
 from admin_py.training.plan import Callback
+from admin_py.training.profiling import unprofiled_on_purpose
 from admin_py.training.train import train
 
 if TYPE_CHECKING:
@@ -77,31 +78,25 @@ def begin(job: Job, data: Dataset) -> Begun:
 
 def finish(job: Job, data: Dataset, begun: Begun, way: Way, *, observe: Any = 0) -> History:
     """Train the model to the job's end, or to where it is stopped or diverges."""
-    with catch_warnings():
-        if begun.profile is None:  # the training says itself where numbers are not finite
-            filterwarnings("ignore", "the model is not profiled")
-        return _train(job, data, begun, way, observe)
-
-
-def _train(job: Job, data: Dataset, begun: Begun, way: Way, observe: Any) -> History:
 
     def ask(*_: Any) -> None:
         if way.stop is not None and way.stop():
             raise KeyboardInterrupt
 
     names = ("steps", "max_tokens", "clip_norm", "label_smoothing", "valid_every")
-    return train(
-        begun.model,
-        data,
-        profile="auto" if begun.profile is not None else False,
-        optimizer=job.new_optimizer(),
-        schedule=schedules.from_dict(job.schedule),
-        **{name: job.training[name] for name in names},
-        checkpoint=_seen(way.checkpoint),
-        observe=observe,
-        progress=way.progress,
-        callbacks=way.callbacks if way.stop is None else (*way.callbacks, ask),
-    )
+    with nullcontext() if begun.profile is not None else unprofiled_on_purpose():
+        return train(
+            begun.model,
+            data,
+            profile="auto" if begun.profile is not None else False,
+            optimizer=job.new_optimizer(),
+            schedule=schedules.from_dict(job.schedule),
+            **{name: job.training[name] for name in names},
+            checkpoint=_seen(way.checkpoint),
+            observe=observe,
+            progress=way.progress,
+            callbacks=way.callbacks if way.stop is None else (*way.callbacks, ask),
+        )
 
 
 def unfinished(history: History) -> str:

@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol, overload
 import msgspec
 
 from admin_py.base import documents
-from admin_py.base.arguments import check_mapping, door
-from admin_py.base.checks import check_listed, shown
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_listed, check_mapping
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
@@ -44,6 +44,8 @@ FILES: Mapping[str, str] = {
     "profile": "profile.json",
 }
 """Attribute -> its file in the folder; all but the model may be None, and have no file then."""
+
+DRAWN = ("a temperature, such as 1.0, which makes draws", lambda given: given["temperature"] is not None)
 
 MAPPINGS = ("settings", "data", "metadata")
 """Attributes that are kept in `TRAINED_FILE` itself."""
@@ -172,7 +174,6 @@ class TrainedModel:
         batch_size: int = ...,
     ) -> str: ...
     @overload
-    @goes_with(seed=("a temperature, which makes draws", lambda given: given["temperature"] is not None))
     def generate(
         self,
         texts: Sequence[str],
@@ -183,6 +184,7 @@ class TrainedModel:
         seed: int = ...,
         batch_size: int = ...,
     ) -> list[str]: ...
+    @goes_with(top_k=DRAWN, seed=DRAWN)
     def generate(
         self,
         texts: str | Sequence[str],
@@ -224,8 +226,6 @@ class TrainedModel:
         """
         tokenizer = self._tokenizer()
         continues = self.model.config.kind == "language_model"
-        if top_k is not None and temperature is None:
-            raise ValueError(f"top_k={shown(top_k)} is of a draw: give a temperature, too, such as 1.0")
         several = [texts] if isinstance(texts, str) else check_listed("texts", texts, "texts")
         kind = "language_model" if continues else "translation"
         given = encode_lines(tokenizer, several, kind=kind, name="texts")  # type: ignore[arg-type]

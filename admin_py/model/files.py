@@ -19,13 +19,11 @@ from admin_py.base.checks import check_integer
 from admin_py.base.paths import make_folder, path_of
 from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
+from admin_py.model.dropout_steps import MAX_STEP
 from admin_py.model.state import check_names
 
 HELD_AS: Mapping[str, str] = {"F64": "float64", "F32": "float32", "F16": "float32", "BF16": "float32"}
 """Type of weights in a header -> as which they are held, exactly."""
-
-MAX_STEP = 2**63 - 1
-"""Of the counter that dropout's random numbers are drawn for."""
 
 
 class Saved(NamedTuple):

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import documents, tensors
-from admin_py.base.arguments import check_mapping
-from admin_py.base.checks import check_listed, shown
+from admin_py.base.checks import check_listed, check_mapping, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import make_folder, path_of
 from admin_py.results import Result, figure, frozen_array

@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from admin_py.base.arguments import check_mapping
-from admin_py.base.checks import check_array, check_choice, check_integer, check_listed, check_text, shown
+from admin_py.base.checks import (
+    check_array,
+    check_choice,
+    check_integer,
+    check_listed,
+    check_mapping,
+    check_text,
+    shown,
+)
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import read_plain
 from admin_py.base.whole_files import write_whole

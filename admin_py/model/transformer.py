@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from admin_py.base.arguments import check_mapping, door
+from admin_py.base.arguments import door
 from admin_py.base.builds import DTYPES, MAX_SEED, MODULES
-from admin_py.base.checks import check_bool, check_choice, check_integer, check_segments, shown
+from admin_py.base.checks import check_bool, check_choice, check_integer, check_mapping, check_segments, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from admin_py.base import documents
-from admin_py.base.arguments import check_mapping, door
-from admin_py.base.checks import check_choice, check_listed, check_number, shown
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_choice, check_listed, check_mapping, check_number, shown
 from admin_py.schemes.residual import NORMS, Residual, Site
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]*")

@@ -78,14 +78,18 @@ def read_observe(observe: Any, observe_every: Any = 0) -> ObserveAt:
     True
     """
     every = check_integer("observe_every", observe_every, 0, MAX_STEP)
-    given = not isinstance(observe, int) or isinstance(observe, bool) or observe != 0
-    if every and given:
+    asked = _read(observe)
+    if not every:
+        return asked
+    if asked != ObserveAt():
         raise ValueError(
             f"observe_every={every} and observe={shown(observe)} say the same thing: give one of them, "
             f"such as observe={every}"
         )
-    if every:
-        return ObserveAt(every=every)
+    return ObserveAt(every=every)
+
+
+def _read(observe: Any) -> ObserveAt:
     if isinstance(observe, str):
         if observe != "log":
             raise ValueError(

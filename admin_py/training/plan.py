@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from admin_py import schedules
 from admin_py.base import defaults
 from admin_py.base.checks import check_integer, check_listed, check_number, check_segments, shown
@@ -16,7 +14,6 @@ from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
 from admin_py.model.fitting import check_fits
 from admin_py.model.transformer import Transformer
-from admin_py.training.divergence import find_nonfinite_weight
 from admin_py.training.observing import ObserveAt
 from admin_py.training.optimizers import Optimizer
 from admin_py.training.recorder import Recorder
@@ -71,16 +68,6 @@ class Plan:
             "observe": self.observe.describe(),
         }
         return json.loads(json.dumps(numbers))
-
-
-def check_type(name: str, value: Any, expected: type) -> Any:
-    """The value if it is of this type."""
-    if not isinstance(value, expected):
-        article = "an" if expected.__name__[0] in "AEIOU" else "a"
-        raise TypeError(
-            f"{name} must be {article} {expected.__name__}, got an object of type {type(value).__name__}"
-        )
-    return value
 
 
 def check_schedule(schedule: Any, lr: Any, *, rate: float, warmup: Any, steps: int) -> Any:
@@ -144,14 +131,6 @@ def check_model(model: Transformer) -> None:
     """That the model predicts tokens."""
     if model.config.kind == "encoder":
         raise ValueError("model must predict tokens to be trained here, got an encoder without a decoder")
-
-
-def check_weights(model: Transformer) -> None:
-    """That all weights are finite."""
-    name = find_nonfinite_weight(model)
-    if name is not None:
-        bad = model.parameters[name][~np.isfinite(model.parameters[name])][0]
-        raise ValueError(f"model must have finite weights to be trained, got {bad} in {name}")
 
 
 def check_data(data: Dataset, model: Transformer, plan: Plan) -> None:

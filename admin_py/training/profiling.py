@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 from admin_py.base.checks import shown
 from admin_py.base.streams import warn
@@ -19,6 +22,8 @@ AS_GIVEN, OFF = "as given", "off"
 
 FIRST_BATCH = "batch 1 of epoch 0"
 """Of the training: what the profile reads."""
+
+WARNING = "the model is not profiled"
 
 UNKNOWN = "as in the checkpoint"
 """Of a training that goes on from a checkpoint which does not say."""
@@ -70,7 +75,7 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
     unprofiled = model.unprofiled
     if asked is False and unprofiled:
         warn(
-            f"the model is not profiled, though its scheme {model.config.scheme_name!r} profiles omega: it "
+            f"{WARNING}, though its scheme {model.config.scheme_name!r} profiles omega: it "
             "is 1 throughout, which makes Admin a Post-LN. Leave profile='auto' or call model.profile(batch)",
             UserWarning,
             stacklevel=5,  # the line that called train, which stands behind its door and its rules
@@ -85,3 +90,11 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
     except ValueError as error:  # the pass overflows; so will that of the first step, which says where
         return f"not possible, {error}"
     return f"{'auto' if asked == AUTO else 'asked for'}, {FIRST_BATCH}"
+
+
+@contextmanager
+def unprofiled_on_purpose() -> Iterator[None]:
+    """Trainings with ``profile=False`` of those who say themselves why there is no profile."""
+    with catch_warnings():
+        filterwarnings("ignore", WARNING)
+        yield

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.arguments import check_mapping, door
-from admin_py.base.checks import check_integer, check_listed
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_integer, check_listed, check_mapping
 from admin_py.results import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 

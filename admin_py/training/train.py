@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
@@ -11,8 +10,10 @@ from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.precision import check_held
+from admin_py.base.streams import warn
 from admin_py.base.unused import goes_with
 from admin_py.data.dataset import Dataset
+from admin_py.model.state import check_weights
 from admin_py.model.transformer import Transformer
 from admin_py.training import checkpoint as checkpoints
 from admin_py.training.history import History
@@ -31,7 +32,6 @@ from admin_py.training.plan import (
     check_path,
     check_schedule,
     check_share,
-    check_weights,
 )
 from admin_py.training.profiling import AUTO, check_profile, profile_first
 
@@ -201,7 +201,7 @@ def train(
     with nullcontext() if plan.checkpoint is None else checkpoints.held(plan.checkpoint):
         loop = Loop(model, data, plan)
         if not _restored(loop, plan, resume=resume):
-            check_weights(model)
+            check_weights(model.parameters)
             loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
         if model.vocabulary is None:
             model.vocabulary = data.vocabulary
@@ -222,10 +222,9 @@ def _say_if_still(history: History) -> None:
     if history.num_steps <= OPENING:
         return
     if rates.any() and norms.any():
-        warnings.warn(
+        warn(
             f"no weight moved in {history.num_steps} steps: the learning rate is too small for the numbers "
             "of the model's type, or the optimiser has not begun (RAdam's first steps move nothing)",
-            UserWarning,
             stacklevel=5,  # the line that called train, which stands behind its door and its rules
         )
 

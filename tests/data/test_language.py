@@ -111,7 +111,7 @@ def test_one_text_has_no_pairs(path):
         ({"level": "char", "vocab_size": 300}, ValueError, "vocab_size is of subwords"),
         ({"vocab_size": 10}, ValueError, "vocab_size must be at least 260, got 10"),
         ({"vocab_size": 300, "tokenizer": "x"}, ValueError, "exclude each other"),
-        ({"context": 0}, ValueError, "context must be at least 1, got 0"),
+        ({"context": 0}, ValueError, "context must be an integer from 1 to 2147483647, got 0"),
         ({"context": 4.5}, TypeError, "context must be an integer"),
         ({"valid": 1}, ValueError, "valid as a share .* got 1"),
         ({"valid": True}, TypeError, "valid must be a share of the text or a file, got True"),

@@ -203,7 +203,7 @@ PAIR = [("a", "pair")]
             TypeError,
             "valid: number 0 must be a string or a pair of strings",
         ),
-        (STRINGS, {"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        (STRINGS, {"seed": -1}, ValueError, "seed must be an integer from 0"),
         (PAIR, {"vocab_size": 100}, ValueError, "vocab_size must be at least 260, got 100"),
         (STRING, {"level": "char", "vocab_size": 300}, ValueError, "vocab_size is of subwords"),
     ],

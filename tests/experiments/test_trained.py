@@ -93,7 +93,7 @@ def test_text_that_cannot_be_read(speaker: ap.TrainedModel, translator: ap.Train
         translator.translate([3])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="texts: number 0 has lone surrogates"):
         translator.translate("\ud800")
-    with pytest.raises(ValueError, match="top_k=3 is of a draw: give a temperature, too"):
+    with pytest.raises(ValueError, match="top_k goes with a temperature"):
         speaker.generate("a", top_k=3)
     with pytest.raises(ValueError, match="max_new_tokens must be at least 1"):
         speaker.generate("a", max_new_tokens=0)

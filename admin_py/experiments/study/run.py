@@ -16,8 +16,7 @@ from admin_py.analysis.gradients import GradientNorms
 from admin_py.analysis.output_change import OutputChange
 from admin_py.analysis.source_use import SourceUse
 from admin_py.analysis.updates import UpdateNorms, updates
-from admin_py.base.arguments import check_mapping
-from admin_py.base.checks import check_listed
+from admin_py.base.checks import check_listed, check_mapping
 from admin_py.experiments.jobs import job_name, title_of
 from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import outcome_of
