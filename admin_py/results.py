@@ -252,13 +252,7 @@ class Result(ABC):
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            try:
-                frozen = freeze(getattr(self, field.name))
-            except RecursionError:
-                raise ValueError(f"{field.name} must not be nested so deeply") from None
-            except Exception as error:  # of any class: the value's own code has raised it
-                raise TypeError(f"{field.name} cannot be read: {type(error).__name__}") from error
-            object.__setattr__(self, field.name, frozen)
+            object.__setattr__(self, field.name, freeze_field(field.name, getattr(self, field.name)))
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -417,6 +411,22 @@ def freeze(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return tuple(freeze(item) for item in value)
     return value
+
+
+def freeze_field(name: str, value: Any) -> Any:
+    """`freeze` for what a user gave as the field of this name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the field, if it cannot be read.
+    """
+    try:
+        return freeze(value)
+    except RecursionError:
+        raise ValueError(f"{name} must not be nested so deeply") from None
+    except Exception as error:  # of any class: the value's own code has raised it
+        raise TypeError(f"{name} cannot be read: {type(error).__name__}") from error
 
 
 def thaw(value: Any) -> Any:

@@ -48,7 +48,8 @@ class Fit:
 
     def __call__(self, n: ArrayLike) -> NDArray[np.float64] | float:
         """The line at depth n (from 1), a number or an array."""
-        depth = check_array("n", n).astype(np.float64)
+        with np.errstate(over="ignore"):
+            depth = check_array("n", n).astype(np.float64)
         values = self.slope * (np.log(depth) if self.form == "logarithmic" else depth) + self.intercept
         return float(values) if values.ndim == 0 else values
 

@@ -113,13 +113,23 @@ def check_callable(name: str, value: Any) -> Any:
 
 def check_texts(name: str, value: Any) -> Any:
     """Several texts, as a list; one text as it is, whose characters are meant."""
-    if isinstance(value, str):
-        return check_text(name, value)
-    listed = check_listed(name, value, "strings")
-    for one in listed:
+    one_text = isinstance(value, str)
+    several = [check_text(name, value)] if one_text else check_listed(name, value, "strings")
+    for one in several:
         if not isinstance(one, str):
             raise TypeError(f"{name} must be strings, got {shown(one)} among them")
-    return listed
+        if not is_unicode(one):
+            raise ValueError(f"{name}: lone surrogates are no text, got {shown(one)}")
+    return several[0] if one_text else several
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a string is text: lone surrogates, as of file names that are not UTF-8, are not."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_array(name: str, value: Any, kinds: str = "iuf") -> np.ndarray:

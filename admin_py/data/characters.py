@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import is_unicode, shown
 from admin_py.data.sequences import Sequences, offsets_of
-from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, is_unicode
+from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer
 
 
 @door

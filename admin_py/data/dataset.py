@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_instance, check_integer, check_listed, shown
+from admin_py.base.checks import check_instance, check_integer, check_listed, is_unicode, shown
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
 from admin_py.data.summary import DatasetSummary, Lengths, SplitSummary
-from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, is_unicode
+from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from admin_py.data.vocabulary import Vocabulary
 
 Kind = Literal["translation", "language_model"]

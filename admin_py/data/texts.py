@@ -9,12 +9,12 @@ from typing import Any, Literal
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import as_number, check_integer, check_listed, is_real, shown
+from admin_py.base.checks import as_number, check_integer, check_listed, is_real, is_unicode, shown
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
 from admin_py.data.reading import LinePairs, Path
-from admin_py.data.tokenizer import Tokenizer, is_unicode
+from admin_py.data.tokenizer import Tokenizer
 from admin_py.data.windows import CONTEXT, VALID, TextOptions, cut
 
 Texts = Iterable[str] | Iterable[Sequence[str]]

@@ -261,12 +261,3 @@ def check_vocab_size(value: Any, minimum: int) -> int:
     if size > MAX_VOCAB:
         raise ValueError(f"vocab_size must be at most {MAX_VOCAB}, as ids are int32, got {shown(size)}")
     return check_integer("vocab_size", size, minimum)
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a string is text: lone surrogates, as of file names that are not UTF-8, are not."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import is_unicode, shown
 from admin_py.data.sequences import Sequences, offsets_of
-from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, check_vocab_size, is_unicode
+from admin_py.data.tokenizer import NUM_SPECIAL, UNK, Tokenizer, check_vocab_size
 
 UNKNOWN_WORD = "<unk>"
 # Ends a piece that the next one continues, in text written by subword-nmt.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from admin_py.base.checks import check_choice, shown
+from admin_py.base.checks import check_choice, check_instance, check_listed, shown
 from admin_py.experiments.settings import ARGUMENT_OF, AXES, show
 from admin_py.experiments.told import check_cross
 from admin_py.results import Result
@@ -32,6 +32,7 @@ class Member(Protocol):
 
 C = TypeVar("C", bound="Cross")
 M = TypeVar("M", bound=Member)
+T = TypeVar("T")
 
 
 def at(member: Member, place: str) -> Any:
@@ -51,6 +52,11 @@ def place_of(name: str) -> str:
     ('scheme', 'scheme', 'lr')
     """
     return check_choice("axis", _AXIS_OF.get(name, name), PLACES)
+
+
+def check_members(members: Any, kind: type[T]) -> list[T]:
+    """Runs or cells that are given; TypeError for anything else."""
+    return [check_instance("members: one", one, kind) for one in check_listed("members", members, "results")]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -24,7 +24,7 @@ from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
 from admin_py.generation import BATCH_SIZE, greedy, sample
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
-from admin_py.results import decode, encode, freeze, read_json, thaw
+from admin_py.results import decode, encode, freeze_field, read_json, thaw
 from admin_py.training.history import History
 
 TRAINED_FILE = "trained.json"
@@ -122,7 +122,7 @@ class TrainedModel:
                 "model.vocabulary = None takes it nevertheless"
             )
         for name in MAPPINGS:
-            object.__setattr__(self, name, freeze(check_mapping(name, getattr(self, name))))
+            object.__setattr__(self, name, freeze_field(name, check_mapping(name, getattr(self, name))))
 
     # Text
 

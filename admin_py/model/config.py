@@ -328,7 +328,7 @@ class TransformerConfig:
             raise TypeError(f"a TransformerConfig is rebuilt from a mapping, got {type(data).__name__}")
         fields = _check_fields(data)
         if "vocab_size" not in fields:
-            raise ValueError("a TransformerConfig needs vocab_size")
+            raise ValueError("data must have vocab_size, which a TransformerConfig needs")
         scheme = fields.get("scheme")
         if isinstance(scheme, Mapping):
             fields["scheme"] = scheme_module.from_dict(scheme)

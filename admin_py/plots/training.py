@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admin_py.base.arguments import door_of_values
-from admin_py.base.checks import shown
+from admin_py.base.checks import check_number, shown
 from admin_py.plots.arguments import WrongArgument, described, one
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
@@ -109,11 +109,15 @@ def plot_curves(
     """
     if split not in ("train", "valid"):
         raise ValueError(f"split: expected 'train' or 'valid', got {shown(split)}")
-    runs = _runs(histories)
+    runs, entropy = _runs(histories), _entropy(entropy)
     ax = new_axes() if ax is None else ax
     _draw_curves(ax, runs, split, entropy)
     _name(ax, runs, entropy)
     return ax
+
+
+def _entropy(given: float | None) -> float | None:
+    return None if given is None else check_number("entropy", given)
 
 
 def _runs(given: Any) -> list[tuple[str, History]]:
@@ -241,7 +245,7 @@ def plot_training(
     ValueError
         If there is no run.
     """
-    runs = _runs(histories)
+    runs, entropy = _runs(histories), _entropy(entropy)
     axes = new_axes(1, 2, sharey=True) if axes is None else axes
     if len(axes) != 2:
         raise ValueError(f"axes: expected two, got {len(axes)}")

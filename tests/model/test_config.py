@@ -135,7 +135,7 @@ def test_configurations_are_equal_when_they_describe_the_same_model() -> None:
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        ({}, ValueError, "a TransformerConfig needs vocab_size"),
+        ({}, ValueError, "data must have vocab_size"),
         (
             {"vocab_size": 9, "d_modle": 8},
             ValueError,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from admin_py.base.checks import check_choice, check_listed, shown
+from admin_py.base.checks import check_choice, shown
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
-from admin_py.experiments.cross import Cross, at, place_of
+from admin_py.experiments.cross import Cross, at, check_members, place_of
 from admin_py.experiments.folder import load
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.files import GridFiles, cell_file
@@ -85,7 +85,7 @@ class Grid(Cross):
 
     def with_members(self, members: Iterable[Any], **changes: Any) -> Grid:
         """The same with other cells."""
-        return replace(self, cells=tuple(check_listed("members", members, "cells")), **changes)
+        return replace(self, cells=tuple(check_members(members, GridCell)), **changes)
 
     @property
     def varying(self) -> tuple[str, ...]:

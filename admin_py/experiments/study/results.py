@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from admin_py.base.checks import check_listed, shown
+from admin_py.base.checks import shown
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
-from admin_py.experiments.cross import Cross
+from admin_py.experiments.cross import Cross, check_members
 from admin_py.experiments.folder import load
 from admin_py.experiments.kept_models import MODEL_FILE
 from admin_py.experiments.settings import show
@@ -100,7 +100,7 @@ class Study(Cross):
 
     def with_members(self, members: Iterable[Any], **changes: Any) -> Study:
         """The same with other runs."""
-        return replace(self, runs=tuple(check_listed("members", members, "runs")), **changes)
+        return replace(self, runs=tuple(check_members(members, StudyRun)), **changes)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class Study(Cross):
         if not found:
             have = ", ".join(f"{run.scheme} seed {run.seed}" for run in self.runs) or "none"
             raise ValueError(
-                f"scheme, seed: no run of {shown(scheme)} with seed {seed}; the study has {have}"
+                f"scheme, seed: no run of {shown(scheme)} with seed {shown(seed)}; the study has {have}"
             )
         some = self.with_members(found)
         some = some.select(**values) if values else some
