@@ -33,20 +33,12 @@ F = TypeVar("F")
 Check = Callable[[str, Any], Any]
 
 CLASSES = frozenset(
-    (
-        *("AttentionMap", "Batch", "Dataset", "DecoderLayer", "Dependency", "Diagnosis", "EncoderLayer"),
-        *("GradientNorms", "Grid", "GridCell", "GridTable", "History", "MemoryPlan", "Observation"),
-        *("Optimizer", "OutputChange", "Recorder", "Residual", "Scheme", "Sequences", "Site", "SourceUse"),
-        *(
-            "tokenizers.Tokenizer",
-            "Study",
-            "StudyRun",
-            "Transformer",
-            "TransformerConfig",
-            "UpdateNorms",
-            "VarianceProfile",
-        ),
-    )
+    """
+    AttentionMap Batch Dataset DecoderLayer Dependency Diagnosis EncoderLayer GradientNorms Grid GridCell
+    GridTable History MemoryPlan Observation Optimizer OutputChange Recorder Residual Scheme Sequences
+    Site SourceUse Study StudyRun Tokenizer tokenizers.Tokenizer Transformer TransformerConfig UpdateNorms
+    VarianceProfile
+    """.split()
 )
 """Classes of the package that annotations may name; compared by name, so that no module need be imported."""
 
