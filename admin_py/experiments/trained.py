@@ -14,7 +14,7 @@ import msgspec
 from admin_py.base import documents
 from admin_py.base.arguments import check_mapping, door
 from admin_py.base.checks import check_listed, shown
-from admin_py.base.locks import locked_file
+from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
 from admin_py.base.unused import goes_with
@@ -254,22 +254,12 @@ class TrainedModel:
         OSError
             If a file cannot be written.
         RuntimeError
-            If another process writes such a folder there.
+            If another process writes into the folder.
         """
         base = absolute_path(folder, "folder")
-        kept: dict[str, _Kept] = {
-            name: getattr(self, name) for name in FILES if getattr(self, name) is not None
-        }
-        told = {"files": list(kept), **{name: getattr(self, name) for name in MAPPINGS}}
-        base.mkdir(parents=True, exist_ok=True)
-        with locked_file(base / TRAINED_FILE, "folder"):
+        with locked(base, "folder"):
             clear_all_aside(base)
-            (base / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
-            for name, part in kept.items():
-                part.save(base / FILES[name])
-            if self.tokenizer is not None:
-                told["tokenizer_digest"] = _digest(base / FILES["tokenizer"])
-            documents.write(base / TRAINED_FILE, {"kind": KIND, **encode(told)})
+            write_files(self, base)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> TrainedModel:
@@ -305,6 +295,26 @@ class TrainedModel:
         if self.history is not None:
             parts.append(f"{self.history.num_steps:,} steps, validation {self.history.valid_nll:.3g} nats")
         return f"TrainedModel({', '.join(parts)})"
+
+
+def write_files(trained: TrainedModel, folder: Path) -> None:
+    """Write a trained model into a folder that is held already, as `TrainedModel.save` does.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    kept: dict[str, _Kept] = {
+        name: getattr(trained, name) for name in FILES if getattr(trained, name) is not None
+    }
+    told = {"files": list(kept), **{name: getattr(trained, name) for name in MAPPINGS}}
+    (folder / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
+    for name, part in kept.items():
+        part.save(folder / FILES[name])
+    if trained.tokenizer is not None:
+        told["tokenizer_digest"] = _digest(folder / FILES["tokenizer"])
+    documents.write(folder / TRAINED_FILE, {"kind": KIND, **encode(told)})
 
 
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
