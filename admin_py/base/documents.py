@@ -189,6 +189,24 @@ def sealed(data: Mapping[str, Any]) -> bytes:
     return text + f',\n"{DIGEST}": "sha256:{hashlib.sha256(text).hexdigest()}"\n}}\n'.encode("ascii")
 
 
+def _seal(text: bytes) -> re.Match[bytes] | None:
+    """The digest at the end of a document, if it has one."""
+    return _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH))
+
+
+def digest_of(text: bytes) -> str:
+    """What tells a file from all others: the digest that it ends with; computed where it has none.
+
+    Examples
+    --------
+    >>> digest_of(sealed({"a": 1})) == digest_of(b'{\\n"a": 1')
+    True
+    """
+    found = _seal(text)
+    told = hashlib.sha256(text).hexdigest() if found is None else found[1].decode("ascii")
+    return f"sha256:{told}"
+
+
 def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     """Write a document with its digest, whole or not at all. Missing folders are made.
 
@@ -212,7 +230,7 @@ def unsealed(text: bytes) -> Any:
         ...
     ValueError: its digest does not fit: it is damaged, or was changed after it was written (without...
     """
-    found = _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH))
+    found = _seal(text)
     if found is not None and hashlib.sha256(text[: found.start()]).hexdigest().encode() != found[1]:
         raise ValueError(
             "its digest does not fit: it is damaged, or was changed after it was written (without its last "
@@ -250,7 +268,7 @@ def read(
     text = read_plain(place)
     try:
         built = build(unsealed(text))
-        if doubt is not None and not _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH)):
+        if doubt is not None and _seal(text) is None:
             doubt(built)
         return built
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:

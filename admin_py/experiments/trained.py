@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
@@ -313,7 +312,7 @@ def write_files(trained: TrainedModel, folder: Path) -> None:
     for name, part in kept.items():
         part.save(folder / FILES[name])
     if trained.tokenizer is not None:
-        told["tokenizer_digest"] = _digest(folder / FILES["tokenizer"])
+        told["tokenizer_digest"] = documents.digest_of(read_plain(folder / FILES["tokenizer"]))
     documents.write(folder / TRAINED_FILE, {"kind": KIND, **encode(told)})
 
 
@@ -336,13 +335,8 @@ def _parse(data: Any) -> dict[str, Any]:
     return {"tokenizer_digest": None, **told}
 
 
-def _digest(path: Path) -> str:
-    """Of a file that has none of its own: a `tokenizer.json` is another library's format."""
-    return f"sha256:{sha256(read_plain(path)).hexdigest()}"
-
-
 def _check_digest(path: Path, wanted: str) -> None:
-    if _digest(path) != wanted:
+    if documents.digest_of(read_plain(path)) != wanted:
         raise ValueError(
             f"path: {os.fspath(path)!r} is damaged, or not that of the model: its digest is not the one in "
             f"{TRAINED_FILE}"
