@@ -85,6 +85,25 @@ def test_models_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.checkpoint"))
 
 
+def test_a_cell_is_written_after_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ap.grid(DATA, schemes="admin", keep_models=True, **SMALL)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ap.Transformer, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        found.save(tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_cell_that_has_no_model_does_not_get_that_of_another(tmp_path: Path) -> None:
+    ap.grid(DATA, schemes="admin", keep_models=True, **SMALL).save(tmp_path)
+    assert Grid.load(tmp_path).cells[0].model is not None
+    ap.grid(DATA, schemes="admin", **{**SMALL, "steps": 4}).save(tmp_path)
+    assert Grid.load(tmp_path).cells[0].model is None
+
+
 def test_a_cell_that_was_stopped_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     options = {**SMALL, "steps": 150}
 
