@@ -18,7 +18,7 @@ KINDS = {
 }
 """What is no plain file, in words."""
 
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_WAITING = os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def kind_of(mode: int) -> str | None:
