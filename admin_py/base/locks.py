@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from admin_py.base.paths import fitting_name, longest_name, make_folder, printable_path
+from admin_py.base.paths import fitting_name, longest_name, make_folder
+from admin_py.base.printable import printable
 
 LOCK_FILE = ".lock"
 
@@ -65,11 +66,11 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     """
     place = Path(folder)
     if place.exists() and not place.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, f"{name}: not a folder", printable_path(place))
+        raise NotADirectoryError(errno.ENOTDIR, f"{name}: not a folder", printable(str(place)))
     missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
         with _held(
-            place / LOCK_FILE, f"{name}: {printable_path(place)!r}", "give another folder", patience=0.0
+            place / LOCK_FILE, f"{name}: {printable(str(place))!r}", "give another folder", patience=0.0
         ):
             yield
     except BaseException:
@@ -105,7 +106,7 @@ def locked_file(
     room = longest_name(target.parent) - len(LOCK_FILE) - 1
     lock = target.with_name(f".{fitting_name(target.name, room)}{LOCK_FILE}")
     seconds = PATIENCE if patience is None else patience
-    with _held(lock, f"{name}: {printable_path(target)!r}", "give another path", patience=seconds):
+    with _held(lock, f"{name}: {printable(str(target))!r}", "give another path", patience=seconds):
         yield
 
 
