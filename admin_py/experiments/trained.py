@@ -66,7 +66,8 @@ class TrainedModel:
         How it was trained, as plain values.
     data : mapping
         What it was trained on, as plain values: of ``admin-py train`` name, kind, vocab_size,
-        unigram_entropy, description, fingerprint, and in ``options`` those of the command that read it.
+        unigram_entropy, description, fingerprint, that of its vocabulary, and in ``options`` those of the
+        command that read it.
     metadata : mapping
         Further plain values, such as versions.
 

@@ -234,11 +234,26 @@ def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Map
         was, now = saved.get(name), own.get(name)
         if was != now:
             where, was, now = _first_difference(name, was, now)
-            raise ValueError(
-                f"{os.fspath(path)!r} is a checkpoint of another training: its {_users_name(where)} is "
-                f"{_told(was)}, not {_told(now)}. Give another path, or resume=False to begin anew and "
-                "replace it"
-            )
+            raise _another(path, _users_name(where), _told(was), _told(now))
+
+
+def check_vocabulary(path: str | os.PathLike[str], saved: Vocabulary | None, own: Vocabulary) -> None:
+    """That a checkpoint is of data with the vocabulary at hand; older ones do not say.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and both.
+    """
+    if saved is not None and saved.fingerprint != own.fingerprint:
+        raise _another(path, "vocabulary", str(saved), str(own))
+
+
+def _another(path: str | os.PathLike[str], what: str, was: str, now: str) -> ValueError:
+    return ValueError(
+        f"{os.fspath(path)!r} is a checkpoint of another training: its {what} is {was}, not {now}. Give "
+        "another path, or resume=False to begin anew and replace it"
+    )
 
 
 FIRST = ("schedule",)
