@@ -20,7 +20,7 @@ from typing import IO
 from admin_py.base.abandoned import clear_abandoned
 from admin_py.base.locks import still_there, take
 from admin_py.base.paths import descriptor_of, fitting_name, longest_name, make_folder, path_of
-from admin_py.base.plain_files import kind_of
+from admin_py.base.plain_files import file_kind
 
 _TOKEN_BYTES = 4
 """Of the random part of a name aside."""
@@ -198,7 +198,7 @@ def _opened_for_writing(place: Path, mode: int) -> IO[bytes]:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
     if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
-        raise OSError(errno.EINVAL, f"{kind_of(mode)}, not a file", where)
+        raise OSError(errno.EINVAL, f"{file_kind(mode)}, not a file", where)
     try:
         descriptor = os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:

@@ -24,7 +24,7 @@ from admin_py.base import documents, tensors
 from admin_py.base.checks import shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import make_folder
-from admin_py.base.plain_files import kind_of
+from admin_py.base.plain_files import file_kind
 from admin_py.base.whole_files import FolderNotFlushed, clear_aside
 from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
@@ -353,7 +353,7 @@ def held(path: str | os.PathLike[str]) -> Iterator[None]:
 def _check_plain(target: Path) -> None:
     """That the file, if it is there, is one from which a training can go on."""
     try:
-        kind = kind_of(os.stat(target).st_mode)
+        kind = file_kind(os.stat(target).st_mode)
     except FileNotFoundError:
         return
     if kind is not None:
