@@ -261,6 +261,10 @@ def unsealed(text: bytes) -> Any:
     return value
 
 
+_UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What is raised where a value is not what was expected."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A file's value, parsed, of which something is made.
@@ -298,12 +302,8 @@ class Document:
             return built
         except WrongFile:
             raise  # of another file, which this one needs
-        except REFUSED as error:
+        except _UNFIT as error:
             raise _wrong(self.path, error) from error
-
-
-REFUSED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What is raised where a value is not what was expected."""
 
 
 def _wrong(path: Path, error: BaseException) -> WrongFile:

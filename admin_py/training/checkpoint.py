@@ -215,7 +215,7 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
     return model
 
 
-def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def check_same_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """That a checkpoint is of the training at hand.
 
     Raises
@@ -225,7 +225,7 @@ def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Map
 
     Examples
     --------
-    >>> check_setup("run.ckpt", {"seed": 1}, {"seed": 2})
+    >>> check_same_setup("run.ckpt", {"seed": 1}, {"seed": 2})
     Traceback (most recent call last):
         ...
     ValueError: 'run.ckpt' is a checkpoint of another training: its seed is 1, not 2...
