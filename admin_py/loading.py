@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.paths import path_of
-from admin_py.base.plain_files import open_plain, read_plain
+from admin_py.base.plain_files import open_plain
 from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, OBSERVATION, looks_like_tensors, read_header
-from admin_py.data.tokenizer import load_tokenizer, tokenizer_kind
+from admin_py.data.tokenizer import tokenizer_kind, tokenizer_of
 from admin_py.experiments.grid.files import GRID_FILE
 from admin_py.experiments.grid.results import Grid
 from admin_py.experiments.study.files import RUN_FILE, STUDY_FILE
@@ -22,7 +22,7 @@ from admin_py.experiments.study.results import Study, StudyRun
 from admin_py.experiments.trained import TRAINED_FILE, TrainedModel
 from admin_py.model.observation import Observation
 from admin_py.model.transformer import Transformer
-from admin_py.results import result_classes
+from admin_py.results import result_classes, result_of
 from admin_py.training.checkpoint import load_model
 
 HEAD = 512
@@ -141,14 +141,17 @@ def _load_file(place: Path) -> Any:
     try:
         with open_plain(place) as stream:
             head = stream.read(HEAD)
+            has_tensors = looks_like_tensors(head) or place.suffix == ".safetensors"
+            is_json = not has_tensors and head.lstrip()[:1] in (b"{", b"[")
+            text = head + stream.read() if is_json else b""
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place)) from None
     if not head:
         raise ValueError(f"{str(place)!r} is an empty file; {EXPECTED}")
-    if looks_like_tensors(head) or place.suffix == ".safetensors":
+    if has_tensors:
         return _load_tensors(place)
-    if head.lstrip()[:1] in (b"{", b"["):
-        return _load_json(place)
+    if is_json:
+        return _load_json(place, text)
     raise ValueError(f"{str(place)!r} is {_what(place, head)}; {EXPECTED}")
 
 
@@ -161,13 +164,16 @@ def _load_tensors(place: Path) -> Transformer:
     return TENSORS[found](place)
 
 
-def _load_json(place: Path) -> Any:
+def _load_json(place: Path, text: bytes) -> Any:
     try:
-        data = documents.unsealed(read_plain(place))
+        document = documents.Document.of(place, text)
+    except documents.Damaged as error:
+        raise ValueError(f"{str(place)!r} is damaged: {error}") from None
+    except documents.NotJSON as error:
+        raise ValueError(f"{str(place)!r} is {error}") from None
     except ValueError as error:
-        told = str(error).removeprefix("cut off or not JSON: ")
-        what = "damaged" if told.startswith("its digest") else "cut off or not JSON"
-        raise ValueError(f"{str(place)!r} is {what}: {told}") from None
+        raise ValueError(f"{str(place)!r} is JSON that is not read: {error}") from None
+    data = document.value
     kind = data.get("kind") if isinstance(data, dict) else None
     for folder in FOLDERS:
         if kind == folder.kind:
@@ -178,10 +184,10 @@ def _load_json(place: Path) -> Any:
                 f"the {kind}'s folder, which is opened as a whole"
             )
     if tokenizer_kind(data) is not None:
-        return load_tokenizer(place)
+        return tokenizer_of(data, str(place))
     known = result_classes()
     if isinstance(kind, str) and kind in known:
-        return known[kind].load(place)
+        return result_of(document, known[kind])
     what = "JSON without a kind" if kind is None else f"JSON of kind {kind!r}"
     raise ValueError(f"{str(place)!r} is {what}, expected one of {', '.join(sorted(known))}; {EXPECTED}")
 

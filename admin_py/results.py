@@ -15,6 +15,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -297,7 +298,7 @@ class Result(ABC):
         check_fields(cls, fields)
         try:
             found = cls(**fields)
-            _check_told(found)
+            _check_own_words(found)
             if cls.__module__.startswith("admin_py."):
                 repr(found), found.stacks
         except (LookupError, AttributeError, ArithmeticError, TypeError) as error:
@@ -379,11 +380,28 @@ def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     ValueError
         If it is not JSON, its digest does not fit, or `parse` refuses it.
     """
-    with np.errstate(all="ignore"):  # numbers that make no sense are the reader's to judge
+    with _judging():
         return documents.read(path, parse, doubt=_use)
 
 
-def _check_told(found: Result) -> None:
+def result_of(document: documents.Document, kind: type[R]) -> R:
+    """A result of this class from its file, parsed already; as `Result.load`.
+
+    Raises
+    ------
+    ValueError
+        If it is not a result of this kind.
+    """
+    with _judging():
+        return document.made(kind.from_dict, doubt=_use)
+
+
+def _judging() -> AbstractContextManager[Any]:
+    """Numbers that make no sense are the reader's to judge."""
+    return np.errstate(all="ignore")
+
+
+def _check_own_words(found: Result) -> None:
     """What a result says of itself; in a file a wrong type is a wrong value."""
     try:
         found._check_told()

@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from small_models import small
 
 import admin_py as ap
+from admin_py.base import documents
 from admin_py.base.locks import LOCK_FILE
 from admin_py.base.tensors import FORMATS
 from admin_py.cli import entry as cli
@@ -209,6 +210,25 @@ def test_tokenizers_of_hugging_face(tmp_path: Path) -> None:
     assert ap.load(tmp_path / "tokenizer.json") == tokenizer
 
 
+@pytest.mark.parametrize(
+    "made",
+    [made_history, lambda: WordTokenizer(["a"]), lambda: SubwordTokenizer.train(["a"], vocab_size=260)],
+    ids=["result", "tokenizer", "tokenizer of Hugging Face"],
+)
+def test_json_is_parsed_once(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def counted(text: Any) -> Any:
+        parsed.append(text)
+        return parse(text)
+
+    parse = documents.parse
+    made().save(tmp_path / "a.json")
+    monkeypatch.setattr(documents, "parse", counted)
+    assert ap.load(tmp_path / "a.json") == made()
+    assert len(parsed) == 1
+
+
 # Anything else
 
 
@@ -242,6 +262,18 @@ OTHERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another kind": (
         lambda path: path.write_text('{"kind": "cat"}'),
         "is JSON of kind 'cat', expected one of",
+    ),
+    "a key twice": (
+        lambda path: path.write_text('{"a": 1, "a": 2}'),
+        r"is JSON that is not read: at \$: the key",
+    ),
+    "no UTF-8": (
+        lambda path: path.write_bytes(b'{"a": "\xff"}'),
+        "is cut off or not JSON: not UTF-8 at byte 7",
+    ),
+    "a result that was edited": (
+        lambda path: path.write_bytes(documents.sealed({"a": 1}).replace(b"1", b"2", 1)),
+        "is damaged: its digest does not fit",
     ),
     "no name of a kind": (lambda path: path.write_text('{"kind": [1]}'), r"is JSON of kind \[1\]"),
     "half JSON": (lambda path: path.write_text('{"kind": "hist'), "is cut off or not JSON"),

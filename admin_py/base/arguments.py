@@ -33,12 +33,38 @@ F = TypeVar("F")
 Check = Callable[[str, Any], Any]
 
 CLASSES = frozenset(
-    """
-    AttentionMap Batch Dataset DecoderLayer Dependency Diagnosis EncoderLayer GradientNorms Grid GridCell
-    GridTable History MemoryPlan Observation Optimizer OutputChange Recorder Residual Scheme Sequences
-    Site SourceUse Study StudyRun Tokenizer tokenizers.Tokenizer Transformer TransformerConfig UpdateNorms
-    VarianceProfile
-    """.split()
+    [
+        "AttentionMap",
+        "Batch",
+        "Dataset",
+        "DecoderLayer",
+        "Dependency",
+        "Diagnosis",
+        "EncoderLayer",
+        "GradientNorms",
+        "Grid",
+        "GridCell",
+        "GridTable",
+        "History",
+        "MemoryPlan",
+        "Observation",
+        "Optimizer",
+        "OutputChange",
+        "Recorder",
+        "Residual",
+        "Scheme",
+        "Sequences",
+        "Site",
+        "SourceUse",
+        "Study",
+        "StudyRun",
+        "Tokenizer",
+        "tokenizers.Tokenizer",
+        "Transformer",
+        "TransformerConfig",
+        "UpdateNorms",
+        "VarianceProfile",
+    ]
 )
 """Classes of the package that annotations may name; compared by name, so that no module need be imported."""
 

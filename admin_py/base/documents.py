@@ -15,12 +15,14 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from admin_py.base.paths import path_of
-from admin_py.base.plain_files import read_plain
+from admin_py.base.plain_files import WrongFile, read_plain
 from admin_py.base.whole_files import write_whole
 
 T = TypeVar("T")
@@ -37,6 +39,14 @@ LOWEST, HIGHEST = -(2**63), 2**64 - 1
 _SEAL = re.compile(rb',\n"digest": "sha256:([0-9a-f]{64})"\n\}\n\Z')
 _SEAL_LENGTH = 200
 """More than the bytes that a seal has."""
+
+
+class NotJSON(ValueError):
+    """Text is cut off, or is not JSON."""
+
+
+class Damaged(ValueError):
+    """A document's digest does not fit it."""
 
 
 class _Pairs(list):
@@ -79,11 +89,11 @@ def parse(text: bytes | str) -> Any:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
         value = json.loads(decoded, object_pairs_hook=_as_object, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+        raise NotJSON(f"cut off or not JSON: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"cut off or not JSON: {error}") from None
+        raise NotJSON(f"cut off or not JSON: {error}") from None
     except RecursionError:
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from None
+        raise NotJSON(f"cut off or not JSON: nested more than {MAX_DEPTH} levels deep") from None
     _check(value, "$", MAX_DEPTH)
     return value
 
@@ -131,7 +141,7 @@ def _as_object(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"cut off or not JSON: the number {name} has no place in it")
+    raise NotJSON(f"cut off or not JSON: the number {name} has no place in it")
 
 
 def _check(value: Any, path: str, levels: int) -> None:
@@ -189,6 +199,24 @@ def sealed(data: Mapping[str, Any]) -> bytes:
     return text + f',\n"{DIGEST}": "sha256:{hashlib.sha256(text).hexdigest()}"\n}}\n'.encode("ascii")
 
 
+def _seal(text: bytes) -> re.Match[bytes] | None:
+    """The digest at the end of a document, if it has one."""
+    return _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH))
+
+
+def digest_of(text: bytes) -> str:
+    """What tells a file from all others: the digest that it ends with; computed where it has none.
+
+    Examples
+    --------
+    >>> digest_of(sealed({"a": 1})) == digest_of(b'{\\n"a": 1')
+    True
+    """
+    found = _seal(text)
+    told = hashlib.sha256(text).hexdigest() if found is None else found[1].decode("ascii")
+    return f"sha256:{told}"
+
+
 def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     """Write a document with its digest, whole or not at all. Missing folders are made.
 
@@ -201,7 +229,14 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
 
 
 def unsealed(text: bytes) -> Any:
-    """The value of a document, without its digest; ValueError where that does not fit.
+    """The value of a document, without its digest.
+
+    Raises
+    ------
+    Damaged
+        If the digest does not fit.
+    ValueError
+        As `parse`.
 
     Examples
     --------
@@ -210,20 +245,70 @@ def unsealed(text: bytes) -> Any:
     >>> unsealed(sealed({"a": 1}).replace(b"1", b"2", 1))
     Traceback (most recent call last):
         ...
-    ValueError: its digest does not fit: it is damaged, or was changed after it was written (without...
+    admin_py.base.documents.Damaged: its digest does not fit: it is damaged, or was changed after it was...
     """
-    found = _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH))
+    found = _seal(text)
     if found is not None and hashlib.sha256(text[: found.start()]).hexdigest().encode() != found[1]:
-        raise ValueError(
+        raise Damaged(
             "its digest does not fit: it is damaged, or was changed after it was written (without its last "
             f"entry, {DIGEST!r}, it is read as it stands)"
         )
     value = parse(text)
     if isinstance(value, dict) and DIGEST in value:
         if found is None:
-            raise ValueError(f"its {DIGEST} is damaged, or is not the last entry")
+            raise Damaged(f"its {DIGEST} is damaged, or is not the last entry")
         del value[DIGEST]
     return value
+
+
+_UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What is raised where a value is not what was expected."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's value, parsed, of which something is made.
+
+    Attributes
+    ----------
+    path : Path
+    value : object
+        As JSON has it, without the digest.
+    has_digest : bool
+        Whether it ended with one, which fits.
+    """
+
+    path: Path
+    value: Any
+    has_digest: bool
+
+    @classmethod
+    def of(cls, path: Path, text: bytes) -> Document:
+        """From what a file holds; raises as `unsealed`."""
+        return cls(path, unsealed(text), _seal(text) is not None)
+
+    def made(self, build: Callable[[Any], T], doubt: Callable[[T], None] | None = None) -> T:
+        """What `build` makes of the value; `doubt` looks closely at it where who wrote it is not known.
+
+        Raises
+        ------
+        WrongFile
+            If they refuse it; the file is named.
+        """
+        try:
+            built = build(self.value)
+            if doubt is not None and not self.has_digest:
+                doubt(built)
+            return built
+        except WrongFile:
+            raise  # of another file, which this one needs
+        except _UNFIT as error:
+            raise _wrong(self.path, error) from error
+
+
+def _wrong(path: Path, error: BaseException) -> WrongFile:
+    told = error if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
+    return WrongFile(f"path: {str(path)!r} is not what was expected: {told}")
 
 
 def read(
@@ -243,18 +328,13 @@ def read(
     ------
     OSError
         If the file cannot be read.
-    ValueError
+    WrongFile
         If it is not JSON, its digest does not fit, or `build` or `doubt` refuse it.
     """
     place = path_of(path)
     text = read_plain(place)
     try:
-        built = build(unsealed(text))
-        if doubt is not None and not _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH)):
-            doubt(built)
-        return built
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        if isinstance(error, ValueError) and str(error).startswith("path: "):
-            raise  # of another file, which this one needs
-        told = error if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"path: {str(place)!r} is not what was expected: {told}") from error
+        document = Document.of(place, text)
+    except ValueError as error:
+        raise _wrong(place, error) from error
+    return document.made(build, doubt)

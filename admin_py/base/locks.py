@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
-from admin_py.base.paths import fitting_name, longest_name, make_folder, printable_path
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
+from admin_py.base.paths import fitting_name, longest_name, make_folder
+from admin_py.base.printable import printable
 
 LOCK_FILE = ".lock"
 
@@ -68,11 +66,11 @@ def locked(folder: str | os.PathLike[str], name: str = "out") -> Iterator[None]:
     """
     place = Path(folder)
     if place.exists() and not place.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, f"{name}: not a folder", printable_path(place))
+        raise NotADirectoryError(errno.ENOTDIR, f"{name}: not a folder", printable(str(place)))
     missing = [one for one in (place, *place.parents) if not one.exists()]
     try:
         with _held(
-            place / LOCK_FILE, f"{name}: {printable_path(place)!r}", "give another folder", patience=0.0
+            place / LOCK_FILE, f"{name}: {printable(str(place))!r}", "give another folder", patience=0.0
         ):
             yield
     except BaseException:
@@ -108,7 +106,7 @@ def locked_file(
     room = longest_name(target.parent) - len(LOCK_FILE) - 1
     lock = target.with_name(f".{fitting_name(target.name, room)}{LOCK_FILE}")
     seconds = PATIENCE if patience is None else patience
-    with _held(lock, f"{name}: {printable_path(target)!r}", "give another path", patience=seconds):
+    with _held(lock, f"{name}: {printable(str(target))!r}", "give another path", patience=seconds):
         yield
 
 
@@ -121,30 +119,40 @@ def _held(lock: Path, told: str, way_out: str, *, patience: float) -> Iterator[N
             raise InUse(f"{told} is being written by process {_owner(lock)}; wait for it, or {way_out}")
         threading.Event().wait(_PAUSE)
     process = os.getpid()
-    _descriptors.add(descriptor)
+    _locks[descriptor] = lock
     try:
         yield
     finally:
         if process == os.getpid():  # and no fork of it, which has closed it already
-            if fcntl is not None:
-                lock.unlink(missing_ok=True)
-            _descriptors.discard(descriptor)
+            lock.unlink(missing_ok=True)
+            del _locks[descriptor]
             os.close(descriptor)
 
 
-_descriptors: set[int] = set()
-"""Of the locks that this process holds."""
+_locks: dict[int, Path] = {}
+"""Descriptor -> file of the locks that this process holds."""
+
+
+def exit_now(status: int) -> NoReturn:
+    """End this process at once, in whatever it is; the files of its locks go with it.
+
+    Nothing that was opened is closed, no block is left, as with `os._exit`. From any thread.
+    """
+    for descriptor, lock in list(_locks.items()):
+        with suppress(OSError):  # of one that is let go of just now
+            if still_there(descriptor, lock):
+                lock.unlink()
+    os._exit(status)
 
 
 def _let_go() -> None:
     """In a forked process: the lock is its parent's alone, and goes with it."""
-    for descriptor in _descriptors:
+    for descriptor in _locks:
         os.close(descriptor)
-    _descriptors.clear()
+    _locks.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _taken_file(lock: Path) -> int | None:
@@ -179,7 +187,7 @@ def _owner(lock: Path) -> str:
 
 def _open(lock: Path) -> int:
     make_folder(lock.parent)
-    flags = os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         return os.open(lock, os.O_RDWR | flags, 0o666)
     except PermissionError:
@@ -202,8 +210,6 @@ def take(descriptor: int) -> bool:
 
 def taken(descriptor: int) -> bool | None:
     """As `take`, but None where there are no locks: nobody knows then who writes."""
-    if fcntl is None:
-        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -213,8 +219,6 @@ def taken(descriptor: int) -> bool | None:
 
 def still_there(descriptor: int, path: Path) -> bool:
     """Whether an open file has its name yet."""
-    if fcntl is None:
-        return True
     try:
         there = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:

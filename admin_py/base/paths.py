@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from admin_py.base.checks import shown
-
-PathLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-"""What users may give as a path."""
 
 NAME_MAX = 255
 """Bytes of a file's name, where the system does not tell its limit."""
@@ -99,17 +96,6 @@ def absolute_path(given: Any, name: str = "path", *, what: str = "a path") -> Pa
     return path_of(given, name, what=what).absolute()
 
 
-def printable_path(path: str | os.PathLike[str]) -> str:
-    """A path as text that can be printed and written to files: bytes that are no UTF-8 as escapes.
-
-    Examples
-    --------
-    >>> print(printable_path(Path("train.en")), printable_path(os.fsdecode(b"caf\\xe9.txt")))
-    train.en caf\\xe9.txt
-    """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def descriptor_of(path: str | os.PathLike[str]) -> int | None:
     """The open file of this process that a path such as ``/dev/stdout`` or ``/dev/fd/3`` leads to.
 
@@ -181,5 +167,5 @@ def longest_name(folder: str | os.PathLike[str]) -> int:
     """
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
-    except (OSError, ValueError, AttributeError):  # no such folder yet, no such limit, not a POSIX system
+    except (OSError, ValueError):  # no such folder yet, no such limit
         return NAME_MAX

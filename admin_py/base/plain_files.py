@@ -18,15 +18,19 @@ KINDS = {
 }
 """What is no plain file, in words."""
 
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_WAITING = os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def kind_of(mode: int) -> str | None:
+class WrongFile(ValueError):
+    """A file is not what it should be; what is said names it."""
+
+
+def file_kind(mode: int) -> str | None:
     """What a file of this mode is, in words; None for a plain one.
 
     Examples
     --------
-    >>> kind_of(os.stat(os.devnull).st_mode), kind_of(os.stat(__file__).st_mode)
+    >>> file_kind(os.stat(os.devnull).st_mode), file_kind(os.stat(__file__).st_mode)
     ('a device', None)
     """
     return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "of a kind that is not known")
@@ -45,23 +49,23 @@ def open_plain(path: str | os.PathLike[str], name: str = "path") -> io.BufferedR
     ------
     OSError
         If it is missing, a folder, or cannot be read.
-    ValueError
+    WrongFile
         If it is a pipe, a device or a socket.
 
     Examples
     --------
     >>> open_plain(os.devnull)
     Traceback (most recent call last):
-    ValueError: path: '/dev/null' is a device, expected a file
+    admin_py.base.plain_files.WrongFile: path: '/dev/null' is a device, expected a file
     """
     where = os.fspath(path)
     descriptor = os.open(where, os.O_RDONLY | _NO_WAITING)
     try:
-        kind = kind_of(os.fstat(descriptor).st_mode)
+        kind = file_kind(os.fstat(descriptor).st_mode)
         if kind == "a folder":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
         if kind is not None:
-            raise ValueError(f"{name}: {where!r} is {kind}, expected a file")
+            raise WrongFile(f"{name}: {where!r} is {kind}, expected a file")
         return open(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -73,7 +77,7 @@ def open_text(path: str | os.PathLike[str], name: str = "path") -> io.BufferedRe
 
     Raises
     ------
-    OSError, ValueError
+    OSError, WrongFile
         As `open_plain`.
     """
     descriptor = descriptor_of(path)
@@ -85,7 +89,7 @@ def read_plain(path: str | os.PathLike[str], name: str = "path") -> bytes:
 
     Raises
     ------
-    OSError, ValueError
+    OSError, WrongFile
         As `open_plain`.
 
     Examples

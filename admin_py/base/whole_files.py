@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from admin_py.base.locks import fcntl, still_there, taken
+from admin_py.base.abandoned import clear_abandoned
+from admin_py.base.locks import still_there, take
 from admin_py.base.paths import descriptor_of, fitting_name, longest_name, make_folder, path_of
-from admin_py.base.plain_files import kind_of
+from admin_py.base.plain_files import file_kind
 
 _TOKEN_BYTES = 4
 """Of the random part of a name aside."""
@@ -77,7 +79,7 @@ def _replacing(target: Path, mode: int | None) -> Iterator[IO[bytes]]:
         _cleared.add(target)
     aside, descriptor = _new_aside(target, _MODE if permissions is None else permissions)
     # The lock is on the file, whichever of the two descriptors is closed first.
-    lock = None if fcntl is None else os.dup(descriptor)
+    lock = os.dup(descriptor)
     try:
         with open(descriptor, "wb") as stream:
             yield stream
@@ -92,8 +94,7 @@ def _replacing(target: Path, mode: int | None) -> Iterator[IO[bytes]]:
         aside.unlink(missing_ok=True)
         raise
     finally:
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
     _flush_folder(target)
 
 
@@ -127,7 +128,7 @@ _cleared: set[Path] = set()
 
 def _new_aside(target: Path, mode: int) -> tuple[Path, int]:
     """A file aside with its lock; nobody has removed it in between."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
         aside = target.with_name(f"{_stem(target)}{secrets.token_hex(_TOKEN_BYTES)}{_END}")
         try:
@@ -135,7 +136,7 @@ def _new_aside(target: Path, mode: int) -> tuple[Path, int]:
         except OSError as error:
             raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         try:
-            if taken(descriptor) is not False and still_there(descriptor, aside):
+            if take(descriptor) and still_there(descriptor, aside):
                 return aside, descriptor
         except BaseException:
             aside.unlink(missing_ok=True)
@@ -156,54 +157,22 @@ def clear_aside(path: str | os.PathLike[str]) -> None:
     What a living process writes is left alone.
     """
     target = Path(os.path.realpath(path))
-    _clear(target.parent, _stem(target))
+    stem = _stem(target)
+    clear_abandoned(target.parent, lambda entry: _stem_of(entry) == stem)
 
 
 def clear_all_aside(folder: str | os.PathLike[str]) -> None:
     """The same for all files of a folder, which need not be there; not of the folders in it."""
-    _clear(Path(folder), ".")
+    clear_abandoned(folder, lambda entry: _stem_of(entry) is not None)
 
 
-def _clear(folder: Path, beginning: str) -> None:
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in names:
-        if name.startswith(beginning) and _is_aside(name, len(beginning) if beginning != "." else None):
-            _remove_if_left(folder / name)
+_ASIDE = re.compile(rf"(\..+\.)[0-9a-f]{{{2 * _TOKEN_BYTES}}}{re.escape(_END)}", re.DOTALL)
 
 
-def _is_aside(name: str, token_at: int | None) -> bool:
-    """Whether a name is ``.NAME.TOKEN.part``, the token at this place if one is given."""
-    token = name.removesuffix(_END)[-2 * _TOKEN_BYTES :]
-    begin = len(name) - len(_END) - len(token)
-    plain = len(token) == 2 * _TOKEN_BYTES and set(token) <= set("0123456789abcdef")
-    return (
-        name.endswith(_END)
-        and plain
-        and name[begin - 1 : begin] == "."
-        and begin > 1
-        and (token_at is None or begin == token_at)
-    )
-
-
-def _remove_if_left(aside: Path) -> None:
-    """Remove a file whose writer is gone: nobody holds its lock."""
-    if fcntl is None:
-        with suppress(OSError):  # a file that is open cannot be removed there
-            aside.unlink()
-        return
-    with suppress(OSError):
-        try:
-            descriptor = os.open(aside, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except PermissionError:
-            descriptor = os.open(aside, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            if taken(descriptor):
-                aside.unlink()
-        finally:
-            os.close(descriptor)
+def _stem_of(entry: os.DirEntry[str]) -> str | None:
+    """What the name of a file aside begins with; None for what is none."""
+    found = _ASIDE.fullmatch(entry.name)
+    return found[1] if found is not None and entry.is_file(follow_symlinks=False) else None
 
 
 # What is there already
@@ -229,7 +198,7 @@ def _opened_for_writing(place: Path, mode: int) -> IO[bytes]:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
     if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
-        raise OSError(errno.EINVAL, f"{kind_of(mode)}, not a file", where)
+        raise OSError(errno.EINVAL, f"{file_kind(mode)}, not a file", where)
     try:
         descriptor = os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -254,7 +223,7 @@ def _refusal_allowed() -> Iterator[None]:
 
 
 def _flush_folder(target: Path) -> None:
-    """The new name on the disk, too. Where folders cannot be opened (Windows) the system does it."""
+    """The new name on the disk, too."""
     try:
         with _refusal_allowed():
             descriptor = os.open(target.parent, os.O_RDONLY)

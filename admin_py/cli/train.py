@@ -24,7 +24,7 @@ from admin_py.cli.options import (
     show,
 )
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
-from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel
+from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel, write_files
 from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
 from admin_py.training import optimizers
@@ -112,7 +112,7 @@ def _train(
         data={**describe(data), "options": _given(options, add_data)},
         metadata=run_metadata(seed=options.seed, dtype=model.dtype),
     )
-    trained.save(folder)
+    write_files(trained, folder)
     write_whole(folder / "history.csv", to_csv(history.to_dataframe()))
     files = [*FILES.values(), TRAINED_FILE, "history.csv"]
     if write_picture(folder / "history.png", lambda figure: history.plot(figure.subplots())):

@@ -18,8 +18,8 @@ HELD_OUT = ("valid", "test")
 SHARE, MOST = 0.05, 1000
 
 
-def check_share(name: str, value: Any, of: str) -> float:
-    """A share of what there is, in [0, 1)."""
+def check_part(name: str, value: Any, of: str) -> float:
+    """A share that is held out of what there is, in [0, 1)."""
     share = float(value)
     if not 0 <= share < 1:
         raise ValueError(f"{name} as a share of {of} must be at least 0 and below 1, got {share}")
@@ -66,7 +66,7 @@ def _count(name: str, value: object, count: int, ready: str) -> int:
     if value is None:
         return min(MOST, max(1, int(SHARE * count))) if name == "valid" and count > 1 else 0
     if is_real(value):
-        share = check_share(name, as_number(name, value), "the lines")
+        share = check_part(name, as_number(name, value), "the lines")
         return min(max(1, round(share * count)), count - 1) if share else 0
     try:
         return check_integer(name, value, 0)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import IO, Union
 
-from admin_py.base.paths import path_of, printable_path
+from admin_py.base.paths import path_of
 from admin_py.base.plain_files import open_text
+from admin_py.base.printable import printable
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -134,7 +135,7 @@ def name_of(path: Path) -> str:
     >>> name_of("corpus/train.en")
     'train.en'
     """
-    return printable_path(path_of(path).name)
+    return printable(path_of(path).name)
 
 
 def read_whole(path: Path, name: str) -> bytes:

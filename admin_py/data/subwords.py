@@ -78,11 +78,20 @@ class SubwordTokenizer(Tokenizer):
             raise TypeError(f"tokenizer must be a tokenizers.Tokenizer, got {shown(tokenizer)}")
         with library_errors("tokenizer cannot be kept", _KEPT_BY):
             text = tokenizer.to_str()
-        values = json.loads(text)
+        self._keep(json.loads(text))
+
+    def _keep(self, values: dict[str, Any]) -> None:
+        """A tokenizer of the library's JSON, checked before and after the library has read it."""
         calm = checked_json(values)
-        with library_errors("tokenizer cannot be read by Hugging Face's tokenizers"):
-            own = tokenizers.Tokenizer.from_str(text if calm == values else json.dumps(calm))
+        with library_errors("Hugging Face's tokenizers cannot read it"):
+            own = tokenizers.Tokenizer.from_str(json.dumps(calm))
             vocabulary = own.get_vocab(with_added_tokens=True)
+        for content, number in added_ids(calm).items():
+            if vocabulary.get(content) != number:
+                raise ValueError(
+                    f"its added token {content!r:.80} has id {number}, where the library gives it "
+                    f"{vocabulary.get(content)}: ids must follow the vocabulary's"
+                )
         check_holes(vocabulary.values())
         self._tokenizer = own
         self._num_pieces = 1 + max(vocabulary.values(), default=-1)
@@ -199,17 +208,9 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def _from_dict(cls, values: dict[str, Any]) -> SubwordTokenizer:
-        calm = checked_json(values)
-        with library_errors("Hugging Face's tokenizers cannot read it"):
-            made = tokenizers.Tokenizer.from_str(json.dumps(calm))
-            vocabulary = made.get_vocab(with_added_tokens=True)
-        for content, number in added_ids(calm).items():
-            if vocabulary.get(content) != number:
-                raise ValueError(
-                    f"its added token {content!r:.80} has id {number}, where the library gives it "
-                    f"{vocabulary.get(content)}: ids must follow the vocabulary's"
-                )
-        return cls(made)
+        made = cls.__new__(cls)
+        made._keep(values)
+        return made
 
 
 def _until(stop: Event, lines: Iterable[str]) -> Iterator[str]:

@@ -191,10 +191,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         values = documents.unsealed(read_whole(where, "tokenizer"))
     except ValueError as error:
         raise ValueError(f"tokenizer: {where!r} is not a JSON file ({error}); {_EXPECTED}") from error
-    kind = tokenizer_kind(values)
-    if kind is None or kind not in _kinds:
-        raise ValueError(f"tokenizer: {where!r} holds no tokenizer that is known here; {_EXPECTED}")
-    return _from_dict(kind, values, where)
+    return tokenizer_of(values, where)
 
 
 def tokenizer_kind(values: Any) -> str | None:
@@ -222,7 +219,24 @@ def _checked(kind: type[Tokenizer], values: dict[str, Any]) -> dict[str, Any]:
     return {name: documents.convert(told[name], one, f"$.{name}") for name, one in kind.file_types.items()}
 
 
-def _from_dict(kind: str, values: dict[str, Any], where: str) -> Tokenizer:
+def tokenizer_of(values: Any, where: str) -> Tokenizer:
+    """A tokenizer from what its file holds, parsed already; as `load_tokenizer`.
+
+    Parameters
+    ----------
+    values : object
+        As JSON has them.
+    where : str
+        The file, for errors.
+
+    Raises
+    ------
+    ValueError
+        If it is not a tokenizer.
+    """
+    kind = tokenizer_kind(values)
+    if kind is None or kind not in _kinds:
+        raise ValueError(f"tokenizer: {where!r} holds no tokenizer that is known here; {_EXPECTED}")
     try:
         return _kinds[kind]._from_dict(_checked(_kinds[kind], values))
     except (KeyError, TypeError, ValueError, RecursionError) as error:

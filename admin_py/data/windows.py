@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from admin_py.base.checks import check_integer, shown
 from admin_py.data.characters import CharacterTokenizer
 from admin_py.data.dataset import Dataset, Split
-from admin_py.data.held_out import HELD_OUT, check_share
+from admin_py.data.held_out import HELD_OUT, check_part
 from admin_py.data.reading import Path
 from admin_py.data.sequences import Sequences
 from admin_py.data.subwords import SubwordTokenizer
@@ -90,7 +90,7 @@ def cut(text: str, shares: Mapping[str, float]) -> dict[str, str]:
     >>> cut("abcdefghij", {"valid": 0.2, "test": 0.1})
     {'train': 'abcdefg', 'valid': 'hi', 'test': 'j'}
     """
-    checked = {key: check_share(key, share, "the text") for key, share in shares.items()}
+    checked = {key: check_part(key, share, "the text") for key, share in shares.items()}
     if sum(checked.values()) >= 1:
         raise ValueError(
             f"{' + '.join(checked)} as shares of the text must be below 1, got {sum(checked.values()):g}"

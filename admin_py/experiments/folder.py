@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
 from admin_py.base.whole_files import clear_all_aside
+from admin_py.data.vocabulary import SHOWN
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
 from admin_py.experiments.jobs import Job, plan_jobs
 from admin_py.experiments.kept_models import keep_model
@@ -275,11 +276,14 @@ class Engine(Generic[C]):
     def _check_header(self, folder: Path, old: C) -> None:
         """That it has the same data and settings."""
         new, what = self.cross, self.kept.what
-        if old.data.get("fingerprint") != new.data["fingerprint"]:
-            raise ValueError(
-                f"out: {str(folder)!r} holds a {what} of other data, {old.data.get('name')!r}, not "
-                f"{new.data['name']!r}"
-            )
+        for name, in_words in (("fingerprint", "other data"), ("vocabulary", "data of another vocabulary")):
+            was, now = old.data.get(name), new.data[name]
+            untold = name == "vocabulary" and was is None  # by an earlier version
+            if was != now and not untold:
+                raise ValueError(
+                    f"out: {str(folder)!r} holds a {what} of {in_words}, {_named(old.data, was)}, not "
+                    f"{_named(new.data, now)}"
+                )
         for name, value in new.settings.items():
             if not same(old.settings.get(name), decode(encode(value))):
                 was = old.settings.get(name)
@@ -294,6 +298,11 @@ class Engine(Generic[C]):
                     f"out: {str(folder)!r} holds a {self.kept.unit} of the same name in which {named} was "
                     "another one"
                 )
+
+
+def _named(data: Mapping[str, Any], fingerprint: str | None) -> str:
+    """Data by their name and the digits that tell them from others of that name."""
+    return f"{data.get('name')!r} ({(fingerprint or 'unknown')[:SHOWN]})"
 
 
 def load(kept: Kept, folder: str | os.PathLike[str]) -> Any:

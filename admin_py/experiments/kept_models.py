@@ -15,6 +15,20 @@ def keep_model(result: Any, model: Transformer | Path | None) -> None:
     object.__setattr__(result, "_model", model)
 
 
+def put_model(path: Path, model: Transformer | None) -> None:
+    """Write the model of a result that is written next; where it has none, another's does not stay there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    if model is None:
+        path.unlink(missing_ok=True)
+    else:
+        model.save(path)
+
+
 def kept_model(result: Any) -> Transformer | None:
     """The model beside a result; None where none was kept."""
     model = vars(result).get("_model")

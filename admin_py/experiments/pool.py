@@ -14,6 +14,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
+from admin_py.base.locks import exit_now
 from admin_py.base.signals import Deferred
 from admin_py.base.streams import occupy_closed, shielded
 
@@ -158,10 +159,10 @@ def _begin_worker(flag: Any) -> None:
 
 
 def _leave(number: int, frame: Any) -> None:
-    os._exit(TERMINATED)
+    exit_now(TERMINATED)
 
 
 def _end_with(sentinel: int) -> None:
     """End this process when its parent has died, by whatever signal."""
     wait([sentinel])
-    os._exit(1)
+    exit_now(1)

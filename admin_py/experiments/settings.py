@@ -371,4 +371,5 @@ def describe(data: Dataset) -> dict[str, Any]:
         "unigram_entropy": data.unigram_entropy(),
         "description": str(data.describe()),
         "fingerprint": data.fingerprint,
+        "vocabulary": data.tokenizer.fingerprint,
     }

@@ -25,6 +25,8 @@ class Data(TypedDict, total=False):
     unigram_entropy: float | None
     description: str
     fingerprint: str | None
+    vocabulary: str | None
+    """Its fingerprint."""
 
 
 class Setup(TypedDict, total=False):

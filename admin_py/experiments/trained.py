@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
@@ -14,7 +13,7 @@ import msgspec
 from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_listed, check_mapping
-from admin_py.base.locks import locked_file
+from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
 from admin_py.base.unused import goes_with
@@ -69,7 +68,8 @@ class TrainedModel:
         How it was trained, as plain values.
     data : mapping
         What it was trained on, as plain values: of ``admin-py train`` name, kind, vocab_size,
-        unigram_entropy, description, fingerprint, and in ``options`` those of the command that read it.
+        unigram_entropy, description, fingerprint, that of its vocabulary, and in ``options`` those of the
+        command that read it.
     metadata : mapping
         Further plain values, such as versions.
 
@@ -254,22 +254,12 @@ class TrainedModel:
         OSError
             If a file cannot be written.
         RuntimeError
-            If another process writes such a folder there.
+            If another process writes into the folder.
         """
         base = absolute_path(folder, "folder")
-        kept: dict[str, _Kept] = {
-            name: getattr(self, name) for name in FILES if getattr(self, name) is not None
-        }
-        told = {"files": list(kept), **{name: getattr(self, name) for name in MAPPINGS}}
-        base.mkdir(parents=True, exist_ok=True)
-        with locked_file(base / TRAINED_FILE, "folder"):
+        with locked(base, "folder"):
             clear_all_aside(base)
-            (base / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
-            for name, part in kept.items():
-                part.save(base / FILES[name])
-            if self.tokenizer is not None:
-                told["tokenizer_digest"] = _digest(base / FILES["tokenizer"])
-            documents.write(base / TRAINED_FILE, {"kind": KIND, **encode(told)})
+            write_files(self, base)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> TrainedModel:
@@ -307,6 +297,26 @@ class TrainedModel:
         return f"TrainedModel({', '.join(parts)})"
 
 
+def write_files(trained: TrainedModel, folder: Path) -> None:
+    """Write a trained model into a folder that is held already, as `TrainedModel.save` does.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    kept: dict[str, _Kept] = {
+        name: getattr(trained, name) for name in FILES if getattr(trained, name) is not None
+    }
+    told = {"files": list(kept), **{name: getattr(trained, name) for name in MAPPINGS}}
+    (folder / TRAINED_FILE).unlink(missing_ok=True)  # until all files are those of one model again
+    for name, part in kept.items():
+        part.save(folder / FILES[name])
+    if trained.tokenizer is not None:
+        told["tokenizer_digest"] = documents.digest_of(read_plain(folder / FILES["tokenizer"]))
+    documents.write(folder / TRAINED_FILE, {"kind": KIND, **encode(told)})
+
+
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
     """What is in `TRAINED_FILE`, decoded."""
 
@@ -326,13 +336,8 @@ def _parse(data: Any) -> dict[str, Any]:
     return {"tokenizer_digest": None, **told}
 
 
-def _digest(path: Path) -> str:
-    """Of a file that has none of its own: a `tokenizer.json` is another library's format."""
-    return f"sha256:{sha256(read_plain(path)).hexdigest()}"
-
-
 def _check_digest(path: Path, wanted: str) -> None:
-    if _digest(path) != wanted:
+    if documents.digest_of(read_plain(path)) != wanted:
         raise ValueError(
             f"path: {os.fspath(path)!r} is damaged, or not that of the model: its digest is not the one in "
             f"{TRAINED_FILE}"

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,31 +83,57 @@ class DataFile:
 
     Attributes
     ----------
-    key : str
-        Fingerprint of the dataset, and whether it has its text.
+    digest : str
+        SHA-256 of what it holds.
     path : str or None
         File that holds it, where the processes see the same files.
     payload : bytes or None
         The dataset itself, where they may not.
     """
 
-    key: str
+    digest: str
     path: str | None = None
     payload: bytes | None = None
 
+    @classmethod
+    def of(cls, packed: bytes, path: Path | None = None) -> DataFile:
+        """What `pack` made, to travel by itself or, written to this path, by a file."""
+        digest = sha256(packed).hexdigest()
+        if path is None:
+            return cls(digest, payload=packed)
+        path.write_bytes(packed)
+        return cls(digest, path=str(path))
+
     def load(self) -> Dataset:
-        """The dataset, kept until another one is asked for."""
-        if self.key not in _LOADED:
-            payload = self.payload
-            if payload is None:
-                payload = Path(str(self.path)).read_bytes()
+        """The dataset, kept until another one is asked for.
+
+        Raises
+        ------
+        OSError
+            If its file cannot be read.
+        ValueError
+            If its file holds something else than what was sent.
+        """
+        found = _LOADED.get(self.digest)
+        if found is None:
+            found = pickle.loads(zlib.decompress(self._sent()))
             _LOADED.clear()
-            _LOADED[self.key] = pickle.loads(zlib.decompress(payload))
-        return _LOADED[self.key]
+            _LOADED[self.digest] = found
+        return found
+
+    def _sent(self) -> bytes:
+        """What was sent; it is not unpickled before it is known to be that."""
+        packed = Path(str(self.path)).read_bytes() if self.payload is None else self.payload
+        if sha256(packed).hexdigest() != self.digest:
+            raise ValueError(
+                f"data: {self.path or 'what came'!r} is not what was sent to this process: it was changed "
+                "on the way"
+            )
+        return packed
 
 
 _LOADED: dict[str, Any] = {}
-"""The dataset of this process's last job."""
+"""The dataset of this process's last job, by its digest."""
 
 
 def pack(data: Dataset, *, text: bool = False) -> bytes:
@@ -169,14 +196,11 @@ def do_in(executor: Any, work: Work, done: Done) -> bool:
     """
     if isinstance(executor, ThreadPoolExecutor):
         return _collect(executor, work, work.data, done)
-    text = work.task.needs_text
-    packed, key = pack(work.data, text=text), f"{work.data.fingerprint}{' with text' if text else ''}"
+    packed = pack(work.data, text=work.task.needs_text)
     if not isinstance(executor, ProcessPoolExecutor):  # perhaps on machines with other files
-        return _collect(executor, work, DataFile(key, payload=packed), done)
+        return _collect(executor, work, DataFile.of(packed), done)
     with scratch_folder() as folder:
-        path = folder / "data"
-        path.write_bytes(packed)
-        return _collect(executor, work, DataFile(key, path=str(path)), done)
+        return _collect(executor, work, DataFile.of(packed, folder / "data"), done)
 
 
 def _collect(executor: Any, work: Work, data: Dataset | DataFile, done: Done) -> bool:

@@ -24,7 +24,7 @@ from admin_py.base import documents, tensors
 from admin_py.base.checks import shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import make_folder
-from admin_py.base.plain_files import kind_of
+from admin_py.base.plain_files import file_kind
 from admin_py.base.whole_files import FolderNotFlushed, clear_aside
 from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
@@ -215,7 +215,7 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
     return model
 
 
-def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def check_same_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """That a checkpoint is of the training at hand.
 
     Raises
@@ -225,7 +225,7 @@ def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Map
 
     Examples
     --------
-    >>> check_setup("run.ckpt", {"seed": 1}, {"seed": 2})
+    >>> check_same_setup("run.ckpt", {"seed": 1}, {"seed": 2})
     Traceback (most recent call last):
         ...
     ValueError: 'run.ckpt' is a checkpoint of another training: its seed is 1, not 2...
@@ -234,11 +234,26 @@ def check_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own: Map
         was, now = saved.get(name), own.get(name)
         if was != now:
             where, was, now = _first_difference(name, was, now)
-            raise ValueError(
-                f"{os.fspath(path)!r} is a checkpoint of another training: its {_users_name(where)} is "
-                f"{_told(was)}, not {_told(now)}. Give another path, or resume=False to begin anew and "
-                "replace it"
-            )
+            raise _another(path, _users_name(where), _told(was), _told(now))
+
+
+def check_vocabulary(path: str | os.PathLike[str], saved: Vocabulary | None, own: Vocabulary) -> None:
+    """That a checkpoint is of data with the vocabulary at hand; older ones do not say.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and both.
+    """
+    if saved is not None and saved.fingerprint != own.fingerprint:
+        raise _another(path, "vocabulary", str(saved), str(own))
+
+
+def _another(path: str | os.PathLike[str], what: str, was: str, now: str) -> ValueError:
+    return ValueError(
+        f"{os.fspath(path)!r} is a checkpoint of another training: its {what} is {was}, not {now}. Give "
+        "another path, or resume=False to begin anew and replace it"
+    )
 
 
 FIRST = ("schedule",)
@@ -338,7 +353,7 @@ def held(path: str | os.PathLike[str]) -> Iterator[None]:
 def _check_plain(target: Path) -> None:
     """That the file, if it is there, is one from which a training can go on."""
     try:
-        kind = kind_of(os.stat(target).st_mode)
+        kind = file_kind(os.stat(target).st_mode)
     except FileNotFoundError:
         return
     if kind is not None:

@@ -300,7 +300,8 @@ class Loop:
         setup = dict(state.setup)
         profiled = setup.pop(PROFILE, UNKNOWN)
         setup.pop(ORIGIN, None)  # for people: another machine may go on
-        checkpoints.check_setup(path, setup, self._describe())
+        checkpoints.check_same_setup(path, setup, self._describe())
+        checkpoints.check_vocabulary(path, state.vocabulary, self.data.vocabulary)
         if state.progress["step"] > self.plan.steps:
             raise ValueError(
                 f"steps must be at least {state.progress['step']}, the step of the checkpoint {path!r}, got "

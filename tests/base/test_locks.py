@@ -51,6 +51,21 @@ def test_sigkill_lets_go_of_it(tmp_path: Path, lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", TAKE)
+def test_a_process_that_ends_at_once_leaves_no_lock_s_file(tmp_path: Path, lock: str) -> None:
+    """From a thread, too, as a worker whose parent has died."""
+    script = f"""
+import sys, threading
+from admin_py.base.locks import exit_now, locked, locked_file
+with {lock}(sys.argv[1]):
+    threading.Thread(target=exit_now, args=(7,)).start()
+    threading.Event().wait()
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a")], timeout=300, check=False)
+    assert done.returncode == 7
+    assert not list(tmp_path.rglob(f"*{LOCK_FILE}"))
+
+
+@pytest.mark.parametrize("lock", TAKE)
 def test_sigkill_lets_go_of_it_where_a_forked_process_lives_on(tmp_path: Path, lock: str) -> None:
     """As the workers of a pool do that was forked inside."""
     script = f"""

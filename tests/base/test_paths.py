@@ -16,7 +16,6 @@ from admin_py.base.paths import (
     longest_name,
     make_folder,
     path_of,
-    printable_path,
 )
 
 NAMES = st.binary(min_size=1, max_size=300).filter(lambda name: not set(name) & set(b"/\0"))
@@ -73,16 +72,6 @@ def test_an_absolute_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest
     found = absolute_path("a/b")
     monkeypatch.chdir("/")
     assert found == tmp_path / "a" / "b"
-
-
-@given(NAMES)
-def test_what_is_shown_can_be_printed(name: bytes) -> None:
-    text = printable_path(os.fsdecode(name))
-    text.encode("utf-8")
-    try:
-        assert text == name.decode("utf-8")
-    except UnicodeDecodeError:
-        assert "\\x" in text
 
 
 def test_descriptors_are_found_through_links(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_everything_a_dataset_does_is_done_for_a_test_split(data):
 
 
 def test_other_processes_get_every_split(data):
-    found = DataFile(data.fingerprint, payload=pack(data)).load()
+    found = DataFile.of(pack(data)).load()
     assert found.splits == data.splits
     assert [ids(found, split) for split in found.splits] == [ids(data, split) for split in data.splits]
 
@@ -152,6 +152,6 @@ def test_texts_and_pairs_are_of_their_own_kind(data):
         data.texts("test")
     with pytest.raises(ValueError, match="texts is of texts: it has no pairs of lines"):
         from_texts(["some text"], valid=0).pairs("train")
-    found = DataFile(data.fingerprint, payload=pack(data)).load()
+    found = DataFile.of(pack(data)).load()
     with pytest.raises(ValueError, match="copy_task was made of ids: it has no pairs of lines"):
         found.pairs("test")

@@ -139,6 +139,14 @@ def test_a_second_ctrl_c_ends_workers_that_do_not_come_back(tmp_path: Path) -> N
     assert (status, out) == (0, "True 0\n"), error
 
 
+def test_workers_whose_parent_is_killed_leave_no_locks(tmp_path: Path) -> None:
+    running = Running(tmp_path, hold=True)
+    assert len(list((tmp_path / "out" / "cells").glob(".*.lock"))) == 2
+    running.process.kill()
+    assert running.end()[0] == -signal.SIGKILL
+    assert not list((tmp_path / "out" / "cells").glob(".*.lock"))
+
+
 def test_no_handler_stays(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     import admin_py as ap

@@ -232,3 +232,15 @@ def test_settings_are_plain_values_in_the_file(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / TRAINED_FILE).read_text())
     assert kept["settings"] == {"layers": [2, 2], "lr": 1e-3, "clip_norm": None}
     assert kept["files"] == ["model", "tokenizer", "history", "profile"]
+
+
+def test_the_tokenizer_is_told_by_its_file_s_own_digest_where_it_has_one(tmp_path: Path) -> None:
+    for tokenizer, own in (
+        (WordTokenizer(["a"]), True),
+        (SubwordTokenizer.train(["a"], vocab_size=260), False),
+    ):
+        model = ap.Transformer(config(vocab_size=tokenizer.vocab_size))
+        ap.TrainedModel(model, tokenizer).save(tmp_path)
+        told = json.loads((tmp_path / TRAINED_FILE).read_text())["tokenizer_digest"]
+        assert (told == json.loads((tmp_path / "tokenizer.json").read_text()).get("digest")) == own
+        assert ap.load(tmp_path).tokenizer == tokenizer

@@ -34,7 +34,7 @@ WRITERS: dict[str, tuple[Callable[[Path], Any], str | None]] = {
     "copy of a study": (lambda folder: ap.study(DATA, schemes="admin", **SMALL).save(folder), None),
     "copy of a grid": (lambda folder: ap.grid(DATA, schemes="admin", **SMALL).save(folder), None),
     "report": (lambda folder: ap.study(DATA, schemes="admin", **SMALL).report(folder), "report.html"),
-    "trained model": (save_trained, "trained.json"),
+    "trained model": (save_trained, None),
 }
 """What is written, and the file whose lock it takes where that is not the folder's."""
 

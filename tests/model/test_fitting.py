@@ -70,6 +70,17 @@ def test_data_of_another_vocabulary_are_refused_though_they_have_as_many_ids():
     assert model.vocabulary == other.vocabulary
 
 
+def test_a_checkpoint_of_another_vocabulary_is_refused_though_the_ids_are_the_same(tmp_path):
+    data, other = pairs(FIRST), pairs([tuple(map(str.upper, pair)) for pair in FIRST])
+    assert data.fingerprint == other.fingerprint
+    trained(data, tmp_path)
+    before = (tmp_path / "run.ckpt").read_bytes()
+    told = rf"another training: its vocabulary is .*{data.vocabulary.fingerprint[:8]}.*, not .*"
+    with pytest.raises(ValueError, match=told + other.vocabulary.fingerprint[:8]):
+        trained(other, tmp_path)
+    assert (tmp_path / "run.ckpt").read_bytes() == before
+
+
 def test_other_text_in_the_same_vocabulary_is_taken():
     data = pairs(FIRST)
     model = trained(data)

@@ -10,7 +10,8 @@ from typing import Any
 
 from admin_py.base import documents
 from admin_py.experiments.grid.cell import GridCell
-from admin_py.experiments.kept_models import keep_model
+from admin_py.experiments.kept_models import keep_model, put_model
+from admin_py.model.transformer import Transformer
 from admin_py.results import read_json
 
 GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
@@ -52,14 +53,16 @@ class GridFiles:
         return self._load(path) if path.exists() else None
 
     def save(self, folder: Path, name: str, found: Any) -> GridCell:
-        """Write a cell; its model first, so that a whole cell has it."""
+        """Write a cell, with its model if that is kept; returns it as it would be loaded."""
         path = cell_file(folder, name)
-        if found.model is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found.model.save(path.with_suffix(".safetensors"))
-        found.result.save(path)
-        keep_model(found.result, path.with_suffix(".safetensors"))
+        _write(path, found.result, found.model)
+        keep_model(found.result, model_file(path))
         return found.result
+
+    def save_members(self, folder: Path, cross: Any) -> None:
+        """Write all cells, with the models that they have."""
+        for cell in cross.cells:
+            _write(cell_file(folder, cell.name), cell, cell.model)
 
     def checkpoint(self, folder: Path, name: str) -> Path:
         """Where a cell that is not whole keeps its training."""
@@ -67,10 +70,21 @@ class GridFiles:
 
     def _load(self, path: Path) -> GridCell:
         cell = GridCell.load(path)
-        keep_model(cell, path.with_suffix(".safetensors"))
+        keep_model(cell, model_file(path))
         return cell
 
 
 def cell_file(folder: str | os.PathLike[str], name: str) -> Path:
     """Where a cell is kept."""
     return Path(folder) / CELLS_FOLDER / f"{name}.json"
+
+
+def model_file(cell: Path) -> Path:
+    """Where the model of a cell that is kept in this file is kept, if it is."""
+    return cell.with_suffix(".safetensors")
+
+
+def _write(path: Path, cell: GridCell, model: Transformer | None) -> None:
+    """A cell's file; before it that of its model, so that a whole cell has its own or none."""
+    put_model(model_file(path), model)
+    cell.save(path)

@@ -15,7 +15,7 @@ from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, at, check_members, place_of
 from admin_py.experiments.folder import load
 from admin_py.experiments.grid.cell import GridCell
-from admin_py.experiments.grid.files import GridFiles, cell_file
+from admin_py.experiments.grid.files import GridFiles
 from admin_py.experiments.outcomes import BLEW_UP, BLIND, DIVERGED, STUCK
 from admin_py.experiments.settings import AXES, show
 from admin_py.plots.tables import VALUES, GridTable
@@ -260,10 +260,7 @@ class Grid(Cross):
         """
         place = absolute_path(path)
         with locked(place, "path"):
-            for cell in self.cells:
-                cell.save(cell_file(place, cell.name))
-                if cell.model is not None:
-                    cell.model.save(cell_file(place, cell.name).with_suffix(".safetensors"))
+            FILES.save_members(place, self)
             FILES.save_header(place, self)
 
     @classmethod

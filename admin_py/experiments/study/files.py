@@ -10,7 +10,8 @@ from typing import Any
 
 from admin_py.base import documents
 from admin_py.base.paths import absolute_path
-from admin_py.experiments.kept_models import MODEL_FILE, keep_model
+from admin_py.experiments.kept_models import MODEL_FILE, keep_model, put_model
+from admin_py.model.transformer import Transformer
 from admin_py.results import Result, read_json
 
 STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
@@ -104,14 +105,16 @@ class StudyFiles:
         return self._load_run(base) if (base / RUN_FILE).exists() else None
 
     def save(self, folder: Path, name: str, found: Any) -> Any:
-        """Write a run; its model first, so that a whole run has it."""
+        """Write a run, with its model if that is kept; returns it as it would be loaded."""
         base = run_folder(folder, name)
-        if found.model is not None:
-            base.mkdir(parents=True, exist_ok=True)
-            found.model.save(base / MODEL_FILE)
-        found.result.save(base)
+        _write(base, found.result, found.model)
         keep_model(found.result, base / MODEL_FILE)
         return found.result
+
+    def save_members(self, folder: Path, cross: Any) -> None:
+        """Write all runs, with the models that they have."""
+        for run in cross.runs:
+            _write(run_folder(folder, run.name), run, run.model)
 
     def checkpoint(self, folder: Path, name: str) -> Path:
         """Where a run that is not whole keeps its training."""
@@ -121,3 +124,9 @@ class StudyFiles:
 def run_folder(folder: str | os.PathLike[str], name: str) -> Path:
     """Where a run is kept."""
     return Path(folder) / RUNS_FOLDER / name
+
+
+def _write(folder: Path, run: Any, model: Transformer | None) -> None:
+    """A run's files; before them that of its model, so that a whole run has its own or none."""
+    put_model(folder / MODEL_FILE, model)
+    run.save(folder)

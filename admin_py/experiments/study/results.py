@@ -15,9 +15,8 @@ from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, check_members
 from admin_py.experiments.folder import load
-from admin_py.experiments.kept_models import MODEL_FILE
 from admin_py.experiments.settings import show
-from admin_py.experiments.study.files import StudyFiles, run_folder
+from admin_py.experiments.study.files import StudyFiles
 from admin_py.experiments.study.run import Sample, StudyRun
 from admin_py.results import figure
 
@@ -220,12 +219,7 @@ class Study(Cross):
         """
         place = absolute_path(folder, "folder")
         with locked(place, "folder"):
-            for run in self.runs:
-                base = run_folder(place, run.name)
-                if run.model is not None:
-                    base.mkdir(parents=True, exist_ok=True)
-                    run.model.save(base / MODEL_FILE)
-                run.save(base)
+            FILES.save_members(place, self)
             FILES.save_header(place, self)
 
     @classmethod

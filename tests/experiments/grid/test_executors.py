@@ -92,10 +92,32 @@ def test_the_example_with_dask(tmp_path: Path) -> None:
 
 
 def test_data_travel_without_their_text() -> None:
-    again = DataFile(DATA.fingerprint, payload=pack(DATA)).load()
+    sent = DataFile.of(pack(DATA))
+    again = sent.load()
     assert again.fingerprint == DATA.fingerprint
     assert again.split("train").lines is None
-    assert DataFile(DATA.fingerprint, path="/nowhere").load() is again, "read once a process"
+    assert DataFile(sent.digest, path="/nowhere").load() is again, "read once a process"
+
+
+def test_data_that_change_on_their_way_are_refused(tmp_path: Path) -> None:
+    sent = DataFile.of(pack(DATA), tmp_path / "data")
+    other = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6, seed=1)
+    DataFile.of(pack(other), tmp_path / "data").load()
+    with pytest.raises(ValueError, match=r"data: '.*/data' is not what was sent to this process"):
+        sent.load()
+
+
+def test_data_of_the_same_ids_and_other_words_are_other_data() -> None:
+    """Sent one after the other to processes that keep what came last."""
+    words = [(f"{a} {b}", f"{b} {a}") for a in "abc" for b in "abc"]
+    first = ap.data.from_texts(words, pretokenized=True, valid=2)
+    second = ap.data.from_texts(
+        [tuple(text.upper() for text in pair) for pair in words], pretokenized=True, valid=2
+    )
+    assert first.fingerprint == second.fingerprint
+    for data in (first, second):
+        found = ap.study(data, executor=Lazy(), **{**SMALL, "schemes": "admin", "lr": 1e-3})
+        assert [sample.source for sample in found.runs[0].samples] == [a for a, _ in data.pairs("valid")]
 
 
 def test_what_cannot_be_sent_is_an_error_before_anything_is_trained(tmp_path: Path) -> None:

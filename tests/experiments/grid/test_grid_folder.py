@@ -45,6 +45,19 @@ def test_whole_cells_are_not_trained_again_and_axes_may_grow(tmp_path: Path, mon
     assert "1 not run yet" in repr(Grid.load(tmp_path))
 
 
+def test_a_folder_of_data_with_other_words_is_refused_though_the_ids_are_the_same(tmp_path: Path) -> None:
+    words = [(f"{a} {b}", f"{b} {a}") for a in "abc" for b in "abc"]
+    capitals = [(source.upper(), target.upper()) for source, target in words]
+    first, second = (ap.data.from_texts(one, pretokenized=True, valid=2) for one in (words, capitals))
+    assert first.fingerprint == second.fingerprint
+    ap.grid(first, schemes="admin", out=tmp_path, **SMALL)
+    digits = [one.tokenizer.fingerprint[:8] for one in (first, second)]
+    told = r"holds a grid of data of another vocabulary, 'texts' \({}\), not 'texts' \({}\)"
+    with pytest.raises(ValueError, match=told.format(*digits)):
+        ap.grid(second, schemes="admin", out=tmp_path, **SMALL)
+    assert not ap.grid(first, schemes="admin", out=tmp_path, **SMALL).interrupted
+
+
 def test_a_folder_of_another_grid_is_refused(tmp_path: Path) -> None:
     options = {**SMALL, "layers": 2, "out": tmp_path}
     ap.grid(DATA, schemes=growing(0.5), **options)
@@ -83,6 +96,25 @@ def test_models_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     assert all(np.array_equal(model.parameters[name], here.parameters[name]) for name in model.parameters)
     assert ap.grid(DATA, schemes="admin", **SMALL).cells[0].model is None
     assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_a_cell_is_written_after_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ap.grid(DATA, schemes="admin", keep_models=True, **SMALL)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ap.Transformer, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        found.save(tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_cell_that_has_no_model_does_not_get_that_of_another(tmp_path: Path) -> None:
+    ap.grid(DATA, schemes="admin", keep_models=True, **SMALL).save(tmp_path)
+    assert Grid.load(tmp_path).cells[0].model is not None
+    ap.grid(DATA, schemes="admin", **{**SMALL, "steps": 4}).save(tmp_path)
+    assert Grid.load(tmp_path).cells[0].model is None
 
 
 def test_a_cell_that_was_stopped_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
