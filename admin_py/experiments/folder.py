@@ -54,8 +54,11 @@ class Kept(Protocol):
     def save_header(self, folder: Path, cross: Any) -> None:
         """Write it, without its members."""
 
-    def members(self, folder: Path) -> list[Any]:
-        """All that are whole."""
+    def names(self, folder: Path) -> list[str]:
+        """Of all that are whole."""
+
+    def save_members(self, folder: Path, cross: Any) -> None:
+        """Write all members, with the models that they have."""
 
     def member(self, folder: Path, name: str) -> Any | None:
         """One, if it is whole."""
@@ -317,4 +320,29 @@ def load(kept: Kept, folder: str | os.PathLike[str]) -> Any:
     """
     place = absolute_path(folder, "folder")  # models are read when they are asked for
     header = kept.header(place)
-    return header.with_members(in_order(kept.members(place), header.axes))
+    members = (kept.member(place, name) for name in kept.names(place))
+    return header.with_members(in_order([one for one in members if one is not None], header.axes))
+
+
+def save(kept: Kept, folder: str | os.PathLike[str], cross: Cross, *, name: str) -> None:
+    """Write a cross into its folder, of which the caller's argument has this name.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    RuntimeError
+        If another process writes into the folder.
+    ValueError
+        If the folder has members that the cross has not, which would be taken for its own.
+    """
+    place = absolute_path(folder, name)
+    with locked(place, name):
+        others = sorted(set(kept.names(place)) - {one.name for one in cross.members})
+        if others:
+            raise ValueError(
+                f"{name}: {os.fspath(place)!r} has {kept.unit}s that this {kept.what} has not, such as "
+                f"{others[0]}: choose a folder of its own"
+            )
+        kept.save_members(place, cross)
+        kept.save_header(place, cross)

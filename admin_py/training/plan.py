@@ -109,7 +109,7 @@ def check_activation_segments(value: Any) -> bool | int:
     return value
 
 
-def check_path(checkpoint: Any) -> str | None:
+def absolute_checkpoint(checkpoint: Any) -> str | None:
     """The same file whatever the working directory becomes, as text; or None."""
     if checkpoint is None:
         return None

@@ -43,9 +43,9 @@ class GridFiles:
         """Write what a grid is, without its cells."""
         documents.write(Path(folder) / GRID_FILE, replace(cross, cells=()).to_dict())
 
-    def members(self, folder: Path) -> list[GridCell]:
-        """All cells that are whole."""
-        return [self._load(path) for path in sorted((folder / CELLS_FOLDER).glob("*.json"))]
+    def names(self, folder: Path) -> list[str]:
+        """Of all cells that are whole."""
+        return sorted(path.stem for path in (folder / CELLS_FOLDER).glob("*.json"))
 
     def member(self, folder: Path, name: str) -> GridCell | None:
         """A cell if it is whole."""

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from admin_py.base.checks import check_choice, shown
-from admin_py.base.locks import locked
-from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, at, check_members, place_of
-from admin_py.experiments.folder import load
+from admin_py.experiments.folder import load, save
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.files import GridFiles
 from admin_py.experiments.outcomes import BLEW_UP, BLIND, DIVERGED, STUCK
@@ -257,11 +255,10 @@ class Grid(Cross):
             If a file cannot be written.
         RuntimeError
             If another process writes into the folder.
+        ValueError
+            If the folder has cells of another grid.
         """
-        place = absolute_path(path)
-        with locked(place, "path"):
-            FILES.save_members(place, self)
-            FILES.save_header(place, self)
+        save(FILES, path, self, name="path")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Grid:

@@ -94,10 +94,9 @@ class StudyFiles:
         """Write what a study is, without its runs."""
         documents.write(Path(folder) / STUDY_FILE, replace(cross, runs=()).to_dict())
 
-    def members(self, folder: Path) -> list[Any]:
-        """All runs that are whole."""
-        found = sorted((folder / RUNS_FOLDER).glob(f"*/{RUN_FILE}"))
-        return [self._load_run(path.parent) for path in found]
+    def names(self, folder: Path) -> list[str]:
+        """Of all runs that are whole."""
+        return sorted(path.parent.name for path in (folder / RUNS_FOLDER).glob(f"*/{RUN_FILE}"))
 
     def member(self, folder: Path, name: str) -> Any | None:
         """A run if it is whole."""

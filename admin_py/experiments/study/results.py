@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from admin_py.base.checks import shown
-from admin_py.base.locks import locked
-from admin_py.base.paths import absolute_path
 from admin_py.experiments.cross import Cross, check_members
-from admin_py.experiments.folder import load
+from admin_py.experiments.folder import load, save
 from admin_py.experiments.settings import show
 from admin_py.experiments.study.files import StudyFiles
 from admin_py.experiments.study.run import Sample, StudyRun
@@ -216,11 +214,10 @@ class Study(Cross):
             If a file cannot be written.
         RuntimeError
             If another process writes into the folder.
+        ValueError
+            If the folder has runs of another study.
         """
-        place = absolute_path(folder, "folder")
-        with locked(place, "folder"):
-            FILES.save_members(place, self)
-            FILES.save_header(place, self)
+        save(FILES, folder, self, name="folder")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Study:

@@ -1,0 +1,36 @@
+"""Studies and grids that are written into folders which have others already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import admin_py as ap
+
+SMALL: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "progress": False}
+
+
+def trained(kind: str, **settings: Any) -> Any:
+    data = ap.data.copy_task(symbols=8, train=40, valid=8, seed=1)
+    return getattr(ap, kind)(data, **{**SMALL, **settings})
+
+
+@pytest.mark.parametrize("kind", ["study", "grid"])
+def test_a_folder_of_another_is_left_as_it_is(kind: str, tmp_path: Path) -> None:
+    first = trained(kind, schemes=["post_ln", "pre_ln"])
+    first.save(tmp_path)
+    for other in (trained(kind, schemes=["post_ln"]), trained(kind, schemes=["admin"], steps=3)):
+        with pytest.raises(ValueError, match=rf"s that this {kind} has not.*choose a folder of its own"):
+            other.save(tmp_path)
+        assert ap.load(tmp_path) == first
+
+
+@pytest.mark.parametrize("kind", ["study", "grid"])
+def test_the_same_and_more_of_it_are_written_again(kind: str, tmp_path: Path) -> None:
+    trained(kind, schemes=["post_ln"]).save(tmp_path)
+    more = trained(kind, schemes=["post_ln", "pre_ln"])
+    more.save(tmp_path)
+    more.save(tmp_path)
+    assert ap.load(tmp_path) == more
