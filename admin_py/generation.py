@@ -169,7 +169,8 @@ def draw_from(
     if top_k is not None:
         top_k = check_integer("top_k", top_k, 1)
     scaled = logits.astype(np.float64)
-    scaled = (scaled - scaled.max(axis=1, keepdims=True)) / temperature
+    with np.errstate(over="ignore"):  # a tiny temperature: all but the likeliest at -inf
+        scaled = (scaled - scaled.max(axis=1, keepdims=True)) / temperature
     if top_k is not None and top_k < scaled.shape[1]:
         others = np.argsort(-scaled, axis=1, kind="stable")[:, top_k:]
         np.put_along_axis(scaled, others, -np.inf, axis=1)

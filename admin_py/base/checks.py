@@ -46,6 +46,14 @@ def kind_of(value: Any) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
+def attribute_of(value: Any, name: str, default: Any = None) -> Any:
+    """An attribute of what a user gave; the default where it has none, or whose own code raises."""
+    try:
+        return getattr(value, name, default)
+    except Exception:  # of any class: the value's own code has raised it
+        return default
+
+
 def with_article(noun: str) -> str:
     """A noun with its article.
 

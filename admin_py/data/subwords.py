@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import shown
+from admin_py.base.checks import attribute_of, shown
 from admin_py.base.interruptible import interruptible
 from admin_py.base.printable import shown_bytes
 from admin_py.data.library_errors import library_errors
@@ -74,7 +74,7 @@ class SubwordTokenizer(Tokenizer):
     kind = "subwords"
 
     def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
-        if not hasattr(tokenizer, "to_str"):
+        if not callable(attribute_of(tokenizer, "to_str")):
             raise TypeError(f"tokenizer must be a tokenizers.Tokenizer, got {shown(tokenizer)}")
         with library_errors("tokenizer cannot be kept", _KEPT_BY):
             text = tokenizer.to_str()

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from admin_py.base import documents
 from admin_py.base.arguments import door
-from admin_py.base.checks import as_integer, check_integer, shown
+from admin_py.base.checks import as_integer, attribute_of, check_integer, shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.base.whole_files import write_whole
 from admin_py.data.reading import read_whole
@@ -250,9 +250,9 @@ def as_tokenizer(value: object) -> Tokenizer:
         return value
     if is_path(value):
         return load_tokenizer(path_of(value, "tokenizer"))
-    if hasattr(value, "to_str") and hasattr(value, "encode_batch"):
+    if callable(attribute_of(value, "to_str")) and callable(attribute_of(value, "encode_batch")):
         return _kinds["subwords"](value)  # type: ignore[call-arg]  # the one kind that is made of another
-    if hasattr(value, "backend_tokenizer"):
+    if attribute_of(value, "backend_tokenizer") is not None:
         raise TypeError(
             f"tokenizer is a {type(value).__name__}, as transformers has them: give what is inside, its "
             "tokenizer.backend_tokenizer"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from admin_py.base.checks import check_choice, check_instance, check_listed, shown
+from admin_py.base.checks import attribute_of, check_choice, check_instance, check_listed, shown
 from admin_py.experiments.settings import ARGUMENT_OF, AXES, show
 from admin_py.experiments.told import check_cross
 from admin_py.results import Result
@@ -179,9 +179,9 @@ def _normal(axis: str, value: Any) -> Any:
     if axis == "layers" and isinstance(value, tuple) and len(set(value)) == 1:
         return value[0]
     if axis == "scheme" and isinstance(value, tuple):
-        names = dict.fromkeys(str(getattr(one, "name", one)) for one in value)
+        names = dict.fromkeys(str(attribute_of(one, "name", one)) for one in value)
         return "/".join(names)
-    return getattr(value, "name", value) if axis in ("scheme", "encoder", "decoder") else value
+    return attribute_of(value, "name", value) if axis in ("scheme", "encoder", "decoder") else value
 
 
 def _has(members: Iterable[Member], axis: str, value: Any) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from admin_py.base.checks import shown
+from admin_py.base.checks import attribute_of, shown
 from admin_py.base.scratch import scratch_folder
 from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
@@ -302,7 +302,7 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
         If something that is sent cannot be pickled; naming the argument.
     """
     if not own_pool:
-        if not callable(getattr(executor, "submit", None)):
+        if not callable(attribute_of(executor, "submit")):
             raise TypeError(f"executor must have submit(function, *arguments), got {shown(executor)}")
         if not isinstance(executor, ProcessPoolExecutor):
             return
@@ -329,7 +329,7 @@ def check_sendable(executor: Any, work: Work, *, own_pool: bool = False) -> None
 
 def _spawns(executor: Any) -> bool:
     """Whether the processes of an executor know nothing of this one but its main program."""
-    context = getattr(executor, "_mp_context", None)
+    context = attribute_of(executor, "_mp_context")
     return context is not None and context.get_start_method() != "fork"
 
 

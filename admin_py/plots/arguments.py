@@ -47,7 +47,7 @@ def one(name: str, given: T | Iterable[T], *kinds: type[T], many: str = "", also
     Traceback (most recent call last):
     admin_py.plots.arguments.WrongArgument: number must be an int, got the text 'run/number.json'
     """
-    listed = _listed(given)
+    listed = items_of(given)
     if isinstance(given, kinds):
         return given
     if listed is not None and len(listed) == 1 and isinstance(listed[0], kinds):
@@ -88,7 +88,7 @@ def several(name: str, given: T | Iterable[T], *kinds: type[T]) -> list[T]:
     if isinstance(given, kinds):
         return [given]
     wanted = f"{name} must be {_named(kinds[0])} or several of these"
-    listed = _listed(given)
+    listed = items_of(given)
     if listed is None:
         raise WrongArgument(f"{wanted}, got {described(given, kinds[0])}")
     for item in listed:
@@ -125,7 +125,7 @@ def described(given: Any, wanted: type | None = None) -> str:
     return f"{told}, which its plot() draws" if callable(getattr(type(given), "plot", None)) else told
 
 
-def _listed(given: Any) -> list[Any] | None:
+def items_of(given: Any) -> list[Any] | None:
     """What an iterable of results holds; None where it is none."""
     if isinstance(given, Result | Mapping | str | bytes) or not isinstance(given, Iterable):
         return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from admin_py.base.arguments import door_of_values
 from admin_py.base.checks import check_number, shown
-from admin_py.plots.arguments import WrongArgument, described, one
+from admin_py.plots.arguments import WrongArgument, described, items_of, one
 from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import legend_below
 from admin_py.plots.marks import thin_out
@@ -18,7 +18,6 @@ from admin_py.plots.style import SchemeStyle, ink, legend_text, muted, scheme_st
 from admin_py.plots.sublayers import BAND, SEED, band_key
 from admin_py.plots.tables import Curve, training_curve, validation_curve
 from admin_py.plots.ticks import step_axis
-from admin_py.results import Result
 from admin_py.training.history import History
 from admin_py.training.recorder import Recorder
 
@@ -125,10 +124,11 @@ def _runs(given: Any) -> list[tuple[str, History]]:
     wanted = "histories must be a History, or several of (scheme, History)"
     if isinstance(given, History):
         given = [given]
-    if isinstance(given, str | Mapping | Result | np.ndarray) or not isinstance(given, Iterable):
+    several = items_of(given)
+    if several is None:
         raise WrongArgument(f"{wanted}, got {described(given, History)}")
     runs = []
-    for one_run in given:
+    for one_run in several:
         if isinstance(one_run, History):
             runs.append((str(one_run.metadata.get("scheme", UNNAMED)), one_run))
         elif _is_run(one_run):

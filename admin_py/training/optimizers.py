@@ -10,7 +10,7 @@ import numpy as np
 
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_bool, check_choice, check_listed, check_number, shown
+from admin_py.base.checks import attribute_of, check_bool, check_choice, check_listed, check_number, shown
 from admin_py.base.precision import check_below_one, check_held
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Optimizer:
         RuntimeError
             If the model has no gradients yet.
         """
-        core, dtype = getattr(model, "_core", None), str(getattr(model, "dtype", None))
+        core, dtype = attribute_of(model, "_core"), str(attribute_of(model, "dtype"))
         if core is None or dtype not in MODULES:
             raise TypeError(
                 f"model must be a Transformer or a layer, got an object of type {type(model).__name__}"
