@@ -10,6 +10,7 @@ import contextlib
 import io
 import random
 import re
+import resource
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,19 @@ OTHER_NAMES = {
 
 WITHOUT_NAME = ("Optimizer", "load")
 """A base class that is never made, and what says of a file that it is none."""
+
+
+MEMORY = 6 * 2**30
+"""Bytes beyond those in use that a hostile call may ask for: more is a MemoryError, which none documents."""
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(autouse=True)
