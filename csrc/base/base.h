@@ -66,6 +66,15 @@ void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
    themselves, and are all called. `stop` may be NULL. */
 void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
 
+/* Around a fork: from the first on no region begins until the last, which the child does not call. A fork waits by itself,
+   too, but those who hold a lock that a region may want let go of it while they await the end of the others. */
+bool adm_fork_begin(void); /* whether there is a region to await */
+void adm_fork_await(void);
+void adm_fork_end(void);
+/* Whether this process was forked from what a region's thread asked and has none of the region's others: that region
+   cannot end here, but others can begin. */
+bool adm_fork_lost_threads(void);
+
 /* A task counts what it has done; what it wrote is seen by those that have waited for the count. */
 void adm_count_done(int64_t *count);
 void adm_wait_for(const int64_t *count, int64_t value);

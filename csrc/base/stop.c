@@ -30,10 +30,11 @@ bool adm_stop_asked(adm_stop *stop, int thread)
     const double now = adm_clock();
     if (now < stop->next)
         return false;
+    const bool outer = asking;
     asking = true;
     if (stop->asked(stop->context))
         __atomic_store_n(&stop->stopped, 1, __ATOMIC_RELAXED);
-    asking = false;
+    asking = outer;
     stop->next = adm_clock() + INTERVAL;
     return adm_stopped(stop);
 }

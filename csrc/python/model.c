@@ -86,11 +86,11 @@ static PyObject *views_of(pyadm_model *self, adm_real *values)
 /* The gradients, allocated now if need be; NULL with an exception. */
 static adm_real *need_gradients(pyadm_model *self)
 {
-    if (pyadm_enter(&self->busy, (PyObject *)self) < 0)
+    if (pyadm_enter(&self->user, (PyObject *)self) < 0)
         return NULL;
     adm_error error;
     const adm_status status = adm_model_need_gradients(self->model, &error);
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK)
         return adm_model_gradients(self->model);
     pyadm_raise(&error);
@@ -215,11 +215,11 @@ static PyObject *model_init_weights(PyObject *object, PyObject *value)
     pyadm_model *self = (pyadm_model *)object;
     uint64_t seed = 0;
     const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
-    if (state == NULL || pyadm_read_uint64(value, "seed", &seed) < 0 || pyadm_enter(&self->busy, object) < 0)
+    if (state == NULL || pyadm_read_uint64(value, "seed", &seed) < 0 || pyadm_enter(&self->user, object) < 0)
         return NULL;
     const int threads = state->threads;
     PYADM_WITHOUT_GIL(adm_model_init_weights(self->model, seed, threads))
-    self->busy = false;
+    pyadm_leave(&self->user);
     Py_RETURN_NONE;
 }
 
@@ -242,12 +242,12 @@ static PyObject *model_find_nonfinite(PyObject *object, PyObject *value)
                         "there are no gradients yet: they come with the first backward pass");
         return NULL;
     }
-    if (pyadm_enter(&self->busy, object) < 0)
+    if (pyadm_enter(&self->user, object) < 0)
         return NULL;
     const adm_param_table *params = adm_model_params(self->model);
     int64_t index;
     PYADM_WITHOUT_GIL(index = adm_find_nonfinite(params, values))
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (index < 0)
         Py_RETURN_NONE;
     return PyUnicode_FromString(params->items[index].name);

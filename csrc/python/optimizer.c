@@ -24,7 +24,7 @@ typedef struct optimizer {
     adm_optim_config config;
     moments *moments; /* the capsule's, or NULL */
     int64_t step;     /* updates made */
-    bool busy;
+    pid_t user;       /* as of pyadm_model */
 } optimizer;
 
 static void free_moments(PyObject *handle)
@@ -238,13 +238,13 @@ static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keyw
         return NULL;
     }
     pyadm_model *model = (pyadm_model *)value;
-    if (pyadm_enter(&self->busy, object) < 0)
+    if (pyadm_enter(&self->user, object) < 0)
         return NULL;
-    if (pyadm_enter(&model->busy, value) == 0) {
+    if (pyadm_enter(&model->user, value) == 0) {
         result = update(self, model, lr, scale, state->threads);
-        model->busy = false;
+        pyadm_leave(&model->user);
     }
-    self->busy = false;
+    pyadm_leave(&self->user);
     return result;
 }
 
@@ -371,9 +371,9 @@ static PyObject *optimizer_load_state(PyObject *object, PyObject *value)
         return NULL;
     given_state given;
     int status = read_state(self, dict, &given);
-    if (status == 0 && (status = pyadm_enter(&self->busy, object)) == 0) {
+    if (status == 0 && (status = pyadm_enter(&self->user, object)) == 0) {
         status = take_state(self, &given);
-        self->busy = false;
+        pyadm_leave(&self->user);
     }
     Py_DECREF(dict);
     if (status < 0)

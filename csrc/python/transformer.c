@@ -95,7 +95,7 @@ static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject 
     PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
     if (out == NULL)
         return NULL;
-    if (pyadm_enter(&self->busy, object) < 0) {
+    if (pyadm_enter(&self->user, object) < 0) {
         Py_DECREF(out);
         return NULL;
     }
@@ -103,7 +103,7 @@ static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject 
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_forward(self->model, batch, &run, data, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK) {
         self->observed |= run.observe;
         return out;
@@ -139,13 +139,13 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
                                      &values.label_smoothing, &values.training, &values.step))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
-    if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
+    if (batch == NULL || pyadm_enter(&self->user, object) < 0)
         return NULL;
     adm_loss loss;
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_loss(self->model, batch, &run, &loss, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     return status == ADM_OK ? loss_tuple(&loss) : pyadm_raise(&error);
 }
 
@@ -183,13 +183,13 @@ static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject
                                      &values.keep_gradients, &values.segment_layers))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
-    if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
+    if (batch == NULL || pyadm_enter(&self->user, object) < 0)
         return NULL;
     adm_loss loss;
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_backward(self->model, batch, &run, &loss, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status != ADM_OK)
         return pyadm_raise(&error);
     self->observed |= run.observe;
