@@ -8,11 +8,14 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <time.h>
 
 /* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
    builds of this core and threads that are not in regions share them. */
 #define MAX_RUNNING 256
+
+#define ZERO_BLOCK ((int64_t)1 << 18) /* elements that one task sets to zero */
 
 #define BRIEF 2e-3 /* seconds for which a thread that waits stays awake */
 
@@ -183,6 +186,26 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
 {
     adm_parallel_for_until(NULL, threads, count, fn, context);
+}
+
+typedef struct zeroing {
+    adm_real *values;
+    int64_t length;
+    adm_stop *stop;
+} zeroing;
+
+static void zero_task(void *context, int64_t task, int thread)
+{
+    const zeroing *zeroed = context;
+    const int64_t first = task * ZERO_BLOCK, left = zeroed->length - first;
+    if (!adm_stop_asked(zeroed->stop, thread))
+        memset(zeroed->values + first, 0, (size_t)adm_min(ZERO_BLOCK, left) * sizeof *zeroed->values);
+}
+
+void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop)
+{
+    zeroing all = {values, length, stop};
+    adm_parallel_for_until(stop, threads, (length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &all);
 }
 
 void adm_count_done(int64_t *count)

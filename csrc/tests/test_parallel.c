@@ -70,7 +70,7 @@ static adm_model *make_model(uint64_t seed)
     adm_model *model = NULL;
     adm_error error = {0};
     assert(adm_model_create(&config, &model, &error) == ADM_OK);
-    adm_model_init_weights(model, seed, 1);
+    assert(adm_model_init_weights(model, seed, 1, NULL, NULL) == ADM_OK);
     return model;
 }
 
@@ -211,28 +211,7 @@ static void test_forks(void)
 }
 #endif
 
-/* ---- what a region's thread asks ---- */
-
-static bool ask_inner(void *context)
-{
-    *(int *)context += 1;
-    assert(adm_stop_is_asking());
-    return false;
-}
-
-static bool ask_outer(void *context)
-{
-    adm_stop inner = {.asked = ask_inner, .context = context};
-    assert(!adm_stop_asked(&inner, 0) && adm_stop_is_asking()); /* still, for the outer one */
-    return false;
-}
-
-static void test_asking_within_asking(void)
-{
-    int asked = 0;
-    adm_stop outer = {.asked = ask_outer, .context = &asked};
-    assert(!adm_stop_asked(&outer, 0) && asked == 1 && !adm_stop_is_asking());
-}
+/* ---- forks from what a region's thread asks ---- */
 
 #ifndef THREAD_SANITIZER
 #define BUSY 0.05 /* seconds, many times what a fork takes that waits for nothing */
@@ -359,7 +338,6 @@ int main(void)
     test_fork_amid_a_region_of_one_thread();
     test_fork_amid_a_region_of_several_threads();
 #endif
-    test_asking_within_asking();
     test_number_of_threads();
     test_masters_at_once();
     test_limits();
