@@ -32,6 +32,7 @@ FOLDERS = ("base", "kernels", "layers", "model", "init", "optim", "analysis", "p
 DEFINES = {"admin_py._core": [], "admin_py._core64": ["-DADM_DOUBLE"]}
 BLAS_PREFIX = "scipy_"
 BLAS_NAME = "libopenblas-admin_py.so"  # names that threadpoolctl recognises
+SYSTEM = ["-lm", "-lpthread", "-ldl"]  # parts of the C library, of their own before glibc 2.34
 GOMP = "libgomp.so.1"
 GOMP_NAME = "libgomp-admin_py.so.1"
 
@@ -94,7 +95,7 @@ class Libraries:
     def of_system(cls, tools):
         self = cls()
         self.compile = shlex.split(pkg_config("--cflags"))
-        self.link = [*(shlex.split(pkg_config("--libs")) or ["-lopenblas"]), "-fopenmp"]
+        self.link = [*(shlex.split(pkg_config("--libs")) or ["-lopenblas"]), "-fopenmp", *SYSTEM]
         source = "#include <cblas.h>\nvoid f(void) { openblas_set_num_threads(1); }\n"
         if tools.probe(source, [*self.compile, *self.link, "-Wl,--no-undefined"]) is None:
             raise BuildError(
@@ -111,7 +112,7 @@ class Libraries:
         folder.mkdir(parents=True)
         self._add_blas(tools, folder)
         self._add_openmp(tools, folder)
-        self.link += ["-lm", "-lpthread", "-ldl"]
+        self.link += SYSTEM
         self.rpath = "$ORIGIN/_libs"
         return self
 

@@ -376,6 +376,14 @@ class Transformer(CountsSteps):
         Returns
         -------
         Loss
+
+        Notes
+        -----
+        A signal's handler that raises, as Ctrl-C's does, ends the pass between two sub-layers. The weights
+        are as before, and all gradients are zero: with ``accumulate=True`` what earlier passes had added up,
+        too. If the signal comes just before or after the pass, the gradients are those from before it, or all
+        of its own. So a sum that was interrupted begins anew, with ``accumulate=False``. Errors in the
+        arguments leave the gradients alone.
         """
         self._need_decoder()
         with self._numbered(step, training=training) as number:

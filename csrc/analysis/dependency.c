@@ -240,6 +240,9 @@ static adm_status run_group(adm_model *model, const adm_batch *group, const adm_
                             double *const sums[2], adm_dependency *const results[2], adm_error *error)
 {
     adm_status status = adm_workspace_for_batch(model, group, run, ADM_KEEP_NOTHING, false, error);
+    if (status != ADM_OK)
+        return status;
+    adm_begin_pass(model, run->stop);
     for (int s = 0; s < 2 && status == ADM_OK; s++) {
         tracker own;
         if (model->stacks[s].num_sublayers == 0)

@@ -132,10 +132,12 @@ adm_status adm_models_output_change(adm_model *model, adm_model *other, const ad
     for (int64_t c = 0; c < model->config.d_model; c++)
         ones[c] = 1;
     comparison own = {.model = model, .ones = ones, .sums = adm_arena_double(&arena, blocks * NUM_SUMS)};
+    for (int m = 0; m < 2; m++)
+        adm_begin_pass(models[m], run->stop);
     for (int s = 0; s < 2; s++)
         if (model->stacks[s].num_sublayers > 0)
             compare_stack(models, s, &own, results[s]);
     adm_arena_free(&arena);
-    status = adm_end_pass(other, error);
-    return adm_end_pass(model, status == ADM_OK ? error : NULL);
+    (void)adm_end_pass(other, NULL); /* stopped by the same as the model's */
+    return adm_end_pass(model, error);
 }

@@ -23,6 +23,8 @@ static inline int64_t adm_max(int64_t a, int64_t b)
 /* Zeroed, aligned, on huge pages where they are to be had; NULL if there is no memory. */
 void *adm_alloc(size_t bytes);
 void adm_release(void *memory, size_t bytes);
+/* Zeroed again, at once however much it is: the system takes the pages and gives others with the next use. */
+void adm_clear(void *memory, size_t bytes);
 
 /* A plan is laid out twice by the same function: once to measure (base NULL), once to hand out. */
 typedef struct adm_arena {
@@ -66,6 +68,18 @@ void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
    themselves, and are all called. `stop` may be NULL. */
 void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
 
+/* Around a fork: from the first on no region begins until the last, which the child does not call. A fork waits by itself,
+   too, but those who hold a lock that a region may want let go of it while they await the end of the others. */
+bool adm_fork_begin(void); /* whether there is a region to await */
+void adm_fork_await(void);
+void adm_fork_end(void);
+/* Whether this process was forked from what a region's thread asked and has none of the region's others: that region
+   cannot end here, but others can begin. */
+bool adm_fork_lost_threads(void);
+
+/* values [length] = 0 by all threads, which ask in between: the first use of much memory takes seconds. */
+void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop);
+
 /* A task counts what it has done; what it wrote is seen by those that have waited for the count. */
 void adm_count_done(int64_t *count);
 void adm_wait_for(const int64_t *count, int64_t value);
@@ -79,6 +93,8 @@ double adm_clock(void);
 bool adm_stop_asked(adm_stop *stop, int thread);
 /* Whether it was found to be ended; NULL: no. */
 bool adm_stopped(const adm_stop *stop);
+/* The same as what a call returns. */
+adm_status adm_stop_status(const adm_stop *stop, adm_error *error);
 /* Whether this thread is asking: what runs now is not the core's. */
 bool adm_stop_is_asking(void);
 

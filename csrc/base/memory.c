@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "base/base.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -56,6 +57,12 @@ void adm_release(void *memory, size_t bytes)
 {
     if (memory != NULL)
         munmap(memory, mapped_size(bytes == 0 ? 1 : bytes));
+}
+
+void adm_clear(void *memory, size_t bytes)
+{
+    if (memory != NULL && madvise(memory, mapped_size(bytes == 0 ? 1 : bytes), MADV_DONTNEED) != 0)
+        memset(memory, 0, bytes);
 }
 
 static void *arena_take(adm_arena *arena, int64_t count, size_t size)

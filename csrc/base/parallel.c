@@ -8,11 +8,14 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <time.h>
 
 /* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
    builds of this core and threads that are not in regions share them. */
 #define MAX_RUNNING 256
+
+#define ZERO_BLOCK ((int64_t)1 << 18) /* elements that one task sets to zero */
 
 #define BRIEF 2e-3 /* seconds for which a thread that waits stays awake */
 
@@ -20,8 +23,54 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int running; /* threads in regions */
-static int forks;   /* that wait for the end of all regions */
+static int forks;   /* that have begun and not ended */
 static int threads_at_start;
+static bool threads_lost; /* the process was forked amid a region of several threads, and has one of them */
+
+/* Of `running`, those of the regions that this thread has begun. */
+static _Thread_local int own;
+
+/* With the lock: whether a fork has to wait. What a region's thread asks does not: neither that region nor another one
+   in which the same is done would end before. The regions of the other build are known by OpenMP, which both share. */
+static bool others_run(void)
+{
+    return running > 0 && own == 0 && !omp_in_parallel();
+}
+
+static void await_others(void)
+{
+    while (others_run())
+        pthread_cond_wait(&changed, &lock);
+}
+
+bool adm_fork_begin(void)
+{
+    pthread_mutex_lock(&lock);
+    forks++;
+    const bool wait = others_run();
+    pthread_mutex_unlock(&lock);
+    return wait;
+}
+
+void adm_fork_await(void)
+{
+    pthread_mutex_lock(&lock);
+    await_others();
+    pthread_mutex_unlock(&lock);
+}
+
+void adm_fork_end(void)
+{
+    pthread_mutex_lock(&lock);
+    forks--;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+bool adm_fork_lost_threads(void)
+{
+    return threads_lost;
+}
 
 /* A fork copies the thread that calls it and no other. OpenMP would wait for ever for the pool that the child has
    not, and BLAS for a lock that a missing thread held. So a fork waits until no region runs, and the pool of its
@@ -29,27 +78,26 @@ static int threads_at_start;
 static void before_fork(void)
 {
     pthread_mutex_lock(&lock);
-    if (adm_stop_is_asking()) /* from inside of a region, which cannot end before; the child is to leave or to exec */
-        return;
     forks++;
-    while (running > 0)
-        pthread_cond_wait(&changed, &lock);
-    forks--;
-    (void)omp_pause_resource_all(omp_pause_hard); /* fails only inside of a region, which is not ours */
+    await_others();
+    /* fails only inside of a region of several threads, which then has the pool and is lost to the child */
+    (void)omp_pause_resource_all(omp_pause_hard);
 }
 
 static void after_fork_in_parent(void)
 {
-    pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
+    adm_fork_end();
 }
 
-/* Made anew: the threads that waited are not here. */
+/* Made anew: the threads that waited are not here, nor are the regions of others. */
 static void after_fork_in_child(void)
 {
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-    forks = running = 0;
+    forks = 0;
+    running = own;
+    threads_lost |= omp_in_parallel();
 }
 
 /* When the library is loaded. Without memory for the handlers forks are as before. */
@@ -70,12 +118,13 @@ static int begin_region(int wanted)
 {
     const int limit = omp_get_max_threads();
     pthread_mutex_lock(&lock);
-    while (forks > 0)
+    while (forks > 0 && own == 0 && !omp_in_parallel())
         pthread_cond_wait(&changed, &lock);
     const int allowed = smaller(wanted, limit < threads_at_start ? limit : wanted);
     const int room = smaller(allowed, MAX_RUNNING - running);
     const int threads = room > 1 ? room : 1;
     running += threads;
+    own += threads;
     adm_blas_setup(); /* others may have given it its threads back: slower by far in ours, and other bits */
     pthread_mutex_unlock(&lock);
     return threads;
@@ -85,6 +134,7 @@ static void end_region(int threads)
 {
     pthread_mutex_lock(&lock);
     running -= threads;
+    own -= threads;
     if (running == 0 && forks > 0)
         pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
@@ -136,6 +186,26 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
 {
     adm_parallel_for_until(NULL, threads, count, fn, context);
+}
+
+typedef struct zeroing {
+    adm_real *values;
+    int64_t length;
+    adm_stop *stop;
+} zeroing;
+
+static void zero_task(void *context, int64_t task, int thread)
+{
+    const zeroing *zeroed = context;
+    const int64_t first = task * ZERO_BLOCK, left = zeroed->length - first;
+    if (!adm_stop_asked(zeroed->stop, thread))
+        memset(zeroed->values + first, 0, (size_t)adm_min(ZERO_BLOCK, left) * sizeof *zeroed->values);
+}
+
+void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop)
+{
+    zeroing all = {values, length, stop};
+    adm_parallel_for_until(stop, threads, (length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &all);
 }
 
 void adm_count_done(int64_t *count)

@@ -21,6 +21,11 @@ bool adm_stopped(const adm_stop *stop)
     return stop != NULL && __atomic_load_n(&stop->stopped, __ATOMIC_RELAXED);
 }
 
+adm_status adm_stop_status(const adm_stop *stop, adm_error *error)
+{
+    return adm_stopped(stop) ? adm_fail(error, ADM_STOPPED, "the call was ended by who made it") : ADM_OK;
+}
+
 bool adm_stop_asked(adm_stop *stop, int thread)
 {
     if (stop == NULL || adm_stopped(stop))
@@ -30,10 +35,11 @@ bool adm_stop_asked(adm_stop *stop, int thread)
     const double now = adm_clock();
     if (now < stop->next)
         return false;
+    const bool outer = asking;
     asking = true;
     if (stop->asked(stop->context))
         __atomic_store_n(&stop->stopped, 1, __ATOMIC_RELAXED);
-    asking = false;
+    asking = outer;
     stop->next = adm_clock() + INTERVAL;
     return adm_stopped(stop);
 }

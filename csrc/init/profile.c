@@ -141,12 +141,13 @@ static bool all_finite(const adm_model *model, adm_profile *const profiles[2])
 }
 
 /* The pass itself, on a workspace that is laid out. */
-static adm_status run_profile(adm_model *model, adm_profile_method method, bool apply,
+static adm_status run_profile(adm_model *model, adm_stop *stop, adm_profile_method method, bool apply,
                               adm_profile *profiles[2], adm_error *error)
 {
     adm_real *saved = save_omegas(model);
     if (saved == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
+    adm_begin_pass(model, stop);
     for (int s = 0; s < 2; s++)
         if (model->stacks[s].num_sublayers > 0)
             profile_stack(model, s, method, profiles[s]);
@@ -172,7 +173,7 @@ adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm
     if (status == ADM_OK)
         status = adm_workspace_for_batch(model, batch, &observed, ADM_KEEP_NOTHING, false, error);
     if (status == ADM_OK)
-        status = run_profile(model, method, apply, profiles, error);
+        status = run_profile(model, run->stop, method, apply, profiles, error);
     return status;
 }
 
@@ -187,6 +188,6 @@ adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, c
     if (status == ADM_OK)
         status = adm_workspace_for_hidden(model, input, &observed, ADM_KEEP_NOTHING, false, error);
     if (status == ADM_OK)
-        status = run_profile(model, method, apply, profiles, error);
+        status = run_profile(model, run->stop, method, apply, profiles, error);
     return status;
 }

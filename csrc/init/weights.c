@@ -22,6 +22,7 @@ typedef struct drawing {
     double width;       /* bound of the uniform, standard deviation of the normal distribution */
     int64_t mirror_row; /* > 0: rows from here on are the negated rows from 0 on */
     int64_t mirror_column;
+    adm_stop *stop;
 } drawing;
 
 /* FNV-1a: the site of a parameter's stream is its name, which does not change when others come or go. */
@@ -59,7 +60,8 @@ static double draw_mirrored(const drawing *d, int64_t index)
 static void draw_block(void *context, int64_t task, int thread)
 {
     const drawing *d = context;
-    (void)thread;
+    if (adm_stop_asked(d->stop, thread))
+        return;
     const int64_t begin = task * BLOCK;
     const int64_t end = begin + BLOCK < d->size ? begin + BLOCK : d->size;
     const bool mirrored = d->mirror_row > 0 || d->mirror_column > 0;
@@ -124,10 +126,10 @@ static void plan_embedding(drawing *d, const adm_config *config, const adm_param
 }
 
 static void init_param(const adm_config *config, const adm_param *param, uint64_t seed, int threads,
-                       adm_real *out)
+                       adm_stop *stop, adm_real *out)
 {
     const adm_stack_config *stack = stack_of(config, param);
-    drawing d = {.out = out, .size = param->size, .columns = param->shape[1]};
+    drawing d = {.out = out, .size = param->size, .columns = param->shape[1], .stop = stop};
     switch (param->kind) {
     case ADM_PARAM_WEIGHT_Q:
     case ADM_PARAM_WEIGHT_K:
@@ -160,14 +162,16 @@ static void init_param(const adm_config *config, const adm_param *param, uint64_
         return;
     }
     d.key = adm_random_key(seed, 0, name_hash(param->name));
-    adm_parallel_for(threads, (param->size + BLOCK - 1) / BLOCK, draw_block, &d);
+    adm_parallel_for_until(stop, threads, (param->size + BLOCK - 1) / BLOCK, draw_block, &d);
 }
 
-void adm_model_init_weights(adm_model *model, uint64_t seed, int threads)
+adm_status adm_model_init_weights(adm_model *model, uint64_t seed, int threads, adm_stop *stop,
+                                  adm_error *error)
 {
     const adm_config *config = adm_model_config(model);
     const adm_param_table *params = adm_model_params(model);
     adm_real *weights = adm_model_weights(model);
-    for (int64_t p = 0; p < params->count; p++)
-        init_param(config, &params->items[p], seed, threads, weights + params->items[p].offset);
+    for (int64_t p = 0; p < params->count && !adm_stopped(stop); p++)
+        init_param(config, &params->items[p], seed, threads, stop, weights + params->items[p].offset);
+    return adm_stop_status(stop, error);
 }

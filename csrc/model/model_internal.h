@@ -246,7 +246,7 @@ void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 /* ---- packing.c: the weights as the matrix products read them ---- */
 /* Gives every linear map its places among the packed weights. */
 void adm_packing_place(adm_model *model);
-/* Packs all weights if the workspace has room for them; the workspace's functions call it before every pass. */
+/* Packs all weights if the workspace has room for them. */
 void adm_pack_weights(adm_model *model);
 
 /* ---- work.c: how long each kind of work takes ---- */
@@ -303,7 +303,9 @@ void adm_output_logits(adm_model *model, adm_real *out);
 void adm_output_loss(adm_model *model, bool backward, adm_loss *loss);
 
 /* ---- transformer.c ---- */
-/* At the end of every public pass: ADM_STOPPED if it was stopped. */
+/* Around what a public pass does with a workspace that is laid out: what may fail stands before, so that none leaves
+   behind whom to ask. At the end: ADM_STOPPED if it was stopped. */
+void adm_begin_pass(adm_model *model, adm_stop *stop);
 adm_status adm_end_pass(adm_model *model, adm_error *error);
 adm_status adm_check_hidden(const adm_model *model, const adm_hidden *input, adm_error *error);
 

@@ -80,6 +80,8 @@ static void pack_output_back(const adm_model *model, int64_t task)
 static void pack_task(void *context, int64_t task, int thread)
 {
     adm_model *model = context;
+    if (adm_stop_asked(model->ws.run.stop, thread))
+        return;
     double since = adm_clock();
     for (int s = 0; s < 2; s++) {
         adm_stack *stack = &model->stacks[s];
@@ -103,7 +105,8 @@ void adm_pack_weights(adm_model *model)
         return;
     const int64_t sublayers =
         model->stacks[ADM_ENCODER].num_sublayers + model->stacks[ADM_DECODER].num_sublayers;
-    adm_parallel_for(model->ws.run.threads,
-                     ADM_MAX_LINEARS * sublayers + output_tasks(model) + output_back_tasks(model), pack_task,
-                     model);
+    const adm_run *run = &model->ws.run;
+    adm_parallel_for_until(run->stop, run->threads,
+                           ADM_MAX_LINEARS * sublayers + output_tasks(model) + output_back_tasks(model),
+                           pack_task, model);
 }

@@ -10,11 +10,17 @@ static bool has_stack(const adm_model *model, int stack)
     return model->stacks[stack].num_sublayers > 0;
 }
 
+void adm_begin_pass(adm_model *model, adm_stop *stop)
+{
+    model->ws.run.stop = stop;
+    adm_pack_weights(model);
+}
+
 adm_status adm_end_pass(adm_model *model, adm_error *error)
 {
-    const bool stopped = adm_stopped(model->ws.run.stop);
+    const adm_status status = adm_stop_status(model->ws.run.stop, error);
     model->ws.run.stop = NULL; /* it was of this call */
-    return stopped ? adm_fail(error, ADM_STOPPED, "the call was ended by who made it") : ADM_OK;
+    return status;
 }
 
 adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_real *out,
@@ -26,6 +32,7 @@ adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm
         status = adm_workspace_for_batch(model, batch, run, keep, false, error);
     if (status != ADM_OK)
         return status;
+    adm_begin_pass(model, run->stop);
     adm_stacks_forward(model);
     if (has_stack(model, ADM_DECODER)) {
         adm_output_logits(model, out);
@@ -51,6 +58,7 @@ adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_ru
         status = adm_workspace_for_batch(model, batch, run, ADM_KEEP_NOTHING, false, error);
     if (status != ADM_OK)
         return status;
+    adm_begin_pass(model, run->stop);
     adm_stacks_forward(model);
     adm_output_loss(model, false, loss);
     return adm_end_pass(model, error);
@@ -84,35 +92,20 @@ static void scatter_embedding(adm_model *model, int stack)
                      scatter_task, &own);
 }
 
-typedef struct zeroing {
-    adm_real *values;
-    int64_t length;
-} zeroing;
-
-#define ZERO_BLOCK ((int64_t)1 << 18)
-
-static void zero_task(void *context, int64_t task, int thread)
-{
-    (void)thread;
-    const zeroing *own = context;
-    const int64_t first = task * ZERO_BLOCK;
-    memset(own->values + first, 0, (size_t)adm_min(ZERO_BLOCK, own->length - first) * sizeof *own->values);
-}
-
-/* To zero, unless they are added to; what a call that was stopped has left of them is worth nothing. */
+/* To zero, unless they are added to. */
 static void begin_gradients(adm_model *model)
 {
-    zeroing own = {model->gradients, model->params.length};
-    if (!model->ws.run.accumulate || adm_stopped(model->ws.run.stop))
-        adm_parallel_for(model->ws.run.threads, (own.length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &own);
+    const adm_run *run = &model->ws.run;
+    if (!run->accumulate)
+        adm_zero(model->gradients, model->params.length, run->threads, run->stop);
 }
 
-/* What follows a backward pass; gradients of one that was stopped are zero. */
+/* What follows a backward pass. What one that was stopped has left of the gradients is worth nothing: they are zero. */
 static adm_status end_backward(adm_model *model, adm_error *error)
 {
     const adm_workspace *ws = &model->ws;
     if (adm_stopped(ws->run.stop))
-        begin_gradients(model);
+        adm_clear(model->gradients, (size_t)model->params.length * sizeof *model->gradients);
     else if (ws->run.observe)
         adm_observe_backward(model);
     return adm_end_pass(model, error);
@@ -142,6 +135,7 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
     if (status != ADM_OK)
         return status;
     adm_workspace *ws = &model->ws;
+    adm_begin_pass(model, run->stop);
     adm_stacks_forward(model);
     begin_gradients(model);
     adm_output_loss(model, true, loss);
@@ -199,6 +193,7 @@ adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, c
         status = adm_workspace_for_hidden(model, input, run, ADM_KEEP_BRANCHES, true, error);
     if (status != ADM_OK)
         return status;
+    adm_begin_pass(model, run->stop);
     adm_stacks_forward(model);
     const adm_stack_acts *acts = &model->ws.stacks[only_stack(model)];
     memcpy(out, acts->end, (size_t)(acts->rows * model->config.d_model) * sizeof *out);

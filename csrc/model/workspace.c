@@ -233,6 +233,7 @@ static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const 
     memset(ws->work, 0, (size_t)shape->threads * ADM_WORK_STRIDE * sizeof *ws->work);
     ws->work_threads = shape->threads;
     ws->run = *run;
+    ws->run.stop = NULL; /* until the pass begins */
     ws->keep = shape->keep;
     ws->backward = shape->backward;
     ws->segmented = shape->segmented;
@@ -243,7 +244,6 @@ static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const 
     for (int s = 0; s < 2; s++)
         for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
             adm_workspace_fill_scales(model, s, i);
-    adm_pack_weights(model);
     return ADM_OK;
 }
 

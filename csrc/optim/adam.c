@@ -40,7 +40,9 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
     return adm_sum_blocks(update->params->trained_length, adam_range, &call, update->threads);
 }
 
-/* w = w - (lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps) + lr weight_decay w), the last of AdamW */
+/* m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t)
+     Adam:  w = w - lr m_hat / (sqrt(v_hat) + eps), with weight_decay w added to the gradient before
+     AdamW: w = w - lr m_hat / (sqrt(v_hat) + eps) - lr weight_decay w */
 double adm_adam_update(const adm_update *update)
 {
     const adm_optim_config *config = update->config;

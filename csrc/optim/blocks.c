@@ -4,8 +4,8 @@
 #include "kernels/kernels.h"
 #include "optim/update.h"
 
-#define BLOCK_MIN                                                                                            \
-    16384 /* elements: a block of weights, gradients and two moments stays in the second cache */
+/* Elements: a block of weights, gradients and two moments stays in the second cache. */
+#define BLOCK_MIN 16384
 #define BLOCKS_MAX 1024 /* so that the partial sums fit on the stack */
 
 typedef struct blocks {

@@ -9,9 +9,10 @@
 
 #define RHO_TRACTABLE 5.0 /* the release's threshold, where the paper has 4 */
 
-#define NEAR_ONE                                                                                             \
-    1e-7 /* 1 - beta2 below it: rho would be the difference of numbers that agree in seven digits */
-#define FEW_STEPS 0.1 /* of t (1 - beta2), for which the series below is exact to the last digits */
+/* For a beta2 so close to 1, rho would be the difference of numbers that agree in seven digits. While t (1 - beta2) is
+   small, too, the series below is exact to the last digits. */
+#define SERIES_BELOW 1e-7 /* of 1 - beta2 */
+#define SERIES_UNTIL 0.1  /* of t (1 - beta2) */
 
 /* rho at step t. With x = 1 - beta2, L = -ln beta2 and u = t L, 2 t beta2^t / (1 - beta2^t) = 2 / L u / (e^u - 1):
      rho = 2 / x - 2 / L - 1 + t - t u / 6 + t u^3 / 360 - t u^5 / 15120 + ...
@@ -19,7 +20,7 @@
 static double length_of_average(double beta2, double t)
 {
     const double x = 1.0 - beta2, u = -t * log1p(-x);
-    if (x < NEAR_ONE && u < FEW_STEPS)
+    if (x < SERIES_BELOW && u < SERIES_UNTIL)
         return t + x / 6.0 + x * x / 12.0 - t * u * (1.0 / 6.0 - u * u * (1.0 / 360.0 - u * u / 15120.0));
     const double beta2_t = pow(beta2, t);
     return 2.0 / x - 1.0 - 2.0 * t * beta2_t / (1.0 - beta2_t);

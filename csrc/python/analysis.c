@@ -105,7 +105,7 @@ PyObject *pyadm_transformer_dependency(PyObject *object, PyObject *args, PyObjec
             pyadm_dict_put(result, STACKS[stack],
                            dependency_new(self->model, stack, batch, components, &results[stack])) < 0)
             Py_CLEAR(result);
-    if (result == NULL || pyadm_enter(&self->busy, object) < 0) {
+    if (result == NULL || pyadm_enter(&self->user, object) < 0) {
         Py_XDECREF(result);
         return NULL;
     }
@@ -113,7 +113,7 @@ PyObject *pyadm_transformer_dependency(PyObject *object, PyObject *args, PyObjec
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_dependency(self->model, batch, &run, max_memory, &results[0],
                                                             &results[1], &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK)
         return result;
     Py_DECREF(result);
@@ -180,12 +180,12 @@ PyObject *pyadm_transformer_output_change(PyObject *object, PyObject *args, PyOb
         if (num_sublayers(self->model, stack) > 0 &&
             pyadm_dict_put(result, STACKS[stack], change_new(self->model, stack, &results[stack])) < 0)
             Py_CLEAR(result);
-    if (result == NULL || pyadm_enter(&self->busy, object) < 0) {
+    if (result == NULL || pyadm_enter(&self->user, object) < 0) {
         Py_XDECREF(result);
         return NULL;
     }
-    if (pyadm_enter(&other->busy, other_value) < 0) {
-        self->busy = false;
+    if (pyadm_enter(&other->user, other_value) < 0) {
+        pyadm_leave(&self->user);
         Py_DECREF(result);
         return NULL;
     }
@@ -193,7 +193,8 @@ PyObject *pyadm_transformer_output_change(PyObject *object, PyObject *args, PyOb
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_models_output_change(self->model, other->model, batch, &run,
                                                                 &results[0], &results[1], &error));
-    self->busy = other->busy = false;
+    pyadm_leave(&self->user);
+    pyadm_leave(&other->user);
     if (status != ADM_OK) {
         Py_DECREF(result);
         return pyadm_raise(&error);

@@ -184,7 +184,7 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
         return NULL;
     const int64_t shape[] = {hidden.rows, adm_model_config(self->base.model)->d_model};
     PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
-    if (out == NULL || pyadm_enter(&self->base.busy, object) < 0) {
+    if (out == NULL || pyadm_enter(&self->base.user, object) < 0) {
         Py_XDECREF(out);
         pyadm_hidden_free(&hidden);
         return NULL;
@@ -195,7 +195,7 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
     adm_status status;
     PYADM_INTERRUPTIBLE(
         &run, status = adm_model_forward_hidden(self->base.model, &hidden.input, &run, data, &error));
-    self->base.busy = false;
+    pyadm_leave(&self->base.user);
     pyadm_hidden_free(&hidden);
     if (status != ADM_OK) {
         Py_DECREF(out);
@@ -237,7 +237,7 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
     if (state == NULL ||
         !PyArg_ParseTupleAndKeywords(args, keywords, "O|$O:backward", names, &value, &accumulate) ||
         pyadm_read_optional_bool(accumulate, "accumulate", &adding) < 0 ||
-        pyadm_enter(&self->base.busy, object) < 0)
+        pyadm_enter(&self->base.user, object) < 0)
         return NULL;
     const int64_t d = adm_model_config(self->base.model)->d_model;
     const int64_t shape[] = {self->rows, d}, memory_shape[] = {self->memory_rows, d};
@@ -263,7 +263,7 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
                                                                  dmemory_data, &error));
     result = status == ADM_OK ? backward_result(self, dx, dmemory) : pyadm_raise(&error);
 out:
-    self->base.busy = false;
+    pyadm_leave(&self->base.user);
     Py_XDECREF(dx);
     Py_XDECREF(dmemory);
     return result;

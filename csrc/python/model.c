@@ -11,19 +11,31 @@ static void free_model(PyObject *handle)
     adm_model_free(PyCapsule_GetPointer(handle, HANDLE_NAME));
 }
 
+static adm_status make_model(const adm_config *config, uint64_t seed, const adm_run *run, adm_model **model,
+                             adm_error *error)
+{
+    adm_status status = adm_model_create(config, model, error);
+    if (status == ADM_OK)
+        status = adm_model_init_weights(*model, seed, run->threads, run->stop, error);
+    if (status != ADM_OK) {
+        adm_model_free(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
 PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t seed)
 {
     const pyadm_state *state = pyadm_state_of(type);
     if (state == NULL)
         return NULL;
-    const int threads = state->threads;
+    adm_run run = {.threads = state->threads};
     adm_model *model = NULL;
     adm_error error;
     adm_status status;
-    Py_BEGIN_ALLOW_THREADS status = adm_model_create(config, &model, &error);
-    if (status == ADM_OK)
-        adm_model_init_weights(model, seed, threads);
-    Py_END_ALLOW_THREADS if (status != ADM_OK) return pyadm_raise(&error);
+    PYADM_INTERRUPTIBLE(&run, status = make_model(config, seed, &run, &model, &error));
+    if (status != ADM_OK)
+        return pyadm_raise(&error);
     PyObject *handle = PyCapsule_New(model, HANDLE_NAME, free_model);
     if (handle == NULL) {
         adm_model_free(model);
@@ -86,11 +98,11 @@ static PyObject *views_of(pyadm_model *self, adm_real *values)
 /* The gradients, allocated now if need be; NULL with an exception. */
 static adm_real *need_gradients(pyadm_model *self)
 {
-    if (pyadm_enter(&self->busy, (PyObject *)self) < 0)
+    if (pyadm_enter(&self->user, (PyObject *)self) < 0)
         return NULL;
     adm_error error;
     const adm_status status = adm_model_need_gradients(self->model, &error);
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK)
         return adm_model_gradients(self->model);
     pyadm_raise(&error);
@@ -206,20 +218,26 @@ static PyObject *model_repr(PyObject *object)
 
 /* ---- methods ---- */
 
-PyDoc_STRVAR(init_weights_doc, "init_weights($self, seed, /)\n--\n\n"
-                               "Draw all weights anew.\n\n"
-                               "Parameters\n----------\nseed : int\n    From 0 to 2**64 - 1.");
+PyDoc_STRVAR(init_weights_doc,
+             "init_weights($self, seed, /)\n--\n\n"
+             "Draw all weights anew. A signal whose handler raises ends it: some are drawn then.\n\n"
+             "Parameters\n----------\nseed : int\n    From 0 to 2**64 - 1.");
 
 static PyObject *model_init_weights(PyObject *object, PyObject *value)
 {
     pyadm_model *self = (pyadm_model *)object;
     uint64_t seed = 0;
     const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
-    if (state == NULL || pyadm_read_uint64(value, "seed", &seed) < 0 || pyadm_enter(&self->busy, object) < 0)
+    if (state == NULL || pyadm_read_uint64(value, "seed", &seed) < 0 || pyadm_enter(&self->user, object) < 0)
         return NULL;
-    const int threads = state->threads;
-    PYADM_WITHOUT_GIL(adm_model_init_weights(self->model, seed, threads))
-    self->busy = false;
+    adm_run run = {.threads = state->threads};
+    adm_error error;
+    adm_status status;
+    PYADM_INTERRUPTIBLE(&run,
+                        status = adm_model_init_weights(self->model, seed, run.threads, run.stop, &error));
+    pyadm_leave(&self->user);
+    if (status != ADM_OK)
+        return pyadm_raise(&error);
     Py_RETURN_NONE;
 }
 
@@ -242,12 +260,12 @@ static PyObject *model_find_nonfinite(PyObject *object, PyObject *value)
                         "there are no gradients yet: they come with the first backward pass");
         return NULL;
     }
-    if (pyadm_enter(&self->busy, object) < 0)
+    if (pyadm_enter(&self->user, object) < 0)
         return NULL;
     const adm_param_table *params = adm_model_params(self->model);
     int64_t index;
     PYADM_WITHOUT_GIL(index = adm_find_nonfinite(params, values))
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (index < 0)
         Py_RETURN_NONE;
     return PyUnicode_FromString(params->items[index].name);

@@ -4,6 +4,7 @@
 #include "python/module.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "python/arguments.h"
@@ -52,7 +53,7 @@ static bool enough_stack(void)
 #endif
 }
 
-int pyadm_enter(bool *busy, PyObject *object)
+int pyadm_enter(pid_t *user, PyObject *object)
 {
     if (!enough_stack()) {
         PyErr_Format(PyExc_RuntimeError,
@@ -60,12 +61,24 @@ int pyadm_enter(bool *busy, PyObject *object)
                      (int)(STACK_NEEDED / 1024));
         return -1;
     }
-    if (*busy) {
-        PyErr_Format(PyExc_RuntimeError, "the %s is busy in another thread", Py_TYPE(object)->tp_name);
-        return -1;
+    const pid_t process = getpid();
+    if (*user == 0) {
+        *user = process;
+        return 0;
     }
-    *busy = true;
-    return 0;
+    if (*user == process)
+        PyErr_Format(PyExc_RuntimeError, "the %s is busy in another thread", Py_TYPE(object)->tp_name);
+    else
+        PyErr_Format(PyExc_RuntimeError,
+                     "the %s was busy in another thread when this process was forked, and stays so here: "
+                     "use a copy",
+                     Py_TYPE(object)->tp_name);
+    return -1;
+}
+
+void pyadm_leave(pid_t *user)
+{
+    *user = 0;
 }
 
 PyObject *pyadm_refuse_pickle(PyObject *self, PyObject *ignored)
@@ -191,7 +204,7 @@ static int module_exec(PyObject *module)
         add_type(module, &pyadm_decoder_layer_spec, state->model, &state->decoder_layer) < 0 ||
         add_type(module, &pyadm_optimizer_spec, NULL, &state->optimizer) < 0)
         return -1;
-    return 0;
+    return pyadm_forks_register();
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)

@@ -13,6 +13,7 @@
 #define NO_IMPORT_ARRAY
 #endif
 #include <numpy/arrayobject.h>
+#include <sys/types.h>
 
 #include "admin/admin.h"
 
@@ -39,7 +40,7 @@ typedef struct pyadm_model {
     adm_model *model;
     PyObject *weakrefs;
     uint64_t seed; /* of dropout */
-    bool busy;     /* a thread is in the core with it */
+    pid_t user;    /* the process of which a thread is in the core with it, or 0 */
     bool observed; /* there are observations */
 } pyadm_model;
 
@@ -110,8 +111,15 @@ extern PyType_Spec pyadm_batch_spec, pyadm_model_spec, pyadm_transformer_spec, p
 
 /* ---- calls into the core ---- */
 
-/* Marks an object as used by this thread; RuntimeError where another is using it. Guarded by the GIL. */
-int pyadm_enter(bool *busy, PyObject *object);
+/* Marks an object as used by this thread; RuntimeError where another is using it, or was when this process was
+   forked. Guarded by the GIL. */
+int pyadm_enter(pid_t *user, PyObject *object);
+void pyadm_leave(pid_t *user);
+
+/* ---- forks.c ---- */
+
+/* Lets forks wait for calls of the core; 0, or -1 with an exception. Once is enough, more do no harm. */
+int pyadm_forks_register(void);
 
 /* `call` without the GIL. */
 #define PYADM_WITHOUT_GIL(call)                                                                              \
@@ -122,6 +130,7 @@ int pyadm_enter(bool *busy, PyObject *object);
 typedef struct pyadm_watch {
     adm_stop stop;
     PyThreadState *thread;
+    pid_t process; /* that made the call; another one is a child of it */
 } pyadm_watch;
 
 /* Gives the GIL away; in the main thread `run` asks then whether a handler of a signal has raised an exception. */

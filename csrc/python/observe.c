@@ -95,7 +95,7 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
         if (r > 0 && pyadm_dict_put(result, STACKS[stack], profile_new(r, &profiles[stack])) < 0)
             Py_CLEAR(result);
     }
-    if (result == NULL || pyadm_enter(&self->busy, object) < 0) {
+    if (result == NULL || pyadm_enter(&self->user, object) < 0) {
         Py_XDECREF(result);
         return NULL;
     }
@@ -104,7 +104,7 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
     PYADM_INTERRUPTIBLE(&options.run,
                         status = adm_model_profile(self->model, batch, &options.run, options.method,
                                                    options.apply, &profiles[0], &profiles[1], &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK)
         return result;
     Py_DECREF(result);
@@ -144,7 +144,7 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
     adm_profile profile;
     const int stack = num_sublayers(self->model, 0) > 0 ? 0 : 1;
     PyObject *result = profile_new(num_sublayers(self->model, stack), &profile);
-    if (result == NULL || pyadm_enter(&self->busy, object) < 0) {
+    if (result == NULL || pyadm_enter(&self->user, object) < 0) {
         Py_XDECREF(result);
         pyadm_hidden_free(&hidden);
         return NULL;
@@ -155,7 +155,7 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
     PYADM_INTERRUPTIBLE(&options.run,
                         status = adm_model_profile_hidden(self->model, &hidden.input, &options.run,
                                                           options.method, options.apply, &profile, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     pyadm_hidden_free(&hidden);
     if (status == ADM_OK)
         return result;
@@ -203,7 +203,7 @@ PyObject *pyadm_model_norms(PyObject *object, PyObject *args, PyObject *keywords
         before = PyArray_DATA(array);
     }
     PyObject *norms = pyadm_array_new(NPY_FLOAT64, 1, &params->count);
-    if (norms == NULL || pyadm_enter(&self->busy, object) < 0) {
+    if (norms == NULL || pyadm_enter(&self->user, object) < 0) {
         Py_XDECREF(norms);
         return NULL;
     }
@@ -212,7 +212,7 @@ PyObject *pyadm_model_norms(PyObject *object, PyObject *args, PyObject *keywords
     adm_status status;
     PYADM_WITHOUT_GIL(status =
                           adm_model_norms(params, values, before, pyadm_array_data(norms), threads, &error))
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK)
         return norms;
     Py_DECREF(norms);
@@ -256,7 +256,7 @@ PyObject *pyadm_model_observations(PyObject *object, PyObject *ignored)
         PyErr_SetString(PyExc_RuntimeError, "no pass has been observed yet: give observe=True to one");
         return NULL;
     }
-    if (pyadm_enter(&self->busy, object) < 0)
+    if (pyadm_enter(&self->user, object) < 0)
         return NULL;
     PyObject *result = PyDict_New();
     for (int stack = 0; result != NULL && stack < 2; stack++) {
@@ -264,7 +264,7 @@ PyObject *pyadm_model_observations(PyObject *object, PyObject *ignored)
         if (seen.num_sublayers > 0 && pyadm_dict_put(result, STACKS[stack], observation_dict(&seen)) < 0)
             Py_CLEAR(result);
     }
-    self->busy = false;
+    pyadm_leave(&self->user);
     return result;
 }
 
@@ -300,7 +300,7 @@ PyObject *pyadm_model_activation(PyObject *object, PyObject *args, PyObject *key
                                      &site_value) ||
         pyadm_read_choice(stack_value, "stack", STACKS, &stack) < 0 ||
         pyadm_read_int64(index_value, "index", INT64_MIN, INT64_MAX, &index) < 0 ||
-        pyadm_read_choice(site_value, "site", sites, &site) < 0 || pyadm_enter(&self->busy, object) < 0)
+        pyadm_read_choice(site_value, "site", sites, &site) < 0 || pyadm_enter(&self->user, object) < 0)
         return NULL;
     const int64_t shape[] = {adm_model_activation_rows(self->model, stack),
                              adm_model_config(self->model)->d_model};
@@ -310,7 +310,7 @@ PyObject *pyadm_model_activation(PyObject *object, PyObject *args, PyObject *key
     if (out != NULL)
         status = adm_model_activation(self->model, stack, index, (adm_activation_site)site,
                                       pyadm_array_data(out), &error);
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK)
         return out;
     Py_DECREF(out);

@@ -4,6 +4,7 @@
 #include "base/base.h"
 #include "python/arguments.h"
 #include "python/arrays.h"
+#include "python/errors.h"
 #include "python/module.h"
 
 #define MAX_STEP ((int64_t)1 << 53) /* exact as a double */
@@ -24,7 +25,7 @@ typedef struct optimizer {
     adm_optim_config config;
     moments *moments; /* the capsule's, or NULL */
     int64_t step;     /* updates made */
-    bool busy;
+    pid_t user;       /* as of pyadm_model */
 } optimizer;
 
 static void free_moments(PyObject *handle)
@@ -165,15 +166,41 @@ int pyadm_optimizer_bytes(const pyadm_state *state, PyObject *value, const adm_p
 
 /* ---- step ---- */
 
+/* They are zero, but their memory has not been used yet, which takes a while where there is much of it. */
+static adm_status zero_moments(const moments *made, const adm_run *run, adm_error *error)
+{
+    adm_zero(made->block, (int64_t)(made->bytes / sizeof(adm_real)), run->threads, run->stop);
+    return adm_stop_status(run->stop, error);
+}
+
+/* Where a signal's handler raises there are none. */
+static int make_moments(optimizer *self, int64_t size_m, int64_t size_v, int threads)
+{
+    moments *made;
+    PyObject *handle = moments_new(size_m, size_v, &made);
+    if (handle == NULL)
+        return -1;
+    adm_run run = {.threads = threads};
+    adm_error error;
+    adm_status status;
+    PYADM_INTERRUPTIBLE(&run, status = zero_moments(made, &run, &error));
+    if (status != ADM_OK) {
+        Py_DECREF(handle);
+        pyadm_raise(&error);
+        return -1;
+    }
+    self->moments = made;
+    self->handle = handle;
+    return 0;
+}
+
 /* Makes the moments that a model needs, or checks those that are there. */
-static int need_moments(optimizer *self, const adm_param_table *params)
+static int need_moments(optimizer *self, const adm_param_table *params, int threads)
 {
     const int64_t size_m = adm_optim_size_m(&self->config, params),
                   size_v = adm_optim_size_v(&self->config, params);
-    if (self->handle == NULL) {
-        self->handle = moments_new(size_m, size_v, &self->moments);
-        return self->handle == NULL ? -1 : 0;
-    }
+    if (self->handle == NULL)
+        return make_moments(self, size_m, size_v, threads);
     if (self->moments->size_m == size_m && self->moments->size_v == size_v)
         return 0;
     PyErr_Format(PyExc_ValueError,
@@ -194,7 +221,7 @@ static PyObject *update(optimizer *self, pyadm_model *model, double lr, double g
         return NULL;
     }
     const adm_param_table *params = adm_model_params(model->model);
-    if (need_moments(self, params) < 0)
+    if (need_moments(self, params, threads) < 0)
         return NULL;
     adm_real *weights = adm_model_weights(model->model);
     adm_optim_state state = {.step = self->step,
@@ -238,13 +265,13 @@ static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keyw
         return NULL;
     }
     pyadm_model *model = (pyadm_model *)value;
-    if (pyadm_enter(&self->busy, object) < 0)
+    if (pyadm_enter(&self->user, object) < 0)
         return NULL;
-    if (pyadm_enter(&model->busy, value) == 0) {
+    if (pyadm_enter(&model->user, value) == 0) {
         result = update(self, model, lr, scale, state->threads);
-        model->busy = false;
+        pyadm_leave(&model->user);
     }
-    self->busy = false;
+    pyadm_leave(&self->user);
     return result;
 }
 
@@ -371,9 +398,9 @@ static PyObject *optimizer_load_state(PyObject *object, PyObject *value)
         return NULL;
     given_state given;
     int status = read_state(self, dict, &given);
-    if (status == 0 && (status = pyadm_enter(&self->busy, object)) == 0) {
+    if (status == 0 && (status = pyadm_enter(&self->user, object)) == 0) {
         status = take_state(self, &given);
-        self->busy = false;
+        pyadm_leave(&self->user);
     }
     Py_DECREF(dict);
     if (status < 0)

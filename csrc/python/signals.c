@@ -2,8 +2,21 @@
 #define _GNU_SOURCE
 #include "python/module.h"
 
+#include "base/base.h"
+
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* The child of a fork in a handler, which has come back from it: it says so and leaves, as it asked for or by a failure. */
+static void leave_child(bool raised)
+{
+    if (!raised)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "a signal's handler forked this process amid a call of the core, whose other threads "
+                        "are not here: the child must end in the handler");
+    PyErr_Print();
+    _exit(EXIT_FAILURE);
+}
 
 /* Whether a handler has raised an exception, which stays with the thread. */
 static bool handle_signals(void *context)
@@ -11,6 +24,8 @@ static bool handle_signals(void *context)
     pyadm_watch *watch = context;
     PyEval_RestoreThread(watch->thread);
     const bool raised = PyErr_CheckSignals() < 0;
+    if (watch->process != getpid() && adm_fork_lost_threads())
+        leave_child(raised);
     watch->thread = PyEval_SaveThread();
     return raised;
 }
@@ -23,7 +38,7 @@ static bool in_main_thread(void)
 
 void pyadm_watch_begin(pyadm_watch *watch, adm_run *run)
 {
-    *watch = (pyadm_watch){.stop = {.asked = handle_signals, .context = watch}};
+    *watch = (pyadm_watch){.stop = {.asked = handle_signals, .context = watch}, .process = getpid()};
     adm_stop_begin(&watch->stop);
     run->stop = in_main_thread() ? &watch->stop : NULL;
     watch->thread = PyEval_SaveThread();

@@ -95,7 +95,7 @@ static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject 
     PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
     if (out == NULL)
         return NULL;
-    if (pyadm_enter(&self->busy, object) < 0) {
+    if (pyadm_enter(&self->user, object) < 0) {
         Py_DECREF(out);
         return NULL;
     }
@@ -103,7 +103,7 @@ static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject 
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_forward(self->model, batch, &run, data, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status == ADM_OK) {
         self->observed |= run.observe;
         return out;
@@ -139,13 +139,13 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
                                      &values.label_smoothing, &values.training, &values.step))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
-    if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
+    if (batch == NULL || pyadm_enter(&self->user, object) < 0)
         return NULL;
     adm_loss loss;
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_loss(self->model, batch, &run, &loss, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     return status == ADM_OK ? loss_tuple(&loss) : pyadm_raise(&error);
 }
 
@@ -159,7 +159,9 @@ PyDoc_STRVAR(
     "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
     "training : bool\n    Whether dropout is on.\n"
     "step : int\n    Step that dropout's random numbers are drawn for.\n"
-    "accumulate : bool\n    Add to the gradients instead of replacing them.\n"
+    "accumulate : bool\n    Add to the gradients instead of replacing them. Of a pass that a signal's "
+    "handler ends "
+    "all are\n    zero, those that were added up before it, too.\n"
     "scale : float\n    Factor on the loss whose gradient is taken.\n"
     "observe : bool\n    Whether to keep statistics and activations for `observations` and `activation`.\n"
     "keep_gradients : bool\n    With observe: whether `activation` may be asked for gradients too.\n"
@@ -183,13 +185,13 @@ static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject
                                      &values.keep_gradients, &values.segment_layers))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
-    if (batch == NULL || pyadm_enter(&self->busy, object) < 0)
+    if (batch == NULL || pyadm_enter(&self->user, object) < 0)
         return NULL;
     adm_loss loss;
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_backward(self->model, batch, &run, &loss, &error));
-    self->busy = false;
+    pyadm_leave(&self->user);
     if (status != ADM_OK)
         return pyadm_raise(&error);
     self->observed |= run.observe;

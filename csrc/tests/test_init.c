@@ -45,7 +45,7 @@ static adm_model *create(const setup *s, uint64_t seed, int threads)
         fprintf(stderr, "%s\n", error.message);
         abort();
     }
-    adm_model_init_weights(model, seed, threads);
+    assert(adm_model_init_weights(model, seed, threads, NULL, NULL) == ADM_OK);
     return model;
 }
 

@@ -96,7 +96,7 @@ static adm_model *make_model(void)
     adm_model *model = NULL;
     adm_error error;
     assert(adm_model_create(&config, &model, &error) == ADM_OK);
-    adm_model_init_weights(model, 1, 1);
+    assert(adm_model_init_weights(model, 1, 1, NULL, NULL) == ADM_OK);
     return model;
 }
 

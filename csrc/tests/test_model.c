@@ -61,7 +61,7 @@ static adm_model *make_model(bool shared_alpha)
     if (status != ADM_OK)
         fprintf(stderr, "%s\n", error.message);
     assert(status == ADM_OK);
-    adm_model_init_weights(model, 1, 1);
+    assert(adm_model_init_weights(model, 1, 1, NULL, NULL) == ADM_OK);
     return model;
 }
 

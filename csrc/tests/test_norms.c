@@ -69,8 +69,15 @@ static void test_what_is_not_finite_stays_in_its_parameter(void)
     double norms[COUNT];
     adm_error error;
     values[20] = (adm_real)NAN;
+    values[16500] = (adm_real)-INFINITY;
     assert(adm_model_norms(&table, values, NULL, norms, 1, &error) == ADM_OK);
-    assert(isnan(norms[1]) && isfinite(norms[0]) && isfinite(norms[2]) && isfinite(norms[3]));
+    assert(isnan(norms[1]) && norms[2] == INFINITY && isfinite(norms[0]) && isfinite(norms[3]));
+    assert(adm_norm2(values + 16400, 70001, 1) == INFINITY && isnan(adm_norm2(values, LENGTH, 1)));
+    assert(adm_model_norms(&table, values, before, norms, 1, &error) == ADM_OK);
+    assert(isnan(norms[1]) && norms[2] == INFINITY);
+    before[16500] = values[16500]; /* a difference that is no number */
+    assert(adm_model_norms(&table, values, before, norms, 1, &error) == ADM_OK);
+    assert(isnan(norms[2]));
 }
 
 int main(void)

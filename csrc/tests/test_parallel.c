@@ -70,7 +70,7 @@ static adm_model *make_model(uint64_t seed)
     adm_model *model = NULL;
     adm_error error = {0};
     assert(adm_model_create(&config, &model, &error) == ADM_OK);
-    adm_model_init_weights(model, seed, 1);
+    assert(adm_model_init_weights(model, seed, 1, NULL, NULL) == ADM_OK);
     return model;
 }
 
@@ -172,8 +172,15 @@ static void test_masters_at_once(void)
 }
 
 #ifndef THREAD_SANITIZER
-/* The child is killed by the alarm if it hangs. If all is well it kills itself, which no leak check follows: what the
-   threads had that it has not is lost. */
+/* Whether the child has come to its end, a signal that no leak check follows: what the threads had that it has not is
+   lost. */
+static bool ended_well(pid_t child)
+{
+    int status = 0;
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+/* The child is killed by the alarm if it hangs. */
 static void fork_and_train(const training *expected)
 {
     const pid_t child = fork();
@@ -183,8 +190,7 @@ static void fork_and_train(const training *expected)
         const training own = trained(expected->seed, 3);
         (void)raise(equal(expected, &own) ? SIGKILL : SIGABRT);
     }
-    int status = 0;
-    assert(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert(ended_well(child));
 }
 
 static void test_forks(void)
@@ -202,6 +208,96 @@ static void test_forks(void)
     free(beside.weights);
     free(again.weights);
     free(alone.weights);
+}
+#endif
+
+/* ---- forks from what a region's thread asks ---- */
+
+#ifndef THREAD_SANITIZER
+#define BUSY 0.05 /* seconds, many times what a fork takes that waits for nothing */
+
+static int inside; /* of the region of another thread */
+
+static void stay_inside(void *context, int64_t task, int thread)
+{
+    (void)context, (void)task, (void)thread;
+    __atomic_store_n(&inside, 1, __ATOMIC_SEQ_CST);
+    for (const double since = adm_clock(); adm_clock() - since < BUSY;)
+        sched_yield();
+    __atomic_store_n(&inside, 0, __ATOMIC_SEQ_CST);
+}
+
+static void *run_region(void *ignored)
+{
+    (void)ignored;
+    adm_parallel_for(1, 1, stay_inside, NULL);
+    return NULL;
+}
+
+/* Forks while another thread is in a region, of one thread at that. */
+static pid_t fork_beside_region(void)
+{
+    pthread_t thread;
+    assert(pthread_create(&thread, NULL, run_region, NULL) == 0);
+    while (!__atomic_load_n(&inside, __ATOMIC_SEQ_CST))
+        sched_yield();
+    const pid_t child = fork();
+    assert(child >= 0 && !__atomic_load_n(&inside, __ATOMIC_SEQ_CST));
+    if (child > 0)
+        assert(pthread_join(thread, NULL) == 0);
+    return child;
+}
+
+static pid_t forked; /* what the last fork amid a region gave; -1: there was none yet */
+
+static bool fork_amid_region(void *context)
+{
+    (void)context;
+    __atomic_store_n(&forked, fork(), __ATOMIC_SEQ_CST);
+    return false;
+}
+
+static void await_fork(void *stop, int64_t task, int thread)
+{
+    (void)task;
+    (void)adm_stop_asked(stop, thread);
+    while (__atomic_load_n(&forked, __ATOMIC_SEQ_CST) < 0)
+        sched_yield();
+}
+
+/* A region of one thread goes on in both; forks of the child wait for regions as ever. */
+static void test_fork_amid_a_region_of_one_thread(void)
+{
+    adm_stop stop = {.asked = fork_amid_region};
+    forked = -1;
+    adm_parallel_for_until(&stop, 1, 1, await_fork, &stop);
+    assert(!adm_fork_lost_threads());
+    if (forked == 0) {
+        alarm(300);
+        const pid_t grandchild = fork_beside_region();
+        (void)raise(grandchild == 0 || ended_well(grandchild) ? SIGKILL : SIGABRT);
+    }
+    assert(ended_well(forked));
+}
+
+static bool fork_and_begin_region(void *context)
+{
+    (void)fork_amid_region(context);
+    if (forked > 0)
+        return false;
+    alarm(300);
+    adm_parallel_for(3, 2, stay_inside, NULL);
+    (void)raise(adm_fork_lost_threads() ? SIGKILL : SIGABRT);
+    return true;
+}
+
+/* Of a region of several threads the child has one, and can begin regions with that. */
+static void test_fork_amid_a_region_of_several_threads(void)
+{
+    adm_stop stop = {.asked = fork_and_begin_region};
+    forked = -1;
+    adm_parallel_for_until(&stop, 3, 6, await_fork, &stop);
+    assert(!adm_fork_lost_threads() && ended_well(forked));
 }
 #endif
 
@@ -239,6 +335,8 @@ int main(void)
 {
 #ifndef THREAD_SANITIZER
     test_forks();
+    test_fork_amid_a_region_of_one_thread();
+    test_fork_amid_a_region_of_several_threads();
 #endif
     test_number_of_threads();
     test_masters_at_once();

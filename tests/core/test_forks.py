@@ -98,3 +98,136 @@ def test_while_other_threads_train() -> None:
         print(training.digest() == train(training.seed, training.done), training.done > 0)
     """
     assert run_script(SCRIPT.format(threads=2) + code) == [f"1 {train(1)}", "True True", "True True"]
+
+
+DEEP = """
+    import os, signal, subprocess, sys, threading
+    import admin_py as ap
+    from company import LIMIT, in_child, sequences
+    ap.set_num_threads({threads}, oversubscribe=True)
+    config = ap.TransformerConfig(
+        vocab_size=60, encoder_layers=12, decoder_layers=12, d_model=64, heads=2, d_ff=256, scheme="admin"
+    )
+    model = ap.Transformer(config, seed=1)
+    long, short = ap.Batch(*[sequences(2, 200)] * 2), ap.Batch([[3, 4]], [[3, 4]])
+    loss = model.copy().loss(short).loss
+    signal.alarm(LIMIT // 2)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "fork",
+    [
+        "in_child(lambda: str(model.copy().loss(short).loss == loss))",
+        "subprocess.run([sys.executable, '-c', ''], check=True, preexec_fn=lambda: None)",
+        "subprocess.run([sys.executable, '-c', ''], check=True, user=os.getuid())",  # without Python's hooks
+    ],
+    ids=["os.fork", "subprocess", "subprocess without hooks"],
+)
+def test_beside_the_main_thread(threads: int, fork: str) -> None:
+    """Amid a call the main thread lets Python handle signals: a fork must not wait with the GIL."""
+    code = f"""
+    def forks():
+        for _ in range(8):
+            assert {fork} != "False"
+        done.set()
+    done = threading.Event()
+    thread = threading.Thread(target=forks)
+    thread.start()
+    while not done.is_set():
+        model.backward(long)
+    thread.join()
+    print("done")
+    """
+    assert run_script(DEEP.format(threads=threads) + code) == ["done"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_model_that_was_busy_stays_so_in_the_child(threads: int) -> None:
+    code = """
+    def attempt():
+        try:
+            model.loss(short)
+        except RuntimeError as error:
+            return f"{error}, {model.copy().loss(short).loss == loss}"
+        return ""
+    def forks():
+        while not (said := in_child(attempt)):
+            pass
+        print(said)
+        done.set()
+    done = threading.Event()
+    thread = threading.Thread(target=forks)
+    thread.start()
+    while not done.is_set():
+        model.loss(long)
+    thread.join()
+    print(model.loss(short).loss == loss)
+    """
+    said, again = run_script(DEEP.format(threads=threads) + code)
+    assert said.endswith(
+        "was busy in another thread when this process was forked, and stays so here: use a copy, True"
+    )
+    assert again == "True"
+
+
+HANDLER = """
+    parent, children = os.getpid(), []
+    def handle(*_):
+        child = os.fork()
+        if child > 0:
+            children.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            return
+        signal.alarm(LIMIT // 2)
+        assert model.copy().loss(short).loss == loss
+        {end}
+    expected = model.backward(long, step=0).loss
+    signal.signal(signal.SIGVTALRM, handle)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.1, 0.1)
+    while {missing}:
+        assert model.backward(long, step=0).loss == expected
+        if os.getpid() != parent:
+            os._exit(7)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    print(set(children))
+"""
+
+
+@pytest.mark.parametrize(
+    ("threads", "end", "status"),
+    [(1, "sys.exit(5)", 5), (2, "sys.exit(5)", 5), (2, "os._exit(6)", 6), (1, "return", 7)],
+)
+def test_a_signals_handler_may_fork(threads: int, end: str, status: int) -> None:
+    """Its child computes with a copy, and goes on with the call where that has but one thread."""
+    said = run_script(DEEP.format(threads=threads) + HANDLER.format(end=end, missing="len(children) < 4"))
+    assert said == [f"{{{status}}}"]
+
+
+def test_the_child_of_a_handler_cannot_go_on_without_the_threads_of_the_call() -> None:
+    """Some come between two calls, and go on."""
+    with pytest.raises(AssertionError, match="the child must end in the handler"):
+        run_script(DEEP.format(threads=2) + HANDLER.format(end="return", missing="1 not in children"))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signals_handler_computes_beside_forks(threads: int) -> None:
+    """Its call does not wait for a fork, which waits for the call that the handler interrupts."""
+    code = """
+    handled = []
+    def handle(*_):
+        handled.append(other.loss(short).loss == loss)
+    other = model.copy()
+    signal.signal(signal.SIGUSR1, handle)
+    def forks():
+        while len(handled) < 8:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+            assert in_child(lambda: "") == ""
+    thread = threading.Thread(target=forks)
+    thread.start()
+    while thread.is_alive():
+        model.backward(long)
+    thread.join()
+    print(set(handled))
+    """
+    assert run_script(DEEP.format(threads=threads) + code) == ["{True}"]

@@ -112,8 +112,9 @@ adm_real *adm_model_weights(adm_model *model); /* [length] */
 adm_real *adm_model_gradients(adm_model *model); /* [length] */
 adm_status adm_model_need_gradients(adm_model *model, adm_error *error);
 
-/* Draws all weights anew from seed (init/weights.c). */
-void adm_model_init_weights(adm_model *model, uint64_t seed, int threads);
+/* Draws all weights anew from seed (init/weights.c). ADM_STOPPED: some of them; `stop` may be NULL. */
+adm_status adm_model_init_weights(adm_model *model, uint64_t seed, int threads, adm_stop *stop,
+                                  adm_error *error);
 
 /* ADM_OK, or which token, length or offset the model cannot read. */
 adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch, adm_error *error);
