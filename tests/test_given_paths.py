@@ -126,6 +126,7 @@ def test_a_name_that_is_no_utf8(tmp_path: Path, name: str, given: Any) -> None:
     assert os.listdir(tmp_path / "work") == [NO_UTF8]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_report_at_home_whose_folder_s_name_is_no_utf8(tmp_path: Path) -> None:
     page = studied().report(os.fsencode(f"~/{NO_UTF8}"))  # type: ignore[arg-type]
     assert page == tmp_path / "home" / NO_UTF8 / "report.html"

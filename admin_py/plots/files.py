@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -72,7 +73,25 @@ def rendered(
 
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
+        _lay_out(figure, kind, dpi)
         return saved(figure, kind, dpi=dpi)
+
+
+def _lay_out(figure: Figure, kind: str, dpi: float | None) -> None:
+    """Lay a figure out as it will be saved: one that has a layout would be drawn twice, once for it alone."""
+    from matplotlib import rc_context, rcParams
+    from matplotlib.backend_bases import get_registered_canvas_class
+
+    canvas = get_registered_canvas_class(kind)(figure)
+    asked = canvas.fixed_dpi or dpi or rcParams["savefig.dpi"]
+    if asked != "figure":
+        figure.set_dpi(asked)
+    engine = figure.get_layout_engine()
+    if figure.axes and engine is not None:
+        with suppress(ValueError):  # as in drawing: one that cannot be laid out stays as it is
+            engine.execute(figure)
+    with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
 
 
 def drawn(make: Callable[[], T], what: str) -> tuple[T | None, str]:

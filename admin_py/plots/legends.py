@@ -78,7 +78,7 @@ def legend_below(ax: Axes, *groups: Sequence[Any], columns: int = 3, above: bool
     assert isinstance(keys, Keys)
     keys.blocks.append(Block(filled, columns, above))
     keys(ax)
-    fitting(ax).always["keys"] = keys.place
+    fitting(ax).measuring["keys"] = keys.place
     return keys.blocks[-1].legend
 
 
@@ -125,7 +125,7 @@ class Keys:
             self.blocks = []  # its user has taken one away, or made another
             return
         base = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
-        self.room = room_of(ax)
+        self.room, self.placed = room_of(ax), ()
         for block in self.blocks:
             if block.legend is not None:
                 block.legend.remove()
@@ -142,7 +142,6 @@ class Keys:
                 ax.add_artist(block.legend)
                 block.legend.set_clip_on(False)  # or it gets no room: what is clipped needs none
             dress(block.legend)
-        self.place(ax)
 
     def _goes_above(self, ax: Axes, block: Block, base: float) -> bool:
         """Whether it stands beside the title."""
@@ -184,7 +183,7 @@ class Keys:
         bounds = tuple(round(float(side), 2) for side in ax.get_window_extent().bounds)
         return bounds, limits, words, *map(id, (*ticks[:2], *legends)), ticks[2]
 
-    def place(self, ax: Axes) -> None:
+    def place(self, ax: Axes, renderer: Any) -> None:
         """Put them under all that stands under the axes, and to the left as far as they need."""
         from matplotlib.transforms import ScaledTranslation
 
@@ -197,14 +196,14 @@ class Keys:
         self.placed = where
         point = root_of(ax).dpi / 72.0
         box = ax.get_window_extent()
-        texts = [text.get_window_extent() for text in ax.texts if text.get_text()]
-        axis = ax.xaxis.get_tightbbox()
+        texts = [text.get_window_extent(renderer) for text in ax.texts if text.get_text()]
+        axis = ax.xaxis.get_tightbbox(renderer)
         under = [one.y0 for one in (axis, *texts) if one is not None and one.y0 < box.y0]
         drop = (box.y0 - min(under, default=box.y0)) / point + GAP
-        beside = ax.yaxis.get_tightbbox()
+        beside = ax.yaxis.get_tightbbox(renderer)
         left = 0.0 if beside is None else max(box.x0 - beside.x0, 0.0) / point
         for legend in below:
-            drawn = legend.get_window_extent()
+            drawn = legend.get_window_extent(renderer)
             shift = min(max(drawn.width - box.width, 0.0) / point, left)
             move = ScaledTranslation(-shift / 72.0, -drop / 72.0, root_of(ax).dpi_scale_trans)
             legend.set_bbox_to_anchor((0.0, 0.0), ax.transAxes + move)
@@ -259,7 +258,7 @@ def one_legend(axes: Sequence[Axes]) -> None:
 def clear_legends(ax: Axes) -> None:
     """Remove what `legend_below` has made."""
     keys = fitting(ax).resized.pop("keys", None)
-    fitting(ax).always.pop("keys", None)
+    fitting(ax).measuring.pop("keys", None)
     for block in keys.blocks if isinstance(keys, Keys) else ():
         if block.legend is not None and _is_in(ax, block.legend):
             block.legend.remove()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from admin_py.plots.fonts import dress, more_families
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 Step = Callable[["Axes"], None]
+MeasuringStep = Callable[["Axes", Any], None]
+"""Given the renderer that measures what is drawn, too."""
 
 
 class Room(NamedTuple):
@@ -83,6 +85,9 @@ class Fitting:
         Steps of a name each, done where the room has changed; they decide by the room alone.
     always : dict of str to callable
         Steps done at every layout, by the axes as they stand; they must not ask for more room than before.
+    measuring : dict of str to callable
+        Such steps, done after the others, that measure what is drawn with the renderer of the layout: one of
+        their own would have to be made each time, and would measure every text anew.
     """
 
     def __init__(self, ax: Axes) -> None:
@@ -90,6 +95,7 @@ class Fitting:
         self.before = ax.get_axes_locator()
         self.resized: dict[str, Step] = {}
         self.always: dict[str, Step] = {}
+        self.measuring: dict[str, MeasuringStep] = {}
         self.title: Fitted | None = None
         self._room: tuple[float, ...] = ()
         self._busy = False
@@ -97,15 +103,15 @@ class Fitting:
     def __call__(self, ax: Axes, renderer: Any) -> Bbox:
         place: Bbox = ax.get_position(original=True) if self.before is None else self.before(ax, renderer)
         ax.apply_aspect(place)  # the steps ask where they are
-        self.fit()
+        self.fit(renderer)
         return place
 
     def get_subplotspec(self) -> Any:
         """The place in a grid, which a tight layout asks a locator for."""
         return self.ax.get_subplotspec()
 
-    def fit(self) -> None:
-        """Do all steps that are due."""
+    def fit(self, renderer: Any = None) -> None:
+        """Do all steps that are due; those that measure need a renderer, which every layout has."""
         if self._busy:
             return
         self._busy = True
@@ -116,11 +122,14 @@ class Fitting:
                     self._room = room
                     self._do(self.resized)
                 self._do(self.always)
+                if renderer is not None:
+                    for step in list(self.measuring.values()):
+                        step(self.ax, renderer)
         finally:
             self._busy = False
 
     def again(self) -> None:
-        """Do all steps, whether the room has changed or not."""
+        """Do all steps but those that measure, whether the room has changed or not."""
         self._room = ()
         self.fit()
 
@@ -169,14 +178,22 @@ def _lay_out(ax: Axes) -> None:
 @lru_cache(4096)
 def _measured(text: str, families: tuple[str, ...], weight: str | int) -> tuple[float, float]:
     """Width and height of a text of 10 points, in points."""
-    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    figure = Figure(dpi=72)
+    canvas = _measuring()
     artist = Text(0.0, 0.0, text, fontsize=10.0, fontfamily=list(families), fontweight=weight)
-    artist.set_figure(figure)
-    box = artist.get_window_extent()
+    artist.set_figure(canvas.figure)
+    box = artist.get_window_extent(canvas.get_renderer())
     return float(box.width), float(box.height)
+
+
+@cache
+def _measuring() -> Any:
+    """A canvas on which texts are measured, at a point a pixel."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    return FigureCanvasAgg(Figure(dpi=72))
 
 
 HINTED = 1.03
@@ -332,14 +349,14 @@ def fit_labels(ax: Axes) -> None:
     for label, name, step in ((ax.xaxis.label, "xlabel", _across), (ax.yaxis.label, "ylabel", _up)):
         if label.get_text():
             found.resized[name] = Fitted(label, step)
-            found.always[name] = partial(keep_inside, label=label, across=name == "xlabel")
+            found.measuring[name] = partial(keep_inside, label=label, across=name == "xlabel")
 
 
 def fit_bar_label(ax: Axes, bar: Axes) -> None:
     """Fit the name of a bar of colours to the room of its axes."""
     found, label = fitting(ax), bar.yaxis.label
     found.resized["bar"] = Fitted(label, _up)
-    found.always["bar"] = partial(keep_inside, label=label, across=False)
+    found.measuring["bar"] = partial(keep_inside, label=label, across=False)
 
 
 def _across(ax: Axes) -> float:
@@ -350,12 +367,12 @@ def _up(ax: Axes) -> float:
     return UP * room_of(ax).height
 
 
-def keep_inside(ax: Axes, label: Text, *, across: bool) -> None:
+def keep_inside(ax: Axes, renderer: Any, label: Text, *, across: bool) -> None:
     """Move the name of an axis along it, away from its middle as far as the room's end asks for."""
     if label.figure is None or not label.get_text():
         return
     cell = cell_of(ax)
-    box, drawn = ax.get_window_extent(), label.get_window_extent()
+    box, drawn = ax.get_window_extent(), label.get_window_extent(renderer)
     if across:
         low, length, half, ends = box.x0, box.width, drawn.width / 2, (cell[0], cell[2])
     else:

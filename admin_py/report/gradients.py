@@ -46,10 +46,8 @@ def _told_norms(study: Study) -> tuple[str, str]:
 
 def _told_bars(study: Study) -> tuple[str, str]:
     """On the bars of gradient norms."""
-    read = (
-        "The same norms as bars, a panel a scheme, shaded by kind of sub-layer; whiskers are the range over "
-        "seeds."
-    )
+    whiskers = "; whiskers are the range over seeds" if len(study.seeds) > 1 else ""
+    read = f"The same norms as bars, a panel a scheme, shaded by kind of sub-layer{whiskers}."
     parts = []
     for scheme in study.schemes:
         smallest: dict[str, list[float]] = {}
@@ -61,11 +59,12 @@ def _told_bars(study: Study) -> tuple[str, str]:
     return read, f"Smallest relative norm of each stack: {'; '.join(parts)}."
 
 
-def _told_matrices(shown: Sequence[GradientNorms]) -> tuple[str, str]:
+def _told_matrices(study: Study, shown: Sequence[GradientNorms]) -> tuple[str, str]:
     """On the gradient norms of weight matrices: how far apart those of a stack are."""
+    first = " (first seed)" if len(study.seeds) > 1 else ""
     read = (
-        "Norm of the loss's gradient with respect to each weight matrix before training, by layer (first "
-        "seed): Q, K, V, O of attention, 1 and 2 of the feed-forward."
+        "Norm of the loss's gradient with respect to each weight matrix before training, by "
+        f"layer{first}: Q, K, V, O of attention, 1 and 2 of the feed-forward."
     )
     parts = []
     for one in shown:
@@ -105,7 +104,7 @@ def matrix_gradients(study: Study) -> Iterator[Picture]:
         "Gradient norms of weight matrices",
         0.9 + 1.9 * len(shown),
         lambda figure: plots.plot_matrix_gradient_panels(shown, panels(figure, len(shown))),
-        *_told_matrices(shown),
+        *_told_matrices(study, shown),
         "None: the figure of relative gradient norms in section 3.1 is of the outputs of sub-layers.",
         lambda: by_run(study.runs, lambda run: run.gradients.matrices_to_dataframe()),
     )

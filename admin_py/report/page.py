@@ -117,6 +117,7 @@ def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
         css=_css(),
         title=f"{listing(map(label, study.schemes))}, {len(parts)} settings",
         data_name=summary.task(study),
+        several_seeds=len(study.seeds) > 1,
         interrupted=study.interrupted,
         parts=[
             {
@@ -202,11 +203,13 @@ def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
     """The page, and a line for each of its pictures that could not be drawn."""
     samples, diagnoses = _samples(study), _diagnoses(study)
     first = study.data["kind"] == "translation"
+    models = "models trained from the first seed" if len(study.seeds) > 1 else "trained models"
     return _template("report.html.j2").render(
         css=_css(),
         title=summary.title(study),
         data_name=summary.task(study),
         introduction=summary.introduction(study),
+        several_seeds=len(study.seeds) > 1,
         interrupted=study.interrupted,
         rows=[_row(one) for one in study.summary()],
         swatch=_swatch,
@@ -220,7 +223,7 @@ def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
         samples=samples,
         samples_read=(
             f"Greedy decoding (the likeliest token each time) of {len(samples)} held-out examples, not "
-            "chosen by their outputs, with the models trained from the first seed."
+            f"chosen by their outputs, with the {models}."
         ),
         samples_found=summary.samples(study),
         source_name="source" if first else "beginning",

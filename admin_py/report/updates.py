@@ -35,10 +35,11 @@ def _told_updates(shown: Sequence[UpdateNorms]) -> tuple[str, str]:
     return read, f"The largest seen: {'; '.join(parts)}."
 
 
-def _told_histogram(shown: Sequence[UpdateNorms]) -> tuple[str, str]:
+def _told_histogram(study: Study, shown: Sequence[UpdateNorms]) -> tuple[str, str]:
     """On the histogram of relative updates beside that of gradients."""
+    first = " of the first seed" if len(study.seeds) > 1 else ""
     read = (
-        "All weight matrices at all observed steps of the first seed, by the size of their relative update; "
+        f"All weight matrices at all observed steps{first}, by the size of their relative update; "
         "a narrow hump means that the optimiser moves all matrices alike."
     )
     parts = []
@@ -95,7 +96,7 @@ def updates(study: Study) -> Iterator[Picture]:
         "Relative updates of all matrices",
         3.3,
         single(lambda ax: plots.plot_update_histogram(shown, ax)),
-        *_told_histogram(shown),
+        *_told_histogram(study, shown),
         "The histograms of relative gradient and update norms: spread gradients, updates close together.",
         table,
     )

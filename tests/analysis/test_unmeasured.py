@@ -32,6 +32,7 @@ ODD = {
 }
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("name", ODD)
 def test_studies_and_grids_of_odd_data_come_to_their_end_and_say_what_is_missing(name, tmp_path):
     make, why = ODD[name]
@@ -74,6 +75,7 @@ def test_weights_of_no_sense_end_neither_studies_nor_grids_and_every_picture_is_
     assert [run.profile is None for run in again.runs] == [run.profile is None for run in study.runs]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_report_where_nothing_is_missing_has_no_such_part(tmp_path):
     study = ap.study(ap.data.copy_task(train=40, valid=8), **SMALL)
     assert dict(study.runs[0].without) == {}

@@ -154,6 +154,16 @@ def test_only_what_diverged_is_said_to_have_diverged(html: str) -> None:
     assert "Post-LN does not train within this budget, validation ending at 2.65" in calm
 
 
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_several_seeds_are_told_of_where_there_are_several(seeds: int) -> None:
+    made = made_study({"post_ln": [2.65, 2.7][:seeds], "admin": [0.16, 0.17][:seeds]})
+    made = made.with_members([replaced(run, diagnosis=made_diagnosis(run.scheme)) for run in made.runs])
+    text = flat(Page(render(made)).text)
+    for words in ("whiskers", "Means over seeds", "the range", "first seed"):
+        assert (words in text) == (seeds > 1), words
+
+
 def test_a_training_loss_that_falls_is_told_apart_from_one_that_does_not() -> None:
     """The last training losses made up here are near 0.5, far below the entropy."""
     _, found = report_losses._told(made_study({"post_ln": [2.7]}))
@@ -224,6 +234,7 @@ def test_a_name_of_the_settings_stands_there_once(html: str) -> None:
     assert {"dtype", "threads", "admin-py", "steps"} <= set(told)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_what_was_not_measured_says_why_where_its_picture_would_be(study: Study) -> None:
     reasons = {"attention": "the training was stopped"}
     runs = [replaced(run, without=reasons) for run in study.runs]
@@ -293,6 +304,7 @@ def test_no_control_reaches_the_page() -> None:
     html.encode("utf-8")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_limits_of_diagnoses_are_told_once(study: Study) -> None:
     runs = [replaced(run, diagnosis=made_diagnosis(run.scheme)) for run in study.runs]
     html = render(study.with_members(runs))
