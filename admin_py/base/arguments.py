@@ -180,8 +180,10 @@ def check_of(annotation: Any, *, classes: bool = True) -> Check | None:
         if not classes:
             return None
         check: Check = functools.partial(_check_class, tuple(wanted), " or None" if optional else "")
-    elif wanted in (["str", "path"], ["path", "str"]):
+    elif set(wanted) == {"str", "path"}:
         check = check_path
+    elif set(wanted) == {"str", "texts"}:
+        check = check_texts
     elif len(wanted) == 1 and wanted[0] in CHECKS:
         check = CHECKS[wanted[0]]
     else:

@@ -137,13 +137,14 @@ class StudyRun(Result):
     without: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        samples = tuple(map(_sample, check_listed("samples", self.samples)))
         lacking = [name for name in ANALYSES if getattr(self, name) is None]
         without = check_mapping("without", self.without)
         reasons = {name: without.get(name, NOT_COMPUTED) for name in lacking}
-        if not self.samples and "samples" in without:
+        if not samples and "samples" in without:
             reasons["samples"] = without["samples"]
         object.__setattr__(self, "without", reasons)
-        object.__setattr__(self, "samples", tuple(map(_sample, check_listed("samples", self.samples))))
+        object.__setattr__(self, "samples", samples)
         object.__setattr__(
             self, "values", check_mapping("values", self.values) or {"scheme": self.scheme, "seed": self.seed}
         )
