@@ -287,6 +287,10 @@ def scheme_style(name: str) -> SchemeStyle:
     return SchemeStyle(label(name), color, (offset, tuple(round(part * longer, 3) for part in dashes)))
 
 
+LONGEST = 300
+"""Letters of a name that are looked at: no figure has room for more."""
+
+
 def legend_text(label: str) -> str:
     """A name as Matplotlib shows it literally: no formulas between dollars, no hiding after an underscore.
 
@@ -297,5 +301,6 @@ def legend_text(label: str) -> str:
     >>> legend_text("_mine $x")
     ' _mine \\\\$x'
     """
-    text = legible(label).replace("$", r"\$")
+    short = label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
+    text = legible(short).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -219,6 +220,8 @@ def _fit_tokens(ax: Axes, which: Literal["x", "y"], tokens: list[str], size: flo
     room = room_of(ax)
     points = LEFT_FOR_TOKENS * (room.height if which == "y" else room.width) / len(tokens) / 1.05
     axis = ax.xaxis if which == "x" else ax.yaxis
+    steps = fitting(ax).always
+    steps.pop(f"type of {which}", None)
     if points < least:
         from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
@@ -228,4 +231,24 @@ def _fit_tokens(ax: Axes, which: Literal["x", "y"], tokens: list[str], size: flo
         return
     shown, points = _fitting(tokens, min(size, points), 0.28 * min(room), 1.1 * points)
     axis.set_ticks(range(len(tokens)), shown, fontsize=points)
+    steps[f"type of {which}"] = partial(_shrink_tokens, which=which, count=len(tokens), largest=points)
     ax.tick_params(axis=which, labelrotation=90.0 if which == "x" else 0.0)
+
+
+LINE = 1.5
+"""Of the size of a type, what a line of it takes."""
+
+SMALLEST_TOKEN = 3.5
+"""Points of a type below which some are left out instead."""
+
+
+def _shrink_tokens(ax: Axes, which: Literal["x", "y"], count: int, largest: float) -> None:
+    """A smaller type, and every so many tokens, where titles and names leave less than was thought."""
+    size = size_of(ax)
+    points = (size.height if which == "y" else size.width) / count / LINE
+    every = max(1, math.ceil(SMALLEST_TOKEN / max(points, 0.1)))
+    points = min(largest, points * every)
+    for i, label in enumerate((ax.xaxis if which == "x" else ax.yaxis).get_ticklabels()):
+        label.set_visible(i % every == 0)
+        if abs(float(label.get_fontsize()) - points) > 1e-3:
+            label.set_fontsize(points)

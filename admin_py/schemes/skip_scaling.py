@@ -9,7 +9,7 @@ import math
 from functools import partial
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_choice, shown
+from admin_py.base.checks import check_choice, check_integer
 from admin_py.schemes.norm_placement import value_path_gain
 from admin_py.schemes.residual import Residual, Scale, Site
 from admin_py.schemes.scheme import Scheme
@@ -41,8 +41,7 @@ def admin_torch_omega(num_sublayers: int, output_change: str = "log n") -> float
     3.0408
     """
     check_choice("output_change", output_change, OUTPUT_CHANGES)
-    if num_sublayers < 1:
-        raise ValueError(f"num_sublayers must be at least 1, got {shown(num_sublayers)}")
+    num_sublayers = check_integer("num_sublayers", num_sublayers, 1)
     if output_change == "log n":
         return math.sqrt((num_sublayers + 1) / math.log(num_sublayers + 1) - 1)
     return math.sqrt(num_sublayers) if output_change == "1" else 1.0

@@ -48,7 +48,7 @@ class Plan:
         """Learning rate of a step, counted from 1."""
         if self.schedule is None:
             return self.optimizer.lr
-        return check_number(f"schedule({step})", self.schedule(step), low=0.0)
+        return rate_at(self.schedule, step)
 
     def describe(self) -> dict[str, Any]:
         """What decides the numbers of a training, beside the model and the data, as plain JSON."""
@@ -68,6 +68,15 @@ class Plan:
             "observe": self.observe.describe(),
         }
         return json.loads(json.dumps(numbers))
+
+
+def rate_at(schedule: Callable[[int], float], step: int) -> float:
+    """The learning rate that a schedule has at a step."""
+    try:
+        rate = schedule(step)
+    except TypeError as error:
+        raise TypeError(f"schedule must be callable with the number of a step: {error}") from error
+    return check_number(f"schedule({step})", rate, low=0.0)
 
 
 def check_schedule(schedule: Any, lr: Any, *, rate: float, warmup: Any, steps: int) -> Any:

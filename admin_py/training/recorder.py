@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_integer, check_listed, check_mapping
+from admin_py.base.checks import check_array, check_integer, check_listed, check_mapping
 from admin_py.results import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
@@ -140,7 +140,7 @@ class Recorder(_Views):
         """
         step = check_integer("step", step, 0, 2**63 - 1)
         matrices = tuple(check_listed("matrices", matrices, "names"))
-        read = {place: check_mapping(f"places[{place!r}]", columns) for place, columns in places.items()}
+        read = {place: _rows(f"places[{place!r}]", columns) for place, columns in places.items()}
         self._observed_at.append(step)
         self._matrices = matrices
         for place, columns in read.items():
@@ -165,3 +165,9 @@ class Recorder(_Views):
 
     def __repr__(self) -> str:
         return f"Recorder({self.num_steps:,} steps)"
+
+
+def _rows(name: str, columns: Any) -> dict[str, NDArray[np.float64]]:
+    """What was observed at a place: name -> array of numbers."""
+    given = check_mapping(name, columns)
+    return {key: check_array(f"{name}[{key!r}]", values).astype(np.float64) for key, values in given.items()}
