@@ -6,22 +6,19 @@
 
 #include <math.h>
 
-/* One update. Gradients are multiplied by grad_scale as they are read. */
+/* One update. */
 typedef struct adm_update {
     const adm_optim_config *config;
-    const adm_param_table *params;
-    adm_real *weights;         /* [trained_length] */
-    const adm_real *gradients; /* [trained_length] */
-    adm_real *m, *v;           /* as in adm_optim_state */
-    int64_t step;              /* number of this update, from 1 */
-    double grad_scale, lr;
-    int threads;
+    adm_optim_input input;
+    adm_real *m, *v; /* as in adm_optim_state */
+    int64_t step;    /* number of this update, from 1 */
 } adm_update;
 
 /* Each rule changes the weights and the moments, and returns the squared Euclidean norm of the change. */
 double adm_sgd_update(const adm_update *update);
 double adm_adam_update(const adm_update *update); /* Adam and AdamW */
 double adm_radam_update(const adm_update *update);
+bool adm_radam_begins(double beta2); /* whether the variance ever becomes tractable */
 double adm_novograd_update(const adm_update *update);
 
 /* What differs in the family of Adam (kernels.h has the formula), all on [0, trained_length). */

@@ -40,7 +40,7 @@ static size_t aligned_bytes(int64_t elements)
     return ((size_t)elements * sizeof(adm_real) + ADM_ALIGN - 1) / ADM_ALIGN * ADM_ALIGN;
 }
 
-/* A capsule of zeroed moments; *result is what it owns. */
+/* A capsule of zeroed moments; *result is what it owns, unchanged where there is no capsule. */
 static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
 {
     moments *self = PyMem_Calloc(1, sizeof *self);
@@ -62,6 +62,7 @@ static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
     if (handle == NULL) {
         adm_release(self->block, self->bytes);
         PyMem_Free(self);
+        return NULL;
     }
     *result = self;
     return handle;
@@ -69,42 +70,24 @@ static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
 
 /* ---- making ---- */
 
-/* A decay in [0, 1). */
-static int read_beta(PyObject *value, const char *name, double *beta)
-{
-    if (pyadm_read_optional_real(value, name, -DBL_MAX, DBL_MAX, beta) < 0)
-        return -1;
-    if (*beta >= 0.0 && *beta < 1.0)
-        return 0;
-    return pyadm_refuse(PyExc_ValueError, name, "in [0, 1)", value);
-}
-
-static int read_eps(PyObject *value, double *eps)
-{
-    if (pyadm_read_optional_real(value, "eps", -DBL_MAX, DBL_MAX, eps) < 0)
-        return -1;
-    if (*eps > 0.0)
-        return 0;
-    return pyadm_refuse(PyExc_ValueError, "eps", "above 0", value);
-}
-
 static int read_config(PyObject *const values[6], adm_optim_config *config)
 {
     static const char *const kinds[] = {"sgd",   "adam",     "adamw",
                                         "radam", "novograd", NULL}; /* as adm_optim_kind */
     int kind = 0;
     if (pyadm_read_choice(values[0], "kind", kinds, &kind) < 0 ||
-        read_beta(values[1], "beta1", &config->beta1) < 0 ||
-        read_beta(values[2], "beta2", &config->beta2) < 0 || read_eps(values[3], &config->eps) < 0 ||
-        pyadm_read_optional_real(values[4], "weight_decay", 0.0, DBL_MAX, &config->weight_decay) < 0 ||
+        pyadm_read_optional_real(values[1], "beta1", -DBL_MAX, DBL_MAX, &config->beta1) < 0 ||
+        pyadm_read_optional_real(values[2], "beta2", -DBL_MAX, DBL_MAX, &config->beta2) < 0 ||
+        pyadm_read_optional_real(values[3], "eps", -DBL_MAX, DBL_MAX, &config->eps) < 0 ||
+        pyadm_read_optional_real(values[4], "weight_decay", -DBL_MAX, DBL_MAX, &config->weight_decay) < 0 ||
         pyadm_read_optional_bool(values[5], "nesterov", &config->nesterov) < 0)
         return -1;
     config->kind = (adm_optim_kind)kind;
-    if (config->nesterov && (config->kind != ADM_OPTIM_SGD || config->beta1 == 0.0)) {
-        PyErr_SetString(PyExc_ValueError, "nesterov must be False unless kind is \"sgd\" with beta1 above 0");
-        return -1;
-    }
-    return 0;
+    adm_error error;
+    if (adm_optim_check(config, &error) == ADM_OK)
+        return 0;
+    pyadm_raise(&error);
+    return -1;
 }
 
 static PyObject *optimizer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
@@ -223,13 +206,18 @@ static PyObject *update(optimizer *self, pyadm_model *model, double lr, double g
     const adm_param_table *params = adm_model_params(model->model);
     if (need_moments(self, params, threads) < 0)
         return NULL;
-    adm_real *weights = adm_model_weights(model->model);
+    const adm_optim_input input = {.kernels = adm_model_kernels(model->model),
+                                   .params = params,
+                                   .weights = adm_model_weights(model->model),
+                                   .gradients = gradients,
+                                   .grad_scale = grad_scale,
+                                   .lr = lr,
+                                   .threads = threads};
     adm_optim_state state = {.step = self->step,
                              .m = self->moments->size_m > 0 ? self->moments->m : NULL,
                              .v = self->moments->size_v > 0 ? self->moments->v : NULL};
     double norm = 0.0;
-    PYADM_WITHOUT_GIL(
-        adm_optim_step(&self->config, params, weights, gradients, grad_scale, lr, &state, &norm, threads))
+    PYADM_WITHOUT_GIL(adm_optim_step(&self->config, &input, &state, &norm))
     self->step = state.step;
     return PyFloat_FromDouble(norm);
 }
@@ -323,10 +311,12 @@ static int check_moment(PyObject *value, const char *name, bool needed, int64_t 
 /* Reads and checks all that a dict says, before anything is changed. */
 static int read_state(const optimizer *self, PyObject *dict, given_state *given)
 {
-    PyObject *step = PyDict_GetItemString(dict, "step");
-    given->m = PyDict_GetItemString(dict, "m");
-    given->v = PyDict_GetItemString(dict, "v");
-    if (PyDict_GET_SIZE(dict) != 3 || step == NULL || given->m == NULL || given->v == NULL) {
+    PyObject *step = pyadm_dict_get(dict, "step");
+    given->m = step == NULL ? NULL : pyadm_dict_get(dict, "m");
+    given->v = given->m == NULL ? NULL : pyadm_dict_get(dict, "v");
+    if (PyErr_Occurred())
+        return -1;
+    if (PyDict_GET_SIZE(dict) != 3 || given->v == NULL) {
         PyErr_SetString(PyExc_ValueError, "state must have exactly the keys \"step\", \"m\" and \"v\"");
         return -1;
     }
