@@ -69,6 +69,10 @@ def test_only_one_file_knows_the_blas():
     assert knowing == [CSRC / "base" / "blas.c"]
 
 
+LEAVES = "csrc/python/signals.c: _exit("
+"""The child of a fork amid a pass, which has no threads to go on with and nowhere to return to."""
+
+
 def test_the_core_neither_prints_nor_exits():
     forbidden = re.compile(
         r"\b(exit|_exit|_Exit|quick_exit|abort|printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror|"
@@ -79,7 +83,7 @@ def test_the_core_neither_prints_nor_exits():
         for path in c_files([*CORE, "python"])
         for match in forbidden.finditer(without_comments(path.read_text()))
     ]
-    assert not found
+    assert found == [LEAVES]
 
 
 def test_the_core_names_no_scheme():
