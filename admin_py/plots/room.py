@@ -307,11 +307,24 @@ def set_title(ax: Axes, text: str) -> None:
         other = ax.get_title(loc=location)
         if other and not (mine is not None and mine.last == other):
             return
-    artist = ax.set_title(text)
+    artist = ax.set_title(text, pad=_title_pad())
     found.title = Fitted(artist, partial(_title_span, artist=artist))
     found.always["title"] = found.title
     if artist is not ax.title:
         ax.title.add_callback(partial(_yield_to, mine=artist))
+
+
+ABOVE_NUMBERS = 0.8
+"""Of the size of numbers, what one at the upper end of an axis or of a bar of colours needs above it."""
+
+
+def _title_pad() -> float:
+    """Points between axes and their title."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    numbers = FontProperties(size=rcParams["ytick.labelsize"]).get_size_in_points()
+    return max(float(rcParams["axes.titlepad"]), ABOVE_NUMBERS * float(numbers))
 
 
 def title_of(ax: Axes) -> str:
