@@ -200,7 +200,7 @@ typedef struct adm_kernels {
    can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's. */
 adm_kernels adm_kernels_select(void);
 
-/* gemm_blas.c: the same product by the BLAS library: the oracle, and better for a few rows. */
+/* gemm_blas.c: the same product by the BLAS library, in an order of its own: to compare with. */
 void adm_gemm_by_blas(const adm_gemm *gemm);
 
 #endif

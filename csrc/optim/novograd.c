@@ -2,6 +2,7 @@
      v = |g|^2 at the first update, then beta2 v + (1 - beta2) |g|^2
      m = beta1 m + g / (sqrt(v) + eps) + weight_decay w
      w = w - lr m */
+#include "base/sums.h"
 #include "optim/update.h"
 
 typedef struct novograd {
@@ -10,21 +11,22 @@ typedef struct novograd {
     adm_real factor, decay, beta1, lr;
 } novograd;
 
+static inline double novograd_element(const void *context, int64_t i)
+{
+    const novograd *s = context;
+    const adm_real w = s->w[i];
+    const adm_real m = s->beta1 * s->m[i] + (s->g[i] * s->factor + s->decay * w);
+    const adm_real next = w - s->lr * m;
+    const double change = (double)next - (double)w;
+    s->m[i] = m;
+    s->w[i] = next;
+    return change * change;
+}
+
 static double novograd_range(void *context, int64_t begin, int64_t end)
 {
     const novograd s = *(const novograd *)context;
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; i++) {
-        const adm_real w = s.w[i];
-        const adm_real m = s.beta1 * s.m[i] + (s.g[i] * s.factor + s.decay * w);
-        const adm_real next = w - s.lr * m;
-        const double change = (double)next - (double)w;
-        s.m[i] = m;
-        s.w[i] = next;
-        sum += change * change;
-    }
-    return sum;
+    return adm_sum_elements(novograd_element, &s, begin, end);
 }
 
 static double second_moment(const adm_update *update, const adm_param *param, double previous)
