@@ -6,10 +6,14 @@ from ._core import EncoderLayer as EncoderLayer
 from ._core import Model as Model
 from ._core import Optimizer as Optimizer
 from ._core import Transformer as Transformer
+from ._core import cos_turns as cos_turns
+from ._core import exp as exp
 from ._core import get_num_threads as get_num_threads
+from ._core import log as log
 from ._core import norm2 as norm2
 from ._core import num_procs as num_procs
 from ._core import parameter_shapes as parameter_shapes
 from ._core import plan_memory as plan_memory
+from ._core import power as power
 from ._core import set_num_threads as set_num_threads
 from ._core import system_info as system_info

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_array, check_integer, check_number, shown
+from admin_py.base.exact_math import exp
 from admin_py.data.batch import Batch
 from admin_py.data.sequences import Sequences
 from admin_py.model.transformer import Transformer
@@ -174,7 +175,7 @@ def draw_from(
     if top_k is not None and top_k < scaled.shape[1]:
         others = np.argsort(-scaled, axis=1, kind="stable")[:, top_k:]
         np.put_along_axis(scaled, others, -np.inf, axis=1)
-    sums = np.exp(scaled).cumsum(axis=1)
+    sums = exp(scaled).cumsum(axis=1)
     # The first id whose cumulated probability lies above the quantile: never one of probability 0.
     return (sums > (uniform * sums[:, -1])[:, None]).argmax(axis=1)
 

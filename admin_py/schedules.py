@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import as_integer, check_array, check_choice, check_integer, check_number, shown
+from admin_py.base.exact_math import cos_turns, power
 from admin_py.results import figure
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ class polynomial(Decay):
             raise ValueError(f"power must be positive, got {self.power!r}")
 
     def _remaining(self, progress: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray((1.0 - progress) ** self.power)
+        return power(1.0 - progress, self.power)
 
 
 @door
@@ -286,7 +287,7 @@ class cosine(Decay):
     """
 
     def _remaining(self, progress: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(0.5 * (1.0 + np.cos(np.pi * progress)))
+        return 0.5 * (1.0 + cos_turns(0.5 * progress))
 
 
 KINDS: Mapping[str, type[Schedule]] = {

@@ -127,7 +127,7 @@ ORIGIN = {"kernels", "blas", "blas_for", "threads", "versions"}
 
 
 def test_every_result_says_what_computed_it() -> None:
-    """Kinds of kernels and BLAS round differently, so whoever compares bits has to know them."""
+    """Whoever looks for the cause of a difference has to know the kernels and the BLAS."""
     data = ap.data.copy_task(train=60, valid=10, symbols=6, max_length=6)
     sizes: dict[str, Any] = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 2, "max_tokens": 128}
     study = ap.study(data, schemes=["admin"], seeds=[1], progress=False, **sizes)

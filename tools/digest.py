@@ -1,16 +1,22 @@
-"""Digests of a training, a study and a grid: two checkouts that compute the same bits print the same lines.
+"""Digests of trainings, a study and a grid: whoever computes the same bits prints the same lines.
 
-    python tools/digest.py
+    python tools/digest.py            print them, beside those that are kept
+    python tools/digest.py --write    and keep them in tests/stored/digests.json
 
 Only what is computed counts, not how it is kept: times, versions and the names of settings are left out.
-The bits depend on the kernels in use (``ADMIN_PY_CPU``), not on the number of threads.
+The bits depend neither on the processor and the kernels in use (``ADMIN_PY_CPU``) nor on the number of
+threads, unless ``ADMIN_PY_GEMM=openblas``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from hashlib import sha256
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,12 +114,86 @@ def of_grid(data: Any) -> Iterable[Any]:
         yield from of_history(cell.history)
 
 
+def of_kinds(data: Any) -> Iterable[Any]:
+    """Short trainings of every scheme: optimisers, schedules, activations, precisions and sizes go round."""
+    schedules = (
+        ap.schedules.cosine(1e-3, 1, steps=5),
+        ap.schedules.polynomial(1e-3, 1, steps=5, power=1.7),
+        ap.schedules.inverse_sqrt(1e-3, 2),
+    )
+    optimizers: tuple[Callable[[], Any], ...] = (
+        partial(ap.Adam, lr=1e-3),
+        partial(ap.AdamW, lr=1e-3, weight_decay=0.1),
+        partial(ap.RAdam, lr=1e-3, betas=(0.9, 0.9)),
+        partial(ap.NovoGrad, lr=1e-3),
+        partial(ap.SGD, lr=1e-2, momentum=0.9, nesterov=True),
+    )
+    schemes = (
+        *ap.schemes.names(),
+        ap.Scheme("dyt", lambda site: ap.Residual(norm_pre="dyt"), final_norm="dyt"),
+        ap.Scheme("rms", lambda site: ap.Residual(norm_pre="rms", norm_post="rms")),
+    )
+    for number, scheme in enumerate(schemes):
+        config = ap.TransformerConfig(
+            vocab_size=data.vocab_size,
+            encoder_layers=1 + number % 2,
+            decoder_layers=1 + number // 2 % 2,
+            d_model=(24, 33, 40)[number % 3],
+            heads=(2, 3, 5)[number % 3],
+            d_ff=(50, 66)[number % 2],
+            activation=("gelu", "relu")[number // 2 % 2],
+            positions=("sinusoidal", "learned")[number // 3 % 2],
+            attention_dropout=0.1,
+            activation_dropout=0.1,
+            scheme=scheme,
+        )
+        model = ap.Transformer(config, seed=number, dtype=("float32", "float64")[number // 4 % 2])
+        yield config.scheme_name
+        yield from leaves(model.parameters)
+        profile = model.profile(next(data.batches(max_tokens=256, seed=3)), seed=3)
+        yield from leaves({stack: profile.omega(stack) for stack in ("encoder", "decoder")})
+        history = ap.train(
+            model,
+            data,
+            optimizer=optimizers[number % len(optimizers)](),
+            schedule=schedules[number % len(schedules)],
+            steps=5,
+            max_tokens=256,
+            progress=False,
+        )
+        yield from of_history(history)
+        yield from leaves(model.parameters)
+
+
+KEPT = Path(__file__).resolve().parents[1] / "tests" / "stored" / "digests.json"
+WAYS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+    "kinds": of_kinds,
+    "training": lambda data: of_training(data, "admin"),
+    "study": of_study,
+    "grid": of_grid,
+}
+"""What is digested, by name."""
+
+
+def compute(name: str) -> str:
+    """The digest of that name."""
+    return digest(WAYS[name](ap.data.number_words(train=2000, valid=200)))
+
+
+def kept() -> dict[str, str]:
+    """The digests that every machine has to reproduce."""
+    return dict(json.loads(KEPT.read_text()))
+
+
 def main() -> None:
-    """Print them."""
-    data = ap.data.number_words(train=2000, valid=200)
-    print("training", digest(of_training(data, "admin")))
-    print("study   ", digest(of_study(data)))
-    print("grid    ", digest(of_grid(data)))
+    """Print them; keep them where asked to."""
+    before = kept() if KEPT.exists() else {}
+    found = {}
+    for name in WAYS:
+        found[name] = compute(name)
+        print(f"{name:8} {found[name]} {'as kept' if found[name] == before.get(name) else 'not as kept'}")
+    if sys.argv[1:] == ["--write"]:
+        KEPT.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

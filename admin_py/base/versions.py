@@ -37,8 +37,8 @@ def package_version(name: str) -> str:
 def origin() -> dict[str, Any]:
     """What numbers come from, beside their inputs: kernels, BLAS, threads and versions.
 
-    The bits of a number depend on the kernels and the BLAS: each rounds in its own way. They do not depend on
-    the number of threads.
+    The bits of a number depend on neither the kernels nor the number of threads, and on the BLAS where
+    ``ADMIN_PY_GEMM=openblas`` asks for its products alone: it rounds in ways of its own.
 
     Returns
     -------
@@ -66,14 +66,14 @@ def origin() -> dict[str, Any]:
 
 
 def blas_for() -> str:
-    """Which matrix products are the BLAS library's; ``ADMIN_PY_GEMM=openblas`` asks for all.
+    """Which matrix products are the BLAS library's: none, or all with ``ADMIN_PY_GEMM=openblas``.
 
     Examples
     --------
-    >>> blas_for() in ("products of few rows", "all products")
+    >>> blas_for() in ("no products", "all products")
     True
     """
-    return "all products" if os.environ.get("ADMIN_PY_GEMM") == "openblas" else "products of few rows"
+    return "all products" if os.environ.get("ADMIN_PY_GEMM") == "openblas" else "no products"
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,9 @@ l is the layer counted from 1, N the number of encoder layers, N' of decoder lay
 
 from __future__ import annotations
 
+import math
+
+from admin_py.base.exact_math import fourth_root
 from admin_py.schemes.norm_placement import every_gain, value_path_gain
 from admin_py.schemes.residual import Residual, Site
 from admin_py.schemes.scheme import Scheme
@@ -23,13 +26,13 @@ def t_fixup_gain(site: Site) -> float:
     it takes the encoder's; the paper has no such model.
     """
     if site.stack == "decoder" and site.encoder_decoder:
-        return float((9 * site.decoder_layers) ** -0.25)
-    return float(0.67 * site.layers**-0.25)
+        return 1 / fourth_root(9 * site.decoder_layers)
+    return 0.67 / fourth_root(site.layers)
 
 
 def t_fixup_embedding_gain(site: Site) -> float:
     """Gain of T-Fixup on a stack's embeddings: (9N)^(-1/4), N the layers of that stack."""
-    return float((9 * site.layers) ** -0.25)
+    return 1 / fourth_root(9 * site.layers)
 
 
 def _t_fixup(site: Site) -> Residual:
@@ -37,7 +40,7 @@ def _t_fixup(site: Site) -> Residual:
 
 
 def _ds_init(site: Site) -> Residual:
-    return Residual(norm_post="layer", gains=every_gain((site.layer + 1) ** -0.5))
+    return Residual(norm_post="layer", gains=every_gain(1 / math.sqrt(site.layer + 1)))
 
 
 LOOKS_LINEAR = Scheme(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from admin_py.base.exact_math import log
 from admin_py.schemes.residual import Residual, Scale, Site
 from admin_py.schemes.scheme import Scheme
 
@@ -43,11 +44,11 @@ def sub_ln_gain(site: Site) -> float:
     One stack of L layers: sqrt(ln 2L). Both stacks: encoder sqrt(ln 3N' ln 2N / 3), decoder sqrt(ln 3N').
     """
     if not site.encoder_decoder:
-        return math.sqrt(math.log(2 * site.layers))
-    decoder = math.log(3 * site.decoder_layers)
+        return math.sqrt(log(2 * site.layers))
+    decoder = log(3 * site.decoder_layers)
     if site.stack == "decoder":
         return math.sqrt(decoder)
-    return math.sqrt(decoder * math.log(2 * site.encoder_layers) / 3)
+    return math.sqrt(decoder * log(2 * site.encoder_layers) / 3)
 
 
 def _sub_ln(site: Site) -> Residual:
@@ -67,12 +68,12 @@ def _b2t(site: Site) -> Residual:
     return Residual(
         norm_post="layer",
         kappa=1.0 if site.last_in_layer else 0.0,
-        gains=every_gain(site.layers**-0.5),
+        gains=every_gain(1 / math.sqrt(site.layers)),
     )
 
 
 def _layernorm_scaling(site: Site) -> Residual:
-    return Residual(norm_pre="layer", input_scale=(site.layer + 1) ** -0.5)
+    return Residual(norm_pre="layer", input_scale=1 / math.sqrt(site.layer + 1))
 
 
 def mix_ln_post_layers(layers: int) -> int:

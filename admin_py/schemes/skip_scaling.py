@@ -10,6 +10,7 @@ from functools import partial
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer
+from admin_py.base.exact_math import fourth_root, log
 from admin_py.schemes.norm_placement import value_path_gain
 from admin_py.schemes.residual import Residual, Scale, Site
 from admin_py.schemes.scheme import Scheme
@@ -43,7 +44,7 @@ def admin_torch_omega(num_sublayers: int, output_change: str = "log n") -> float
     check_choice("output_change", output_change, OUTPUT_CHANGES)
     num_sublayers = check_integer("num_sublayers", num_sublayers, 1)
     if output_change == "log n":
-        return math.sqrt((num_sublayers + 1) / math.log(num_sublayers + 1) - 1)
+        return math.sqrt((num_sublayers + 1) / log(num_sublayers + 1) - 1)
     return math.sqrt(num_sublayers) if output_change == "1" else 1.0
 
 
@@ -71,10 +72,10 @@ def deepnorm_constants(site: Site) -> tuple[float, float]:
     (3N')^(1/4), (12N')^(-1/4).
     """
     if not site.encoder_decoder:
-        return (2 * site.layers) ** 0.25, (8 * site.layers) ** -0.25
+        return fourth_root(2 * site.layers), 1 / fourth_root(8 * site.layers)
     if site.stack == "decoder":
-        return (3 * site.decoder_layers) ** 0.25, (12 * site.decoder_layers) ** -0.25
-    depth = (site.encoder_layers**4 * site.decoder_layers) ** (1 / 16)
+        return fourth_root(3 * site.decoder_layers), 1 / fourth_root(12 * site.decoder_layers)
+    depth = fourth_root(fourth_root(site.encoder_layers**4 * site.decoder_layers))
     return 0.81 * depth, 0.87 / depth
 
 

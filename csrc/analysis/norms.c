@@ -2,6 +2,7 @@
    threads change no bit and large and small parameters share one region. */
 #include "admin/norms.h"
 #include "base/base.h"
+#include "base/sums.h"
 
 #include <math.h>
 
@@ -33,24 +34,22 @@ static int64_t owner_of(const norm_blocks *blocks, int64_t task)
     return low;
 }
 
-static double sum_squares(const adm_real *x, int64_t n)
+/* What is normed: x, or x - before. */
+typedef struct difference {
+    const adm_real *x, *before;
+} difference;
+
+static inline double square_at(const void *context, int64_t i)
 {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)x[i] * (double)x[i];
-    return sum;
+    const difference *d = context;
+    return (double)d->x[i] * (double)d->x[i];
 }
 
-static double sum_squared_differences(const adm_real *x, const adm_real *y, int64_t n)
+static inline double squared_change_at(const void *context, int64_t i)
 {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
-        const double change = (double)x[i] - (double)y[i];
-        sum += change * change;
-    }
-    return sum;
+    const difference *d = context;
+    const double change = (double)d->x[i] - (double)d->before[i];
+    return change * change;
 }
 
 double adm_large_norm(const adm_real *x, const adm_real *before, int64_t n)
@@ -77,9 +76,9 @@ static void sum_block(void *context, int64_t task, int thread)
     const adm_param *param = &blocks->params->items[owner];
     const int64_t first = (task - blocks->starts[owner]) * BLOCK, left = param->size - first;
     const int64_t n = left < BLOCK ? left : BLOCK, at = param->offset + first;
-    blocks->sums[task] = blocks->before == NULL
-                             ? sum_squares(blocks->values + at, n)
-                             : sum_squared_differences(blocks->values + at, blocks->before + at, n);
+    const difference of = {blocks->values, blocks->before};
+    blocks->sums[task] = of.before == NULL ? adm_sum_elements(square_at, &of, at, at + n)
+                                           : adm_sum_elements(squared_change_at, &of, at, at + n);
 }
 
 adm_status adm_model_norms(const adm_param_table *params, const adm_real *values, const adm_real *before,

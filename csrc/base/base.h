@@ -57,6 +57,17 @@ double adm_random_uniform(uint64_t key, uint64_t index);
 /* Element index of the stream: standard normal. */
 double adm_random_normal(uint64_t key, uint64_t index);
 
+/* ---- elementary.c: functions that are the same bits everywhere, within two units in the last place ---- */
+
+double adm_exp(double x);
+double adm_log(double x);
+/* x^y for x from 0 to 1 and finite y from 0 on */
+double adm_power(double x, double y);
+/* Of angles up to 2^20, and of 2 pi times so many turns. */
+double adm_sin(double x);
+double adm_cos(double x);
+double adm_cos_turns(double turns);
+
 /* ---- denormals.c: numbers below the smallest normal one are zero in regions ---- */
 
 typedef struct adm_flushing {

@@ -5,7 +5,6 @@
 #include <math.h>
 
 #define GOLDEN_GAMMA 0x9E3779B97F4A7C15u /* 2^64 / golden ratio, odd */
-#define TWO_PI 6.283185307179586476925286766559
 
 uint64_t adm_random_key(uint64_t seed, uint64_t step, uint64_t site)
 {
@@ -29,5 +28,5 @@ double adm_random_normal(uint64_t key, uint64_t index)
 {
     const double u = (double)((random_bits(key, 2 * index) >> 11) + 1) * 0x1p-53;
     const double v = adm_random_uniform(key, 2 * index + 1);
-    return sqrt(-2.0 * log(u)) * cos(TWO_PI * v);
+    return sqrt(-2.0 * adm_log(u)) * adm_cos_turns(v);
 }

@@ -1,11 +1,18 @@
 /* The kernels for processors with AVX-512: the same source, other instructions. */
 #ifdef __x86_64__
+#include <immintrin.h>
+
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 #define KERNELS_TABLE adm_kernels_avx512
 #define KERNELS_NAME "avx512"
 #define KERNELS_VECTOR_BYTES 64
 #define KERNELS_TILE_VECTORS 4
+#ifdef ADM_DOUBLE
+#define KERNELS_MULTIPLY_ADD _mm512_fmadd_pd
+#else
+#define KERNELS_MULTIPLY_ADD _mm512_fmadd_ps
+#endif
 #include "kernels/table.inc"
 #pragma GCC pop_options
 #endif

@@ -199,7 +199,7 @@ struct adm_kernels {
                             double *sum);
 };
 
-/* gemm_blas.c: the same product by the BLAS library: the oracle, and better for a few rows. */
+/* gemm_blas.c: the same product by the BLAS library, in an order of its own: to compare with. */
 void adm_gemm_by_blas(const adm_gemm *gemm);
 
 #endif

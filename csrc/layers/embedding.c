@@ -1,5 +1,7 @@
 #include "layers/layers.h"
 
+#include "base/base.h"
+
 #include <math.h>
 
 #define POSITION_BASE 10000.0 /* Vaswani et al. 2017, section 3.5 */
@@ -7,13 +9,13 @@
 void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
 {
     const int64_t half = d / 2;
-    const double decay = log(POSITION_BASE) / (double)(half > 1 ? half - 1 : 1);
+    const double decay = adm_log(POSITION_BASE) / (double)(half > 1 ? half - 1 : 1);
     for (int64_t p = 0; p < positions; p++) {
         adm_real *row = table + p * d;
         for (int64_t j = 0; j < half; j++) {
-            const double angle = (double)p * exp(-(double)j * decay);
-            row[j] = (adm_real)sin(angle);
-            row[half + j] = (adm_real)cos(angle);
+            const double angle = (double)p * adm_exp(-(double)j * decay);
+            row[j] = (adm_real)adm_sin(angle);
+            row[half + j] = (adm_real)adm_cos(angle);
         }
         if (2 * half < d)
             row[d - 1] = 0;

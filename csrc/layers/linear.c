@@ -11,7 +11,7 @@ void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, co
                         bool relu, int64_t rows)
 {
     const bool packed = linear->packed != NULL;
-    const adm_gemm product = {
+    kernels->gemm(&(adm_gemm){
         .m = rows,
         .n = linear->out,
         .k = linear->in,
@@ -25,11 +25,7 @@ void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, co
         .ldc = linear->out,
         .bias = linear->bias,
         .relu = relu,
-    };
-    if (packed)
-        kernels->gemm(&product);
-    else
-        adm_gemm_by_blas(&product);
+    });
 }
 
 /* dx = dy W */

@@ -1,5 +1,6 @@
 /* Adam (Kingma and Ba 2015) with eps outside the root of the corrected second moment, and AdamW (Loshchilov and
    Hutter 2019), which takes the weight decay out of the gradient. */
+#include "base/base.h"
 #include "kernels/kernels.h"
 #include "optim/update.h"
 
@@ -51,8 +52,8 @@ double adm_adam_update(const adm_update *update)
     const adm_adam_terms terms = {
         .l2 = decoupled ? 0.0 : config->weight_decay,
         .decay = decoupled ? update->input.lr * config->weight_decay : 0.0,
-        .rate = update->input.lr / (1.0 - pow(config->beta1, t)),
-        .v_scale = 1.0 / sqrt(1.0 - pow(config->beta2, t)),
+        .rate = update->input.lr / (1.0 - adm_power(config->beta1, t)),
+        .v_scale = 1.0 / sqrt(1.0 - adm_power(config->beta2, t)),
     };
     return adm_adam_apply(update, terms);
 }

@@ -4,6 +4,7 @@
      w = w - lr m */
 #include "admin/norms.h"
 #include "base/base.h"
+#include "base/sums.h"
 #include "kernels/kernels.h"
 #include "optim/update.h"
 
@@ -54,29 +55,39 @@ static void square_task(void *context, int64_t task, int thread)
     own->sum = input->kernels->sum_squares(input->gradients + own->begin, own->end - own->begin);
 }
 
+typedef struct elements {
+    adm_real *w, *m;
+    const adm_real *g;
+    adm_real factor, decay, beta1, lr;
+} elements;
+
+static inline double update_element(const void *context, int64_t i)
+{
+    const elements *s = context;
+    const adm_real w = s->w[i];
+    const adm_real m = s->beta1 * s->m[i] + (s->g[i] * s->factor + s->decay * w);
+    const adm_real next = w - s->lr * m;
+    const double change = (double)next - (double)w;
+    s->m[i] = m;
+    s->w[i] = next;
+    return change * change;
+}
+
 static void update_task(void *context, int64_t task, int thread)
 {
     pieces *cut = context;
     piece *own = &cut->items[task];
     const adm_update *update = cut->update;
     const adm_optim_config *config = update->config;
-    const adm_real factor = own->factor, decay = (adm_real)config->weight_decay,
-                   beta1 = (adm_real)config->beta1, lr = (adm_real)update->input.lr;
-    adm_real *weights = update->input.weights, *moments = update->m;
-    const adm_real *gradients = update->input.gradients;
-    double sum = 0.0;
+    const elements s = {.w = update->input.weights,
+                        .m = update->m,
+                        .g = update->input.gradients,
+                        .factor = own->factor,
+                        .decay = (adm_real)config->weight_decay,
+                        .beta1 = (adm_real)config->beta1,
+                        .lr = (adm_real)update->input.lr};
     (void)thread;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = own->begin; i < own->end; i++) {
-        const adm_real w = weights[i];
-        const adm_real m = beta1 * moments[i] + (gradients[i] * factor + decay * w);
-        const adm_real next = w - lr * m;
-        const double change = (double)next - (double)w;
-        moments[i] = m;
-        weights[i] = next;
-        sum += change * change;
-    }
-    own->sum = sum;
+    own->sum = adm_sum_elements(update_element, &s, own->begin, own->end);
 }
 
 /* The first of the pieces behind those of the tensor that piece i belongs to; *sum is over these. */

@@ -3,6 +3,7 @@
      g = g * grad_scale + weight_decay w
      m = momentum m + g
      w = w - lr d      d = g (no momentum), m, or g + momentum m (Nesterov) */
+#include "base/sums.h"
 #include "optim/update.h"
 
 typedef struct sgd {
@@ -12,37 +13,42 @@ typedef struct sgd {
     adm_real g_share, m_share; /* d = g_share g + m_share m */
 } sgd;
 
+static inline double squared(double x)
+{
+    return x * x;
+}
+
+static inline double plain_element(const void *context, int64_t i)
+{
+    const sgd *s = context;
+    const adm_real w = s->w[i];
+    const adm_real next = w - s->lr * (s->g[i] * s->grad_scale + s->decay * w);
+    s->w[i] = next;
+    return squared((double)next - (double)w);
+}
+
+static inline double momentum_element(const void *context, int64_t i)
+{
+    const sgd *s = context;
+    const adm_real w = s->w[i];
+    const adm_real g = s->g[i] * s->grad_scale + s->decay * w;
+    const adm_real m = s->momentum * s->m[i] + g;
+    const adm_real next = w - s->lr * (s->g_share * g + s->m_share * m);
+    s->m[i] = m;
+    s->w[i] = next;
+    return squared((double)next - (double)w);
+}
+
 static double sgd_plain(void *context, int64_t begin, int64_t end)
 {
     const sgd s = *(const sgd *)context;
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; i++) {
-        const adm_real w = s.w[i];
-        const adm_real next = w - s.lr * (s.g[i] * s.grad_scale + s.decay * w);
-        const double change = (double)next - (double)w;
-        s.w[i] = next;
-        sum += change * change;
-    }
-    return sum;
+    return adm_sum_elements(plain_element, &s, begin, end);
 }
 
 static double sgd_momentum(void *context, int64_t begin, int64_t end)
 {
     const sgd s = *(const sgd *)context;
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; i++) {
-        const adm_real w = s.w[i];
-        const adm_real g = s.g[i] * s.grad_scale + s.decay * w;
-        const adm_real m = s.momentum * s.m[i] + g;
-        const adm_real next = w - s.lr * (s.g_share * g + s.m_share * m);
-        const double change = (double)next - (double)w;
-        s.m[i] = m;
-        s.w[i] = next;
-        sum += change * change;
-    }
-    return sum;
+    return adm_sum_elements(momentum_element, &s, begin, end);
 }
 
 double adm_sgd_update(const adm_update *update)

@@ -179,6 +179,10 @@ static PyMethodDef module_functions[] = {
     {"system_info", system_info, METH_NOARGS, system_info_doc},
     {"norm2", norm2, METH_O, norm2_doc},
     PYADM_KEYWORD_METHOD("plan_memory", pyadm_plan_memory, pyadm_plan_memory_doc),
+    {"exp", pyadm_exp, METH_O, pyadm_exp_doc},
+    {"log", pyadm_log, METH_O, pyadm_log_doc},
+    {"cos_turns", pyadm_cos_turns, METH_O, pyadm_cos_turns_doc},
+    {"power", pyadm_power, METH_VARARGS, pyadm_power_doc},
     {"parameter_shapes", pyadm_parameter_shapes, METH_O, pyadm_parameter_shapes_doc},
     {NULL, NULL, 0, NULL},
 };

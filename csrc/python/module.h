@@ -78,6 +78,14 @@ PyObject *pyadm_plan_memory(PyObject *module, PyObject *args, PyObject *keywords
 PyObject *pyadm_parameter_shapes(PyObject *module, PyObject *config);
 extern const char pyadm_plan_memory_doc[], pyadm_parameter_shapes_doc[];
 
+/* ---- elementary.c ---- */
+
+PyObject *pyadm_exp(PyObject *module, PyObject *x);
+PyObject *pyadm_log(PyObject *module, PyObject *x);
+PyObject *pyadm_cos_turns(PyObject *module, PyObject *turns);
+PyObject *pyadm_power(PyObject *module, PyObject *args);
+extern const char pyadm_exp_doc[], pyadm_log_doc[], pyadm_cos_turns_doc[], pyadm_power_doc[];
+
 /* ---- optimizer.c ---- */
 
 /* Bytes of the moments that an Optimizer needs for a model of these parameters; -1 with an exception. */

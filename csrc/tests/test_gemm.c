@@ -37,6 +37,25 @@ static void plain_gemm(const adm_gemm *gemm, const adm_real *b_rows, double *c, 
     }
 }
 
+/* The same to the last bit, as every table computes it: sums of DEPTH steps by multiply-adds, added up in their order,
+   to C where it accumulates; then the bias. */
+#define DEPTH 256
+static adm_real ordered(const adm_gemm *gemm, const adm_real *b_rows, int64_t i, int64_t j)
+{
+    adm_real total = gemm->c[i * gemm->ldc + j];
+    for (int64_t first = 0; first < gemm->k; first += DEPTH) {
+        adm_real sum = 0;
+        for (int64_t p = first; p < gemm->k && p < first + DEPTH; p++) {
+            const adm_real a = gemm->a[i * gemm->row + p * gemm->step], b = b_rows[p * gemm->n + j];
+            sum = sizeof sum == sizeof(double) ? (adm_real)fma(a, b, sum)
+                                               : (adm_real)fmaf((float)a, (float)b, (float)sum);
+        }
+        total = gemm->accumulate || first > 0 ? sum + total : sum;
+    }
+    total += gemm->bias != NULL ? gemm->bias[j] : 0;
+    return gemm->relu && total < 0 ? 0 : total;
+}
+
 static adm_real *filled(int64_t count, uint64_t seed)
 {
     adm_real *x = malloc((size_t)count * sizeof *x);
@@ -119,12 +138,18 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
         gemm.layout = packed_from;
     }
     plain_gemm(&gemm, b_rows, wanted, bound);
+    adm_real *exact = malloc((size_t)(m * n) * sizeof *exact);
+    assert(exact != NULL);
+    for (int64_t at = 0; at < m * n; at++)
+        exact[at] = ordered(&gemm, b_rows, at / n, at % n);
     kernels->gemm(&gemm);
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < ldc; j++) {
             const double got = (double)c[i * ldc + j];
             if (j < n && gemm.triangle == ADM_TRIANGLE_C && !inside(&gemm, i, j))
                 continue;
+            const bool own = kernels->gemm != adm_gemm_by_blas;
+            assert(j >= n || !own || c[i * ldc + j] == exact[i * n + j]);
             if (j >= n ? (gemm.spare ? isfinite(got) : got == OUTSIDE)
                        : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
                              (double)(k + 2) * EPSILON * bound[i * n + j])
@@ -142,6 +167,7 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
     free(c);
     free(packed);
     free(wanted);
+    free(exact);
 }
 
 typedef struct sizes {
@@ -202,6 +228,33 @@ static void test_places(const adm_kernels *kernels)
     free(part);
 }
 
+/* Multiply-adds are rounded once, whatever the sizes of their parts: of three terms the first two nearly cancel. */
+static void test_rounding(const adm_kernels *kernels)
+{
+    enum { N = 64, TIMES = 400 };
+    const uint64_t key = adm_random_key(9, 0, 0);
+    const int range = sizeof(adm_real) == 8 ? 500 : 70;
+    uint64_t next = 0;
+    for (int time = 0; time < TIMES; time++) {
+        adm_real a[3], b[3 * N], c[N];
+        const int scale = (int)(adm_random_uniform(key, next++) * 2 * range) - range;
+        for (int p = 0; p < 3; p++)
+            a[p] = (adm_real)ldexp(adm_random_normal(key, next++), p < 2 ? scale : 0);
+        for (int j = 0; j < N; j++) {
+            b[j] = (adm_real)ldexp(adm_random_normal(key, next++), scale / 2);
+            b[N + j] = -a[0] * b[j] / a[1];
+            b[2 * N + j] = (adm_real)ldexp(a[0] * b[j], (int)(-60 * adm_random_uniform(key, next++)));
+        }
+        const adm_gemm gemm = {
+            .m = 1, .n = N, .k = 3, .a = a, .row = 3, .step = 1, .b = b, .ldb = N, .c = c, .ldc = N};
+        kernels->gemm(&gemm);
+        for (int j = 0; j < N; j++) {
+            const adm_real got = c[j], wanted = ordered(&gemm, b, 0, j);
+            assert(got == wanted || (isnan(got) && isnan(wanted)));
+        }
+    }
+}
+
 /* What is not finite shows. */
 static void test_nan(const adm_kernels *kernels)
 {
@@ -228,6 +281,7 @@ int main(void)
     assert(own->panel > 0);
     test_sizes(own);
     test_places(own);
+    test_rounding(own);
     test_nan(own);
     if (strcmp(own->name, "generic") == 0) { /* the library's products are the same for every table */
         setenv("ADMIN_PY_GEMM", "openblas", 1);

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from optimizer_rules import OPTIONS, RULES
 
 from proofs.configurations import ADMIN, CASES, FINAL, LARGE_CASES, POST, PRE, Case, config, with_dropout
-from proofs.core import BUILDS, core_batch, make
+from proofs.core import BUILDS, make
+from proofs.passes import arrays, passes, same, steps
 
 THREADS = (1, 2, 3, 7)
 MANY = (tuple([9, 1, 14, 30, 5] * 30), tuple([8, 2, 11, 33, 4] * 30))
@@ -34,55 +34,10 @@ TRAINED = [
 ]
 
 
-def same(results: list[dict[str, np.ndarray]]) -> None:
-    """Equal bit for bit; NaN would be a failure of another kind."""
-    for other in results[1:]:
-        assert set(other) == set(results[0])
-        for key, value in results[0].items():
-            assert np.all(np.isfinite(value)), key
-            assert np.array_equal(value, other[key]), key
-
-
-def passes(case: Case, dtype: str, threads: int) -> dict[str, np.ndarray]:
-    """All that a pass gives, with that many threads."""
-    module = BUILDS[dtype]
-    module.set_num_threads(threads)
-    assert module.get_num_threads() == threads
-    core, _, _, packed = make(case, dtype, 51, with_dropout(case.config))
-    got = {"logits": core.forward(packed, training=True, step=2)}
-    got["losses"] = np.array(core.loss(packed, label_smoothing=0.1, training=True, step=3))
-    got["backward"] = np.array(core.backward(packed, label_smoothing=0.1, step=4, observe=True))
-    got["gradients"] = core.gradient_buffer.copy()
-    got["norm"] = np.array(module.norm2(core.gradient_buffer))
-    got["norms"] = core.norms("gradients")
-    for stack, observed in core.observations().items():
-        got |= {f"{stack}.{key}": np.array(value) for key, value in observed.items()}
-    for method in ("clinic", "paper"):
-        for stack, profile in core.profile(packed, method=method, seed=5).items():
-            got |= {f"{method}.{stack}.{key}": np.array(value) for key, value in profile.items()}
-        got[f"{method}.weights"] = core.weights.copy()
-    return got
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CHOSEN, ids=[case.name for case in CHOSEN])
 def test_passes(case: Case, dtype: str) -> None:
     same([passes(case, dtype, threads) for threads in THREADS])
-
-
-def steps(case: Case, core: Any, optimizer: Any, numbers: range) -> None:
-    """Training steps over batches that change."""
-    module = BUILDS["float32"]
-    for step in numbers:
-        core.backward(core_batch(module, case.batch(step)), label_smoothing=0.1, step=step)
-        norm = module.norm2(core.gradient_buffer[: core.trained_length])
-        optimizer.step(core, 0.01, min(1.0, 0.5 / norm))
-
-
-def arrays(core: Any, optimizer: Any) -> dict[str, np.ndarray]:
-    """All that a training goes on from."""
-    state = {key: np.array(value) for key, value in optimizer.state.items() if isinstance(value, np.ndarray)}
-    return {"weights": core.weights.copy()} | state
 
 
 @pytest.mark.parametrize("kind", ["adam", "radam"])
@@ -118,13 +73,8 @@ def test_training_steps(kind: str, options: dict[str, Any]) -> None:
         module.set_num_threads(threads)
         core, *_ = make(case, "float32", 52, with_dropout(case.config))
         optimizer = module.Optimizer(kind, **OPTIONS | options)
-        norms = []
-        for step in range(4):
-            core.backward(core_batch(module, case.batch(step)), label_smoothing=0.1, step=step)
-            norm = module.norm2(core.gradient_buffer[: core.trained_length])
-            norms.append((norm, optimizer.step(core, 0.01, min(1.0, 0.5 / norm))))
-        state = {key: value for key, value in optimizer.state.items() if isinstance(value, np.ndarray)}
-        results.append({"weights": core.weights.copy(), "norms": np.array(norms)} | state)
+        norms = steps(case, core, optimizer, range(4))
+        results.append({"norms": norms} | arrays(core, optimizer))
     same(results)
 
 

@@ -1,0 +1,106 @@
+/* tanh and gelu of every kernel table in turn, against libm in a wider type; tanh is reached through DyT. */
+#include "kernels/kernels.h"
+
+#include "admin/system.h"
+#include "base/base.h"
+
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+
+#ifdef ADM_DOUBLE
+#define DIGITS DBL_MANT_DIG
+#define FARTHEST 37.0 /* where Phi underflows */
+#define GELU_ULPS 7   /* z, e^(-z^2 / 2), t and P are each off by one or two, ... */
+typedef long double wide;
+#define TANH tanhl
+#define ERFC erfcl
+#define SQRT2 1.41421356237309504880168872L
+#else
+#define DIGITS FLT_MANT_DIG
+#define FARTHEST 12.0
+#define GELU_ULPS                                                                                            \
+    216 /* ... and in float32 z^2 / 2, up to 72, is rounded three times before it is an exponent */
+typedef double wide;
+#define TANH tanh
+#define ERFC erfc
+#define SQRT2 1.4142135623730950488
+#endif
+#define TANH_ULPS 2.5
+
+enum { N = 1 << 10, BLOCKS = 60 };
+
+/* In units in the last place of the exact value. */
+static double error_of(adm_real y, wide exact)
+{
+    int exponent;
+    (void)frexp((double)exact, &exponent);
+    return fabs((double)(((wide)y - exact) / (wide)ldexp(1.0, exponent - DIGITS)));
+}
+
+static adm_real some(int block, int i, double farthest)
+{
+    const uint64_t key = adm_random_key(1, (uint64_t)block, 0);
+    const double u = 2 * adm_random_uniform(key, (uint64_t)i) - 1;
+    return (adm_real)(block % 2 == 0 ? u * farthest : u * exp2(-block / 2));
+}
+
+static void test_tanh(const adm_kernels *kernels)
+{
+    static adm_real x[N], y[N], one[N], zero[N];
+    const adm_real scale = 1;
+    const adm_norm_args dyt = {.kind = ADM_NORM_DYT, .n = N, .gamma = one, .nu = zero, .scale = &scale};
+    double worst = 0;
+    for (int i = 0; i < N; i++)
+        one[i] = 1;
+    for (int block = 0; block < BLOCKS; block++) {
+        for (int i = 0; i < N; i++)
+            x[i] = some(block, i, 20);
+        kernels->norm_forward(&dyt, x, y, NULL, NULL, 1);
+        for (int i = 0; i < N; i++)
+            worst = fmax(worst, error_of(y[i], TANH((wide)x[i])));
+    }
+    printf("%s: tanh is off by at most %.3f units in the last place\n", kernels->name, worst);
+    fflush(stdout);
+    assert(worst <= TANH_ULPS);
+    const adm_real special[] = {0, INFINITY, -(adm_real)INFINITY, (adm_real)NAN, 1000, -1000};
+    for (int i = 0; i < N; i++)
+        x[i] = special[i % 6];
+    kernels->norm_forward(&dyt, x, y, NULL, NULL, 1);
+    for (int i = 0; i + 6 <= N; i += 6)
+        assert(y[i] == 0 && y[i + 1] == 1 && y[i + 2] == -1 && isnan(y[i + 3]) && y[i + 4] == 1 &&
+               y[i + 5] == -1);
+}
+
+static void test_gelu(const adm_kernels *kernels)
+{
+    static adm_real z[N], h[N];
+    double worst = 0;
+    for (int block = 0; block < BLOCKS; block++) {
+        for (int i = 0; i < N; i++)
+            z[i] = some(block, i, FARTHEST);
+        kernels->gelu_forward(z, h, N);
+        for (int i = 0; i < N; i++)
+            worst = fmax(worst, error_of(h[i], (wide)z[i] * ERFC(-(wide)z[i] / SQRT2) / 2));
+    }
+    printf("%s: gelu is off by at most %.3f units in the last place\n", kernels->name, worst);
+    fflush(stdout);
+    assert(worst <= GELU_ULPS);
+    const adm_real special[] = {0, INFINITY, (adm_real)NAN, 1000, -1000, (adm_real)-1e30};
+    for (int i = 0; i < N; i++)
+        z[i] = special[i % 6];
+    kernels->gelu_forward(z, h, N);
+    for (int i = 0; i + 6 <= N; i += 6) {
+        assert(h[i] == 0 && isinf(h[i + 1]) && isnan(h[i + 2]) && h[i + 3] == 1000);
+        assert(fabs((double)h[i + 4]) < 1e-30 && fabs((double)h[i + 5]) < 1e-30);
+    }
+}
+
+int main(void)
+{
+    const adm_kernels *kernels = adm_kernels_select();
+    test_tanh(kernels);
+    test_gelu(kernels);
+    return 0;
+}

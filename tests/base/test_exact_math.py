@@ -1,0 +1,74 @@
+"""Elementary functions by IEEE arithmetic alone: near NumPy's, and nothing of the C library's in the core."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from admin_py.base import exact_math
+from admin_py.base.builds import MODULES
+
+X = np.linspace(0, 1, 1001).reshape(7, 143)
+INEXACT = {"exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "sincos"}
+INEXACT |= {"sinh", "cosh", "tanh", "erf", "erfc", "tgamma", "lgamma", "cbrt", "hypot", "atan", "atan2"}
+"""Functions of libm whose last bits IEEE 754 leaves open."""
+
+
+@pytest.mark.parametrize(
+    ("ours", "numpys", "x"),
+    [
+        (exact_math.exp, np.exp, 100 * X - 90),
+        (exact_math.cos_turns, lambda turns: np.cos(2 * np.pi * turns), 2 * X - 1),
+        (lambda x: exact_math.power(x, 2.5), lambda x: x**2.5, X),
+        (lambda x: exact_math.power(x, 0.0), lambda x: x**0.0, X),
+        (np.vectorize(exact_math.log), np.log, 1e3 * X + 1e-3),
+        (np.vectorize(exact_math.fourth_root), lambda x: x**0.25, 1e3 * X),
+    ],
+    ids=["exp", "cos_turns", "power", "power 0", "log", "fourth_root"],
+)
+def test_near_numpys(ours: Callable[[Any], Any], numpys: Callable[[Any], Any], x: np.ndarray) -> None:
+    got = ours(x)
+    assert got.shape == x.shape
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, numpys(x), rtol=1e-15, atol=1e-15)  # NumPy is handed rounded angles
+
+
+def test_what_is_exact() -> None:
+    assert exact_math.cos_turns(np.array([0, 0.25, 0.5, 1, -0.5])).tolist() == [1, 0, -1, 1, -1]
+    assert exact_math.power(np.array([0.25, 0, 1]), 1.5).tolist() == [0.125, 0, 1]
+    assert exact_math.fourth_root(2**40) == 2**10
+    assert exact_math.log(1) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: exact_math.power(np.array([1.5]), 2), "x must be numbers from 0 to 1"),
+        (lambda: exact_math.power(np.array([np.nan]), 2), "x must be numbers from 0 to 1"),
+        (lambda: exact_math.power(np.array([0.5]), -1), "exponent must be a number of at least 0"),
+        (lambda: exact_math.cos_turns(np.array([2.0])), "turns must be numbers from -1 to 1"),
+    ],
+)
+def test_other_ranges_are_refused(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="nm, of binutils, is not here")
+@pytest.mark.parametrize("dtype", MODULES)
+def test_the_core_takes_nothing_inexact_of_the_c_library(dtype: str) -> None:
+    listed = subprocess.run(
+        ["nm", "-D", "--undefined-only", str(MODULES[dtype].__file__)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    names = {line.split()[-1].partition("@")[0] for line in listed.splitlines()}
+    assert "malloc" in names or "mmap" in names
+    plain = {name.removesuffix(ending) for name in names for ending in ("", "f", "l")}
+    assert not plain & INEXACT

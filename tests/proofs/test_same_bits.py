@@ -1,0 +1,120 @@
+"""The same bits on every processor: all tables of kernels that this one can run, and digests of trainings.
+
+Results depend on IEEE arithmetic alone, in an order that the data fix. Dropout is on everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from optimizer_rules import OPTIONS, RULES
+from reference.naming import draw_parameters
+
+from proofs.configurations import (
+    ADMIN,
+    CASES,
+    ENCODER_CASES,
+    LARGE_CASES,
+    POST,
+    Case,
+    config,
+    identifiers,
+    with_dropout,
+)
+from proofs.core import BUILDS, make, rounded, set_parameters
+from proofs.passes import arrays, passes, same, steps
+from tools import digest
+
+NAMES = ("generic", "avx2", "avx512")
+# Widths around the lengths of vectors, of lines and of steps of sums, and beyond the steps of a product.
+WIDTHS = (2, 7, 8, 15, 16, 17, 31, 33, 64, 67, 130)
+WIDE = [
+    Case(
+        f"width {n}",
+        config(ADMIN if n > 2 else POST, heads=1, d_model=n, d_ff=n + 1, vocab_size=n + 2, activation="gelu"),
+    )
+    for n in WIDTHS
+]
+DEEP = Case("more than a depth of steps", config(POST, heads=3, d_model=270, d_ff=530, vocab_size=601))
+CHOSEN = [*CASES, *ENCODER_CASES, *WIDE, DEEP, *LARGE_CASES]
+"""Every kind of model, norm, residual and activation, and sizes that are awkward."""
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Iterator[str]]:
+    """A function that goes through the tables of this processor; each is in use until the next."""
+
+    def each() -> Iterator[str]:
+        for name in NAMES:
+            monkeypatch.setenv("ADMIN_PY_CPU", name)
+            if BUILDS["float32"].system_info()["kernels"] == name:
+                yield name
+
+    return each
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CHOSEN, ids=identifiers(CHOSEN))
+def test_passes(case: Case, dtype: str, tables: Callable[[], Iterator[str]]) -> None:
+    """Forward and backward passes, observations, norms and profiles."""
+    same([passes(case, dtype, 1 + number) for number, _ in enumerate(tables())])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", [CASES[0], *WIDE[1:], *LARGE_CASES], ids=lambda case: case.name)
+def test_analyses(case: Case, dtype: str, tables: Callable[[], Iterator[str]]) -> None:
+    """The dependency, with its components, and the output change."""
+    results: list[dict[str, np.ndarray]] = []
+    for _ in tables():
+        core, params, _, packed = make(case, dtype, 21)
+        found: dict[str, Any] = {"dependency": core.dependency(packed, components=True)}
+        other = BUILDS[dtype].Transformer(case.config, seed=22)
+        drawn = draw_parameters(case.config, 23)
+        set_parameters(
+            other, rounded({name: 0.9 * params[name] + 0.1 * drawn[name] for name in params}, dtype)
+        )
+        found["change"] = core.output_change(other, packed)
+        results.append(dict(leaves(found)))
+    same(results)
+
+
+def leaves(found: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """The numbers of nested dictionaries, by path."""
+    if isinstance(found, dict):
+        for key, value in found.items():
+            yield from leaves(value, f"{name}.{key}")
+    else:
+        yield name, np.asarray(found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "options"), RULES, ids=[f"{kind} {options}" for kind, options in RULES])
+def test_training_steps(
+    kind: str, options: dict[str, Any], dtype: str, tables: Callable[[], Iterator[str]]
+) -> None:
+    case = next(case for case in CASES if case.name == "odd width 33")
+    results = []
+    for _ in tables():
+        core, *_ = make(case, dtype, 52, with_dropout(case.config))
+        optimizer = BUILDS[dtype].Optimizer(kind, **OPTIONS | options)
+        results.append({"norms": steps(case, core, optimizer, range(4))} | arrays(core, optimizer))
+    same(results)
+
+
+def test_initial_weights(tables: Callable[[], Iterator[str]]) -> None:
+    made = config(ADMIN, d_model=48, d_ff=96)
+    same([{"weights": BUILDS["float32"].Transformer(made, seed=5).weights.copy()} for _ in tables()])
+
+
+@pytest.mark.parametrize("name", digest.WAYS)
+def test_digests_are_those_of_every_machine(name: str) -> None:
+    """Whole trainings, a study and a grid. Whoever changes bits on purpose runs `tools/digest.py --write`."""
+    assert digest.compute(name) == digest.kept()[name]
+
+
+def test_digest_of_trainings_by_the_generic_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_PY_CPU", "generic")
+    assert digest.compute("kinds") == digest.kept()["kinds"]
