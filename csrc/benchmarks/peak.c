@@ -2,11 +2,20 @@
 #include "benchmarks/timing.h"
 
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 /* At least latency times multiply-adds a cycle, 8 or 10 on current processors; AVX2 has 16 registers. */
 #define SUMS 12
 #define CALL_FLOPS ((int64_t)SUMS << 22)
 #define STEPS_OF(bytes) (CALL_FLOPS / (2 * SUMS * (int64_t)((bytes) / sizeof(adm_real))))
+
+#ifdef ADM_DOUBLE
+#define OF_REALS(name) name##_pd
+#else
+#define OF_REALS(name) name##_ps
+#endif
 
 typedef struct peak_work {
     adm_real factor, addend; /* sums go to addend / (1 - factor) */
@@ -16,10 +25,12 @@ typedef struct peak_work {
 #define PEAK_FUNCTION multiply_add_generic
 #define PEAK_VECTOR vector_generic
 #define PEAK_VECTOR_BYTES 16
+#define PEAK_MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #include "benchmarks/peak.inc"
 #undef PEAK_FUNCTION
 #undef PEAK_VECTOR
 #undef PEAK_VECTOR_BYTES
+#undef PEAK_MULTIPLY_ADD
 
 #ifdef __x86_64__
 #pragma GCC push_options
@@ -27,10 +38,12 @@ typedef struct peak_work {
 #define PEAK_FUNCTION multiply_add_avx2
 #define PEAK_VECTOR vector_avx2
 #define PEAK_VECTOR_BYTES 32
+#define PEAK_MULTIPLY_ADD OF_REALS(_mm256_fmadd)
 #include "benchmarks/peak.inc"
 #undef PEAK_FUNCTION
 #undef PEAK_VECTOR
 #undef PEAK_VECTOR_BYTES
+#undef PEAK_MULTIPLY_ADD
 #pragma GCC pop_options
 
 #pragma GCC push_options
@@ -38,6 +51,7 @@ typedef struct peak_work {
 #define PEAK_FUNCTION multiply_add_avx512
 #define PEAK_VECTOR vector_avx512
 #define PEAK_VECTOR_BYTES 64
+#define PEAK_MULTIPLY_ADD OF_REALS(_mm512_fmadd)
 #include "benchmarks/peak.inc"
 #pragma GCC pop_options
 #endif

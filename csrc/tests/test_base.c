@@ -1,5 +1,6 @@
-/* Memory, random numbers, threads and products of the base. */
+/* Memory, random numbers, sums, threads and products of the base. */
 #include "base/base.h"
+#include "base/sums.h"
 
 #include <assert.h>
 #include <math.h>
@@ -133,12 +134,37 @@ static void test_gemm(void)
     adm_blas_gemm(false, false, 0, n, k, 1, a, k, b, n, 0, c, n); /* nothing to do, nothing done */
 }
 
+static double element(const void *context, int64_t i)
+{
+    return ((const double *)context)[i];
+}
+
+/* To the last bit the sum that it is said to be, wherever it begins and ends. */
+static void test_sums(void)
+{
+    double x[3 * ADM_SUM_LANES + 7];
+    const int64_t count = (int64_t)(sizeof x / sizeof *x);
+    for (int64_t i = 0; i < count; i++)
+        x[i] = adm_random_normal(5, (uint64_t)i);
+    for (int64_t begin = 0; begin < 3; begin++)
+        for (int64_t end = begin; end <= count; end++) {
+            double lanes[ADM_SUM_LANES] = {0};
+            for (int64_t i = begin; i < end; i++)
+                lanes[(i - begin) % ADM_SUM_LANES] += x[i];
+            for (int half = ADM_SUM_LANES / 2; half > 0; half /= 2)
+                for (int i = 0; i < half; i++)
+                    lanes[i] += lanes[i + half];
+            assert(adm_sum_elements(element, x, begin, end) == lanes[0]);
+        }
+}
+
 int main(void)
 {
     adm_blas_setup();
     assert(strlen(adm_system_blas()) > 0 && adm_system_num_procs() >= 1);
     test_arena();
     test_random();
+    test_sums();
     test_parallel();
     test_waiting();
     test_gemm();

@@ -1,5 +1,6 @@
-/* Every kernel of the tables for AVX2 and AVX-512 against the generic one, on sizes that are no multiple of a
-   register; the exponential and the small product against libm and BLAS; the quality of dropout's hash. */
+/* Every kernel of the tables for AVX2 and AVX-512 against the generic one, bit for bit, on sizes that are no multiple of
+   a register; the order of sums over rows; the exponential and the logarithm against libm; the quality of dropout's
+   hash. */
 #define _GNU_SOURCE
 #include "base/base.h"
 #include "kernels/kernels.h"
@@ -236,6 +237,29 @@ static void test_tables(void)
     unsetenv("ADMIN_PY_CPU");
 }
 
+/* To the last bit, sums over rows of any length are what kernels/sums.inc says. */
+static void test_row_sums(void)
+{
+    enum { LINE = ADM_ALIGN / sizeof(adm_real), STEP = 4 * LINE };
+    const adm_kernels kernels = adm_kernels_select();
+    static arrays x;
+    fill(&x, 7);
+    for (int64_t n = 1; n <= MAX_N; n++) {
+        adm_real lanes[STEP] = {0}, rest = 0, got;
+        for (int64_t c = 0; c < n; c++) {
+            const int64_t all = n / STEP * STEP, whole = n / LINE * LINE;
+            adm_real *sum = c < all ? &lanes[c % STEP] : c < whole ? &lanes[c % LINE] : &rest;
+            *sum = sizeof *sum == sizeof(double) ? (adm_real)fma(x.a[c], x.b[c], *sum)
+                                                 : (adm_real)fmaf((float)x.a[c], (float)x.b[c], (float)*sum);
+        }
+        for (int half = STEP / 2; half > 0; half /= 2)
+            for (int i = 0; i < half; i++)
+                lanes[i] += lanes[i + half];
+        kernels.row_dots(x.a, x.b, n, 1, n, &got);
+        assert(got == lanes[0] + rest);
+    }
+}
+
 /* Softmax of two scores 0 and -d is the logistic function of d: its tail shows the exponential, and its sum the
    logarithm. */
 static void test_exponential(void)
@@ -365,6 +389,7 @@ static void test_multiply(void)
 int main(void)
 {
     test_tables();
+    test_row_sums();
     test_components();
     test_multiply();
     test_exponential();
