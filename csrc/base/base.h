@@ -57,6 +57,11 @@ double adm_random_uniform(uint64_t key, uint64_t index);
 /* Element index of the stream: standard normal. */
 double adm_random_normal(uint64_t key, uint64_t index);
 
+/* ---- clock.c ---- */
+
+/* Seconds of a clock that never goes back. */
+double adm_clock(void);
+
 /* ---- parallel.c: the one thread pool ---- */
 
 typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
@@ -83,9 +88,6 @@ void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop);
 /* A task counts what it has done; what it wrote is seen by those that have waited for the count. */
 void adm_count_done(int64_t *count);
 void adm_wait_for(const int64_t *count, int64_t value);
-
-/* Seconds of a clock that never goes back. */
-double adm_clock(void);
 
 /* ---- stop.c: the end of long calls ---- */
 

@@ -2,7 +2,7 @@
    mask, no dropout. "openblas" is the same code with the BLAS library's products. */
 #include "benchmarks/timing.h"
 
-#include "layers/layers.h"
+#include "layers/attention.h"
 
 #include <stdio.h>
 
@@ -18,27 +18,42 @@ typedef struct sequences {
     adm_real *scores, *dscores; /* [ADM_QUERY_TILE, ADM_KEY_TILE] */
 } sequences;
 
+static adm_attention_sequence sequence_at(const sequences *s, int64_t first)
+{
+    const int64_t d = s->attention.ctx_stride;
+    const adm_real *q = s->qkv + first * 3 * d;
+    adm_real *dq = s->dqkv + first * 3 * d, *ctx = s->ctx + first * d;
+    return (adm_attention_sequence){
+        .queries = s->t,
+        .keys = s->t,
+        .row = first,
+        .q = q,
+        .k = q + d,
+        .v = q + 2 * d,
+        .ctx = ctx,
+        .lse = s->lse + first * HEADS,
+        .dctx = ctx,
+        .dq = dq,
+        .dk = dq + d,
+        .dv = dq + 2 * d,
+    };
+}
+
 static void call_forward(const void *work)
 {
     const sequences *s = work;
-    const int64_t d = s->attention.ctx_stride;
     for (int64_t first = 0; first < TOKENS; first += s->t) {
-        const adm_real *q = s->qkv + first * 3 * d;
-        adm_attention_forward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->ctx + first * d,
-                              s->lse + first * HEADS, s->scores);
+        const adm_attention_sequence sequence = sequence_at(s, first);
+        adm_attention_forward(&s->attention, &sequence, s->scores);
     }
 }
 
 static void call_backward(const void *work)
 {
     const sequences *s = work;
-    const int64_t d = s->attention.ctx_stride;
     for (int64_t first = 0; first < TOKENS; first += s->t) {
-        const adm_real *q = s->qkv + first * 3 * d;
-        adm_real *dq = s->dqkv + first * 3 * d;
-        adm_attention_backward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->ctx + first * d,
-                               s->lse + first * HEADS, s->ctx + first * d, dq, dq + d, dq + 2 * d, s->scores,
-                               s->dscores);
+        const adm_attention_sequence sequence = sequence_at(s, first);
+        adm_attention_backward(&s->attention, &sequence, s->scores, s->dscores);
     }
 }
 

@@ -3,7 +3,8 @@
    product at once, so that it may cut as it likes. */
 #include "benchmarks/timing.h"
 
-#include "layers/layers.h"
+#include "base/base.h"
+#include "layers/linear.h"
 
 #include <stdio.h>
 
@@ -31,16 +32,23 @@ static void call_product(const void *work)
 {
     const product *p = work;
     const adm_matrix *matrix = &p->matrix;
-    const int64_t all = p->pass == BACKWARD_WEIGHT ? matrix->out : p->rows;
+    const int64_t all = p->pass == BACKWARD_WEIGHT ? matrix->outputs : p->rows;
     for (int64_t first = 0; first < all; first += p->piece) {
-        const int64_t some = all - first < p->piece ? all - first : p->piece;
-        adm_real *x = p->x + first * matrix->in, *y = p->y + first * matrix->out;
+        const int64_t size = adm_min(all - first, p->piece);
+        adm_linear linear = {.matrix = *matrix, .rows = size, .dweight = p->dw};
+        if (p->pass == BACKWARD_WEIGHT) {
+            linear.rows = p->rows;
+            linear.x = p->x;
+            linear.dy = p->y;
+            adm_linear_backward_weight(p->kernels, &linear, first, first + size);
+            continue;
+        }
+        linear.x = linear.dx = p->x + first * matrix->inputs;
+        linear.y = linear.dy = p->y + first * matrix->outputs;
         if (p->pass == FORWARD)
-            adm_linear_forward(p->kernels, matrix, x, y, false, some);
-        else if (p->pass == BACKWARD_INPUT)
-            adm_linear_backward_input(p->kernels, matrix, y, x, false, some);
+            adm_linear_forward(p->kernels, &linear, false);
         else
-            adm_linear_backward_weight(p->kernels, matrix, p->x, p->y, p->dw, first, first + some, p->rows);
+            adm_linear_backward_input(p->kernels, &linear, false);
     }
 }
 
@@ -54,7 +62,7 @@ static int64_t piece_of(const adm_kernels *kernels, direction pass, int64_t out)
 
 static void time_pass(const char *name, const product *core)
 {
-    const int64_t rows = core->rows, in = core->matrix.in, out = core->matrix.out;
+    const int64_t rows = core->rows, in = core->matrix.inputs, out = core->matrix.outputs;
     adm_kernels blas = *core->kernels;
     blas.panel = 0;
     blas.gemm = adm_gemm_by_blas;

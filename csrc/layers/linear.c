@@ -1,4 +1,4 @@
-#include "layers/layers.h"
+#include "layers/linear.h"
 
 #include "base/base.h"
 
@@ -7,23 +7,23 @@
 #define LIBRARY_ROWS 120 /* where BLAS computes them: its sums may depend on how many rows it is given */
 
 /* y = x W^T + bias, negative elements 0 where relu */
-void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x, adm_real *y,
-                        bool relu, int64_t rows)
+void adm_linear_forward(const adm_kernels *kernels, const adm_linear *linear, bool relu)
 {
-    const bool packed = linear->packed != NULL;
+    const adm_matrix *matrix = &linear->matrix;
+    const bool packed = matrix->packed != NULL;
     const adm_gemm product = {
-        .m = rows,
-        .n = linear->out,
-        .k = linear->in,
-        .a = x,
-        .row = linear->in,
+        .m = linear->rows,
+        .n = matrix->outputs,
+        .k = matrix->inputs,
+        .a = linear->x,
+        .row = matrix->inputs,
         .step = 1,
-        .b = packed ? linear->packed : linear->weight,
-        .ldb = linear->in,
+        .b = packed ? matrix->packed : matrix->weight,
+        .ldb = matrix->inputs,
         .layout = packed ? ADM_B_PACKED : ADM_B_TRANSPOSED,
-        .c = y,
-        .ldc = linear->out,
-        .bias = linear->bias,
+        .c = linear->y,
+        .ldc = matrix->outputs,
+        .bias = matrix->bias,
         .relu = relu,
     };
     if (packed)
@@ -32,51 +32,59 @@ void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, co
         adm_gemm_by_blas(&product);
 }
 
-/* dx = dy W */
-void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *dy,
-                               adm_real *dx, bool accumulate, int64_t rows)
+/* y = x W^T + bias:  dx = dy W */
+void adm_linear_backward_input(const adm_kernels *kernels, const adm_linear *linear, bool accumulate)
 {
-    const bool packed = linear->packed_back != NULL;
+    const adm_matrix *matrix = &linear->matrix;
+    const bool packed = matrix->packed_back != NULL;
     kernels->gemm(&(adm_gemm){
-        .m = rows,
-        .n = linear->in,
-        .k = linear->out,
-        .a = dy,
-        .row = linear->out,
+        .m = linear->rows,
+        .n = matrix->inputs,
+        .k = matrix->outputs,
+        .a = linear->dy,
+        .row = matrix->outputs,
         .step = 1,
-        .b = packed ? linear->packed_back : linear->weight,
-        .ldb = linear->in,
+        .b = packed ? matrix->packed_back : matrix->weight,
+        .ldb = matrix->inputs,
         .layout = packed ? ADM_B_PACKED : ADM_B_ROWS,
-        .c = dx,
-        .ldc = linear->in,
+        .c = linear->dx,
+        .ldc = matrix->inputs,
         .accumulate = accumulate,
     });
 }
 
-int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t out, int64_t tasks)
+/* y = x W^T + bias:  dbias = sum over rows of dy */
+void adm_linear_backward_bias(const adm_kernels *kernels, const adm_linear *linear)
 {
-    const int64_t fewest = (out + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS, most = adm_max(out / LEAST_ROWS, 1);
-    const bool library = kernels->gemm == adm_gemm_by_blas;
-    const int64_t cut =
-        library ? (out + LIBRARY_ROWS - 1) / LIBRARY_ROWS : adm_max(adm_min(tasks, most), fewest);
-    return (out + cut - 1) / cut;
+    kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
 }
 
-/* dW += dy^T x */
-void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x,
-                                const adm_real *dy, adm_real *dw, int64_t first, int64_t last, int64_t rows)
+/* y = x W^T + bias:  dW = dy^T x */
+void adm_linear_backward_weight(const adm_kernels *kernels, const adm_linear *linear, int64_t first,
+                                int64_t last)
 {
+    const adm_matrix *matrix = &linear->matrix;
     kernels->gemm(&(adm_gemm){
         .m = last - first,
-        .n = linear->in,
-        .k = rows,
-        .a = dy + first,
+        .n = matrix->inputs,
+        .k = linear->rows,
+        .a = linear->dy + first,
         .row = 1,
-        .step = linear->out,
-        .b = x,
-        .ldb = linear->in,
-        .c = dw + first * linear->in,
-        .ldc = linear->in,
+        .step = matrix->outputs,
+        .b = linear->x,
+        .ldb = matrix->inputs,
+        .c = linear->dweight + first * matrix->inputs,
+        .ldc = matrix->inputs,
         .accumulate = true,
     });
+}
+
+int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks)
+{
+    const int64_t fewest = (outputs + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS;
+    const int64_t most = adm_max(outputs / LEAST_ROWS, 1);
+    const bool library = kernels->gemm == adm_gemm_by_blas;
+    const int64_t cut =
+        library ? (outputs + LIBRARY_ROWS - 1) / LIBRARY_ROWS : adm_max(adm_min(tasks, most), fewest);
+    return (outputs + cut - 1) / cut;
 }

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "base/base.h"
 #include "kernels/kernels.h"
-#include "layers/layers.h"
+#include "kernels/kernels.h"
 
 #include <assert.h>
 #include <math.h>

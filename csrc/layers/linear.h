@@ -1,0 +1,38 @@
+/* y = x W^T + bias */
+#ifndef ADM_LAYERS_LINEAR_H
+#define ADM_LAYERS_LINEAR_H
+
+#include "kernels/kernels.h"
+
+typedef struct adm_matrix {
+    const adm_real *weight;      /* [outputs, inputs] */
+    const adm_real *bias;        /* [outputs] or NULL */
+    const adm_real *packed;      /* panels of W^T, for x W^T, or NULL: few rows do not pay for them */
+    const adm_real *packed_back; /* panels of W, for dy W, or NULL */
+    int64_t outputs, inputs;
+} adm_matrix;
+
+/* One map of rows; a forward pass needs no gradients. */
+typedef struct adm_linear {
+    adm_matrix matrix;
+    int64_t rows;      /* M */
+    const adm_real *x; /* [M, inputs] */
+    adm_real *y;       /* [M, outputs] */
+    adm_real *dy;      /* [M, outputs] */
+    adm_real *dx;      /* [M, inputs] */
+    adm_real *dweight; /* [outputs, inputs] */
+    adm_real *dbias;   /* [outputs] of these rows alone */
+} adm_linear;
+
+void adm_linear_forward(const adm_kernels *kernels, const adm_linear *linear, bool relu);
+/* dx = dy W (+ dx where accumulate) */
+void adm_linear_backward_input(const adm_kernels *kernels, const adm_linear *linear, bool accumulate);
+/* dbias += sum over rows of dy */
+void adm_linear_backward_bias(const adm_kernels *kernels, const adm_linear *linear);
+/* Rows [first, last) of dW += dy^T x */
+void adm_linear_backward_weight(const adm_kernels *kernels, const adm_linear *linear, int64_t first,
+                                int64_t last);
+/* Rows of dW that one of about `tasks` tasks computes: the gradient's bits do not depend on them. */
+int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks);
+
+#endif
