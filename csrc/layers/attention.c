@@ -20,7 +20,7 @@ static adm_triangle of_seen(const adm_softmax_tile *tile, adm_triangle triangle)
 
 /* One tile's products: with how many queries, and of a head how wide. */
 typedef struct tile_products {
-    const adm_kernels *kernels;
+    const adm_worker *worker;
     const adm_softmax_tile *tile;
     int64_t rows, width;
 } tile_products;
@@ -35,7 +35,7 @@ typedef struct strided {
 static void score(const tile_products *products, strided x, strided y, adm_real *scores)
 {
     const adm_softmax_tile *tile = products->tile;
-    products->kernels->gemm(&(adm_gemm){
+    products->worker->kernels->gemm(&(adm_gemm){
         .m = tile->keys,
         .n = products->rows,
         .k = products->width,
@@ -50,6 +50,7 @@ static void score(const tile_products *products, strided x, strided y, adm_real 
         .spare = true,
         .triangle = of_seen(tile, ADM_TRIANGLE_C),
         .diagonal = tile->valid,
+        .scratch = products->worker->copies,
     });
 }
 
@@ -58,7 +59,7 @@ static void sum_over_keys(const tile_products *products, const adm_real *p, stri
                           adm_real *sums, int64_t ld)
 {
     const adm_softmax_tile *tile = products->tile;
-    products->kernels->gemm(&(adm_gemm){
+    products->worker->kernels->gemm(&(adm_gemm){
         .m = products->rows,
         .n = products->width,
         .k = tile->keys,
@@ -73,6 +74,7 @@ static void sum_over_keys(const tile_products *products, const adm_real *p, stri
         .accumulate = accumulate,
         .triangle = of_seen(tile, ADM_TRIANGLE_A_T),
         .diagonal = tile->valid,
+        .scratch = products->worker->copies,
     });
 }
 
@@ -81,7 +83,7 @@ static void sum_over_queries(const tile_products *products, const adm_real *p, s
                              adm_real *sums, int64_t ld)
 {
     const adm_softmax_tile *tile = products->tile;
-    products->kernels->gemm(&(adm_gemm){
+    products->worker->kernels->gemm(&(adm_gemm){
         .m = tile->keys,
         .n = products->width,
         .k = products->rows,
@@ -96,6 +98,7 @@ static void sum_over_queries(const tile_products *products, const adm_real *p, s
         .accumulate = accumulate,
         .triangle = of_seen(tile, ADM_TRIANGLE_A),
         .diagonal = tile->valid,
+        .scratch = products->worker->copies,
     });
 }
 
@@ -166,10 +169,11 @@ static adm_softmax_tile scores_of(const head_view *view, const query_tile *tile,
 }
 
 /* scores = k q^T; p = softmax(scores / sqrt(K)); ctx = dropout(p)^T v, all for one tile of queries */
-static void forward_tile(const head_view *view, const query_tile *tile, adm_real *scores)
+static void forward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile)
 {
     const adm_attention *attention = view->attention;
-    const adm_kernels *kernels = attention->kernels;
+    const adm_kernels *kernels = worker->kernels;
+    adm_real *scores = worker->scores;
     const int64_t width = attention->width, rows = tile->rows, queries = tile->queries;
     const int64_t kv_stride = attention->kv_stride, ctx_stride = attention->ctx_stride;
     const strided q = {view->of.q + tile->first * attention->q_stride, attention->q_stride};
@@ -183,7 +187,7 @@ static void forward_tile(const head_view *view, const query_tile *tile, adm_real
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
-        const tile_products products = {kernels, &softmax, rows, width};
+        const tile_products products = {worker, &softmax, rows, width};
         const strided k = {view->of.k + key * kv_stride, kv_stride};
         const strided v = {view->of.v + key * kv_stride, kv_stride};
         score(&products, k, q, scores);
@@ -200,11 +204,11 @@ static void forward_tile(const head_view *view, const query_tile *tile, adm_real
 
 /* ctx = pd^T v, pd = dropout(p):  dv = pd dctx, dpd = v dctx^T, ds from the softmax, dq = ds^T k, dk = ds q.
    The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. */
-static void backward_tile(const head_view *view, const query_tile *tile, bool last, adm_real *scores,
-                          adm_real *dscores)
+static void backward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile, bool last)
 {
     const adm_attention *attention = view->attention;
-    const adm_kernels *kernels = attention->kernels;
+    const adm_kernels *kernels = worker->kernels;
+    adm_real *scores = worker->scores, *dscores = worker->dscores;
     const int64_t width = attention->width, rows = tile->rows, kv_stride = attention->kv_stride;
     const strided q = {view->of.q + tile->first * attention->q_stride, attention->q_stride};
     const strided dctx = {view->of.dctx + tile->first * attention->ctx_stride, attention->ctx_stride};
@@ -218,7 +222,7 @@ static void backward_tile(const head_view *view, const query_tile *tile, bool la
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const int64_t at = key * kv_stride;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
-        const tile_products products = {kernels, &softmax, rows, width};
+        const tile_products products = {worker, &softmax, rows, width};
         const strided k = {view->of.k + at, kv_stride}, v = {view->of.v + at, kv_stride};
         score(&products, k, q, scores);
         score(&products, v, dctx, dscores);
@@ -229,27 +233,27 @@ static void backward_tile(const head_view *view, const query_tile *tile, bool la
     }
 }
 
-void adm_attention_forward(const adm_attention *attention, const adm_attention_sequence *sequence,
-                           adm_real *scores)
+void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
+                           const adm_attention_sequence *sequence)
 {
     for (int64_t h = 0; h < attention->heads; h++) {
         const head_view view = view_of(attention, sequence, h);
         for (int64_t first = 0; first < sequence->queries; first += ADM_QUERY_TILE) {
             const query_tile tile = tile_at(attention, first, sequence->queries, sequence->keys);
-            forward_tile(&view, &tile, scores);
+            forward_tile(worker, &view, &tile);
         }
     }
 }
 
-void adm_attention_backward(const adm_attention *attention, const adm_attention_sequence *sequence,
-                            adm_real *scores, adm_real *dscores)
+void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
+                            const adm_attention_sequence *sequence)
 {
     const int64_t last = (sequence->queries - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE;
     for (int64_t h = 0; h < attention->heads; h++) {
         const head_view view = view_of(attention, sequence, h);
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
             const query_tile tile = tile_at(attention, first, sequence->queries, sequence->keys);
-            backward_tile(&view, &tile, first == last, scores, dscores);
+            backward_tile(worker, &view, &tile, first == last);
         }
     }
 }

@@ -2,10 +2,9 @@
 #ifndef ADM_LAYERS_ATTENTION_H
 #define ADM_LAYERS_ATTENTION_H
 
-#include "kernels/kernels.h"
+#include "layers/worker.h"
 
 typedef struct adm_attention {
-    const adm_kernels *kernels;
     int64_t heads, width; /* H, K = D / H */
     bool causal;
     adm_dropout dropout;
@@ -26,10 +25,9 @@ typedef struct adm_attention_sequence {
     adm_real *dk, *dv;     /* [S, kv_stride] */
 } adm_attention_sequence;
 
-/* Scratch: scores, dscores [ADM_KEY_TILE, ADM_QUERY_TILE]. */
-void adm_attention_forward(const adm_attention *attention, const adm_attention_sequence *sequence,
-                           adm_real *scores);
-void adm_attention_backward(const adm_attention *attention, const adm_attention_sequence *sequence,
-                            adm_real *scores, adm_real *dscores);
+void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
+                           const adm_attention_sequence *sequence);
+void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
+                            const adm_attention_sequence *sequence);
 
 #endif

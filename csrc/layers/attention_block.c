@@ -32,49 +32,48 @@ static void add_gradients(const adm_attention_block *block, int64_t b, adm_atten
     sequence->dv = dk + d;
 }
 
-void adm_attention_block_forward(const adm_attention_block *block, adm_worker *worker)
+void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *block)
 {
-    const adm_kernels *kernels = block->attention.kernels;
-    adm_linear_forward(kernels, block->in, false);
+    adm_linear_forward(worker, block->in, false);
     if (block->kv != NULL)
-        adm_linear_forward(kernels, block->kv, false);
+        adm_linear_forward(worker, block->kv, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
     for (int64_t b = block->first; b < block->last; b++) {
         const adm_attention_sequence sequence = sequence_of(block, b);
-        adm_attention_forward(&block->attention, &sequence, worker->scores);
+        adm_attention_forward(worker, &block->attention, &sequence);
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);
     if (adm_norm_exists(block->norm))
-        adm_norm_forward(kernels, block->norm, block->context, block->normed, (adm_span){0, block->in->rows});
+        adm_norm_forward(worker->kernels, block->norm, block->context, block->normed,
+                         (adm_span){0, block->in->rows});
     adm_work_note(worker, ADM_WORK_ROWS);
-    adm_linear_forward(kernels, block->out, false);
+    adm_linear_forward(worker, block->out, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
 /* a = Ninner(context) W_out^T:              dcontext = Ninner'(da W_out)
    context = attention(q, k, v):             dq, dk, dv
    q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
-void adm_attention_block_backward(const adm_attention_block *block, adm_worker *worker)
+void adm_attention_block_backward(adm_worker *worker, const adm_attention_block *block)
 {
-    const adm_kernels *kernels = block->attention.kernels;
-    adm_linear_backward_input(kernels, block->out, false);
+    adm_linear_backward_input(worker, block->out, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
     if (adm_norm_exists(block->norm))
-        adm_norm_backward(kernels, block->norm, block->out->dx, block->context, block->out->dx,
+        adm_norm_backward(worker->kernels, block->norm, block->out->dx, block->context, block->out->dx,
                           (adm_span){0, block->in->rows});
     adm_work_note(worker, ADM_WORK_ROWS);
     for (int64_t b = block->first; b < block->last; b++) {
         adm_attention_sequence sequence = sequence_of(block, b);
         add_gradients(block, b, &sequence);
-        adm_attention_backward(&block->attention, &sequence, worker->scores, worker->dscores);
+        adm_attention_backward(worker, &block->attention, &sequence);
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);
-    adm_linear_backward_bias(kernels, block->in);
+    adm_linear_backward_bias(worker, block->in);
     adm_work_note(worker, ADM_WORK_ROWS);
-    adm_linear_backward_input(kernels, block->in, false);
+    adm_linear_backward_input(worker, block->in, false);
     if (block->kv != NULL) {
-        adm_linear_backward_bias(kernels, block->kv);
-        adm_linear_backward_input(kernels, block->kv, true);
+        adm_linear_backward_bias(worker, block->kv);
+        adm_linear_backward_input(worker, block->kv, true);
     }
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }

@@ -24,8 +24,8 @@ typedef struct adm_attention_block {
     adm_real *lse;                        /* [M, H] */
 } adm_attention_block;
 
-void adm_attention_block_forward(const adm_attention_block *block, adm_worker *worker);
+void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *block);
 /* Adds to dmemory, and to all gradients of parameters but those of weights. */
-void adm_attention_block_backward(const adm_attention_block *block, adm_worker *worker);
+void adm_attention_block_backward(adm_worker *worker, const adm_attention_block *block);
 
 #endif

@@ -10,7 +10,6 @@
 #include "layers/worker.h"
 
 typedef struct adm_feed_forward {
-    const adm_kernels *kernels;
     adm_activation activation;
     adm_dropout dropout;
     int64_t row;           /* of the first row in the batch: dropout's numbers are keyed by it */
@@ -21,8 +20,8 @@ typedef struct adm_feed_forward {
     adm_real *normed;      /* [M, F] Ninner(hidden), or NULL */
 } adm_feed_forward;
 
-void adm_feed_forward_forward(const adm_feed_forward *block, adm_worker *worker);
+void adm_feed_forward_forward(adm_worker *worker, const adm_feed_forward *block);
 /* Adds to all gradients of parameters but those of weights. */
-void adm_feed_forward_backward(const adm_feed_forward *block, adm_worker *worker);
+void adm_feed_forward_backward(adm_worker *worker, const adm_feed_forward *block);
 
 #endif

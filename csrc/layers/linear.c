@@ -7,7 +7,7 @@
 #define LIBRARY_ROWS 120 /* where BLAS computes them: its sums may depend on how many rows it is given */
 
 /* y = x W^T + bias, negative elements 0 where relu */
-void adm_linear_forward(const adm_kernels *kernels, const adm_linear *linear, bool relu)
+void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
 {
     const adm_matrix *matrix = &linear->matrix;
     const bool packed = matrix->packed != NULL;
@@ -25,19 +25,20 @@ void adm_linear_forward(const adm_kernels *kernels, const adm_linear *linear, bo
         .ldc = matrix->outputs,
         .bias = matrix->bias,
         .relu = relu,
+        .scratch = worker->copies,
     };
     if (packed)
-        kernels->gemm(&product);
+        worker->kernels->gemm(&product);
     else
         adm_gemm_by_blas(&product);
 }
 
 /* y = x W^T + bias:  dx = dy W */
-void adm_linear_backward_input(const adm_kernels *kernels, const adm_linear *linear, bool accumulate)
+void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate)
 {
     const adm_matrix *matrix = &linear->matrix;
     const bool packed = matrix->packed_back != NULL;
-    kernels->gemm(&(adm_gemm){
+    worker->kernels->gemm(&(adm_gemm){
         .m = linear->rows,
         .n = matrix->inputs,
         .k = matrix->outputs,
@@ -50,21 +51,21 @@ void adm_linear_backward_input(const adm_kernels *kernels, const adm_linear *lin
         .c = linear->dx,
         .ldc = matrix->inputs,
         .accumulate = accumulate,
+        .scratch = worker->copies,
     });
 }
 
 /* y = x W^T + bias:  dbias = sum over rows of dy */
-void adm_linear_backward_bias(const adm_kernels *kernels, const adm_linear *linear)
+void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear)
 {
-    kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
+    worker->kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
 }
 
 /* y = x W^T + bias:  dW = dy^T x */
-void adm_linear_backward_weight(const adm_kernels *kernels, const adm_linear *linear, int64_t first,
-                                int64_t last)
+void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last)
 {
     const adm_matrix *matrix = &linear->matrix;
-    kernels->gemm(&(adm_gemm){
+    worker->kernels->gemm(&(adm_gemm){
         .m = last - first,
         .n = matrix->inputs,
         .k = linear->rows,
@@ -76,6 +77,7 @@ void adm_linear_backward_weight(const adm_kernels *kernels, const adm_linear *li
         .c = linear->dweight + first * matrix->inputs,
         .ldc = matrix->inputs,
         .accumulate = true,
+        .scratch = worker->copies,
     });
 }
 

@@ -2,7 +2,7 @@
 #ifndef ADM_LAYERS_LINEAR_H
 #define ADM_LAYERS_LINEAR_H
 
-#include "kernels/kernels.h"
+#include "layers/worker.h"
 
 typedef struct adm_matrix {
     const adm_real *weight;      /* [outputs, inputs] */
@@ -24,14 +24,13 @@ typedef struct adm_linear {
     adm_real *dbias;   /* [outputs] of these rows alone */
 } adm_linear;
 
-void adm_linear_forward(const adm_kernels *kernels, const adm_linear *linear, bool relu);
+void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu);
 /* dx = dy W (+ dx where accumulate) */
-void adm_linear_backward_input(const adm_kernels *kernels, const adm_linear *linear, bool accumulate);
+void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate);
 /* dbias += sum over rows of dy */
-void adm_linear_backward_bias(const adm_kernels *kernels, const adm_linear *linear);
+void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear);
 /* Rows [first, last) of dW += dy^T x */
-void adm_linear_backward_weight(const adm_kernels *kernels, const adm_linear *linear, int64_t first,
-                                int64_t last);
+void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last);
 /* Rows of dW that one of about `tasks` tasks computes: the gradient's bits do not depend on them. */
 int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks);
 

@@ -4,13 +4,16 @@
 
 #include "admin/work.h"
 #include "base/base.h"
+#include "kernels/kernels.h"
 
 typedef struct adm_worker {
+    const adm_kernels *kernels;
     int thread;
     adm_stop *stop;             /* of the pass, or NULL */
     double *seconds;            /* [ADM_WORK_KINDS] of this thread */
     double since;               /* when the work at hand began */
     adm_real *scores, *dscores; /* [ADM_KEY_TILE, ADM_QUERY_TILE] of attention */
+    adm_real *copies;           /* [ADM_GEMM_SCRATCH] of products */
 } adm_worker;
 
 /* What was done since the last note was work of a kind: some tens of nanoseconds a note. */

@@ -14,7 +14,6 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
     return (adm_attention_block){
         .attention =
             {
-                .kernels = view->kernels,
                 .heads = view->model->heads,
                 .width = d / view->model->heads,
                 .causal = !reads_memory && view->stack->causal,
@@ -37,16 +36,16 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
     };
 }
 
-static void attention_forward(const adm_sublayer_view *view, adm_worker *worker)
+static void attention_forward(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_forward(&block, worker);
+    adm_attention_block_forward(worker, &block);
 }
 
-static void attention_backward(const adm_sublayer_view *view, adm_worker *worker)
+static void attention_backward(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_backward(&block, worker);
+    adm_attention_block_backward(worker, &block);
 }
 
 /* ---- feed-forward ---- */
@@ -54,7 +53,6 @@ static void attention_backward(const adm_sublayer_view *view, adm_worker *worker
 static adm_feed_forward feed_forward_of(const adm_sublayer_view *view)
 {
     return (adm_feed_forward){
-        .kernels = view->kernels,
         .activation = view->model->activation,
         .dropout = view->inner_dropout,
         .row = view->first,
@@ -66,16 +64,16 @@ static adm_feed_forward feed_forward_of(const adm_sublayer_view *view)
     };
 }
 
-static void feed_forward_forward(const adm_sublayer_view *view, adm_worker *worker)
+static void feed_forward_forward(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_forward(&block, worker);
+    adm_feed_forward_forward(worker, &block);
 }
 
-static void feed_forward_backward(const adm_sublayer_view *view, adm_worker *worker)
+static void feed_forward_backward(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_backward(&block, worker);
+    adm_feed_forward_backward(worker, &block);
 }
 
 /* ---- the table ---- */

@@ -37,9 +37,9 @@ typedef struct adm_branch {
     adm_width inner;   /* of what the last map reads */
     bool attends;      /* keeps the softmax's statistics [M, H]; else `in` has an activation */
     bool reads_memory; /* its keys and values are those of the memory, all of which every query sees */
-    void (*forward)(const struct adm_sublayer_view *view, adm_worker *worker);
+    void (*forward)(adm_worker *worker, const struct adm_sublayer_view *view);
     /* From da (after dropout) to dh; dproj, dkv; adds to dmemory and to the partial gradients. */
-    void (*backward)(const struct adm_sublayer_view *view, adm_worker *worker);
+    void (*backward)(adm_worker *worker, const struct adm_sublayer_view *view);
 } adm_branch;
 
 extern const adm_branch adm_branches[]; /* by adm_branch_kind */

@@ -66,6 +66,7 @@ typedef struct adm_workspace {
     adm_real *packed_back;   /* and that backward passes multiply with, or NULL */
     double *work;            /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
     adm_real *scores;        /* [threads, 2, ADM_KEY_TILE, ADM_QUERY_TILE] */
+    adm_real *copies;        /* [threads, ADM_GEMM_SCRATCH] of products */
     int64_t *progress;       /* [1 + C + sub-layers of a stack] what of the backward pass is done */
     adm_real *dy, *dh;       /* [M, D] */
     adm_real *dcontext;      /* [M, D] */

@@ -99,7 +99,7 @@ static void scatter_task(void *context, int64_t task, int thread)
 {
     const scatter *all = context;
     const adm_workspace *ws = &all->model->ws;
-    adm_worker worker = adm_worker_begin(ws, thread);
+    adm_worker worker = adm_worker_begin(all->model, thread);
     const int64_t first = task * COLUMN_TILE, last = adm_min(first + COLUMN_TILE, all->embedding.d);
     adm_embedding_backward(&all->embedding, ws->shape.count, first, last);
     adm_work_note(&worker, ADM_WORK_ROWS);

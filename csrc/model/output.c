@@ -70,11 +70,11 @@ static adm_linear task_rows(const output_block *block, int64_t task)
 static void logits_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
-    adm_worker worker = adm_worker_begin(&block->model->ws, thread);
+    adm_worker worker = adm_worker_begin(block->model, thread);
     const adm_linear part = task_rows(block, task);
     if (adm_worker_stopped(&worker))
         return;
-    adm_linear_forward(block->model->kernels, &part, false);
+    adm_linear_forward(&worker, &part, false);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
@@ -83,7 +83,7 @@ static void loss_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
     adm_model *model = block->model;
-    adm_worker worker = adm_worker_begin(&model->ws, thread);
+    adm_worker worker = adm_worker_begin(model, thread);
     const adm_linear part = task_rows(block, task);
     const int32_t *labels = model->ws.labels + block->first + task * TASK_ROWS;
     const int64_t v = part.matrix.outputs;
@@ -91,7 +91,7 @@ static void loss_task(void *context, int64_t task, int thread)
     losses[0] = losses[1] = 0;
     if (adm_worker_stopped(&worker))
         return;
-    adm_linear_forward(model->kernels, &part, false);
+    adm_linear_forward(&worker, &part, false);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
     model->kernels->cross_entropy(part.y, labels, part.rows, v, model->ws.run.label_smoothing, block->factor,
                                   &losses[0], &losses[1]);
@@ -99,7 +99,7 @@ static void loss_task(void *context, int64_t task, int thread)
         memset(part.dy, 0, (size_t)(part.rows * v) * sizeof *part.dy);
     adm_work_note(&worker, ADM_WORK_LOSS);
     if (block->backward)
-        adm_linear_backward_input(model->kernels, &part, false);
+        adm_linear_backward_input(&worker, &part, false);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
@@ -107,12 +107,12 @@ static void loss_task(void *context, int64_t task, int thread)
 static void weight_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
-    adm_worker worker = adm_worker_begin(&block->model->ws, thread);
+    adm_worker worker = adm_worker_begin(block->model, thread);
     if (adm_worker_stopped(&worker))
         return;
     const adm_linear part = rows_of(block, 0, block->rows);
     const int64_t first = task * block->tile, last = adm_min(first + block->tile, part.matrix.outputs);
-    adm_linear_backward_weight(block->model->kernels, &part, first, last);
+    adm_linear_backward_weight(&worker, &part, first, last);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 

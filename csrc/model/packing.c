@@ -77,7 +77,7 @@ static void pack_output_back(const adm_model *model, int64_t task)
 static void pack_task(void *context, int64_t task, int thread)
 {
     const adm_model *model = context;
-    adm_worker worker = adm_worker_begin(&model->ws, thread);
+    adm_worker worker = adm_worker_begin(model, thread);
     if (adm_worker_stopped(&worker))
         return;
     for (int s = 0; s < 2; s++) {

@@ -51,14 +51,14 @@ static void forward_chunk(const forward_region *region, int64_t chunk, adm_worke
 static void forward_task(void *context, int64_t chunk, int thread)
 {
     const forward_region *region = context;
-    adm_worker worker = adm_worker_begin(&region->model->ws, thread);
+    adm_worker worker = adm_worker_begin(region->model, thread);
     forward_chunk(region, chunk, &worker);
 }
 
 static void forward_all_task(void *context, int64_t chunk, int thread)
 {
     adm_model *model = context;
-    adm_worker worker = adm_worker_begin(&model->ws, thread);
+    adm_worker worker = adm_worker_begin(model, thread);
     for (int s = 0; s < 2; s++) {
         const forward_region region = {model, s, 0, model->params.stacks[s].num_sublayers, true, true};
         if (region.last > 0)
@@ -215,8 +215,7 @@ static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int
         return;
     const adm_sublayer_view view = adm_resolve(model, sub, ADM_ALL_CHUNKS);
     const int64_t tile = weight_tile(model, sub, map), first = task * tile;
-    adm_linear_backward_weight(model->kernels, &view.maps[map], first,
-                               adm_min(first + tile, sub->maps[map].outputs));
+    adm_linear_backward_weight(worker, &view.maps[map], first, adm_min(first + tile, sub->maps[map].outputs));
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
@@ -288,7 +287,7 @@ static void chunk_task(const backward_region *region, int64_t step, int64_t chun
     adm_wait_for(&region->chunk_done[chunk], step);
     if (step >= 2)
         adm_wait_for(&region->gradient_done[step - 2], region->gradient_tasks);
-    adm_worker worker = adm_worker_begin(&region->model->ws, thread);
+    adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
         backward_chunk(region->model, region->end - 1 - step, chunk, &worker);
     adm_count_done(&region->chunk_done[chunk]);
@@ -301,7 +300,7 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
         return;
     for (int64_t chunk = 0; chunk < region->model->ws.shape.chunks; chunk++)
         adm_wait_for(&region->chunk_done[chunk], step + 1);
-    adm_worker worker = adm_worker_begin(&region->model->ws, thread);
+    adm_worker worker = adm_worker_begin(region->model, thread);
     run_gradient_task(region, step, task, &worker);
     adm_count_done(&region->gradient_done[step]);
 }

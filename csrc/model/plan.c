@@ -352,6 +352,7 @@ void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
         plan_end(model, arena, shape, s);
     plan_memory(model, arena, shape);
     ws->work = adm_arena_double(arena, (int64_t)shape->threads * ADM_WORK_STRIDE);
+    ws->copies = adm_arena_real(arena, (int64_t)shape->threads * ADM_GEMM_SCRATCH);
     ws->scores = adm_arena_real(arena, (int64_t)shape->threads * 2 * ADM_QUERY_TILE * ADM_KEY_TILE);
     const size_t before_backward = arena->used;
     plan_backward(model, arena, shape);

@@ -16,7 +16,7 @@ void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chu
     }
     adm_residual_input_forward(&view);
     adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->forward(&view, worker);
+    sub->kind->forward(worker, &view);
     adm_residual_output_forward(&view, moments);
     adm_work_note(worker, ADM_WORK_ROWS);
 }
@@ -50,7 +50,7 @@ void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t ch
     compute_shared(model, sub, &view, chunk);
     adm_residual_output_backward(&view);
     adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->backward(&view, worker);
+    sub->kind->backward(worker, &view);
     adm_residual_input_backward(&view);
     adm_work_note(worker, ADM_WORK_ROWS);
 }

@@ -2,16 +2,19 @@
 
 #include <string.h>
 
-adm_worker adm_worker_begin(const adm_workspace *ws, int thread)
+adm_worker adm_worker_begin(const adm_model *model, int thread)
 {
+    const adm_workspace *ws = &model->ws;
     const int64_t size = ADM_KEY_TILE * ADM_QUERY_TILE;
     return (adm_worker){
+        .kernels = model->kernels,
         .thread = thread,
         .stop = ws->run.stop,
         .seconds = ws->work + thread * ADM_WORK_STRIDE,
         .since = adm_clock(),
         .scores = ws->scores + 2 * thread * size,
         .dscores = ws->scores + (2 * thread + 1) * size,
+        .copies = ws->copies + thread * ADM_GEMM_SCRATCH,
     };
 }
 

@@ -7,7 +7,7 @@
 #include "model/model.h"
 
 /* What a thread of the pass works with; its clock begins now. */
-adm_worker adm_worker_begin(const adm_workspace *ws, int thread);
+adm_worker adm_worker_begin(const adm_model *model, int thread);
 /* Adds the last pass to those before it, and begins another with nothing noted. */
 void adm_work_fold(adm_model *model);
 
