@@ -241,7 +241,7 @@ static adm_status run_group(adm_model *model, const adm_batch *group, const adm_
     adm_status status = adm_workspace_for_batch(model, group, run, ADM_KEEP_NOTHING, false, error);
     if (status != ADM_OK)
         return status;
-    adm_pass_begin(model, run->stop);
+    adm_pass_begin(model, run->stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2 && status == ADM_OK; s++) {
         tracker self;
         if (model->params.stacks[s].num_sublayers == 0)

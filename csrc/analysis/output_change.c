@@ -132,7 +132,7 @@ adm_status adm_models_output_change(adm_model *model, adm_model *other, const ad
         ones[c] = 1;
     comparison self = {.model = model, .ones = ones, .sums = adm_arena_double(&arena, blocks * NUM_SUMS)};
     for (int m = 0; m < 2; m++)
-        adm_pass_begin(models[m], run->stop);
+        adm_pass_begin(models[m], run->stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2; s++)
         if (model->params.stacks[s].num_sublayers > 0)
             compare_stack(models, s, &self, results[s]);

@@ -136,7 +136,7 @@ static adm_status run_profile(adm_model *model, adm_stop *stop, adm_profile_meth
     adm_real *saved = save_omegas(model);
     if (saved == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
-    adm_pass_begin(model, stop);
+    adm_pass_begin(model, stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2; s++)
         if (model->params.stacks[s].num_sublayers > 0)
             profile_stack(model, s, method, &profiles[s]);

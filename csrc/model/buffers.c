@@ -6,7 +6,27 @@
 
 #include <string.h>
 
-/* Lays out the workspace; state is as before if that fails. */
+adm_status adm_workspace_need_threads(adm_model *model, int threads, adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    adm_arena arena = {0};
+    adm_work_fold(model);
+    if (ws->work == NULL || threads > ws->threads) {
+        ws->work = NULL; /* the arena is laid out anew */
+        adm_plan_workers(ws, &arena, threads);
+        const adm_status status = adm_arena_reserve(&ws->workers, arena.used, error);
+        if (status != ADM_OK)
+            return status;
+        ws->workers.used = 0;
+        adm_plan_workers(ws, &ws->workers, threads);
+        memset(ws->work, 0, (size_t)threads * ADM_WORK_STRIDE * sizeof *ws->work);
+        ws->threads = threads;
+    }
+    ws->run.threads = threads;
+    return ADM_OK;
+}
+
+/* Lays out the workspace; what it held is lost even if that fails. */
 static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_run *run, adm_error *error)
 {
     adm_workspace *ws = &model->ws;
@@ -14,8 +34,6 @@ static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_ru
     model->activations_kept = false;
     model->gradients_kept = false;
     ws->hidden = false;
-    adm_work_fold(model);
-    ws->work = NULL; /* the arena is laid out anew */
     adm_plan(model, &arena, shape);
     if (arena.too_large)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for more than 2^64 bytes of activations");
@@ -24,14 +42,13 @@ static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_ru
         return status;
     ws->arena.used = 0;
     adm_plan(model, &ws->arena, shape);
-    memset(ws->work, 0, (size_t)shape->threads * ADM_WORK_STRIDE * sizeof *ws->work);
     ws->shape = *shape;
     ws->run = *run;
     ws->run.stop = NULL; /* until the pass begins */
     for (int s = 0; s < 2; s++)
         for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++)
             adm_workspace_fill_scales(model, s, i);
-    return ADM_OK;
+    return adm_workspace_need_threads(model, run->threads, error);
 }
 
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t index)
@@ -68,17 +85,22 @@ static void copy_sequences(adm_stack_buffers *buffers, const adm_sequences *sequ
     buffers->offsets[sequences->count] = row;
 }
 
-static adm_status measure(adm_model *model, const adm_shape *shape, adm_memory_plan *result, adm_error *error)
+static adm_status measure(adm_model *model, const adm_shape *shape, int threads, adm_memory_plan *result,
+                          adm_error *error)
 {
     const adm_memory_plan given = *result;
-    adm_arena arena = {0};
+    adm_arena arena = {0}, workers = {0};
     model->activations_kept = model->gradients_kept = model->ws.hidden = false;
+    adm_work_fold(model);
     adm_plan(model, &arena, shape);
+    adm_plan_workers(&model->ws, &workers, threads);
     if (arena.too_large)
         return adm_fail(error, ADM_ERROR_VALUE, "a step on such a batch would hold more than 2^64 bytes");
     *result = model->ws.sizes;
     result->weights = given.weights;
     result->gradients = given.gradients;
+    result->other += workers.used;
+    result->activations += workers.used;
     return ADM_OK;
 }
 
@@ -86,14 +108,14 @@ adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const
                                  adm_memory_plan *result, adm_error *error)
 {
     const adm_shape shape = adm_shape_of_batch(&model->params, batch, run, adm_keep_backward(run), true);
-    return measure(model, &shape, result, error);
+    return measure(model, &shape, run->threads, result, error);
 }
 
 adm_status adm_workspace_measure_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
                                          adm_memory_plan *result, adm_error *error)
 {
     const adm_shape shape = adm_shape_of_lengths(&model->params, lengths, run);
-    return measure(model, &shape, result, error);
+    return measure(model, &shape, run->threads, result, error);
 }
 
 adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, const adm_run *run,

@@ -49,7 +49,9 @@ typedef struct adm_stack_buffers {
 } adm_stack_buffers;
 
 typedef struct adm_workspace {
-    adm_arena arena;
+    adm_arena arena;       /* of what depends on the batch */
+    adm_arena workers;     /* of what every thread has for itself */
+    int threads;           /* that there are workers for */
     adm_memory_plan sizes; /* of the activations laid out */
     adm_shape shape;
     int filled_stack;     /* where segmented: whose buffers are filled */
@@ -103,6 +105,8 @@ adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const
                                  adm_memory_plan *plan, adm_error *error);
 adm_status adm_workspace_measure_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
                                          adm_memory_plan *plan, adm_error *error);
+/* Lets the workspace work with so many threads as well; what it holds stays. */
+adm_status adm_workspace_need_threads(adm_model *model, int threads, adm_error *error);
 /* Spreads scalar omegas and alphas over the features for the kernels. */
 void adm_workspace_fill_scales(adm_model *model, int stack, int64_t sublayer);
 

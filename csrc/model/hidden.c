@@ -45,7 +45,7 @@ adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, c
         status = adm_workspace_for_hidden(model, input, run, ADM_KEEP_BRANCHES, true, error);
     if (status != ADM_OK)
         return status;
-    adm_pass_begin(model, run->stop);
+    adm_pass_begin(model, run->stop, ADM_PACK_FORWARD);
     adm_pass_forward(model);
     const adm_stack_buffers *buffers = &model->ws.stacks[only_stack(model)];
     memcpy(y, buffers->end, (size_t)(buffers->rows * model->config.d_model) * sizeof *y);
@@ -60,6 +60,8 @@ adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dy, const
     if (!ws->hidden)
         return adm_fail(error, ADM_ERROR_STATE, "backward needs a forward pass before it");
     adm_status status = adm_model_need_gradients(model, error);
+    if (status == ADM_OK)
+        status = adm_workspace_need_threads(model, run->threads, error);
     if (status != ADM_OK)
         return status;
     const int stack = only_stack(model);
@@ -67,7 +69,9 @@ adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dy, const
     const int64_t d = model->config.d_model;
     const size_t size = (size_t)(buffers->rows * d) * sizeof *dx;
     ws->run.accumulate = run->accumulate;
-    ws->run.stop = run->stop;
+    adm_pass_begin(model, run->stop, ADM_PACK_BACKWARD);
+    for (int64_t i = 0; i < model->params.stacks[stack].num_sublayers; i++)
+        adm_workspace_fill_scales(model, stack, i); /* all weights are read as they are now */
     adm_pass_begin_gradients(model);
     memcpy(buffers->dx, dy, size);
     if (ws->shape.memory_rows > 0)

@@ -30,5 +30,5 @@ adm_status adm_model_plan_lengths(adm_model *model, const adm_lengths *lengths, 
 adm_memory adm_model_memory(const adm_model *model)
 {
     return (adm_memory){adm_buffer_bytes(model), model->gradients != NULL ? adm_buffer_bytes(model) : 0,
-                        model->ws.arena.capacity};
+                        model->ws.arena.capacity + model->ws.workers.capacity};
 }

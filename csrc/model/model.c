@@ -91,6 +91,7 @@ void adm_model_free(adm_model *model)
         free(model->observed[s].var_input);
     }
     adm_arena_free(&model->ws.arena);
+    adm_arena_free(&model->ws.workers);
     adm_params_free(&model->params);
     free(model->config.encoder.sublayers);
     free(model->config.decoder.sublayers);

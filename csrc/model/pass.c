@@ -2,17 +2,16 @@
 
 #include "model/ends.h"
 #include "model/observe.h"
-#include "model/packing.h"
 #include "model/resolve.h"
 #include "model/sublayer.h"
 #include "model/work.h"
 
 #include <string.h>
 
-void adm_pass_begin(adm_model *model, adm_stop *stop)
+void adm_pass_begin(adm_model *model, adm_stop *stop, adm_pack directions)
 {
     model->ws.run.stop = stop;
-    adm_packing_run(model);
+    adm_packing_run(model, directions);
 }
 
 adm_status adm_pass_end(adm_model *model, adm_error *error)

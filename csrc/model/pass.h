@@ -3,10 +3,11 @@
 #define ADM_MODEL_PASS_H
 
 #include "model/model.h"
+#include "model/packing.h"
 
 /* Around what a public pass does with a workspace that is laid out: what may fail stands before, so that none leaves
-   behind whom to ask. At the end: ADM_STOPPED if it was stopped. */
-void adm_pass_begin(adm_model *model, adm_stop *stop);
+   behind whom to ask. Weights are packed at its begin. At the end: ADM_STOPPED if it was stopped. */
+void adm_pass_begin(adm_model *model, adm_stop *stop, adm_pack directions);
 adm_status adm_pass_end(adm_model *model, adm_error *error);
 
 /* Embeds, runs sub-layers and the final norm of all stacks. */

@@ -351,12 +351,16 @@ void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
     for (int s = 0; s < 2; s++)
         plan_end(model, arena, shape, s);
     plan_memory(model, arena, shape);
-    ws->work = adm_arena_double(arena, (int64_t)shape->threads * ADM_WORK_STRIDE);
-    ws->copies = adm_arena_real(arena, (int64_t)shape->threads * ADM_GEMM_SCRATCH);
-    ws->scores = adm_arena_real(arena, (int64_t)shape->threads * 2 * ADM_QUERY_TILE * ADM_KEY_TILE);
     const size_t before_backward = arena->used;
     plan_backward(model, arena, shape);
     const size_t before_output = arena->used;
     plan_output(model, arena, shape);
     note_sizes(ws, shape, before_output - before_backward, arena->used - before_output, arena->used);
+}
+
+void adm_plan_workers(adm_workspace *ws, adm_arena *arena, int threads)
+{
+    ws->work = adm_arena_double(arena, (int64_t)threads * ADM_WORK_STRIDE);
+    ws->scores = adm_arena_real(arena, (int64_t)threads * 2 * ADM_QUERY_TILE * ADM_KEY_TILE);
+    ws->copies = adm_arena_real(arena, (int64_t)threads * ADM_GEMM_SCRATCH);
 }

@@ -90,7 +90,6 @@ static int64_t segment_length(const adm_stack *stack, int64_t segment_layers)
 static adm_shape shape_for_run(const adm_params *params, const adm_run *run, adm_keep keep, bool backward)
 {
     return (adm_shape){
-        .threads = run->threads,
         .keep = keep,
         .backward = backward,
         .segmented = backward && run->segment_layers != 0,

@@ -18,7 +18,6 @@ typedef struct adm_shape {
     int64_t memory_rows; /* that cross-attention reads */
     int64_t longest;     /* sequence that a stack reads */
     int64_t chunks;
-    int threads;
     adm_keep keep;
     bool backward, hidden;
     bool segmented;      /* sub-layers of all segments use the same buffers */

@@ -15,7 +15,7 @@ adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm
         status = adm_workspace_for_batch(model, batch, run, keep, false, error);
     if (status != ADM_OK)
         return status;
-    adm_pass_begin(model, run->stop);
+    adm_pass_begin(model, run->stop, ADM_PACK_BOTH);
     adm_pass_forward(model);
     if (adm_has_stack(model, ADM_DECODER)) {
         adm_output_logits(model, result);
@@ -41,7 +41,7 @@ adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_ru
         status = adm_workspace_for_batch(model, batch, run, ADM_KEEP_NOTHING, false, error);
     if (status != ADM_OK)
         return status;
-    adm_pass_begin(model, run->stop);
+    adm_pass_begin(model, run->stop, ADM_PACK_BOTH);
     adm_pass_forward(model);
     adm_output_loss(model, false, loss);
     return adm_pass_end(model, error);
@@ -71,7 +71,7 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
     if (status != ADM_OK)
         return status;
     adm_workspace *ws = &model->ws;
-    adm_pass_begin(model, run->stop);
+    adm_pass_begin(model, run->stop, ADM_PACK_BOTH);
     adm_pass_forward(model);
     adm_pass_begin_gradients(model);
     adm_output_loss(model, true, loss);

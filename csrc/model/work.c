@@ -24,7 +24,7 @@ void adm_work_fold(adm_model *model)
     if (ws->work == NULL)
         return;
     adm_model_work_seconds(model, model->work);
-    memset(ws->work, 0, (size_t)ws->shape.threads * ADM_WORK_STRIDE * sizeof *ws->work);
+    memset(ws->work, 0, (size_t)ws->threads * ADM_WORK_STRIDE * sizeof *ws->work);
 }
 
 void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KINDS])
@@ -32,7 +32,7 @@ void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KIND
     const adm_workspace *ws = &model->ws;
     for (int kind = 0; kind < ADM_WORK_KINDS; kind++) {
         double sum = model->work[kind];
-        for (int thread = 0; ws->work != NULL && thread < ws->shape.threads; thread++)
+        for (int thread = 0; ws->work != NULL && thread < ws->threads; thread++)
             sum += ws->work[thread * ADM_WORK_STRIDE + kind];
         seconds[kind] = sum;
     }

@@ -1,0 +1,92 @@
+/* How work is shared out: each region of threads is noted as it begins (the Makefile wraps the function). */
+#include "admin/admin.h"
+#include "base/base.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define D 128
+#define TOKENS 200
+#define SEQUENCES 20
+
+static int most_threads;
+
+void __real_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
+void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
+
+void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context)
+{
+    most_threads = threads > most_threads ? threads : most_threads;
+    __real_adm_parallel_for_until(stop, threads, count, fn, context);
+}
+
+static void begin_notes(void)
+{
+    most_threads = 0;
+}
+
+/* One encoder layer without a vocabulary, or one decoder layer that predicts tokens. */
+static adm_model *make_model(int64_t vocab_size)
+{
+    const adm_sublayer_config one = {
+        .norm_post = ADM_NORM_LAYER, .input_scale = 1, .gains = {1, 1, 1, 1, 1, 1}};
+    adm_sublayer_config sublayers[] = {one, one};
+    const adm_stack_config absent = {0}, stack = {.layers = 1, .causal = true, .sublayers = sublayers};
+    const adm_config config = {
+        .vocab_size = vocab_size,
+        .d_model = D,
+        .heads = 2,
+        .d_ff = D,
+        .max_length = TOKENS,
+        .norm_eps = 1e-5,
+        .share_embeddings = ADM_SHARE_ALL,
+        .encoder = vocab_size == 0 ? stack : absent,
+        .decoder = vocab_size == 0 ? absent : stack,
+    };
+    adm_model *model = NULL;
+    adm_error error;
+    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    assert(adm_model_init_weights(model, 1, 1, NULL, &error) == ADM_OK);
+    return model;
+}
+
+static void fill_offsets(int64_t offsets[SEQUENCES + 1])
+{
+    for (int64_t b = 0; b <= SEQUENCES; b++)
+        offsets[b] = b * TOKENS / SEQUENCES;
+}
+
+/* A layer's passes each have the threads that they are given. */
+static void test_layer(void)
+{
+    enum { ROWS = TOKENS, COUNT = ROWS * D };
+    adm_model *model = make_model(0);
+    int64_t offsets[SEQUENCES + 1];
+    adm_real *x = malloc(3 * COUNT * sizeof *x), *y = x + COUNT, *dx = y + COUNT;
+    adm_error error;
+    assert(x != NULL);
+    fill_offsets(offsets);
+    for (int64_t i = 0; i < COUNT; i++)
+        x[i] = (adm_real)(i % 13) - 6;
+    const adm_hidden input = {x, offsets, SEQUENCES, NULL, NULL};
+    for (int forward = 1; forward <= 3; forward += 2) {
+        for (int backward = 1; backward <= 4; backward++) {
+            const adm_run runs[] = {{.threads = forward, .scale = 1}, {.threads = backward, .scale = 1}};
+            begin_notes();
+            assert(adm_model_forward_hidden(model, &input, &runs[0], y, &error) == ADM_OK);
+            assert(most_threads == forward);
+            begin_notes();
+            assert(adm_model_backward_hidden(model, y, &runs[1], dx, NULL, &error) == ADM_OK);
+            assert(most_threads == backward);
+        }
+    }
+    free(x);
+    adm_model_free(model);
+}
+
+int main(void)
+{
+    adm_blas_setup();
+    test_layer();
+    return 0;
+}
