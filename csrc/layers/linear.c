@@ -1,29 +1,30 @@
 #include "layers/linear.h"
 
-#include "base/base.h"
+#include <assert.h>
 
 /* Rows of a weight gradient in one task: at most ADM_GEMM_ROWS, ... */
 #define LEAST_ROWS 32    /* and at least, since fewer do not pay for the copied panels */
 #define LIBRARY_ROWS 120 /* where BLAS computes them: its sums may depend on how many rows it is given */
 
-/* y = x W^T + bias, negative elements 0 where relu */
-void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
+/* y = x W^T + bias, negative elements 0 where relu; columns [first, last) */
+static void forward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last,
+                            bool relu)
 {
     const adm_matrix *matrix = &linear->matrix;
     const bool packed = matrix->packed != NULL;
     const adm_gemm product = {
         .m = linear->rows,
-        .n = matrix->outputs,
+        .n = last - first,
         .k = matrix->inputs,
         .a = linear->x,
         .row = matrix->inputs,
         .step = 1,
-        .b = packed ? matrix->packed : matrix->weight,
+        .b = (packed ? matrix->packed : matrix->weight) + first * matrix->inputs,
         .ldb = matrix->inputs,
         .layout = packed ? ADM_B_PACKED : ADM_B_TRANSPOSED,
-        .c = linear->y,
+        .c = linear->y + first,
         .ldc = matrix->outputs,
-        .bias = matrix->bias,
+        .bias = matrix->bias == NULL ? NULL : matrix->bias + first,
         .relu = relu,
         .scratch = worker->copies,
     };
@@ -33,26 +34,50 @@ void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
         adm_gemm_by_blas(&product);
 }
 
-/* y = x W^T + bias:  dx = dy W */
-void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate)
+/* y = x W^T + bias:  dx = dy W; columns [first, last) */
+static void backward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last,
+                             bool accumulate)
 {
     const adm_matrix *matrix = &linear->matrix;
     const bool packed = matrix->packed_back != NULL;
     worker->kernels->gemm(&(adm_gemm){
         .m = linear->rows,
-        .n = matrix->inputs,
+        .n = last - first,
         .k = matrix->outputs,
         .a = linear->dy,
         .row = matrix->outputs,
         .step = 1,
-        .b = packed ? matrix->packed_back : matrix->weight,
+        .b = packed ? matrix->packed_back + first * matrix->outputs : matrix->weight + first,
         .ldb = matrix->inputs,
         .layout = packed ? ADM_B_PACKED : ADM_B_ROWS,
-        .c = linear->dx,
+        .c = linear->dx + first,
         .ldc = matrix->inputs,
         .accumulate = accumulate,
         .scratch = worker->copies,
     });
+}
+
+void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
+{
+    forward_columns(worker, linear, 0, linear->matrix.outputs, relu);
+}
+
+void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate)
+{
+    backward_columns(worker, linear, 0, linear->matrix.inputs, accumulate);
+}
+
+void adm_linear_forward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last)
+{
+    assert(first % ADM_PANEL_MAX == 0);
+    forward_columns(worker, linear, first, last, false);
+}
+
+void adm_linear_backward_input_columns(adm_worker *worker, const adm_linear *linear, int64_t first,
+                                       int64_t last)
+{
+    assert(first % ADM_PANEL_MAX == 0);
+    backward_columns(worker, linear, first, last, false);
 }
 
 /* y = x W^T + bias:  dbias = sum over rows of dy */

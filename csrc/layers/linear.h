@@ -25,8 +25,13 @@ typedef struct adm_linear {
 } adm_linear;
 
 void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu);
+/* Columns [first, last) of y alone; first is a multiple of ADM_PANEL_MAX. */
+void adm_linear_forward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last);
 /* dx = dy W (+ dx where accumulate) */
 void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate);
+/* Columns [first, last) of dx alone; first is a multiple of ADM_PANEL_MAX. */
+void adm_linear_backward_input_columns(adm_worker *worker, const adm_linear *linear, int64_t first,
+                                       int64_t last);
 /* dbias += sum over rows of dy */
 void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear);
 /* Rows [first, last) of dW += dy^T x */

@@ -76,7 +76,7 @@ typedef struct adm_workspace {
     int32_t *labels;         /* [M] */
     int64_t block_rows;      /* rows of logits held at once */
     adm_real *logits;        /* [block_rows, V] */
-    double *losses;          /* [tasks, 2] */
+    double *losses;          /* [M, 2] with label smoothing and without, of every row */
 } adm_workspace;
 
 #define ADM_LOGITS_TASK_ROWS 96 /* rows of logits that one task computes */

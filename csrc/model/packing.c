@@ -100,11 +100,6 @@ static void pack_task(void *context, int64_t task, int thread)
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
-static int64_t pieces(int64_t size, int64_t piece)
-{
-    return (size + piece - 1) / piece;
-}
-
 void adm_packing_run(adm_model *model, adm_pack directions)
 {
     const adm_workspace *ws = &model->ws;
@@ -119,9 +114,9 @@ void adm_packing_run(adm_model *model, adm_pack directions)
     if (region.panels == NULL && region.panels_back == NULL)
         return;
     if (output && region.panels != NULL)
-        region.forward = pieces(model->config.vocab_size, OUTPUT_COLUMNS);
+        region.forward = adm_pieces(model->config.vocab_size, OUTPUT_COLUMNS);
     if (output && region.panels_back != NULL)
-        region.backward = pieces(model->config.d_model, ADM_PANEL_MAX);
+        region.backward = adm_pieces(model->config.d_model, ADM_PANEL_MAX);
     adm_parallel_for_until(ws->run.stop, ws->run.threads, region.maps + region.forward + region.backward,
                            pack_task, &region);
 }

@@ -297,7 +297,7 @@ static void plan_output(adm_model *model, adm_arena *arena, const adm_shape *sha
     ws->block_rows = adm_min(rows, m);
     ws->labels = (int32_t *)adm_arena_real(arena, m);
     ws->logits = adm_arena_real(arena, ws->block_rows * v);
-    ws->losses = adm_arena_double(arena, 2 * (ws->block_rows / ADM_LOGITS_TASK_ROWS + 1));
+    ws->losses = adm_arena_double(arena, 2 * m);
 }
 
 /* What cross-attention reads. */

@@ -9,6 +9,7 @@
 #define TOKENS 200
 #define SEQUENCES 20
 
+static int64_t fewest_tasks;
 static int most_threads;
 
 void __real_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
@@ -16,12 +17,14 @@ void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, a
 
 void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context)
 {
+    fewest_tasks = adm_min(fewest_tasks, count);
     most_threads = threads > most_threads ? threads : most_threads;
     __real_adm_parallel_for_until(stop, threads, count, fn, context);
 }
 
 static void begin_notes(void)
 {
+    fewest_tasks = INT64_MAX;
     most_threads = 0;
 }
 
@@ -56,6 +59,29 @@ static void fill_offsets(int64_t offsets[SEQUENCES + 1])
         offsets[b] = b * TOKENS / SEQUENCES;
 }
 
+/* Many threads have their share of a loss, however few rows of logits are held at once. */
+static void test_loss(int64_t vocab_size)
+{
+    adm_model *model = make_model(vocab_size);
+    int64_t offsets[SEQUENCES + 1];
+    int32_t tokens[TOKENS];
+    fill_offsets(offsets);
+    for (int64_t i = 0; i < TOKENS; i++)
+        tokens[i] = (int32_t)(i * 7919 % vocab_size);
+    const adm_batch batch = {.source = {tokens, offsets, SEQUENCES}};
+    const adm_run run = {.threads = 2, .scale = 1};
+    adm_loss losses[2];
+    adm_error error;
+    begin_notes();
+    assert(adm_model_loss(model, &batch, &run, &losses[0], &error) == ADM_OK);
+    assert(fewest_tasks >= 3); /* chunks of 180 tokens */
+    begin_notes();
+    assert(adm_model_backward(model, &batch, &run, &losses[1], &error) == ADM_OK);
+    assert(fewest_tasks >= 3);
+    assert(losses[0].loss == losses[1].loss && losses[0].nll == losses[1].nll);
+    adm_model_free(model);
+}
+
 /* A layer's passes each have the threads that they are given. */
 static void test_layer(void)
 {
@@ -88,5 +114,7 @@ int main(void)
 {
     adm_blas_setup();
     test_layer();
+    test_loss(10000);
+    test_loss(32000);
     return 0;
 }
