@@ -2,6 +2,7 @@
    stands where the logits stood. */
 #include "model/output.h"
 
+#include "layers/cross_entropy.h"
 #include "layers/linear.h"
 #include "model/work.h"
 
@@ -20,7 +21,7 @@ typedef struct output_block {
     int64_t tile;        /* rows of the embedding's gradient that one task computes */
     int64_t input_tasks; /* that compute dx, before those of the embedding's gradient */
     bool backward;
-    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens; 0 without backward */
+    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens */
 } output_block;
 
 static adm_linear output_map(const adm_model *model, adm_real *logits)
@@ -84,15 +85,17 @@ static void logits_task(void *context, int64_t task, int thread)
 static void loss_of(const output_block *block, const adm_linear *part, int64_t first, adm_worker *worker)
 {
     const adm_workspace *ws = &block->model->ws;
-    const int64_t v = part->matrix.outputs;
-    for (int64_t i = 0; i < part->rows; i++) {
-        const int64_t row = block->first + first + i;
-        double *losses = ws->losses + 2 * row;
-        worker->kernels->cross_entropy(part->y + i * v, ws->labels + row, 1, v, ws->run.label_smoothing,
-                                       block->factor, &losses[0], &losses[1]);
-    }
-    if (block->backward && block->factor == 0) /* the kernel left no gradient in place of the logits */
-        memset(part->dy, 0, (size_t)(part->rows * v) * sizeof *part->dy);
+    const adm_cross_entropy entropy = {
+        .rows = part->rows,
+        .classes = part->matrix.outputs,
+        .logits = part->y,
+        .labels = ws->labels + block->first + first,
+        .smoothing = ws->run.label_smoothing,
+        .gradient = block->backward,
+        .factor = block->factor,
+        .losses = ws->losses + 2 * (block->first + first),
+    };
+    adm_cross_entropy_rows(worker, &entropy);
     adm_work_note(worker, ADM_WORK_LOSS);
 }
 
@@ -219,7 +222,7 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
     const int64_t rows = ws->stacks[ADM_DECODER].rows, v = model->config.vocab_size;
     output_block block = {.model = model, .map = output_map(model, ws->logits), .backward = backward};
     block.tile = adm_linear_weight_rows(model->kernels, v, WEIGHT_TASKS * run->threads);
-    block.factor = backward ? (adm_real)(run->scale / (double)rows) : 0;
+    block.factor = (adm_real)(run->scale / (double)rows);
     memset(ws->losses, 0, (size_t)(2 * rows) * sizeof *ws->losses); /* they are added to */
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);
