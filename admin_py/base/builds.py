@@ -5,7 +5,7 @@ programs want the processors too, that costs the very thread it waits for its tu
 steps of a small deep model took four times as long. A short spin costs a few per cent on an idle
 machine. The runtime reads its settings when it is loaded, and the package has a copy of its own, so the
 setting reaches nobody else. Whoever sets GOMP_SPINCOUNT or OMP_WAIT_POLICY is obeyed. The stacks of its
-threads are as large as products of matrices need, whatever ``ulimit -s`` or OMP_STACKSIZE say of others.
+threads are the same whatever ``ulimit -s`` or OMP_STACKSIZE say of others.
 """
 
 from __future__ import annotations

@@ -4,13 +4,14 @@
      c_ii = alpha_i Nbranch_i(a_i)                                                  the new one
 
    where post_i and pre_i (if the residual is normed) are the norms with the statistics of the pass, linear maps
-   then; their biases nu go to a component of their own, and c'_l is the state at the layer's start.
+   then; their biases nu go to a component of their self, and c'_l is the state at the layer's start.
 
    A group of whole sequences goes forward first, sub-layer by sub-layer, and leaves b_i and the norms' statistics.
    Then every token is followed alone through all sub-layers: its R + 2 components stay in the second-level cache. */
 #include "admin/analysis.h"
 
-#include "model/model_internal.h"
+#include "model/pass.h"
+#include "model/resolve.h"
 
 #include <string.h>
 
@@ -37,34 +38,34 @@ typedef struct tracker {
     double *followed;               /* [tasks, R, R + 2] */
 } tracker;
 
-static void plan(tracker *own, adm_arena *arena)
+static void plan(tracker *self, adm_arena *arena)
 {
-    const int64_t d = own->model->config.d_model;
-    own->components = adm_arena_real(arena, own->rows * own->parts * d);
-    own->pre_rstd = adm_arena_real(arena, own->r * own->rows);
-    own->post_rstd = adm_arena_real(arena, own->r * own->rows);
-    own->ones = adm_arena_real(arena, d);
-    own->layers = adm_arena_real(arena, own->model->ws.run.threads * own->parts * d);
-    own->collected = adm_arena_double(arena, own->blocks * NUM_SUMS);
-    own->followed = adm_arena_double(arena, own->tasks * own->r * own->parts);
+    const int64_t d = self->model->config.d_model;
+    self->components = adm_arena_real(arena, self->rows * self->parts * d);
+    self->pre_rstd = adm_arena_real(arena, self->r * self->rows);
+    self->post_rstd = adm_arena_real(arena, self->r * self->rows);
+    self->ones = adm_arena_real(arena, d);
+    self->layers = adm_arena_real(arena, self->model->ws.run.threads * self->parts * d);
+    self->collected = adm_arena_double(arena, self->blocks * NUM_SUMS);
+    self->followed = adm_arena_double(arena, self->tasks * self->r * self->parts);
 }
 
-static adm_status tracker_make(adm_model *model, int stack, adm_arena *arena, tracker *own, adm_error *error)
+static adm_status tracker_make(adm_model *model, int stack, adm_arena *arena, tracker *self, adm_error *error)
 {
-    const int64_t r = model->stacks[stack].num_sublayers, rows = model->ws.stacks[stack].rows;
+    const int64_t r = model->params.stacks[stack].num_sublayers, rows = model->ws.stacks[stack].rows;
     const int64_t sums = r * (r + 2) * (int64_t)sizeof(double);
-    *own = (tracker){.model = model, .stack = stack, .r = r, .parts = r + 2, .rows = rows};
-    own->blocks = (rows + COLLECT_ROWS - 1) / COLLECT_ROWS;
-    own->tasks = adm_min(adm_min(FOLLOW_TASKS, rows), adm_max(FOLLOW_BYTES / sums, 1));
+    *self = (tracker){.model = model, .stack = stack, .r = r, .parts = r + 2, .rows = rows};
+    self->blocks = (rows + COLLECT_ROWS - 1) / COLLECT_ROWS;
+    self->tasks = adm_min(adm_min(FOLLOW_TASKS, rows), adm_max(FOLLOW_BYTES / sums, 1));
     adm_arena measured = {0};
-    plan(own, &measured);
+    plan(self, &measured);
     adm_status status = adm_arena_reserve(arena, measured.used, error);
     if (status != ADM_OK)
         return status;
     arena->used = 0;
-    plan(own, arena);
+    plan(self, arena);
     for (int64_t c = 0; c < model->config.d_model; c++)
-        own->ones[c] = 1;
+        self->ones[c] = 1;
     return ADM_OK;
 }
 
@@ -78,89 +79,87 @@ static bool residual_is_normed(const adm_sublayer *sub)
 static void collect_input_task(void *context, int64_t block, int thread)
 {
     (void)thread;
-    const tracker *own = context;
-    const adm_stack_acts *acts = &own->model->ws.stacks[own->stack];
-    const int64_t d = own->model->config.d_model, first = block * COLLECT_ROWS;
-    for (int64_t t = first; t < adm_min(first + COLLECT_ROWS, own->rows); t++)
-        memcpy(own->components + t * own->parts * d, acts->x0 + t * d, (size_t)d * sizeof *acts->x0);
+    const tracker *self = context;
+    const adm_real *x0 = self->model->ws.stacks[self->stack].x0;
+    const int64_t d = self->model->config.d_model, first = block * COLLECT_ROWS;
+    for (int64_t t = first; t < adm_min(first + COLLECT_ROWS, self->rows); t++)
+        memcpy(self->components + t * self->parts * d, x0 + t * d, (size_t)d * sizeof *x0);
 }
 
 static void collect_task(void *context, int64_t block, int thread)
 {
     (void)thread;
-    const tracker *own = context;
-    const adm_model *model = own->model;
-    const adm_sublayer *sub = &model->stacks[own->stack].sublayers[own->sublayer];
-    const adm_stack_acts *stack = &model->ws.stacks[own->stack];
-    const adm_sublayer_acts *acts = &stack->sublayers[own->sublayer];
-    const int64_t d = model->config.d_model, k = own->sublayer, first = block * COLLECT_ROWS;
-    const int64_t rows = adm_min(COLLECT_ROWS, own->rows - first);
-    const adm_real *b = (acts->b != NULL ? acts->b : acts->a) + first * d;
-    const adm_real *y = (acts->y != NULL ? acts->y : acts->x) + first * d;
-    const adm_real *r = (residual_is_normed(sub) ? acts->normed : adm_stack_x(stack, k)) + first * d;
-    double *sums = own->collected + block * NUM_SUMS;
+    const tracker *self = context;
+    const adm_model *model = self->model;
+    const adm_sublayer *sub = &model->params.stacks[self->stack].sublayers[self->sublayer];
+    const adm_sublayer_view view = adm_resolve(model, sub, ADM_ALL_CHUNKS);
+    const int64_t d = model->config.d_model, k = self->sublayer, first = block * COLLECT_ROWS;
+    const int64_t rows = adm_min(COLLECT_ROWS, self->rows - first);
+    const adm_real *b = view.b + first * d, *y = view.y + first * d, *r = view.r + first * d;
+    double *sums = self->collected + block * NUM_SUMS;
     memset(sums, 0, NUM_SUMS * sizeof *sums);
-    model->kernels->add_row_variances(acts->omega != NULL ? acts->omega : own->ones, r, rows, d,
+    model->kernels->add_row_variances(view.omega != NULL ? view.omega : self->ones, r, rows, d,
                                       sums + SUM_RESIDUAL);
-    model->kernels->add_row_variances(acts->alpha != NULL ? acts->alpha : own->ones, b, rows, d,
+    model->kernels->add_row_variances(view.alpha != NULL ? view.alpha : self->ones, b, rows, d,
                                       sums + SUM_BRANCH);
-    model->kernels->add_row_variances(own->ones, y, rows, d, sums + SUM_Y);
+    model->kernels->add_row_variances(self->ones, y, rows, d, sums + SUM_Y);
     for (int64_t i = 0; i < rows; i++) {
         const int64_t t = first + i;
-        memcpy(own->components + (t * own->parts + k + 1) * d, b + i * d, (size_t)d * sizeof *b);
-        if (acts->pre_stats != NULL)
-            own->pre_rstd[k * own->rows + t] = acts->pre_stats[stack->rows + t];
-        if (acts->post_stats != NULL)
-            own->post_rstd[k * own->rows + t] = acts->post_stats[stack->rows + t];
+        memcpy(self->components + (t * self->parts + k + 1) * d, b + i * d, (size_t)d * sizeof *b);
+        if (adm_norm_exists(&view.pre))
+            self->pre_rstd[k * self->rows + t] = view.pre.rstd[t];
+        if (adm_norm_exists(&view.post))
+            self->post_rstd[k * self->rows + t] = view.post.rstd[t];
     }
 }
 
 /* Sums of the group's blocks, in their order, are added to sums [R, NUM_SUMS]. */
-static void forward(tracker *own, double *sums)
+static void forward(tracker *self, double *sums)
 {
-    adm_model *model = own->model;
+    adm_model *model = self->model;
     const int threads = model->ws.run.threads;
-    adm_stack_begin(model, own->stack);
-    adm_parallel_for(threads, own->blocks, collect_input_task, own);
-    for (int64_t k = 0; k < own->r; k++) {
-        own->sublayer = k;
-        adm_stack_forward_sublayer(model, own->stack, k);
+    adm_pass_embed(model, self->stack);
+    adm_parallel_for(threads, self->blocks, collect_input_task, self);
+    for (int64_t k = 0; k < self->r; k++) {
+        self->sublayer = k;
+        adm_pass_sublayer(model, self->stack, k);
         if (adm_stopped(model->ws.run.stop))
             return;
-        adm_parallel_for(threads, own->blocks, collect_task, own);
-        for (int64_t block = 0; block < own->blocks; block++)
+        adm_parallel_for(threads, self->blocks, collect_task, self);
+        for (int64_t block = 0; block < self->blocks; block++)
             for (int i = 0; i < NUM_SUMS; i++)
-                sums[k * NUM_SUMS + i] += own->collected[block * NUM_SUMS + i];
+                sums[k * NUM_SUMS + i] += self->collected[block * NUM_SUMS + i];
     }
-    adm_stack_finish(model, own->stack);
+    adm_pass_finish(model, self->stack);
 }
 
 /* ---- every token alone through all sub-layers ---- */
 
-static adm_row_map map_of(const adm_model *model, const adm_norm *norm, const adm_real *rstd, int64_t t)
+static adm_row_map map_of(const adm_model *model, const adm_norm_params *norm, const adm_real *rstd,
+                          int64_t t)
 {
     if (norm->kind == ADM_NORM_NONE)
         return (adm_row_map){0};
-    const adm_norm_args args = adm_norm_resolve(model, norm);
+    const adm_norm_args args = adm_resolve_norm_args(model, norm);
     return (adm_row_map){norm->kind == ADM_NORM_LAYER, rstd[t], args.gamma, args.nu};
 }
 
 /* c = components of x_{k-1} [R + 2, D] become those of x_k; adds the variances of those of y_k. After the last
    sub-layer they stay those of y_R. */
-static void follow_sublayer(const tracker *own, int64_t t, int64_t k, adm_real *c, adm_real *layer,
+static void follow_sublayer(const tracker *self, int64_t t, int64_t k, adm_real *c, adm_real *layer,
                             double *variances)
 {
-    const adm_model *model = own->model;
-    const adm_stack *stack = &model->stacks[own->stack];
+    const adm_model *model = self->model;
+    const adm_stack *stack = &model->params.stacks[self->stack];
     const adm_sublayer *sub = &stack->sublayers[k];
-    const adm_sublayer_acts *acts = &model->ws.stacks[own->stack].sublayers[k];
-    const int64_t d = model->config.d_model, bias = own->r + 1;
-    adm_component_step step = {.omega = acts->omega != NULL ? acts->omega : own->ones,
+    const adm_sublayer_buffers *buffers = &model->ws.stacks[self->stack].sublayers[k];
+    const int64_t d = model->config.d_model, bias = self->r + 1;
+    adm_component_step step = {.omega = buffers->omega != NULL ? buffers->omega : self->ones,
                                .kappa = (adm_real)sub->config->kappa};
     if (residual_is_normed(sub))
-        step.pre = map_of(model, &sub->pre, own->pre_rstd + k * own->rows, t);
-    if (k + 1 < own->r)
-        step.post = map_of(model, &sub->post, own->post_rstd + k * own->rows, t);
+        step.pre = map_of(model, &sub->pre, self->pre_rstd + k * self->rows, t);
+    if (k + 1 < self->r)
+        step.post = map_of(model, &sub->post, self->post_rstd + k * self->rows, t);
     if (sub->layer_has_kappa && sub->first_in_layer) { /* no branch of the layer is in its input */
         memcpy(layer, c, (size_t)((k + 1) * d) * sizeof *c);
         memset(layer + (k + 1) * d, 0, (size_t)(stack->per_layer * d) * sizeof *c);
@@ -173,39 +172,39 @@ static void follow_sublayer(const tracker *own, int64_t t, int64_t k, adm_real *
     model->kernels->components_forward(&biased, has_layer ? layer + bias * d : NULL, c + bias * d,
                                        variances + bias, 1, d);
     step.pre = (adm_row_map){0};
-    step.omega = acts->alpha != NULL ? acts->alpha : own->ones;
+    step.omega = buffers->alpha != NULL ? buffers->alpha : self->ones;
     model->kernels->components_forward(&step, NULL, c + (k + 1) * d, variances + k + 1, 1, d);
 }
 
 static void follow_task(void *context, int64_t task, int thread)
 {
-    const tracker *own = context;
-    const int64_t d = own->model->config.d_model;
-    adm_real *layer = own->layers + thread * own->parts * d;
-    double *sums = own->followed + task * own->r * own->parts;
-    memset(sums, 0, (size_t)(own->r * own->parts) * sizeof *sums);
-    for (int64_t t = task * own->rows / own->tasks; t < (task + 1) * own->rows / own->tasks; t++) {
-        if (adm_stop_asked(own->model->ws.run.stop, thread))
+    const tracker *self = context;
+    const int64_t d = self->model->config.d_model;
+    adm_real *layer = self->layers + thread * self->parts * d;
+    double *sums = self->followed + task * self->r * self->parts;
+    memset(sums, 0, (size_t)(self->r * self->parts) * sizeof *sums);
+    for (int64_t t = task * self->rows / self->tasks; t < (task + 1) * self->rows / self->tasks; t++) {
+        if (adm_stop_asked(self->model->ws.run.stop, thread))
             return;
-        adm_real *c = own->components + t * own->parts * d;
-        memset(c + (own->r + 1) * d, 0, (size_t)d * sizeof *c);
-        for (int64_t k = 0; k < own->r; k++)
-            follow_sublayer(own, t, k, c, layer, sums + k * own->parts);
+        adm_real *c = self->components + t * self->parts * d;
+        memset(c + (self->r + 1) * d, 0, (size_t)d * sizeof *c);
+        for (int64_t k = 0; k < self->r; k++)
+            follow_sublayer(self, t, k, c, layer, sums + k * self->parts);
     }
 }
 
-static void follow(tracker *own, adm_dependency *result)
+static void follow(tracker *self, adm_dependency *result)
 {
-    const int64_t d = own->model->config.d_model, cells = own->r * own->parts;
-    adm_stop *stop = own->model->ws.run.stop;
-    adm_parallel_for_until(stop, own->model->ws.run.threads, own->tasks, follow_task, own);
-    for (int64_t task = 0; task < own->tasks; task++)
+    const int64_t d = self->model->config.d_model, cells = self->r * self->parts;
+    adm_stop *stop = self->model->ws.run.stop;
+    adm_parallel_for_until(stop, self->model->ws.run.threads, self->tasks, follow_task, self);
+    for (int64_t task = 0; task < self->tasks; task++)
         for (int64_t i = 0; i < cells; i++)
-            result->variances[i] += own->followed[task * cells + i];
+            result->variances[i] += self->followed[task * cells + i];
     if (result->last != NULL)
-        memcpy(result->last + result->rows * own->parts * d, own->components,
-               (size_t)(own->rows * own->parts * d) * sizeof *own->components);
-    result->rows += own->rows;
+        memcpy(result->last + result->rows * self->parts * d, self->components,
+               (size_t)(self->rows * self->parts * d) * sizeof *self->components);
+    result->rows += self->rows;
 }
 
 /* ---- groups ---- */
@@ -213,7 +212,7 @@ static void follow(tracker *own, adm_dependency *result)
 /* Tokens that a stack reads of sequence b. */
 static int64_t tokens_read(const adm_model *model, int stack, const adm_batch *batch, int64_t b)
 {
-    const bool encoder = model->stacks[ADM_ENCODER].num_sublayers > 0;
+    const bool encoder = model->params.stacks[ADM_ENCODER].num_sublayers > 0;
     const adm_sequences *side = stack == ADM_DECODER && encoder ? &batch->target : &batch->source;
     return side->offsets[b + 1] - side->offsets[b] - (stack == ADM_DECODER);
 }
@@ -225,7 +224,7 @@ static int64_t group_end(const adm_model *model, const adm_batch *batch, int64_t
     int64_t b = first;
     for (; b < batch->source.count; b++) {
         for (int s = 0; s < 2; s++) {
-            const double r = (double)model->stacks[s].num_sublayers;
+            const double r = (double)model->params.stacks[s].num_sublayers;
             if (r > 0)
                 bytes[s] += (double)tokens_read(model, s, batch, b) * (r + 2) *
                             (double)model->config.d_model * (double)sizeof(adm_real);
@@ -242,19 +241,19 @@ static adm_status run_group(adm_model *model, const adm_batch *group, const adm_
     adm_status status = adm_workspace_for_batch(model, group, run, ADM_KEEP_NOTHING, false, error);
     if (status != ADM_OK)
         return status;
-    adm_begin_pass(model, run->stop);
+    adm_pass_begin(model, run->stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2 && status == ADM_OK; s++) {
-        tracker own;
-        if (model->stacks[s].num_sublayers == 0)
+        tracker self;
+        if (model->params.stacks[s].num_sublayers == 0)
             continue;
-        status = tracker_make(model, s, arena, &own, error);
+        status = tracker_make(model, s, arena, &self, error);
         if (status != ADM_OK)
             break;
-        forward(&own, sums[s]);
+        forward(&self, sums[s]);
         if (!adm_stopped(run->stop))
-            follow(&own, results[s]);
+            follow(&self, results[s]);
     }
-    const adm_status ended = adm_end_pass(model, error);
+    const adm_status ended = adm_pass_end(model, error);
     return status == ADM_OK ? ended : status;
 }
 
@@ -276,8 +275,8 @@ static adm_status check_linear(const adm_model *model, adm_error *error)
 {
     static const char *const stacks[] = {"encoder", "decoder"};
     for (int s = 0; s < 2; s++)
-        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++) {
-            const adm_sublayer *sub = &model->stacks[s].sublayers[i];
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++) {
+            const adm_sublayer *sub = &model->params.stacks[s].sublayers[i];
             const bool post = sub->post.kind == ADM_NORM_DYT;
             if (post || (residual_is_normed(sub) && sub->pre.kind == ADM_NORM_DYT))
                 return adm_fail(
@@ -336,7 +335,7 @@ adm_status adm_model_dependency(adm_model *model, const adm_batch *batch, const 
         status = adm_model_check_batch(model, batch, error);
     if (status != ADM_OK)
         return status;
-    const int64_t r[2] = {model->stacks[0].num_sublayers, model->stacks[1].num_sublayers};
+    const int64_t r[2] = {model->params.stacks[0].num_sublayers, model->params.stacks[1].num_sublayers};
     const size_t bytes = (size_t)((r[0] + r[1]) * NUM_SUMS) * sizeof(double);
     double *sums = adm_alloc(bytes);
     if (sums == NULL)

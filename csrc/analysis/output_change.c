@@ -2,7 +2,8 @@
    is compared after each; nothing of all sub-layers is kept. */
 #include "admin/analysis.h"
 
-#include "model/model_internal.h"
+#include "model/pass.h"
+#include "model/resolve.h"
 
 #define COMPARE_ROWS 64 /* of one task */
 
@@ -22,68 +23,65 @@ typedef struct comparison {
 static void compare_task(void *context, int64_t block, int thread)
 {
     (void)thread;
-    const comparison *own = context;
-    const adm_kernels *kernels = own->model->kernels;
-    const int64_t d = own->model->config.d_model, first = block * COMPARE_ROWS;
-    const int64_t rows = adm_min(COMPARE_ROWS, own->rows - first);
-    double *sums = own->sums + block * NUM_SUMS;
+    const comparison *self = context;
+    const adm_kernels *kernels = self->model->kernels;
+    const int64_t d = self->model->config.d_model, first = block * COMPARE_ROWS;
+    const int64_t rows = adm_min(COMPARE_ROWS, self->rows - first);
+    double *sums = self->sums + block * NUM_SUMS;
     for (int i = 0; i < NUM_SUMS; i++)
         sums[i] = 0;
-    kernels->add_row_changes(own->x + first * d, own->y + first * d, (adm_real)own->model->config.norm_eps,
+    kernels->add_row_changes(self->x + first * d, self->y + first * d, (adm_real)self->model->config.norm_eps,
                              rows, d, &sums[SUM_CHANGE]);
-    if (own->b == NULL)
+    if (self->b == NULL)
         return;
-    kernels->add_row_variances(own->alpha, own->b + first * d, rows, d, &sums[SUM_BRANCH]);
-    kernels->add_row_variances(own->ones, own->x + first * d, rows, d, &sums[SUM_Y]);
+    kernels->add_row_variances(self->alpha, self->b + first * d, rows, d, &sums[SUM_BRANCH]);
+    kernels->add_row_variances(self->ones, self->x + first * d, rows, d, &sums[SUM_Y]);
 }
 
 /* Means over tokens, summed over blocks in their order. */
-static void compare(comparison *own, double means[NUM_SUMS])
+static void compare(comparison *self, double means[NUM_SUMS])
 {
-    const int64_t blocks = (own->rows + COMPARE_ROWS - 1) / COMPARE_ROWS;
-    adm_parallel_for(own->model->ws.run.threads, blocks, compare_task, own);
+    const int64_t blocks = (self->rows + COMPARE_ROWS - 1) / COMPARE_ROWS;
+    adm_parallel_for(self->model->ws.run.threads, blocks, compare_task, self);
     for (int i = 0; i < NUM_SUMS; i++) {
         means[i] = 0;
         for (int64_t block = 0; block < blocks; block++)
-            means[i] += own->sums[block * NUM_SUMS + i];
-        means[i] /= (double)own->rows;
+            means[i] += self->sums[block * NUM_SUMS + i];
+        means[i] /= (double)self->rows;
     }
 }
 
-static const adm_real *sum_of(const adm_sublayer_acts *acts)
+static void compare_stack(adm_model *const models[2], int stack, comparison *self, adm_output_change *result)
 {
-    return acts->y != NULL ? acts->y : acts->x;
-}
-
-static void compare_stack(adm_model *const models[2], int stack, comparison *own, adm_output_change *result)
-{
-    const adm_stack_acts *acts[2] = {&models[0]->ws.stacks[stack], &models[1]->ws.stacks[stack]};
+    const adm_stack_buffers *buffers[2] = {&models[0]->ws.stacks[stack], &models[1]->ws.stacks[stack]};
     double means[NUM_SUMS];
     for (int m = 0; m < 2; m++)
-        adm_stack_begin(models[m], stack);
-    own->rows = acts[0]->rows;
-    own->x = acts[0]->x0;
-    own->y = acts[1]->x0;
-    own->b = NULL;
-    compare(own, means);
+        adm_pass_embed(models[m], stack);
+    self->rows = buffers[0]->rows;
+    self->x = buffers[0]->x0;
+    self->y = buffers[1]->x0;
+    self->b = NULL;
+    compare(self, means);
     result->input_change = means[SUM_CHANGE];
-    for (int64_t i = 0; i < models[0]->stacks[stack].num_sublayers; i++) {
-        const adm_sublayer_acts *first = &acts[0]->sublayers[i];
-        for (int m = 0; m < 2; m++)
-            adm_stack_forward_sublayer(models[m], stack, i);
+    for (int64_t i = 0; i < models[0]->params.stacks[stack].num_sublayers; i++) {
+        adm_sublayer_view views[2];
+        for (int m = 0; m < 2; m++) {
+            adm_pass_sublayer(models[m], stack, i);
+            views[m] = adm_resolve(models[m], &models[m]->params.stacks[stack].sublayers[i], ADM_ALL_CHUNKS);
+        }
         if (adm_stopped(models[0]->ws.run.stop))
             return;
-        own->x = sum_of(first);
-        own->y = sum_of(&acts[1]->sublayers[i]);
-        own->b = first->b != NULL ? first->b : first->a;
-        own->alpha = first->alpha != NULL ? first->alpha : own->ones;
-        compare(own, means);
+        self->x = views[0].y;
+        self->y = views[1].y;
+        self->b = views[0].b;
+        self->alpha = views[0].alpha != NULL ? views[0].alpha : self->ones;
+        compare(self, means);
         result->change[i] = means[SUM_CHANGE];
         result->var_branch[i] = means[SUM_BRANCH];
         result->var_sum[i] = means[SUM_Y];
     }
     for (int m = 0; m < 2; m++)
-        adm_stack_finish(models[m], stack);
+        adm_pass_finish(models[m], stack);
 }
 
 static adm_status check_pair(const adm_model *model, const adm_model *other, adm_error *error)
@@ -91,8 +89,9 @@ static adm_status check_pair(const adm_model *model, const adm_model *other, adm
     if (model == other)
         return adm_fail(error, ADM_ERROR_VALUE, "other must be another model, got the model itself");
     const int64_t sizes[2][3] = {
-        {model->config.d_model, model->stacks[0].num_sublayers, model->stacks[1].num_sublayers},
-        {other->config.d_model, other->stacks[0].num_sublayers, other->stacks[1].num_sublayers}};
+        {model->config.d_model, model->params.stacks[0].num_sublayers, model->params.stacks[1].num_sublayers},
+        {other->config.d_model, other->params.stacks[0].num_sublayers,
+         other->params.stacks[1].num_sublayers}};
     for (int i = 0; i < 3; i++)
         if (sizes[0][i] != sizes[1][i])
             return adm_fail(
@@ -131,13 +130,13 @@ adm_status adm_models_output_change(adm_model *model, adm_model *other, const ad
     adm_real *ones = adm_arena_real(&arena, model->config.d_model);
     for (int64_t c = 0; c < model->config.d_model; c++)
         ones[c] = 1;
-    comparison own = {.model = model, .ones = ones, .sums = adm_arena_double(&arena, blocks * NUM_SUMS)};
+    comparison self = {.model = model, .ones = ones, .sums = adm_arena_double(&arena, blocks * NUM_SUMS)};
     for (int m = 0; m < 2; m++)
-        adm_begin_pass(models[m], run->stop);
+        adm_pass_begin(models[m], run->stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2; s++)
-        if (model->stacks[s].num_sublayers > 0)
-            compare_stack(models, s, &own, results[s]);
+        if (model->params.stacks[s].num_sublayers > 0)
+            compare_stack(models, s, &self, results[s]);
     adm_arena_free(&arena);
-    (void)adm_end_pass(other, NULL); /* stopped by the same as the model's */
-    return adm_end_pass(model, error);
+    (void)adm_pass_end(other, NULL); /* stopped by the same as the model's */
+    return adm_pass_end(model, error);
 }

@@ -82,6 +82,11 @@ void adm_flush_end(adm_flushing outer);
 uint64_t adm_flush_pause(void);
 void adm_flush_resume(uint64_t now);
 
+/* ---- clock.c ---- */
+
+/* Seconds of a clock that never goes back. */
+double adm_clock(void);
+
 /* ---- parallel.c: the one thread pool ---- */
 
 typedef void (*adm_task_fn)(void *context, int64_t task, int thread);
@@ -111,9 +116,6 @@ void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop);
 /* A task counts what it has done; what it wrote is seen by those that have waited for the count. */
 void adm_count_done(int64_t *count);
 void adm_wait_for(const int64_t *count, int64_t value);
-
-/* Seconds of a clock that never goes back. */
-double adm_clock(void);
 
 /* ---- stop.c: the end of long calls ---- */
 

@@ -311,13 +311,6 @@ void adm_wait_for(const int64_t *count, int64_t value)
         sched_yield();
 }
 
-double adm_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 int adm_system_num_procs(void)
 {
     return omp_get_num_procs();

@@ -2,7 +2,7 @@
    mask, no dropout. "openblas" is the same code with the BLAS library's products. */
 #include "benchmarks/timing.h"
 
-#include "layers/layers.h"
+#include "layers/attention.h"
 
 #include <stdio.h>
 
@@ -11,34 +11,51 @@
 
 typedef struct sequences {
     adm_attention attention;
-    int64_t t;                  /* T; TOKENS / T sequences */
-    adm_real *qkv, *dqkv;       /* [TOKENS, 3D] */
-    adm_real *ctx;              /* [TOKENS, D]; the backward pass takes it for dctx */
-    adm_real *lse;              /* [TOKENS, H] */
-    adm_real *scores, *dscores; /* [ADM_QUERY_TILE, ADM_KEY_TILE] */
+    adm_worker worker;    /* with scratch */
+    int64_t t;            /* T; TOKENS / T sequences */
+    adm_real *qkv, *dqkv; /* [TOKENS, 3D] */
+    adm_real *ctx;        /* [TOKENS, D]; the backward pass takes it for dctx */
+    adm_real *lse;        /* [TOKENS, H] */
 } sequences;
+
+static adm_attention_sequence sequence_at(const sequences *s, int64_t first)
+{
+    const int64_t d = s->attention.ctx_stride;
+    const adm_real *q = s->qkv + first * 3 * d;
+    adm_real *dq = s->dqkv + first * 3 * d, *ctx = s->ctx + first * d;
+    return (adm_attention_sequence){
+        .queries = s->t,
+        .keys = s->t,
+        .row = first,
+        .q = q,
+        .k = q + d,
+        .v = q + 2 * d,
+        .ctx = ctx,
+        .lse = s->lse + first * HEADS,
+        .dctx = ctx,
+        .dq = dq,
+        .dk = dq + d,
+        .dv = dq + 2 * d,
+    };
+}
 
 static void call_forward(const void *work)
 {
     const sequences *s = work;
-    const int64_t d = s->attention.ctx_stride;
+    adm_worker worker = s->worker;
     for (int64_t first = 0; first < TOKENS; first += s->t) {
-        const adm_real *q = s->qkv + first * 3 * d;
-        adm_attention_forward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->ctx + first * d,
-                              s->lse + first * HEADS, s->scores);
+        const adm_attention_sequence sequence = sequence_at(s, first);
+        adm_attention_forward(&worker, &s->attention, &sequence);
     }
 }
 
 static void call_backward(const void *work)
 {
     const sequences *s = work;
-    const int64_t d = s->attention.ctx_stride;
+    adm_worker worker = s->worker;
     for (int64_t first = 0; first < TOKENS; first += s->t) {
-        const adm_real *q = s->qkv + first * 3 * d;
-        adm_real *dq = s->dqkv + first * 3 * d;
-        adm_attention_backward(&s->attention, s->t, s->t, first, q, q + d, q + 2 * d, s->ctx + first * d,
-                               s->lse + first * HEADS, s->ctx + first * d, dq, dq + d, dq + 2 * d, s->scores,
-                               s->dscores);
+        const adm_attention_sequence sequence = sequence_at(s, first);
+        adm_attention_backward(&worker, &s->attention, &sequence);
     }
 }
 
@@ -48,11 +65,11 @@ static void time_direction(const sequences *core, bool backward)
     const int64_t d = core->attention.ctx_stride, t = core->t;
     const double products = backward ? 4 : 2;
     const int64_t rows = backward ? 3 * d + 3 * d + d + HEADS : 3 * d + d + HEADS; /* elements of a token */
-    adm_kernels blas = *core->attention.kernels;
+    adm_kernels blas = *core->worker.kernels;
     blas.panel = 0;
     blas.gemm = adm_gemm_by_blas;
     sequences by_blas = *core;
-    by_blas.attention.kernels = &blas;
+    by_blas.worker.kernels = &blas;
     char name[NAME_SIZE];
     snprintf(name, sizeof name, "attention %s, T %d, width %d", backward ? "backward" : "forward", (int)t,
              (int)core->attention.width);
@@ -66,7 +83,7 @@ static void time_direction(const sequences *core, bool backward)
         .num_sides = 3,
         .sides = {{"core", backward ? call_backward : call_forward, core},
                   {"openblas", backward ? call_backward : call_forward, &by_blas},
-                  bench_peak(core->attention.kernels)},
+                  bench_peak(core->worker.kernels)},
     });
 }
 
@@ -74,14 +91,16 @@ static void time_sequences(const adm_kernels *kernels, int64_t t, int64_t width)
 {
     const int64_t d = HEADS * width, rows = TOKENS * 3 * d, scores = ADM_QUERY_TILE * ADM_KEY_TILE;
     const sequences core = {
-        .attention = {kernels, HEADS, width, .q_stride = 3 * d, .kv_stride = 3 * d, .ctx_stride = d},
+        .attention = {HEADS, width, .q_stride = 3 * d, .kv_stride = 3 * d, .ctx_stride = d},
         .t = t,
         .qkv = bench_filled(rows),
         .dqkv = bench_filled(rows),
         .ctx = bench_filled(TOKENS * d),
         .lse = bench_filled(TOKENS * HEADS),
-        .scores = bench_filled(scores),
-        .dscores = bench_filled(scores),
+        .worker = {.kernels = kernels,
+                   .scores = bench_filled(scores),
+                   .dscores = bench_filled(scores),
+                   .copies = bench_filled(ADM_GEMM_SCRATCH)},
     };
     time_direction(&core, false);
     time_direction(&core, true);
@@ -89,8 +108,9 @@ static void time_sequences(const adm_kernels *kernels, int64_t t, int64_t width)
     bench_release(core.dqkv, rows);
     bench_release(core.ctx, TOKENS * d);
     bench_release(core.lse, TOKENS * HEADS);
-    bench_release(core.scores, scores);
-    bench_release(core.dscores, scores);
+    bench_release(core.worker.scores, scores);
+    bench_release(core.worker.dscores, scores);
+    bench_release(core.worker.copies, ADM_GEMM_SCRATCH);
 }
 
 void bench_attention(const adm_kernels *kernels)

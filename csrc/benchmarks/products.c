@@ -3,7 +3,8 @@
    product at once, so that it may cut as it likes. */
 #include "benchmarks/timing.h"
 
-#include "layers/layers.h"
+#include "base/base.h"
+#include "layers/linear.h"
 
 #include <stdio.h>
 
@@ -18,7 +19,7 @@ static const char *const DIRECTIONS[NUM_DIRECTIONS] = {"forward", "backward inpu
 
 typedef struct product {
     direction pass;
-    const adm_kernels *kernels;
+    adm_worker worker; /* with scratch */
     adm_matrix matrix;
     int64_t rows;  /* of x and y */
     int64_t piece; /* rows of a call: of y, or of dW */
@@ -31,16 +32,24 @@ static void call_product(const void *work)
 {
     const product *p = work;
     const adm_matrix *matrix = &p->matrix;
-    const int64_t all = p->pass == BACKWARD_WEIGHT ? matrix->out : p->rows;
+    adm_worker worker = p->worker;
+    const int64_t all = p->pass == BACKWARD_WEIGHT ? matrix->outputs : p->rows;
     for (int64_t first = 0; first < all; first += p->piece) {
-        const int64_t some = all - first < p->piece ? all - first : p->piece;
-        adm_real *x = p->x + first * matrix->in, *y = p->y + first * matrix->out;
+        const int64_t size = adm_min(all - first, p->piece);
+        adm_linear linear = {.matrix = *matrix, .rows = size, .dweight = p->dw};
+        if (p->pass == BACKWARD_WEIGHT) {
+            linear.rows = p->rows;
+            linear.x = p->x;
+            linear.dy = p->y;
+            adm_linear_backward_weight(&worker, &linear, first, first + size);
+            continue;
+        }
+        linear.x = linear.dx = p->x + first * matrix->inputs;
+        linear.y = linear.dy = p->y + first * matrix->outputs;
         if (p->pass == FORWARD)
-            adm_linear_forward(p->kernels, matrix, x, y, false, some);
-        else if (p->pass == BACKWARD_INPUT)
-            adm_linear_backward_input(p->kernels, matrix, y, x, false, some);
+            adm_linear_forward(&worker, &linear, false);
         else
-            adm_linear_backward_weight(p->kernels, matrix, p->x, p->y, p->dw, first, first + some, p->rows);
+            adm_linear_backward_input(&worker, &linear, false);
     }
 }
 
@@ -54,12 +63,12 @@ static int64_t piece_of(const adm_kernels *kernels, direction pass, int64_t out)
 
 static void time_pass(const char *name, const product *core)
 {
-    const int64_t rows = core->rows, in = core->matrix.in, out = core->matrix.out;
-    adm_kernels blas = *core->kernels;
+    const int64_t rows = core->rows, in = core->matrix.inputs, out = core->matrix.outputs;
+    adm_kernels blas = *core->worker.kernels;
     blas.panel = 0;
     blas.gemm = adm_gemm_by_blas;
     product pieces = *core;
-    pieces.kernels = &blas;
+    pieces.worker.kernels = &blas;
     pieces.matrix.packed = pieces.matrix.packed_back = NULL;
     product whole = pieces;
     whole.piece = core->pass == BACKWARD_WEIGHT ? out : rows;
@@ -75,7 +84,7 @@ static void time_pass(const char *name, const product *core)
         .sides = {{"core", call_product, core},
                   {"openblas", call_product, &pieces},
                   {"openblas, whole", call_product, &whole},
-                  bench_peak(core->kernels)},
+                  bench_peak(core->worker.kernels)},
     });
 }
 
@@ -87,7 +96,7 @@ static void time_linear(const adm_kernels *kernels, const char *name, int64_t d,
     adm_real *x = bench_filled(rows * in), *y = bench_filled(rows * out), *dw = bench_filled(out * in);
     adm_real *weight = bench_filled(out * in), *packed = bench_filled(packed_size);
     const int64_t back_size = (in + ADM_PANEL_MAX) * out;
-    adm_real *packed_back = bench_filled(back_size);
+    adm_real *packed_back = bench_filled(back_size), *copies = bench_filled(ADM_GEMM_SCRATCH);
     const bool packs = kernels->panel > 0;
     if (packs) {
         kernels->gemm_pack(out, in, weight, in, ADM_B_TRANSPOSED, packed);
@@ -99,7 +108,7 @@ static void time_linear(const adm_kernels *kernels, const char *name, int64_t d,
         time_pass(full_name,
                   &(product){
                       .pass = pass,
-                      .kernels = kernels,
+                      .worker = {.kernels = kernels, .copies = copies},
                       .matrix = {weight, NULL, packs ? packed : NULL, packs ? packed_back : NULL, out, in},
                       .rows = rows,
                       .piece = piece_of(kernels, pass, out),
@@ -114,6 +123,7 @@ static void time_linear(const adm_kernels *kernels, const char *name, int64_t d,
     bench_release(weight, out * in);
     bench_release(packed, packed_size);
     bench_release(packed_back, back_size);
+    bench_release(copies, ADM_GEMM_SCRATCH);
 }
 
 void bench_products(const adm_kernels *kernels)

@@ -5,7 +5,9 @@
      paper:  with omega = 1 everywhere, omega_i = sqrt(1 + sum_{j < i} Var(a_j))
 
    Var is the biased variance over all tokens and features. Encoder and decoder accumulate apart. */
-#include "model/model_internal.h"
+#include "model/hidden.h"
+#include "model/observe.h"
+#include "model/pass.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ static int64_t omega_length(const adm_sublayer *sub, int64_t d)
 
 static void set_omega(adm_model *model, int stack, int64_t index, double value)
 {
-    const adm_sublayer *sub = &model->stacks[stack].sublayers[index];
+    const adm_sublayer *sub = &model->params.stacks[stack].sublayers[index];
     for (int64_t c = 0; c < omega_length(sub, model->config.d_model); c++)
         model->weights[sub->omega + c] = (adm_real)value;
     adm_workspace_fill_scales(model, stack, index);
@@ -36,35 +38,20 @@ static double present_omega(const adm_model *model, const adm_sublayer *sub)
     return sum / (double)n;
 }
 
-/* Variances of sub-layer `index` from the sums its chunks left. */
-static void read_variances(const adm_model *model, int stack, int64_t index, double *var_input,
-                           double *var_branch)
-{
-    const adm_workspace *ws = &model->ws;
-    const int64_t r = model->stacks[stack].num_sublayers;
-    const double count = (double)(ws->stacks[stack].rows * model->config.d_model);
-    double sums[4] = {0};
-    for (int64_t chunk = 0; chunk < ws->num_chunks; chunk++)
-        for (int k = 0; k < 4; k++)
-            sums[k] += ws->stacks[stack].moments[(chunk * r + index) * 4 + k];
-    *var_input = sums[1] / count - (sums[0] / count) * (sums[0] / count);
-    *var_branch = sums[3] / count - (sums[2] / count) * (sums[2] / count);
-}
-
 /* Var(omega (.) x) of sub-layer `index`, whose omega differs from feature to feature. */
 static double scaled_variance(const adm_model *model, int stack, int64_t index)
 {
-    const adm_stack_acts *acts = &model->ws.stacks[stack];
-    const adm_real *omega = model->weights + model->stacks[stack].sublayers[index].omega; /* [D] */
-    const adm_real *x = adm_stack_x(acts, index);                                         /* [M, D] */
-    const int64_t d = model->config.d_model, count = acts->rows * d;
+    const adm_stack_buffers *buffers = &model->ws.stacks[stack];
+    const adm_real *omega = model->weights + model->params.stacks[stack].sublayers[index].omega; /* [D] */
+    const adm_real *x = adm_stack_x(buffers, index);                                             /* [M, D] */
+    const int64_t d = model->config.d_model, count = buffers->rows * d;
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < count; i++) {
         const double value = (double)omega[i % d] * (double)x[i];
         sum += value;
         squares += value * value;
     }
-    return squares / (double)count - (sum / (double)count) * (sum / (double)count);
+    return adm_variance(sum, squares, (double)count);
 }
 
 /* Var(omega_i (.) x_{i-1}) for what follows. */
@@ -76,19 +63,21 @@ static double skip_variance(const adm_model *model, const adm_sublayer *sub, dou
 
 static void profile_stack(adm_model *model, int number, adm_profile_method method, adm_profile *profile)
 {
-    const adm_stack *stack = &model->stacks[number];
+    const adm_stack *stack = &model->params.stacks[number];
     double accumulated = 1.0; /* clinic: acc; paper: 1 + sum of Var(a_j) */
-    adm_stack_begin(model, number);
+    adm_pass_embed(model, number);
     for (int64_t i = 0; i < stack->num_sublayers; i++) {
         const adm_sublayer *sub = &stack->sublayers[i];
         const bool clinic = method == ADM_PROFILE_CLINIC;
         if (sub->config->profiled)
             set_omega(model, number, i, clinic ? accumulated : 1.0);
         const double omega = present_omega(model, sub);
-        adm_stack_forward_sublayer(model, number, i);
+        adm_pass_sublayer(model, number, i);
         if (adm_stopped(model->ws.run.stop))
             return;
-        read_variances(model, number, i, &profile->var_input[i], &profile->var_branch[i]);
+        const adm_variances variances = adm_observe_variances(model, number, i);
+        profile->var_input[i] = variances.input;
+        profile->var_branch[i] = variances.branch;
         if (clinic) {
             profile->omega[i] = sub->config->profiled ? accumulated : omega;
             accumulated = sqrt(skip_variance(model, sub, profile->omega[i], profile->var_input[i]) +
@@ -98,18 +87,18 @@ static void profile_stack(adm_model *model, int number, adm_profile_method metho
             accumulated += profile->var_branch[i];
         }
     }
-    adm_stack_finish(model, number);
+    adm_pass_finish(model, number);
 }
 
 /* All fixed and trained omegas, to be put back. NULL: no memory. */
 static adm_real *save_omegas(const adm_model *model)
 {
     const int64_t d = model->config.d_model;
-    int64_t count = model->stacks[0].num_sublayers + model->stacks[1].num_sublayers, place = 0;
+    int64_t count = model->params.stacks[0].num_sublayers + model->params.stacks[1].num_sublayers, place = 0;
     adm_real *saved = malloc((size_t)(count * d) * sizeof *saved);
     for (int s = 0; s < 2 && saved != NULL; s++)
-        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++, place += d) {
-            const adm_sublayer *sub = &model->stacks[s].sublayers[i];
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++, place += d) {
+            const adm_sublayer *sub = &model->params.stacks[s].sublayers[i];
             if (sub->omega >= 0)
                 memcpy(saved + place, model->weights + sub->omega,
                        (size_t)omega_length(sub, d) * sizeof *saved);
@@ -122,8 +111,8 @@ static void restore_omegas(adm_model *model, const adm_real *saved)
     const int64_t d = model->config.d_model;
     int64_t place = 0;
     for (int s = 0; s < 2; s++)
-        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++, place += d) {
-            const adm_sublayer *sub = &model->stacks[s].sublayers[i];
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++, place += d) {
+            const adm_sublayer *sub = &model->params.stacks[s].sublayers[i];
             if (sub->omega >= 0)
                 memcpy(model->weights + sub->omega, saved + place,
                        (size_t)omega_length(sub, d) * sizeof *saved);
@@ -131,42 +120,40 @@ static void restore_omegas(adm_model *model, const adm_real *saved)
 }
 
 /* Whether every omega that was found is a number of the model's type: otherwise none is set. */
-static bool all_finite(const adm_model *model, adm_profile *const profiles[2])
+static bool all_finite(const adm_model *model, const adm_profile profiles[2])
 {
     for (int s = 0; s < 2; s++)
-        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
-            if (!isfinite((adm_real)profiles[s]->omega[i]))
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++)
+            if (!isfinite((adm_real)profiles[s].omega[i]))
                 return false;
     return true;
 }
 
 /* The pass itself, on a workspace that is laid out. */
 static adm_status run_profile(adm_model *model, adm_stop *stop, adm_profile_method method, bool apply,
-                              adm_profile *profiles[2], adm_error *error)
+                              adm_profile profiles[2], adm_error *error)
 {
     adm_real *saved = save_omegas(model);
     if (saved == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
-    adm_begin_pass(model, stop);
+    adm_pass_begin(model, stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2; s++)
-        if (model->stacks[s].num_sublayers > 0)
-            profile_stack(model, s, method, profiles[s]);
+        if (model->params.stacks[s].num_sublayers > 0)
+            profile_stack(model, s, method, &profiles[s]);
     const bool keep = apply && !adm_stopped(model->ws.run.stop) && all_finite(model, profiles);
     if (!keep)
         restore_omegas(model, saved);
     for (int s = 0; s < 2 && keep; s++)
-        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++)
-            if (model->stacks[s].sublayers[i].config->profiled)
-                set_omega(model, s, i, profiles[s]->omega[i]);
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++)
+            if (model->params.stacks[s].sublayers[i].config->profiled)
+                set_omega(model, s, i, profiles[s].omega[i]);
     free(saved);
-    return adm_end_pass(model, error);
+    return adm_pass_end(model, error);
 }
 
 adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
-                             adm_profile_method method, bool apply, adm_profile *encoder,
-                             adm_profile *decoder, adm_error *error)
+                             adm_profile_method method, bool apply, adm_profile profiles[2], adm_error *error)
 {
-    adm_profile *profiles[2] = {encoder, decoder};
     adm_run observed = *run;
     observed.observe = true;
     adm_status status = adm_model_check_batch(model, batch, error);
@@ -181,10 +168,10 @@ adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, c
                                     adm_profile_method method, bool apply, adm_profile *profile,
                                     adm_error *error)
 {
-    adm_profile *profiles[2] = {profile, profile};
+    adm_profile profiles[2] = {*profile, *profile};
     adm_run observed = *run;
     observed.observe = true;
-    adm_status status = adm_check_hidden(model, input, error);
+    adm_status status = adm_hidden_check(model, input, error);
     if (status == ADM_OK)
         status = adm_workspace_for_hidden(model, input, &observed, ADM_KEEP_NOTHING, false, error);
     if (status == ADM_OK)

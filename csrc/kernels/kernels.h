@@ -108,10 +108,15 @@ typedef struct adm_gemm {
     bool spare; /* C has room for whole vectors: columns beyond n may be written, with something finite */
     adm_triangle triangle;
     int64_t diagonal;
+    /* [ADM_GEMM_SCRATCH] of the calling thread, aligned to ADM_ALIGN; the BLAS library needs none. */
+    adm_real *scratch;
 } adm_gemm;
 
-#define ADM_PANEL_MAX 64  /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
-#define ADM_GEMM_ROWS 264 /* of op(A) that a product takes at once, at most */
+#define ADM_PANEL_MAX 64   /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
+#define ADM_GEMM_ROWS 264  /* of op(A) that a product takes at once, at most */
+#define ADM_GEMM_DEPTH 256 /* steps of its sums that it takes at once, at most */
+/* Elements for copies of ADM_GEMM_ROWS rows of A, with a line for every few of them, and of a panel of B. */
+#define ADM_GEMM_SCRATCH (ADM_GEMM_ROWS * (ADM_GEMM_DEPTH + 16) + ADM_GEMM_DEPTH * ADM_PANEL_MAX)
 
 struct adm_kernels {
     const char *name;

@@ -4,7 +4,7 @@
    backward pass, which computes the scores again. What causal queries do not see is left out: whole tiles, and of those
    that they see in part what kernels.h calls a triangle. Scores lie as k q^T, queries in the columns; their number is
    rounded up, since scratch has room for it. */
-#include "layers/layers.h"
+#include "layers/attention.h"
 
 #include <math.h>
 
@@ -18,51 +18,87 @@ static adm_triangle of_seen(const adm_softmax_tile *tile, adm_triangle triangle)
     return tile->valid < tile->keys && tile->keys > FEW_KEYS ? triangle : ADM_TRIANGLE_NONE;
 }
 
-/* scores = x y^T over a head's width: a row of x for every key, and one of y for the first `rows` queries */
-static void score(const adm_kernels *kernels, const adm_softmax_tile *tile, int64_t rows, int64_t width,
-                  const adm_real *x, int64_t ldx, const adm_real *y, int64_t ldy, adm_real *scores)
+/* One tile's products: with how many queries, and of a head how wide. */
+typedef struct tile_products {
+    const adm_worker *worker;
+    const adm_softmax_tile *tile;
+    int64_t rows, width;
+} tile_products;
+
+/* Rows that lie apart. */
+typedef struct strided {
+    const adm_real *x; /* [., ld] */
+    int64_t ld;
+} strided;
+
+/* scores = x y^T over a head's width: a row of x for every key, and one of y for every query */
+static void score(const tile_products *products, strided x, strided y, adm_real *scores)
 {
-    kernels->gemm(&(adm_gemm){
+    const adm_softmax_tile *tile = products->tile;
+    products->worker->kernels->gemm(&(adm_gemm){
         .m = tile->keys,
-        .n = rows,
-        .k = width,
-        .a = x,
-        .row = ldx,
+        .n = products->rows,
+        .k = products->width,
+        .a = x.x,
+        .row = x.ld,
         .step = 1,
-        .b = y,
-        .ldb = ldy,
+        .b = y.x,
+        .ldb = y.ld,
         .layout = ADM_B_TRANSPOSED,
         .c = scores,
         .ldc = tile->queries,
         .spare = true,
         .triangle = of_seen(tile, ADM_TRIANGLE_C),
         .diagonal = tile->valid,
+        .scratch = products->worker->copies,
     });
 }
 
-typedef enum direction { TO_QUERIES, TO_KEYS } direction;
-
-/* out (+)= p^T x, from keys to queries, or p x, from queries to keys */
-static void carry(const adm_kernels *kernels, const adm_softmax_tile *tile, direction to, int64_t rows,
-                  int64_t width, const adm_real *p, const adm_real *x, int64_t ldx, bool accumulate,
-                  adm_real *out, int64_t ldo)
+/* sums [queries, ld] (+)= p^T x, x a row for every key */
+static void sum_over_keys(const tile_products *products, const adm_real *p, strided x, bool accumulate,
+                          adm_real *sums, int64_t ld)
 {
-    const bool queries = to == TO_QUERIES;
-    kernels->gemm(&(adm_gemm){
-        .m = queries ? rows : tile->keys,
-        .n = width,
-        .k = queries ? tile->keys : rows,
+    const adm_softmax_tile *tile = products->tile;
+    products->worker->kernels->gemm(&(adm_gemm){
+        .m = products->rows,
+        .n = products->width,
+        .k = tile->keys,
         .a = p,
-        .row = queries ? 1 : tile->queries,
-        .step = queries ? tile->queries : 1,
-        .b = x,
-        .ldb = ldx,
+        .row = 1,
+        .step = tile->queries,
+        .b = x.x,
+        .ldb = x.ld,
         .layout = ADM_B_ROWS,
-        .c = out,
-        .ldc = ldo,
+        .c = sums,
+        .ldc = ld,
         .accumulate = accumulate,
-        .triangle = of_seen(tile, queries ? ADM_TRIANGLE_A_T : ADM_TRIANGLE_A),
+        .triangle = of_seen(tile, ADM_TRIANGLE_A_T),
         .diagonal = tile->valid,
+        .scratch = products->worker->copies,
+    });
+}
+
+/* sums [keys, ld] (+)= p x, x a row for every query */
+static void sum_over_queries(const tile_products *products, const adm_real *p, strided x, bool accumulate,
+                             adm_real *sums, int64_t ld)
+{
+    const adm_softmax_tile *tile = products->tile;
+    products->worker->kernels->gemm(&(adm_gemm){
+        .m = tile->keys,
+        .n = products->width,
+        .k = products->rows,
+        .a = p,
+        .row = tile->queries,
+        .step = 1,
+        .b = x.x,
+        .ldb = x.ld,
+        .layout = ADM_B_ROWS,
+        .c = sums,
+        .ldc = ld,
+        .accumulate = accumulate,
+        .triangle = of_seen(tile, ADM_TRIANGLE_A),
+        .diagonal = tile->valid,
+        .scratch = products->worker->copies,
     });
 }
 
@@ -86,22 +122,34 @@ static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t
     };
 }
 
-/* One head: where its columns begin. */
+/* One head of a sequence: where its columns begin. */
 typedef struct head_view {
     const adm_attention *attention;
-    const adm_kernels *kernels;
-    int64_t head, row0;
-    const adm_real *q, *k, *v;
+    int64_t head;
     adm_real scale;
+    adm_attention_sequence of;
 } head_view;
 
-static head_view view_of(const adm_attention *attention, int64_t head, int64_t row0, const adm_real *q,
-                         const adm_real *k, const adm_real *v)
+static adm_real *columns_from(adm_real *x, int64_t column)
+{
+    return x == NULL ? NULL : x + column;
+}
+
+static head_view view_of(const adm_attention *attention, const adm_attention_sequence *sequence, int64_t head)
 {
     const int64_t column = head * attention->width;
-    return (head_view){
-        attention,  attention->kernels, head,       row0,
-        q + column, k + column,         v + column, (adm_real)(1.0 / sqrt((double)attention->width))};
+    head_view view = {attention, head, (adm_real)(1.0 / sqrt((double)attention->width)), *sequence};
+    adm_attention_sequence *of = &view.of;
+    of->q += column;
+    of->k += column;
+    of->v += column;
+    of->ctx += column;
+    of->lse += head;
+    of->dctx = of->dctx == NULL ? NULL : of->dctx + column;
+    of->dq = columns_from(of->dq, column);
+    of->dk = columns_from(of->dk, column);
+    of->dv = columns_from(of->dv, column);
+    return view;
 }
 
 /* The scores of a tile of queries with `keys` keys from `key` on. */
@@ -114,20 +162,23 @@ static adm_softmax_tile scores_of(const head_view *view, const query_tile *tile,
         .valid = attention->causal ? tile->first + 1 - key : keys,
         .scale = view->scale,
         .dropout = attention->dropout,
-        .row = (view->row0 + tile->first) * attention->heads + view->head,
+        .row = (view->of.row + tile->first) * attention->heads + view->head,
         .stride = attention->heads,
         .column = key,
     };
 }
 
 /* scores = k q^T; p = softmax(scores / sqrt(K)); ctx = dropout(p)^T v, all for one tile of queries */
-static void forward_tile(const head_view *view, const query_tile *tile, adm_real *ctx, adm_real *lse,
-                         adm_real *scores)
+static void forward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile)
 {
     const adm_attention *attention = view->attention;
-    const adm_kernels *kernels = view->kernels;
+    const adm_kernels *kernels = worker->kernels;
+    adm_real *scores = worker->scores;
     const int64_t width = attention->width, rows = tile->rows, queries = tile->queries;
-    const int64_t q_stride = attention->q_stride, kv_stride = attention->kv_stride;
+    const int64_t kv_stride = attention->kv_stride, ctx_stride = attention->ctx_stride;
+    const strided q = {view->of.q + tile->first * attention->q_stride, attention->q_stride};
+    adm_real *ctx = view->of.ctx + tile->first * ctx_stride;
+    adm_real *lse = view->of.lse + tile->first * attention->heads;
     adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE], factor[ADM_QUERY_TILE], sums[ADM_QUERY_TILE];
     for (int64_t i = 0; i < queries; i++) {
         top[i] = -(adm_real)INFINITY;
@@ -136,85 +187,73 @@ static void forward_tile(const head_view *view, const query_tile *tile, adm_real
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
-        score(kernels, &softmax, rows, width, view->k + key * kv_stride, kv_stride,
-              view->q + tile->first * q_stride, q_stride, scores);
+        const tile_products products = {worker, &softmax, rows, width};
+        const strided k = {view->of.k + key * kv_stride, kv_stride};
+        const strided v = {view->of.v + key * kv_stride, kv_stride};
+        score(&products, k, q, scores);
         kernels->softmax_tile(&softmax, scores, top, sum, factor);
         if (key > 0)
-            kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
-        carry(kernels, &softmax, TO_QUERIES, rows, width, scores, view->v + key * kv_stride, kv_stride,
-              key > 0, ctx, attention->ctx_stride);
+            kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
+        sum_over_keys(&products, scores, v, key > 0, ctx, ctx_stride);
     }
     kernels->softmax_end(top, sum, queries, view->scale, sums, factor);
-    kernels->scale_rows(factor, ctx, attention->ctx_stride, rows, width);
+    kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
     for (int64_t i = 0; i < rows; i++)
         lse[i * attention->heads] = sums[i];
 }
 
-void adm_attention_forward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
-                           const adm_real *q, const adm_real *k, const adm_real *v, adm_real *ctx,
-                           adm_real *lse, adm_real *scores)
-{
-    for (int64_t h = 0; h < attention->heads; h++) {
-        const head_view view = view_of(attention, h, row0, q, k, v);
-        for (int64_t first = 0; first < t; first += ADM_QUERY_TILE) {
-            const query_tile tile = tile_at(attention, first, t, s);
-            forward_tile(&view, &tile, ctx + first * attention->ctx_stride + h * attention->width,
-                         lse + first * attention->heads + h, scores);
-        }
-    }
-}
-
-/* Gradients of one head. */
-typedef struct head_gradients {
-    const adm_real *ctx, *dctx; /* [T, ctx_stride] */
-    adm_real *dq;               /* [T, q_stride] */
-    adm_real *dk, *dv;          /* [S, kv_stride] */
-} head_gradients;
-
 /* ctx = pd^T v, pd = dropout(p):  dv = pd dctx, dpd = v dctx^T, ds from the softmax, dq = ds^T k, dk = ds q.
    The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. */
-static void backward_tile(const head_view *view, const query_tile *tile, const head_gradients *head,
-                          bool last, const adm_real *lse, adm_real *scores, adm_real *dscores)
+static void backward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile, bool last)
 {
     const adm_attention *attention = view->attention;
-    const adm_kernels *kernels = view->kernels;
-    const int64_t width = attention->width, rows = tile->rows;
-    const int64_t ctx_stride = attention->ctx_stride, q_stride = attention->q_stride,
-                  kv_stride = attention->kv_stride;
-    const adm_real *q = view->q + tile->first * q_stride, *dctx = head->dctx + tile->first * ctx_stride;
+    const adm_kernels *kernels = worker->kernels;
+    adm_real *scores = worker->scores, *dscores = worker->dscores;
+    const int64_t width = attention->width, rows = tile->rows, kv_stride = attention->kv_stride;
+    const strided q = {view->of.q + tile->first * attention->q_stride, attention->q_stride};
+    const strided dctx = {view->of.dctx + tile->first * attention->ctx_stride, attention->ctx_stride};
+    const adm_real *lse = view->of.lse + tile->first * attention->heads;
+    adm_real *dq = view->of.dq + tile->first * q.ld;
     adm_real dot[ADM_QUERY_TILE] = {0}, sums[ADM_QUERY_TILE] = {0};
-    kernels->row_dots(head->ctx + tile->first * ctx_stride, dctx, ctx_stride, rows, width, dot);
+    kernels->row_dots(view->of.ctx + tile->first * dctx.ld, dctx.x, dctx.ld, rows, width, dot);
     for (int64_t i = 0; i < rows; i++)
         sums[i] = lse[i * attention->heads];
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
         const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
         const int64_t at = key * kv_stride;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
-        score(kernels, &softmax, rows, width, view->k + at, kv_stride, q, q_stride, scores);
-        score(kernels, &softmax, rows, width, view->v + at, kv_stride, dctx, ctx_stride, dscores);
+        const tile_products products = {worker, &softmax, rows, width};
+        const strided k = {view->of.k + at, kv_stride}, v = {view->of.v + at, kv_stride};
+        score(&products, k, q, scores);
+        score(&products, v, dctx, dscores);
         kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
-        carry(kernels, &softmax, TO_KEYS, rows, width, scores, dctx, ctx_stride, !last, head->dv + at,
-              kv_stride);
-        carry(kernels, &softmax, TO_QUERIES, rows, width, dscores, view->k + at, kv_stride, key > 0,
-              head->dq + tile->first * q_stride, q_stride);
-        carry(kernels, &softmax, TO_KEYS, rows, width, dscores, q, q_stride, !last, head->dk + at, kv_stride);
+        sum_over_queries(&products, scores, dctx, !last, view->of.dv + at, kv_stride);
+        sum_over_keys(&products, dscores, k, key > 0, dq, q.ld);
+        sum_over_queries(&products, dscores, q, !last, view->of.dk + at, kv_stride);
     }
 }
 
-void adm_attention_backward(const adm_attention *attention, int64_t t, int64_t s, int64_t row0,
-                            const adm_real *q, const adm_real *k, const adm_real *v, const adm_real *ctx,
-                            const adm_real *lse, const adm_real *dctx, adm_real *dq, adm_real *dk,
-                            adm_real *dv, adm_real *scores, adm_real *dscores)
+void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
+                           const adm_attention_sequence *sequence)
 {
-    const int64_t last = (t - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE;
     for (int64_t h = 0; h < attention->heads; h++) {
-        const int64_t column = h * attention->width;
-        const head_view view = view_of(attention, h, row0, q, k, v);
-        const head_gradients head = {ctx + column, dctx + column, dq + column, dk + column, dv + column};
+        const head_view view = view_of(attention, sequence, h);
+        for (int64_t first = 0; first < sequence->queries; first += ADM_QUERY_TILE) {
+            const query_tile tile = tile_at(attention, first, sequence->queries, sequence->keys);
+            forward_tile(worker, &view, &tile);
+        }
+    }
+}
+
+void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
+                            const adm_attention_sequence *sequence)
+{
+    const int64_t last = (sequence->queries - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE;
+    for (int64_t h = 0; h < attention->heads; h++) {
+        const head_view view = view_of(attention, sequence, h);
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
-            const query_tile tile = tile_at(attention, first, t, s);
-            backward_tile(&view, &tile, &head, first == last, lse + first * attention->heads + h, scores,
-                          dscores);
+            const query_tile tile = tile_at(attention, first, sequence->queries, sequence->keys);
+            backward_tile(worker, &view, &tile, first == last);
         }
     }
 }

@@ -1,4 +1,4 @@
-#include "layers/layers.h"
+#include "layers/embedding.h"
 
 #include "base/base.h"
 
@@ -23,33 +23,36 @@ void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
 }
 
 /* x = sqrt(D) embedding[token] + position */
-void adm_embedding_forward(const adm_real *embedding, const adm_real *positions, const int32_t *tokens,
-                           adm_real *x, int64_t t, int64_t d)
+void adm_embedding_forward(const adm_embedding *embedding, int64_t first, int64_t last)
 {
+    const int64_t d = embedding->d;
     const adm_real scale = (adm_real)sqrt((double)d);
-    for (int64_t i = 0; i < t; i++) {
-        const adm_real *e = embedding + (int64_t)tokens[i] * d;
-        for (int64_t c = 0; c < d; c++)
-            x[i * d + c] = scale * e[c] + positions[i * d + c];
+    for (int64_t b = first; b < last; b++) {
+        for (int64_t i = embedding->offsets[b]; i < embedding->offsets[b + 1]; i++) {
+            const adm_real *e = embedding->embedding + (int64_t)embedding->tokens[i] * d;
+            const adm_real *position = embedding->positions + (i - embedding->offsets[b]) * d;
+            for (int64_t c = 0; c < d; c++)
+                embedding->x[i * d + c] = scale * e[c] + position[c];
+        }
     }
 }
 
-/* dembedding[token] += sqrt(D) dx, dposition += dx */
-void adm_embedding_backward(const adm_real *dx, const int32_t *tokens, const int64_t *offsets, int64_t count,
-                            int64_t d, int64_t first, int64_t last, adm_real *dembedding,
-                            adm_real *dpositions)
+/* x = sqrt(D) embedding[token] + position:  dembedding[token] += sqrt(D) dx, dposition += dx */
+void adm_embedding_backward(const adm_embedding *embedding, int64_t count, int64_t first, int64_t last)
 {
+    const int64_t d = embedding->d;
     const adm_real scale = (adm_real)sqrt((double)d);
     for (int64_t b = 0; b < count; b++) {
-        for (int64_t i = offsets[b]; i < offsets[b + 1]; i++) {
-            adm_real *de = dembedding + (int64_t)tokens[i] * d;
+        for (int64_t i = embedding->offsets[b]; i < embedding->offsets[b + 1]; i++) {
+            const adm_real *dx = embedding->dx + i * d;
+            adm_real *de = embedding->dembedding + (int64_t)embedding->tokens[i] * d;
             for (int64_t c = first; c < last; c++)
-                de[c] += scale * dx[i * d + c];
-            if (dpositions == NULL)
+                de[c] += scale * dx[c];
+            if (embedding->dpositions == NULL)
                 continue;
-            adm_real *dp = dpositions + (i - offsets[b]) * d;
+            adm_real *dp = embedding->dpositions + (i - embedding->offsets[b]) * d;
             for (int64_t c = first; c < last; c++)
-                dp[c] += dx[i * d + c];
+                dp[c] += dx[c];
         }
     }
 }

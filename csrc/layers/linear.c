@@ -1,78 +1,113 @@
-#include "layers/layers.h"
+#include "layers/linear.h"
 
-#include "base/base.h"
+#include <assert.h>
 
 /* Rows of a weight gradient in one task: at most ADM_GEMM_ROWS, ... */
 #define LEAST_ROWS 32    /* and at least, since fewer do not pay for the copied panels */
 #define LIBRARY_ROWS 120 /* where BLAS computes them: its sums may depend on how many rows it is given */
 
-/* y = x W^T + bias, negative elements 0 where relu */
-void adm_linear_forward(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x, adm_real *y,
-                        bool relu, int64_t rows)
+/* y = x W^T + bias, negative elements 0 where relu; columns [first, last) */
+static void forward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last,
+                            bool relu)
 {
-    const bool packed = linear->packed != NULL;
-    kernels->gemm(&(adm_gemm){
-        .m = rows,
-        .n = linear->out,
-        .k = linear->in,
-        .a = x,
-        .row = linear->in,
+    const adm_matrix *matrix = &linear->matrix;
+    const bool packed = matrix->packed != NULL;
+    worker->kernels->gemm(&(adm_gemm){
+        .m = linear->rows,
+        .n = last - first,
+        .k = matrix->inputs,
+        .a = linear->x,
+        .row = matrix->inputs,
         .step = 1,
-        .b = packed ? linear->packed : linear->weight,
-        .ldb = linear->in,
+        .b = (packed ? matrix->packed : matrix->weight) + first * matrix->inputs,
+        .ldb = matrix->inputs,
         .layout = packed ? ADM_B_PACKED : ADM_B_TRANSPOSED,
-        .c = y,
-        .ldc = linear->out,
-        .bias = linear->bias,
+        .c = linear->y + first,
+        .ldc = matrix->outputs,
+        .bias = matrix->bias == NULL ? NULL : matrix->bias + first,
         .relu = relu,
+        .scratch = worker->copies,
     });
 }
 
-/* dx = dy W */
-void adm_linear_backward_input(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *dy,
-                               adm_real *dx, bool accumulate, int64_t rows)
+/* y = x W^T + bias:  dx = dy W; columns [first, last) */
+static void backward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last,
+                             bool accumulate)
 {
-    const bool packed = linear->packed_back != NULL;
-    kernels->gemm(&(adm_gemm){
-        .m = rows,
-        .n = linear->in,
-        .k = linear->out,
-        .a = dy,
-        .row = linear->out,
+    const adm_matrix *matrix = &linear->matrix;
+    const bool packed = matrix->packed_back != NULL;
+    worker->kernels->gemm(&(adm_gemm){
+        .m = linear->rows,
+        .n = last - first,
+        .k = matrix->outputs,
+        .a = linear->dy,
+        .row = matrix->outputs,
         .step = 1,
-        .b = packed ? linear->packed_back : linear->weight,
-        .ldb = linear->in,
+        .b = packed ? matrix->packed_back + first * matrix->outputs : matrix->weight + first,
+        .ldb = matrix->inputs,
         .layout = packed ? ADM_B_PACKED : ADM_B_ROWS,
-        .c = dx,
-        .ldc = linear->in,
+        .c = linear->dx + first,
+        .ldc = matrix->inputs,
         .accumulate = accumulate,
+        .scratch = worker->copies,
     });
 }
 
-int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t out, int64_t tasks)
+void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
 {
-    const int64_t fewest = (out + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS, most = adm_max(out / LEAST_ROWS, 1);
+    forward_columns(worker, linear, 0, linear->matrix.outputs, relu);
+}
+
+void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate)
+{
+    backward_columns(worker, linear, 0, linear->matrix.inputs, accumulate);
+}
+
+void adm_linear_forward_columns(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last)
+{
+    assert(first % ADM_PANEL_MAX == 0);
+    forward_columns(worker, linear, first, last, false);
+}
+
+void adm_linear_backward_input_columns(adm_worker *worker, const adm_linear *linear, int64_t first,
+                                       int64_t last)
+{
+    assert(first % ADM_PANEL_MAX == 0);
+    backward_columns(worker, linear, first, last, false);
+}
+
+/* y = x W^T + bias:  dbias = sum over rows of dy */
+void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear)
+{
+    worker->kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
+}
+
+/* y = x W^T + bias:  dW = dy^T x */
+void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last)
+{
+    const adm_matrix *matrix = &linear->matrix;
+    worker->kernels->gemm(&(adm_gemm){
+        .m = last - first,
+        .n = matrix->inputs,
+        .k = linear->rows,
+        .a = linear->dy + first,
+        .row = 1,
+        .step = matrix->outputs,
+        .b = linear->x,
+        .ldb = matrix->inputs,
+        .c = linear->dweight + first * matrix->inputs,
+        .ldc = matrix->inputs,
+        .accumulate = true,
+        .scratch = worker->copies,
+    });
+}
+
+int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks)
+{
+    const int64_t fewest = (outputs + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS;
+    const int64_t most = adm_max(outputs / LEAST_ROWS, 1);
     const bool library = kernels->gemm == adm_gemm_by_blas;
     const int64_t cut =
-        library ? (out + LIBRARY_ROWS - 1) / LIBRARY_ROWS : adm_max(adm_min(tasks, most), fewest);
-    return (out + cut - 1) / cut;
-}
-
-/* dW += dy^T x */
-void adm_linear_backward_weight(const adm_kernels *kernels, const adm_matrix *linear, const adm_real *x,
-                                const adm_real *dy, adm_real *dw, int64_t first, int64_t last, int64_t rows)
-{
-    kernels->gemm(&(adm_gemm){
-        .m = last - first,
-        .n = linear->in,
-        .k = rows,
-        .a = dy + first,
-        .row = 1,
-        .step = linear->out,
-        .b = x,
-        .ldb = linear->in,
-        .c = dw + first * linear->in,
-        .ldc = linear->in,
-        .accumulate = true,
-    });
+        library ? (outputs + LIBRARY_ROWS - 1) / LIBRARY_ROWS : adm_max(adm_min(tasks, most), fewest);
+    return (outputs + cut - 1) / cut;
 }

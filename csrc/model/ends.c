@@ -1,59 +1,82 @@
-/* The ends of a stack, a chunk at a time: embedding and final norm. */
-#include "model/model_internal.h"
+#include "model/ends.h"
+
+#include "layers/embedding.h"
+#include "model/resolve.h"
+#include "model/work.h"
 
 #include <string.h>
 
 #define SITE_EMBEDDING 0xFFFFFFFFu /* above the sites of all sub-layers */
+#define COLUMN_TILE 16             /* columns of the embedding's gradient that one task sums */
+
+/* ---- embedding ---- */
+
+static adm_embedding embedding_of(const adm_model *model, int number)
+{
+    const adm_stack *stack = &model->params.stacks[number];
+    const adm_stack_buffers *buffers = &model->ws.stacks[number];
+    const bool learned = stack->positions >= 0;
+    adm_embedding embedding = {
+        .d = model->config.d_model,
+        .offsets = buffers->offsets,
+        .tokens = buffers->tokens,
+        .embedding = model->weights + stack->embedding,
+        .positions = learned ? model->weights + stack->positions : model->sinusoids,
+        .x = buffers->embedded,
+        .dx = buffers->dx,
+    };
+    if (model->gradients != NULL) {
+        embedding.dembedding = model->gradients + stack->embedding;
+        embedding.dpositions = learned ? model->gradients + stack->positions : NULL;
+    }
+    return embedding;
+}
 
 static adm_dropout embedding_dropout(const adm_model *model, int stack)
 {
-    const adm_run *run = &model->ws.run;
-    return adm_dropout_make(model->config.dropout, run->training, run->seed, run->step,
-                            ((uint64_t)stack << 32) + SITE_EMBEDDING);
+    return adm_resolve_dropout(model, model->config.dropout, stack, SITE_EMBEDDING);
 }
 
-void adm_embed_chunk(adm_model *model, int number, int64_t chunk)
+/* x = dropout(sqrt(D) embedding + position);  x0 = scale x */
+void adm_embed_forward(adm_model *model, int number, int64_t chunk)
 {
-    const adm_stack *stack = &model->stacks[number];
-    adm_stack_acts *acts = &model->ws.stacks[number];
-    const adm_kernels *kernels = model->kernels;
+    const adm_workspace *ws = &model->ws;
+    const adm_stack *stack = &model->params.stacks[number];
+    const adm_stack_buffers *buffers = &ws->stacks[number];
     const int64_t d = model->config.d_model;
-    const adm_span span = adm_chunk_span(&model->ws, acts->offsets, chunk);
-    adm_real *x = acts->embedded + span.first * d;
+    const adm_span span = adm_chunk_span(ws, buffers->offsets, chunk);
+    adm_real *x = buffers->embedded + span.first * d;
     if (stack->embedding >= 0) {
+        const adm_embedding embedding = embedding_of(model, number);
         const adm_dropout dropout = embedding_dropout(model, number);
-        const adm_real *positions =
-            stack->positions >= 0 ? model->weights + stack->positions : model->sinusoids;
-        for (int64_t b = model->ws.chunks[chunk]; b < model->ws.chunks[chunk + 1]; b++) {
-            const int64_t row = acts->offsets[b];
-            adm_embedding_forward(model->weights + stack->embedding, positions, acts->tokens + row,
-                                  acts->embedded + row * d, acts->offsets[b + 1] - row, d);
-        }
-        kernels->dropout(x, span.rows, d, span.first, &dropout);
+        adm_embedding_forward(&embedding, ws->chunks[chunk], ws->chunks[chunk + 1]);
+        model->kernels->dropout(x, span.rows, d, span.first, &dropout);
     }
     if (stack->input_scale < 0)
         return;
-    adm_real *x0 = acts->x0 + span.first * d;
+    adm_real *x0 = buffers->x0 + span.first * d;
     const adm_real *scale = model->weights + stack->input_scale;
     if (stack->config->input_scale == ADM_SCALE_VECTOR)
-        kernels->scale_add(scale, x, NULL, x0, span.rows, d);
+        model->kernels->scale_add(scale, x, NULL, x0, span.rows, d);
     else
-        kernels->multiply(scale[0], x, x0, span.rows * d);
+        model->kernels->multiply(scale[0], x, x0, span.rows * d);
 }
 
-void adm_embed_chunk_backward(adm_model *model, int number, int64_t chunk)
+/* x0 = scale x:     dscale = sum dx0 x, dx = scale dx0
+   x = dropout(e):   de = dropout(dx) */
+void adm_embed_backward(adm_model *model, int number, int64_t chunk)
 {
-    const adm_stack *stack = &model->stacks[number];
-    adm_stack_acts *acts = &model->ws.stacks[number];
+    const adm_stack *stack = &model->params.stacks[number];
+    const adm_stack_buffers *buffers = &model->ws.stacks[number];
     const adm_kernels *kernels = model->kernels;
     const int64_t d = model->config.d_model;
-    const adm_span span = adm_chunk_span(&model->ws, acts->offsets, chunk);
-    adm_real *dx = acts->dx + span.first * d;
+    const adm_span span = adm_chunk_span(&model->ws, buffers->offsets, chunk);
+    adm_real *dx = buffers->dx + span.first * d;
     if (stack->input_scale >= 0) {
-        adm_real *partial =
-            acts->edge_partials + chunk * stack->edge_slots.length + stack->partial_input_scale;
+        adm_real *partials = buffers->edge_partials + chunk * stack->edge_slots.length;
         const adm_real *scale = model->weights + stack->input_scale;
-        kernels->add_column_dots(dx, acts->embedded + span.first * d, partial, span.rows, d);
+        kernels->add_column_dots(dx, buffers->embedded + span.first * d,
+                                 partials + stack->partial_input_scale, span.rows, d);
         if (stack->config->input_scale == ADM_SCALE_VECTOR)
             kernels->scale_add(scale, dx, NULL, dx, span.rows, d);
         else
@@ -65,34 +88,52 @@ void adm_embed_chunk_backward(adm_model *model, int number, int64_t chunk)
     }
 }
 
-void adm_finish_chunk(adm_model *model, int number, int64_t chunk)
+typedef struct scatter {
+    adm_model *model;
+    adm_embedding embedding;
+} scatter;
+
+static void scatter_task(void *context, int64_t task, int thread)
 {
-    const adm_stack *stack = &model->stacks[number];
-    adm_stack_acts *acts = &model->ws.stacks[number];
-    if (stack->final.kind == ADM_NORM_NONE)
-        return;
-    const int64_t d = model->config.d_model;
-    const adm_span span = adm_chunk_span(&model->ws, acts->offsets, chunk);
-    const adm_norm_args norm = adm_norm_resolve(model, &stack->final);
-    model->kernels->norm_forward(&norm, adm_stack_x(acts, stack->num_sublayers) + span.first * d,
-                                 acts->end + span.first * d, acts->end_stats + span.first,
-                                 acts->end_stats + acts->rows + span.first, span.rows);
+    const scatter *all = context;
+    const adm_workspace *ws = &all->model->ws;
+    adm_worker worker = adm_worker_begin(all->model, thread);
+    const int64_t first = task * COLUMN_TILE, last = adm_min(first + COLUMN_TILE, all->embedding.d);
+    adm_embedding_backward(&all->embedding, ws->shape.count, first, last);
+    adm_work_note(&worker, ADM_WORK_ROWS);
 }
 
-void adm_finish_chunk_backward(adm_model *model, int number, int64_t chunk)
+void adm_embed_scatter(adm_model *model, int stack)
 {
-    const adm_stack *stack = &model->stacks[number];
-    adm_stack_acts *acts = &model->ws.stacks[number];
-    const int64_t d = model->config.d_model, length = stack->edge_slots.length;
-    adm_real *partials = acts->edge_partials + chunk * length;
+    scatter all = {model, embedding_of(model, stack)};
+    adm_parallel_for(model->ws.run.threads, (model->config.d_model + COLUMN_TILE - 1) / COLUMN_TILE,
+                     scatter_task, &all);
+}
+
+/* ---- final norm ---- */
+
+/* end = Nfinal(x) */
+void adm_end_forward(adm_model *model, int number, int64_t chunk)
+{
+    const adm_stack *stack = &model->params.stacks[number];
+    const adm_stack_buffers *buffers = &model->ws.stacks[number];
+    const adm_norm norm = adm_resolve_norm(model, &stack->final, buffers->end_stats, buffers->rows, 0, NULL);
+    if (adm_norm_exists(&norm))
+        adm_norm_forward(model->kernels, &norm, adm_stack_x(buffers, stack->num_sublayers), buffers->end,
+                         adm_chunk_span(&model->ws, buffers->offsets, chunk));
+}
+
+/* end = Nfinal(x):  dx = Nfinal'(dend) */
+void adm_end_backward(adm_model *model, int number, int64_t chunk)
+{
+    const adm_stack *stack = &model->params.stacks[number];
+    const adm_stack_buffers *buffers = &model->ws.stacks[number];
+    const int64_t length = stack->edge_slots.length;
+    adm_real *partials = buffers->edge_partials + chunk * length;
     memset(partials, 0, (size_t)length * sizeof *partials);
-    if (stack->final.kind == ADM_NORM_NONE)
-        return;
-    const adm_span span = adm_chunk_span(&model->ws, acts->offsets, chunk);
-    const adm_norm_args norm = adm_norm_resolve(model, &stack->final);
-    const adm_norm_grads grads = adm_norm_partials(&stack->final, partials);
-    adm_real *dx = acts->dx + span.first * d;
-    model->kernels->norm_backward(&norm, dx, adm_stack_x(acts, stack->num_sublayers) + span.first * d,
-                                  acts->end_stats + span.first, acts->end_stats + acts->rows + span.first, dx,
-                                  &grads, span.rows);
+    const adm_norm norm =
+        adm_resolve_norm(model, &stack->final, buffers->end_stats, buffers->rows, 0, partials);
+    if (adm_norm_exists(&norm))
+        adm_norm_backward(model->kernels, &norm, buffers->dx, adm_stack_x(buffers, stack->num_sublayers),
+                          buffers->dx, adm_chunk_span(&model->ws, buffers->offsets, chunk));
 }

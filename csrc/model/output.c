@@ -1,133 +1,233 @@
 /* Logits, loss and their gradients, a block of rows at a time: the [M, V] matrix is never whole, and the gradient
    stands where the logits stood. */
-#include "model/model_internal.h"
+#include "model/output.h"
+
+#include "layers/cross_entropy.h"
+#include "layers/linear.h"
+#include "model/work.h"
 
 #include <string.h>
 
 #define TASK_ROWS ADM_LOGITS_TASK_ROWS
-#define WEIGHT_TASKS 4 /* of the output embedding's gradient, for each thread: so that all end together */
+#define FEW_TASKS 16       /* of a block, which many threads cannot share evenly */
+#define LOGITS_COLUMNS 256 /* of the logits that one task computes, where rows are few */
+#define LOSS_ROWS 4        /* whose loss one task computes, where rows are few */
+#define WEIGHT_TASKS 4     /* of the output embedding's gradient, for each thread: so that all end together */
 
 typedef struct output_block {
     adm_model *model;
-    adm_real *logits;    /* [rows, V] */
+    adm_linear map;      /* logits = x E^T of all rows; y and dy are the block's alone */
     int64_t first, rows; /* of the decoder's rows */
     int64_t tile;        /* rows of the embedding's gradient that one task computes */
+    int64_t input_tasks; /* that compute dx, before those of the embedding's gradient */
     bool backward;
-    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens; 0 without backward */
-    double *losses;  /* [tasks, 2] */
+    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens */
 } output_block;
 
-static adm_matrix output_matrix(const adm_model *model)
+static adm_linear output_map(const adm_model *model, adm_real *logits)
 {
     const adm_workspace *ws = &model->ws;
-    return (adm_matrix){
-        .weight = model->weights + model->output,
-        .packed = ws->packed == NULL ? NULL : ws->packed + model->output_packing.forward,
-        .packed_back = ws->packed_back == NULL ? NULL : ws->packed_back + model->output_packing.back,
-        .out = model->config.vocab_size,
-        .in = model->config.d_model,
+    const adm_stack_buffers *decoder = &ws->stacks[ADM_DECODER];
+    const adm_packing *packing = &model->output_packing;
+    const int64_t embedding = model->params.output_embedding;
+    return (adm_linear){
+        .matrix =
+            {
+                .weight = model->weights + embedding,
+                .packed = ws->packed == NULL ? NULL : ws->packed + packing->forward,
+                .packed_back = ws->packed_back == NULL ? NULL : ws->packed_back + packing->backward,
+                .outputs = model->config.vocab_size,
+                .inputs = model->config.d_model,
+            },
+        .rows = decoder->rows,
+        .x = decoder->end,
+        .y = logits,
+        .dy = logits,
+        .dx = decoder->dx,
+        .dweight = model->gradients == NULL ? NULL : model->gradients + embedding,
     };
 }
 
-static adm_span task_span(const output_block *block, int64_t task)
+/* The block's rows [first, first + rows). */
+static adm_linear rows_of(const output_block *block, int64_t first, int64_t rows)
 {
-    const int64_t first = task * TASK_ROWS;
-    return (adm_span){first, adm_min(TASK_ROWS, block->rows - first)};
+    adm_linear part = block->map;
+    const int64_t d = part.matrix.inputs, at = (block->first + first) * d;
+    part.rows = rows;
+    part.x += at;
+    part.dx = part.dx == NULL ? NULL : part.dx + at;
+    part.y += first * part.matrix.outputs;
+    part.dy += first * part.matrix.outputs;
+    return part;
 }
 
-static int64_t block_tasks(const output_block *block)
+/* Rows of one of the block's tasks that have `rows` each. */
+static adm_linear task_rows(const output_block *block, int64_t task, int64_t rows)
 {
-    return (block->rows + TASK_ROWS - 1) / TASK_ROWS;
+    const int64_t first = task * rows;
+    return rows_of(block, first, adm_min(rows, block->rows - first));
 }
 
-/* logits = x E^T */
-static void logits_of(const output_block *block, int64_t task, int thread)
-{
-    adm_model *model = block->model;
-    double since = adm_clock();
-    const adm_matrix output = output_matrix(model);
-    const adm_span span = task_span(block, task);
-    const adm_real *x = model->ws.stacks[ADM_DECODER].end + (block->first + span.first) * output.in;
-    adm_linear_forward(model->kernels, &output, x, block->logits + span.first * output.out, false, span.rows);
-    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
-}
+/* ---- what the tasks do ---- */
 
 static void logits_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
-    if (!adm_stop_asked(block->model->ws.run.stop, thread))
-        logits_of(block, task, thread);
+    adm_worker worker = adm_worker_begin(block->model, thread);
+    const adm_linear part = task_rows(block, task, TASK_ROWS);
+    if (adm_worker_stopped(&worker))
+        return;
+    adm_linear_forward(&worker, &part, false);
+    adm_work_note(&worker, ADM_WORK_PRODUCTS);
+}
+
+/* Losses of the block's rows from `first` on, each in its own place; dlogits where the logits stood. */
+static void loss_of(const output_block *block, const adm_linear *part, int64_t first, adm_worker *worker)
+{
+    const adm_workspace *ws = &block->model->ws;
+    const adm_cross_entropy entropy = {
+        .rows = part->rows,
+        .classes = part->matrix.outputs,
+        .logits = part->y,
+        .labels = ws->labels + block->first + first,
+        .smoothing = ws->run.label_smoothing,
+        .gradient = block->backward,
+        .factor = block->factor,
+        .losses = ws->losses + 2 * (block->first + first),
+    };
+    adm_cross_entropy_rows(worker, &entropy);
+    adm_work_note(worker, ADM_WORK_LOSS);
 }
 
 /* logits = x E^T; loss; dlogits in their place; dx = dlogits E */
+static void rows_task(void *context, int64_t task, int thread)
+{
+    const output_block *block = context;
+    adm_worker worker = adm_worker_begin(block->model, thread);
+    const adm_linear part = task_rows(block, task, TASK_ROWS);
+    if (adm_worker_stopped(&worker))
+        return;
+    adm_linear_forward(&worker, &part, false);
+    adm_work_note(&worker, ADM_WORK_PRODUCTS);
+    loss_of(block, &part, task * TASK_ROWS, &worker);
+    if (block->backward)
+        adm_linear_backward_input(&worker, &part, false);
+    adm_work_note(&worker, ADM_WORK_PRODUCTS);
+}
+
+/* Columns of logits = x E^T, of all rows of the block */
+static void logits_columns_task(void *context, int64_t task, int thread)
+{
+    const output_block *block = context;
+    adm_worker worker = adm_worker_begin(block->model, thread);
+    const adm_linear part = rows_of(block, 0, block->rows);
+    const int64_t first = task * LOGITS_COLUMNS;
+    if (adm_worker_stopped(&worker))
+        return;
+    adm_linear_forward_columns(&worker, &part, first, adm_min(first + LOGITS_COLUMNS, part.matrix.outputs));
+    adm_work_note(&worker, ADM_WORK_PRODUCTS);
+}
+
+/* The loss of a few rows, and dlogits. */
 static void loss_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
-    adm_model *model = block->model;
-    const adm_matrix output = output_matrix(model);
-    const adm_span span = task_span(block, task);
-    const int64_t row = block->first + span.first;
-    adm_real *logits = block->logits + span.first * output.out;
-    double *losses = block->losses + 2 * task;
-    losses[0] = losses[1] = 0;
-    if (adm_stop_asked(model->ws.run.stop, thread))
-        return;
-    logits_of(block, task, thread);
-    double since = adm_clock();
-    model->kernels->cross_entropy(logits, model->ws.labels + row, span.rows, output.out,
-                                  model->ws.run.label_smoothing, block->factor, &losses[0], &losses[1]);
-    if (block->backward && block->factor == 0) /* the kernel left no gradient in place of the logits */
-        memset(logits, 0, (size_t)(span.rows * output.out) * sizeof *logits);
-    adm_work_note(model, ADM_WORK_LOSS, thread, &since);
-    if (block->backward)
-        adm_linear_backward_input(model->kernels, &output, logits,
-                                  model->ws.stacks[ADM_DECODER].dx + row * output.in, false, span.rows);
-    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
+    adm_worker worker = adm_worker_begin(block->model, thread);
+    const adm_linear part = task_rows(block, task, LOSS_ROWS);
+    if (!adm_worker_stopped(&worker))
+        loss_of(block, &part, task * LOSS_ROWS, &worker);
 }
 
-/* Rows of dE += dlogits^T x */
-static void weight_task(void *context, int64_t task, int thread)
+/* Columns of dx = dlogits E, of all rows of the block */
+static void input_columns_task(const output_block *block, int64_t task, adm_worker *worker)
+{
+    const adm_linear part = rows_of(block, 0, block->rows);
+    const int64_t first = task * ADM_PANEL_MAX;
+    adm_linear_backward_input_columns(worker, &part, first,
+                                      adm_min(first + ADM_PANEL_MAX, part.matrix.inputs));
+}
+
+/* Rows of dE += dlogits^T x; before them, where the block is cut by columns, those of dx. */
+static void gradient_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
-    adm_model *model = block->model;
-    if (adm_stop_asked(model->ws.run.stop, thread))
+    adm_worker worker = adm_worker_begin(block->model, thread);
+    if (adm_worker_stopped(&worker))
         return;
-    double since = adm_clock();
-    const adm_matrix output = output_matrix(model);
-    const adm_real *x = model->ws.stacks[ADM_DECODER].end + block->first * output.in;
-    const int64_t first = task * block->tile, last = adm_min(first + block->tile, output.out);
-    adm_linear_backward_weight(model->kernels, &output, x, block->logits, model->gradients + model->output,
-                               first, last, block->rows);
-    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
+    if (task < block->input_tasks) {
+        input_columns_task(block, task, &worker);
+    } else {
+        const adm_linear part = rows_of(block, 0, block->rows);
+        const int64_t first = (task - block->input_tasks) * block->tile;
+        adm_linear_backward_weight(&worker, &part, first, adm_min(first + block->tile, part.matrix.outputs));
+    }
+    adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
-void adm_output_logits(adm_model *model, adm_real *out)
+/* ---- the passes ---- */
+
+void adm_output_logits(adm_model *model, adm_real *logits)
 {
-    output_block block = {.model = model, .logits = out, .rows = model->ws.stacks[ADM_DECODER].rows};
     const adm_run *run = &model->ws.run;
-    adm_parallel_for_until(run->stop, run->threads, block_tasks(&block), logits_task, &block);
+    output_block block = {
+        .model = model, .map = output_map(model, logits), .rows = model->ws.stacks[ADM_DECODER].rows};
+    adm_parallel_for_until(run->stop, run->threads, adm_pieces(block.rows, TASK_ROWS), logits_task, &block);
+}
+
+/* Whether a block's rows are too few to be shared out: then its columns are. Only products of packed weights have the
+   same bits however they are cut. */
+static bool cut_by_columns(const output_block *block)
+{
+    const adm_matrix *matrix = &block->map.matrix;
+    return matrix->packed != NULL && adm_pieces(block->rows, TASK_ROWS) < FEW_TASKS &&
+           matrix->outputs >= FEW_TASKS * LOGITS_COLUMNS;
+}
+
+static void run_block(output_block *block)
+{
+    const adm_run *run = &block->model->ws.run;
+    const adm_matrix *matrix = &block->map.matrix;
+    const bool columns = cut_by_columns(block);
+    if (columns) {
+        adm_parallel_for_until(run->stop, run->threads, adm_pieces(matrix->outputs, LOGITS_COLUMNS),
+                               logits_columns_task, block);
+        adm_parallel_for_until(run->stop, run->threads, adm_pieces(block->rows, LOSS_ROWS), loss_task, block);
+    } else {
+        adm_parallel_for_until(run->stop, run->threads, adm_pieces(block->rows, TASK_ROWS), rows_task, block);
+    }
+    block->input_tasks = columns ? adm_pieces(matrix->inputs, ADM_PANEL_MAX) : 0;
+    if (block->backward)
+        adm_parallel_for_until(run->stop, run->threads,
+                               block->input_tasks + adm_pieces(matrix->outputs, block->tile), gradient_task,
+                               block);
+}
+
+/* The sum over rows of losses [rows, 2], without smoothing or with it: by TASK_ROWS, however the rows were shared out. */
+static double sum_losses(const double *losses, int64_t rows)
+{
+    double total = 0;
+    for (int64_t first = 0; first < rows; first += TASK_ROWS) {
+        double sum = 0;
+        for (int64_t i = first; i < adm_min(first + TASK_ROWS, rows); i++)
+            sum += losses[2 * i];
+        total += sum;
+    }
+    return total;
 }
 
 void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
 {
     adm_workspace *ws = &model->ws;
-    const int64_t rows = ws->stacks[ADM_DECODER].rows;
-    const int64_t v = model->config.vocab_size;
-    const int64_t tile = adm_linear_weight_rows(model->kernels, v, WEIGHT_TASKS * ws->run.threads);
-    output_block block = {.model = model, .tile = tile, .logits = ws->logits, .losses = ws->losses};
-    double total = 0, nll = 0;
-    block.backward = backward;
-    block.factor = backward ? (adm_real)(ws->run.scale / (double)rows) : 0;
+    const adm_run *run = &ws->run;
+    const int64_t rows = ws->stacks[ADM_DECODER].rows, v = model->config.vocab_size;
+    output_block block = {.model = model, .map = output_map(model, ws->logits), .backward = backward};
+    block.tile = adm_linear_weight_rows(model->kernels, v, WEIGHT_TASKS * run->threads);
+    block.factor = (adm_real)(run->scale / (double)rows);
+    memset(ws->losses, 0, (size_t)(2 * rows) * sizeof *ws->losses); /* they are added to */
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);
-        const int64_t tasks = block_tasks(&block);
-        adm_parallel_for_until(ws->run.stop, ws->run.threads, tasks, loss_task, &block);
-        if (backward)
-            adm_parallel_for_until(ws->run.stop, ws->run.threads, (v + tile - 1) / tile, weight_task, &block);
-        for (int64_t t = 0; t < tasks; t++) {
-            total += block.losses[2 * t];
-            nll += block.losses[2 * t + 1];
-        }
+        run_block(&block);
     }
-    *loss = (adm_loss){total / (double)rows, nll / (double)rows, rows};
+    *loss = (adm_loss){sum_losses(ws->losses, rows) / (double)rows,
+                       sum_losses(ws->losses + 1, rows) / (double)rows, rows};
 }

@@ -1,6 +1,6 @@
-/* The weights as the matrix products read them: panels of W^T for forward passes and, where a backward pass may
-   follow, panels of W; packed once a pass by all threads. Products of a few rows read the weights themselves. */
-#include "model/model_internal.h"
+#include "model/packing.h"
+
+#include "model/work.h"
 
 #define OUTPUT_COLUMNS (8 * ADM_PANEL_MAX) /* of the output embedding's W^T that one task packs */
 
@@ -9,104 +9,114 @@ static int64_t packed_size(int64_t n, int64_t k)
     return (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX * k;
 }
 
-static int64_t linears_of(adm_sublayer *sub, adm_linear *linears[ADM_MAX_LINEARS])
-{
-    linears[0] = &sub->in;
-    linears[1] = &sub->out;
-    linears[2] = &sub->kv;
-    return sub->kind == ADM_BRANCH_CROSS_ATTENTION ? 3 : 2;
-}
-
-static void place(adm_packing *packing, int64_t out, int64_t in, adm_packing *next)
+static void place(adm_packing *packing, int64_t outputs, int64_t inputs, adm_packing *next)
 {
     *packing = *next;
-    next->forward += packed_size(out, in);
-    next->back += packed_size(in, out);
+    next->forward += packed_size(outputs, inputs);
+    next->backward += packed_size(inputs, outputs);
 }
 
 void adm_packing_place(adm_model *model)
 {
     adm_packing next = {0, 0};
-    adm_linear *linears[ADM_MAX_LINEARS];
     for (int s = 0; s < 2; s++) {
-        for (int64_t i = 0; i < model->stacks[s].num_sublayers; i++) {
-            const int64_t count = linears_of(&model->stacks[s].sublayers[i], linears);
-            for (int64_t l = 0; l < count; l++)
-                place(&linears[l]->packing, linears[l]->out, linears[l]->in, &next);
+        const adm_stack *stack = &model->params.stacks[s];
+        for (int64_t i = 0; i < stack->num_sublayers; i++) {
+            adm_sublayer *sub = &stack->sublayers[i];
+            for (int map = 0; map < sub->num_maps; map++)
+                place(&sub->maps[map].packing, sub->maps[map].outputs, sub->maps[map].inputs, &next);
         }
     }
-    if (model->output >= 0)
+    if (model->params.output_embedding >= 0)
         place(&model->output_packing, model->config.vocab_size, model->config.d_model, &next);
     model->packed_lengths = next;
 }
 
-static void pack_linear(const adm_model *model, const adm_linear *linear)
+/* What the tasks of a region pack. */
+typedef struct pack_region {
+    const adm_model *model;
+    int64_t maps;                   /* tasks: places for ADM_NUM_MAPS of every sub-layer */
+    int64_t forward, backward;      /* tasks for parts of the output embedding */
+    adm_real *panels, *panels_back; /* where W^T goes, and W; NULL: not packed */
+} pack_region;
+
+static void pack_map(const pack_region *region, const adm_linear_params *map)
 {
-    const adm_workspace *ws = &model->ws;
-    const adm_real *weight = model->weights + linear->weight;
-    const int64_t out = linear->out, in = linear->in;
-    model->kernels->gemm_pack(out, in, weight, in, ADM_B_TRANSPOSED, ws->packed + linear->packing.forward);
-    if (ws->packed_back != NULL)
-        model->kernels->gemm_pack(in, out, weight, in, ADM_B_ROWS, ws->packed_back + linear->packing.back);
+    const adm_kernels *kernels = region->model->kernels;
+    const adm_real *weight = region->model->weights + map->weight;
+    if (region->panels != NULL)
+        kernels->gemm_pack(map->outputs, map->inputs, weight, map->inputs, ADM_B_TRANSPOSED,
+                           region->panels + map->packing.forward);
+    if (region->panels_back != NULL)
+        kernels->gemm_pack(map->inputs, map->outputs, weight, map->inputs, ADM_B_ROWS,
+                           region->panels_back + map->packing.backward);
 }
 
-static int64_t output_tasks(const adm_model *model)
+static void pack_map_number(const pack_region *region, int64_t number)
 {
-    return model->output < 0 ? 0 : (model->config.vocab_size + OUTPUT_COLUMNS - 1) / OUTPUT_COLUMNS;
+    for (int s = 0; s < 2; s++) {
+        const adm_stack *stack = &region->model->params.stacks[s];
+        if (number < ADM_NUM_MAPS * stack->num_sublayers) {
+            const adm_sublayer *sub = &stack->sublayers[number / ADM_NUM_MAPS];
+            if (number % ADM_NUM_MAPS < sub->num_maps)
+                pack_map(region, &sub->maps[number % ADM_NUM_MAPS]);
+            return;
+        }
+        number -= ADM_NUM_MAPS * stack->num_sublayers;
+    }
 }
 
-static int64_t output_back_tasks(const adm_model *model)
+static void pack_output(const pack_region *region, int64_t task)
 {
-    const bool back = model->output >= 0 && model->ws.packed_back != NULL;
-    return back ? (model->config.d_model + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX : 0;
-}
-
-static void pack_output(const adm_model *model, int64_t task)
-{
+    const adm_model *model = region->model;
     const int64_t d = model->config.d_model, v = model->config.vocab_size, first = task * OUTPUT_COLUMNS;
-    model->kernels->gemm_pack(adm_min(OUTPUT_COLUMNS, v - first), d,
-                              model->weights + model->output + first * d, d, ADM_B_TRANSPOSED,
-                              model->ws.packed + model->output_packing.forward + first * d);
+    const adm_real *embedding = model->weights + model->params.output_embedding;
+    model->kernels->gemm_pack(adm_min(OUTPUT_COLUMNS, v - first), d, embedding + first * d, d,
+                              ADM_B_TRANSPOSED, region->panels + model->output_packing.forward + first * d);
 }
 
-static void pack_output_back(const adm_model *model, int64_t task)
+static void pack_output_back(const pack_region *region, int64_t task)
 {
+    const adm_model *model = region->model;
     const int64_t d = model->config.d_model, v = model->config.vocab_size, first = task * ADM_PANEL_MAX;
-    model->kernels->gemm_pack(adm_min(ADM_PANEL_MAX, d - first), v, model->weights + model->output + first, d,
-                              ADM_B_ROWS, model->ws.packed_back + model->output_packing.back + first * v);
+    const adm_real *embedding = model->weights + model->params.output_embedding;
+    model->kernels->gemm_pack(adm_min(ADM_PANEL_MAX, d - first), v, embedding + first, d, ADM_B_ROWS,
+                              region->panels_back + model->output_packing.backward + first * v);
 }
 
 /* A task packs one linear map of a sub-layer, or a part of the output embedding for one direction. */
 static void pack_task(void *context, int64_t task, int thread)
 {
-    adm_model *model = context;
-    if (adm_stop_asked(model->ws.run.stop, thread))
+    const pack_region *region = context;
+    adm_worker worker = adm_worker_begin(region->model, thread);
+    if (adm_worker_stopped(&worker))
         return;
-    double since = adm_clock();
-    for (int s = 0; s < 2; s++) {
-        adm_stack *stack = &model->stacks[s];
-        if (task >= 0 && task < ADM_MAX_LINEARS * stack->num_sublayers) {
-            adm_linear *linears[ADM_MAX_LINEARS];
-            if (task % ADM_MAX_LINEARS < linears_of(&stack->sublayers[task / ADM_MAX_LINEARS], linears))
-                pack_linear(model, linears[task % ADM_MAX_LINEARS]);
-        }
-        task -= ADM_MAX_LINEARS * stack->num_sublayers;
-    }
-    if (task >= output_tasks(model))
-        pack_output_back(model, task - output_tasks(model));
-    else if (task >= 0)
-        pack_output(model, task);
-    adm_work_note(model, ADM_WORK_PRODUCTS, thread, &since);
+    if (task < region->maps)
+        pack_map_number(region, task);
+    else if (task < region->maps + region->forward)
+        pack_output(region, task - region->maps);
+    else
+        pack_output_back(region, task - region->maps - region->forward);
+    adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
-void adm_pack_weights(adm_model *model)
+void adm_packing_run(adm_model *model, adm_pack directions)
 {
-    if (model->ws.packed == NULL)
+    const adm_workspace *ws = &model->ws;
+    const adm_stack *stacks = model->params.stacks;
+    const bool output = model->params.output_embedding >= 0;
+    pack_region region = {
+        .model = model,
+        .maps = ADM_NUM_MAPS * (stacks[ADM_ENCODER].num_sublayers + stacks[ADM_DECODER].num_sublayers),
+        .panels = directions & ADM_PACK_FORWARD ? ws->packed : NULL,
+        .panels_back = directions & ADM_PACK_BACKWARD ? ws->packed_back : NULL,
+    };
+    if (region.panels == NULL && region.panels_back == NULL)
         return;
-    const int64_t sublayers =
-        model->stacks[ADM_ENCODER].num_sublayers + model->stacks[ADM_DECODER].num_sublayers;
-    const adm_run *run = &model->ws.run;
-    adm_parallel_for_until(run->stop, run->threads,
-                           ADM_MAX_LINEARS * sublayers + output_tasks(model) + output_back_tasks(model),
-                           pack_task, model);
+    if (output && region.panels != NULL)
+        region.forward = adm_pieces(model->config.vocab_size, OUTPUT_COLUMNS);
+    if (output && region.panels_back != NULL)
+        region.backward = adm_pieces(model->config.d_model, ADM_PANEL_MAX);
+    adm_parallel_for_until(ws->run.stop, ws->run.threads, region.maps + region.forward + region.backward,
+                           pack_task, &region);
 }

@@ -1,6 +1,8 @@
 /* The one table of parameters, from which everything else follows: names, shapes, places in the flat buffers, and
    where each sub-layer finds its own. */
-#include "model/model_internal.h"
+#include "model/params.h"
+
+#include "base/base.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +17,8 @@ typedef struct field {
 } field;
 
 typedef struct builder {
-    adm_model *model;
+    const adm_config *config;
+    adm_params *params;
     adm_param_table table;
     bool *joined; /* [count] follows the parameter before it without a gap */
     field *fields;
@@ -93,10 +96,10 @@ static int64_t add_slot(builder *b, adm_slots *slots, int64_t param, int64_t len
     return slot->partial;
 }
 
-static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *name, adm_norm_kind kind,
-                     int64_t n)
+static void add_norm(builder *b, adm_norm_params *norm, adm_slots *slots, const char *name,
+                     adm_norm_kind kind, int64_t n)
 {
-    *norm = (adm_norm){kind, n, -1, -1, -1, -1, -1, -1};
+    *norm = (adm_norm_params){kind, n, -1, -1, -1, -1, -1, -1};
     if (kind == ADM_NORM_NONE)
         return;
     char full[24];
@@ -115,48 +118,38 @@ static void add_norm(builder *b, adm_norm *norm, adm_slots *slots, const char *n
     }
 }
 
-/* One linear map made of `count` matrices below each other, such as q, k, v. */
-static void add_linear(builder *b, adm_linear *linear, adm_slots *slots, int count, const char *const *names,
-                       const adm_param_kind *kinds, int64_t out, int64_t in)
+static void add_map(builder *b, adm_linear_params *linear, adm_slots *slots, const adm_branch_map *map)
 {
-    *linear = (adm_linear){-1, -1, count * out, in, -1, {-1, -1}};
+    const int64_t outputs = adm_width_of(b->config, map->outputs);
+    const int64_t inputs = adm_width_of(b->config, map->inputs);
+    *linear = (adm_linear_params){-1, -1, map->count * outputs, inputs, -1, {-1, -1}};
+    if (map->count == 0)
+        return;
     char full[24];
-    for (int i = 0; i < count; i++) {
-        snprintf(full, sizeof full, "%s.weight", names[i]);
-        add(b, i == 0 ? &linear->weight : NULL, full, kinds[i], (extent){out, in}, true, i > 0);
+    for (int i = 0; i < map->count; i++) {
+        snprintf(full, sizeof full, "%s.weight", map->names[i]);
+        add(b, i == 0 ? &linear->weight : NULL, full, map->kinds[i], (extent){outputs, inputs}, true, i > 0);
     }
     int64_t first = -1;
-    for (int i = 0; i < count; i++) {
-        snprintf(full, sizeof full, "%s.bias", names[i]);
+    for (int i = 0; i < map->count; i++) {
+        snprintf(full, sizeof full, "%s.bias", map->names[i]);
         const int64_t param =
-            add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (extent){out, 0}, true, i > 0);
+            add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (extent){outputs, 0}, true, i > 0);
         first = i == 0 ? param : first;
     }
-    linear->partial_bias = add_slot(b, slots, first, count * out, false);
+    linear->partial_bias = add_slot(b, slots, first, linear->outputs, false);
 }
 
-static void add_branch(builder *b, adm_sublayer *sub, int64_t d, int64_t f)
+static void add_branch(builder *b, adm_sublayer *sub)
 {
-    static const char *const qkv[] = {"q", "k", "v"}, *const out[] = {"out"};
-    static const char *const fc1[] = {"fc1"}, *const fc2[] = {"fc2"};
-    static const adm_param_kind qkv_kinds[] = {ADM_PARAM_WEIGHT_Q, ADM_PARAM_WEIGHT_K, ADM_PARAM_WEIGHT_V};
-    static const adm_param_kind out_kind = ADM_PARAM_WEIGHT_OUT, fc1_kind = ADM_PARAM_WEIGHT_FC1,
-                                fc2_kind = ADM_PARAM_WEIGHT_FC2;
-    const adm_norm_kind inner = sub->config->norm_inner;
-    if (sub->kind == ADM_BRANCH_FEED_FORWARD) {
-        add_linear(b, &sub->in, &sub->slots, 1, fc1, &fc1_kind, f, d);
-        add_norm(b, &sub->inner, &sub->slots, "norm_inner", inner, f);
-        add_linear(b, &sub->out, &sub->slots, 1, fc2, &fc2_kind, d, f);
-        return;
-    }
-    if (sub->kind == ADM_BRANCH_SELF_ATTENTION) {
-        add_linear(b, &sub->in, &sub->slots, 3, qkv, qkv_kinds, d, d);
-    } else {
-        add_linear(b, &sub->in, &sub->slots, 1, qkv, qkv_kinds, d, d);
-        add_linear(b, &sub->kv, &sub->slots, 2, qkv + 1, qkv_kinds + 1, d, d);
-    }
-    add_norm(b, &sub->inner, &sub->slots, "norm_inner", inner, d);
-    add_linear(b, &sub->out, &sub->slots, 1, out, &out_kind, d, d);
+    const adm_branch *branch = sub->kind;
+    add_map(b, &sub->maps[ADM_MAP_IN], &sub->slots, &branch->maps[ADM_MAP_IN]);
+    add_map(b, &sub->maps[ADM_MAP_KV], &sub->slots, &branch->maps[ADM_MAP_KV]);
+    add_norm(b, &sub->inner, &sub->slots, "norm_inner", sub->config->norm_inner,
+             adm_width_of(b->config, branch->inner));
+    add_map(b, &sub->maps[ADM_MAP_OUT], &sub->slots, &branch->maps[ADM_MAP_OUT]);
+    for (int map = 0; map < ADM_NUM_MAPS; map++)
+        sub->num_maps += branch->maps[map].count > 0;
 }
 
 /* omega, or alpha that is not shared. Returns the parameter's number, -1: none. */
@@ -180,24 +173,22 @@ static int64_t add_scale_slot(builder *b, adm_sublayer *sub, const adm_scale *sc
 static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, int64_t i,
                          int64_t *shared_alpha)
 {
-    static const char *const kinds[] = {"self_attn", "cross_attn", "feed_forward"};
-    const adm_config *config = &b->model->config;
-    const int64_t d = config->d_model, per_layer = stack->per_layer, layer = i / per_layer;
+    const int64_t d = b->config->d_model, per_layer = stack->per_layer, layer = i / per_layer;
     adm_sublayer *sub = &stack->sublayers[i];
     *sub = (adm_sublayer){
         .config = &stack->config->sublayers[i],
-        .kind = adm_stack_branch(stack->config, i),
+        .kind = &adm_branches[adm_stack_branch(stack->config, i)],
         .stack = b->stack,
         .index = i,
         .first_in_layer = i % per_layer == 0,
-        .kv = {-1, -1, 0, 0, -1, {-1, -1}},
+        .last_in_layer = i % per_layer == per_layer - 1,
     };
     for (int64_t j = layer * per_layer; j < (layer + 1) * per_layer; j++)
         sub->layer_has_kappa |= stack->config->sublayers[j].kappa != 0.0;
     b->sublayer = i;
-    snprintf(b->prefix, sizeof b->prefix, "%s.%lld.%s.", stack_name, (long long)layer, kinds[sub->kind]);
+    snprintf(b->prefix, sizeof b->prefix, "%s.%lld.%s.", stack_name, (long long)layer, sub->kind->name);
     add_norm(b, &sub->pre, &sub->slots, "norm_pre", sub->config->norm_pre, d);
-    add_branch(b, sub, d, config->d_ff);
+    add_branch(b, sub);
     add_norm(b, &sub->branch, &sub->slots, "norm_branch", sub->config->norm_branch, d);
     add_norm(b, &sub->post, &sub->slots, "norm_post", sub->config->norm_post, d);
     int64_t param = add_scale(b, &sub->omega, &sub->config->omega, "omega", ADM_PARAM_OMEGA, d);
@@ -223,8 +214,8 @@ static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, i
 static void add_stack(builder *b, int number)
 {
     static const char *const names[] = {"encoder", "decoder"};
-    const adm_config *config = &b->model->config;
-    adm_stack *stack = &b->model->stacks[number];
+    const adm_config *config = b->config;
+    adm_stack *stack = &b->params->stacks[number];
     int64_t shared_alpha = -1;
     stack->input_scale = stack->partial_input_scale = -1;
     if (stack->num_sublayers == 0)
@@ -248,13 +239,14 @@ static void add_stack(builder *b, int number)
 /* One matrix of embeddings for source, target and output, or several: as share_embeddings says. */
 static void add_embeddings(builder *b)
 {
-    adm_model *model = b->model;
-    const adm_config *config = &model->config;
+    adm_params *params = b->params;
+    const adm_config *config = b->config;
     const extent table = {config->vocab_size, config->d_model},
                  places = {config->max_length, config->d_model};
     const adm_share share = config->share_embeddings;
     const bool both = config->encoder.layers > 0 && config->decoder.layers > 0;
-    int64_t *source = &model->stacks[ADM_ENCODER].embedding, *target = &model->stacks[ADM_DECODER].embedding;
+    int64_t *source = &params->stacks[ADM_ENCODER].embedding;
+    int64_t *target = &params->stacks[ADM_DECODER].embedding;
     b->sublayer = -1;
     b->stack = -1;
     b->prefix[0] = '\0';
@@ -262,28 +254,28 @@ static void add_embeddings(builder *b)
         b->stack = ADM_ENCODER;
         add(b, source, "encoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         b->stack = ADM_DECODER;
-        const int64_t own =
+        const int64_t decoder =
             add(b, target, "decoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         b->stack = -1;
         if (share == ADM_SHARE_DECODER)
-            refer(b, &model->output, own);
+            refer(b, &params->output_embedding, decoder);
     } else {
         const int64_t one = add(b, source, "embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         refer(b, target, one);
         if (share == ADM_SHARE_ALL || share == ADM_SHARE_DECODER)
-            refer(b, &model->output, one);
+            refer(b, &params->output_embedding, one);
     }
     if (config->decoder.layers > 0 && (share == ADM_SHARE_NONE || share == ADM_SHARE_INPUTS))
-        add(b, &model->output, "output.weight", ADM_PARAM_EMBEDDING, table, true, false);
+        add(b, &params->output_embedding, "output.weight", ADM_PARAM_EMBEDDING, table, true, false);
     if (config->positions == ADM_POSITIONS_LEARNED) {
         if (config->encoder.layers > 0) {
             b->stack = ADM_ENCODER;
-            add(b, &model->stacks[ADM_ENCODER].positions, "encoder.positions.weight", ADM_PARAM_POSITIONS,
+            add(b, &params->stacks[ADM_ENCODER].positions, "encoder.positions.weight", ADM_PARAM_POSITIONS,
                 places, true, false);
         }
         if (config->decoder.layers > 0) {
             b->stack = ADM_DECODER;
-            add(b, &model->stacks[ADM_DECODER].positions, "decoder.positions.weight", ADM_PARAM_POSITIONS,
+            add(b, &params->stacks[ADM_DECODER].positions, "decoder.positions.weight", ADM_PARAM_POSITIONS,
                 places, true, false);
         }
     }
@@ -315,13 +307,13 @@ static void place(builder *b)
         *b->fields[i].offset = table->items[b->fields[i].param].offset;
 }
 
-adm_status adm_params_build(adm_model *model, adm_error *error)
+adm_status adm_params_build(const adm_config *config, adm_params *params, adm_error *error)
 {
-    builder b = {.model = model};
-    adm_stack_config *configs[] = {&model->config.encoder, &model->config.decoder};
-    model->output = -1;
+    builder b = {.config = config, .params = params};
+    const adm_stack_config *configs[] = {&config->encoder, &config->decoder};
+    *params = (adm_params){.output_embedding = -1};
     for (int s = 0; s < 2; s++) {
-        adm_stack *stack = &model->stacks[s];
+        adm_stack *stack = &params->stacks[s];
         *stack = (adm_stack){
             .config = configs[s],
             .num_sublayers = adm_stack_num_sublayers(configs[s]),
@@ -333,13 +325,13 @@ adm_status adm_params_build(adm_model *model, adm_error *error)
         stack->sublayers = calloc((size_t)stack->num_sublayers + 1, sizeof *stack->sublayers);
         b.failed |= stack->sublayers == NULL;
     }
-    if (model->config.vocab_size > 0)
+    if (config->vocab_size > 0)
         add_embeddings(&b);
     for (int s = 0; s < 2 && !b.failed; s++)
         add_stack(&b, s);
     if (!b.failed)
         place(&b);
-    model->params = b.table; /* freed with the model */
+    params->table = b.table;
     free(b.joined);
     free(b.fields);
     if (b.failed)
@@ -347,9 +339,9 @@ adm_status adm_params_build(adm_model *model, adm_error *error)
     return ADM_OK;
 }
 
-void adm_params_free(adm_model *model)
+void adm_params_free(adm_params *params)
 {
-    free(model->params.items);
-    free(model->stacks[ADM_ENCODER].sublayers);
-    free(model->stacks[ADM_DECODER].sublayers);
+    free(params->table.items);
+    free(params->stacks[ADM_ENCODER].sublayers);
+    free(params->stacks[ADM_DECODER].sublayers);
 }

@@ -1,4 +1,4 @@
-/* Where the activations of sub-layers lie. What a pass keeps is a matter of its adm_keep:
+/* Where the buffers of a pass lie, and which of them share their place. What a pass keeps is a matter of its adm_keep:
 
      nothing   forward only: all sub-layers use the same buffers
      backward  what costs a product to compute again is kept; what costs a pass over rows is not, so norms are kept at
@@ -7,25 +7,25 @@
      branches  everything
 
    With segments (adm_run.segment_layers) only the outputs of segments are kept beside this; the sub-layers of all
-   segments use the buffers of one, and the backward pass fills them again by the segment's forward pass (stack.c). */
-#include "model/model_internal.h"
+   segments use the buffers of one, and the backward pass fills them again by the segment's forward pass (pass.c). */
+#include "model/plan.h"
 
-#include <math.h>
+#define RING_MAX 4                       /* sub-layers of a layer, and one */
+#define LOGITS_BYTES ((int64_t)16 << 20) /* of logits held at once, about: they pass through the last cache */
+#define PACKED_FROM_ROWS 64              /* rows from which packed weights pay */
 
-#define RING_MAX 4 /* sub-layers of a layer, and one */
+/* ---- sub-layers ---- */
 
 /* Buffers that go round among the sub-layers of a stack. Those that the weight gradients read exist twice, for
-   sub-layers of even and odd index. */
+   sub-layers of even and odd index. Chunks may be at different sub-layers, so that rows of different lengths must not
+   meet in one buffer: there is one for each width. */
 typedef struct shared_rows {
     adm_real *a;           /* [M, D] */
     adm_real *b;           /* [M, D] Nbranch(a) */
     adm_real *x[RING_MAX]; /* [M, D] outputs: the layer's input (for kappa) stays until the layer's end */
     adm_real *normed[2];   /* [M, D] */
-    adm_real *h[2];        /* [M, D] */
-    adm_real *context[2];  /* [M, D] Ninner of attention */
-    adm_real
-        *hidden[2]; /* [M, F] Ninner of feed-forward: chunks may be at different sub-layers, so that rows of
-                                  different lengths must not meet in one buffer */
+    adm_real *scaled[2];   /* [M, D] */
+    adm_real *inner[2][2]; /* by width: [M, D] or [M, F] Ninner */
 } shared_rows;
 
 /* Places that any sub-layer of a stack has. */
@@ -47,14 +47,12 @@ static stack_places places_of(const adm_stack *stack)
     return places;
 }
 
-static shared_rows plan_shared(const adm_model *model, adm_arena *arena, const adm_batch_shape *shape,
-                               int number)
+static shared_rows plan_shared(const adm_model *model, adm_arena *arena, const adm_shape *shape, int number)
 {
-    const adm_stack *stack = &model->stacks[number];
+    const adm_stack *stack = &model->params.stacks[number];
     const stack_places places = places_of(stack);
     const bool nothing = shape->keep == ADM_KEEP_NOTHING, backward = shape->keep == ADM_KEEP_BACKWARD;
-    const int64_t rows = shape->rows[number] * model->config.d_model;
-    const int64_t hidden = shape->rows[number] * model->config.d_ff;
+    const int64_t m = shape->rows[number], rows = m * model->config.d_model;
     shared_rows shared = {0};
     if (shape->keep == ADM_KEEP_BRANCHES)
         return shared;
@@ -65,105 +63,106 @@ static shared_rows plan_shared(const adm_model *model, adm_arena *arena, const a
                                         : adm_arena_real(arena, nothing || places.post ? rows : 0);
     for (int i = 0; i < 2; i++) {
         shared.normed[i] = adm_arena_real(arena, backward && places.pre ? rows : 0);
-        shared.h[i] = adm_arena_real(arena, backward && places.scaled ? rows : 0);
-        shared.context[i] = adm_arena_real(arena, backward && places.inner ? rows : 0);
-        shared.hidden[i] = adm_arena_real(arena, backward && places.inner ? hidden : 0);
+        shared.scaled[i] = adm_arena_real(arena, backward && places.scaled ? rows : 0);
+        for (int width = 0; width < 2; width++) {
+            const int64_t inner = m * adm_width_of(&model->config, (adm_width)width);
+            shared.inner[i][width] = adm_arena_real(arena, backward && places.inner ? inner : 0);
+        }
     }
     return shared;
 }
 
-static bool is_output(const adm_model *model, const adm_batch_shape *shape, int number, int64_t index)
+static bool is_output(const adm_model *model, const adm_shape *shape, int number, int64_t index)
 {
     const int64_t next = index + 1;
-    return next == model->stacks[number].num_sublayers || next % shape->segment[number] == 0;
+    return next == model->params.stacks[number].num_sublayers || next % shape->segment[number] == 0;
 }
 
-/* What every pass but one that keeps nothing has of its own, beside x and the scales. */
-static void plan_branch(adm_model *model, adm_arena *arena, const adm_batch_shape *shape,
-                        const adm_sublayer *sub, adm_sublayer_acts *acts)
+/* What the branch of a sub-layer keeps between its products. */
+static void plan_branch(adm_model *model, adm_arena *arena, const adm_shape *shape, const adm_sublayer *sub,
+                        adm_sublayer_buffers *buffers)
 {
     const adm_config *config = &model->config;
-    const int64_t d = config->d_model, f = config->d_ff, m = shape->rows[sub->stack];
-    const bool self = sub->kind == ADM_BRANCH_SELF_ATTENTION;
-    const bool cross = sub->kind == ADM_BRANCH_CROSS_ATTENTION;
-    const bool gelu = config->activation == ADM_ACTIVATION_GELU;
-    acts->inner = adm_arena_real(arena, m * (self || cross ? d : f));
-    acts->lse = NULL;
-    acts->kv = cross ? adm_arena_real(arena, shape->memory_rows * 2 * d) : NULL;
-    if (self || cross) {
-        acts->proj = adm_arena_real(arena, m * (self ? 3 * d : d));
-        acts->lse = adm_arena_real(arena, m * config->heads);
-    } else {
-        acts->proj = gelu ? adm_arena_real(arena, m * f) : acts->inner;
-    }
+    const adm_linear_params *maps = sub->maps;
+    const int64_t m = shape->rows[sub->stack];
+    const bool in_place = !sub->kind->attends && config->activation == ADM_ACTIVATION_RELU;
+    buffers->inner = adm_arena_real(arena, m * maps[ADM_MAP_OUT].inputs);
+    buffers->proj = in_place ? buffers->inner : adm_arena_real(arena, m * maps[ADM_MAP_IN].outputs);
+    buffers->kv =
+        sub->kind->reads_memory ? adm_arena_real(arena, shape->memory_rows * maps[ADM_MAP_KV].outputs) : NULL;
+    buffers->lse = sub->kind->attends ? adm_arena_real(arena, m * config->heads) : NULL;
 }
 
-static void plan_sublayer(adm_model *model, adm_arena *arena, const adm_batch_shape *shape,
+/* x, the output of a sub-layer; those of segments and of the stack have their places (plan_outputs). */
+static void plan_x(adm_model *model, adm_arena *arena, const adm_shape *shape, const shared_rows *shared,
+                   const adm_sublayer *sub)
+{
+    adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
+    const int64_t ring = model->params.stacks[sub->stack].per_layer + 1;
+    const bool output = is_output(model, shape, sub->stack, sub->index);
+    const bool backward = shape->keep == ADM_KEEP_BACKWARD;
+    buffers->x_shared = backward && sub->post.kind != ADM_NORM_NONE && !output;
+    if (shape->keep == ADM_KEEP_NOTHING || buffers->x_shared)
+        buffers->x = shared->x[(sub->index + 1) % ring];
+    else if (!backward || !output)
+        buffers->x = adm_arena_real(arena, shape->rows[sub->stack] * model->config.d_model);
+}
+
+static void plan_sublayer(adm_model *model, adm_arena *arena, const adm_shape *shape,
                           const shared_rows *shared, const adm_sublayer *sub)
 {
-    adm_sublayer_acts *acts = &model->ws.stacks[sub->stack].sublayers[sub->index];
+    adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
     const adm_keep keep = shape->keep;
     const int64_t m = shape->rows[sub->stack], rows = m * model->config.d_model;
-    const bool again = keep == ADM_KEEP_BACKWARD, post = sub->post.kind != ADM_NORM_NONE;
-    const bool branch = sub->branch.kind != ADM_NORM_NONE;
+    const bool shares = keep == ADM_KEEP_BACKWARD, branch = sub->branch.kind != ADM_NORM_NONE;
     const bool a_read = branch || sub->partial_alpha >= 0; /* in the backward pass */
     const int parity = (int)(sub->index % 2);
-    adm_real *const *inner = sub->kind == ADM_BRANCH_FEED_FORWARD ? shared->hidden : shared->context;
-    const adm_norm *norms[] = {&sub->pre, &sub->branch, &sub->post, &sub->inner};
-    adm_real **stats[] = {&acts->pre_stats, &acts->branch_stats, &acts->post_stats, &acts->inner_stats};
+    const adm_norm_params *norms[] = {&sub->pre, &sub->branch, &sub->post, &sub->inner};
+    adm_real **stats[] = {&buffers->pre_stats, &buffers->branch_stats, &buffers->post_stats,
+                          &buffers->inner_stats};
 
-    acts->normed = acts->h = acts->inner_normed = acts->b = acts->y = NULL;
-    plan_branch(model, arena, shape, sub, acts);
+    buffers->normed = buffers->scaled = buffers->inner_normed = buffers->b = buffers->y = NULL;
+    plan_branch(model, arena, shape, sub, buffers);
     if (sub->pre.kind != ADM_NORM_NONE)
-        acts->normed = again ? shared->normed[parity] : adm_arena_real(arena, rows);
+        buffers->normed = shares ? shared->normed[parity] : adm_arena_real(arena, rows);
     if (sub->config->input_scale != 1.0)
-        acts->h = again ? shared->h[parity] : adm_arena_real(arena, rows);
+        buffers->scaled = shares ? shared->scaled[parity] : adm_arena_real(arena, rows);
     if (sub->inner.kind != ADM_NORM_NONE)
-        acts->inner_normed = again ? inner[parity] : adm_arena_real(arena, m * sub->out.in);
+        buffers->inner_normed =
+            shares ? shared->inner[parity][sub->kind->inner] : adm_arena_real(arena, m * sub->inner.n);
     if (branch)
-        acts->b = again ? shared->b : adm_arena_real(arena, rows);
-    if (post)
-        acts->y = adm_arena_real(arena, rows);
-    acts->a = keep == ADM_KEEP_BRANCHES || (again && a_read) ? adm_arena_real(arena, rows) : shared->a;
-    acts->x_again = again && post && !is_output(model, shape, sub->stack, sub->index);
-    if (keep == ADM_KEEP_NOTHING || acts->x_again)
-        acts->x = shared->x[(sub->index + 1) % (model->stacks[sub->stack].per_layer + 1)];
-    else if (!again || !is_output(model, shape, sub->stack, sub->index))
-        acts->x = adm_arena_real(arena, rows);
-    acts->kept_dx = shape->keep_gradients ? adm_arena_real(arena, rows) : NULL;
-    acts->kept_da = shape->keep_gradients ? adm_arena_real(arena, rows) : NULL;
+        buffers->b = shares ? shared->b : adm_arena_real(arena, rows);
+    if (sub->post.kind != ADM_NORM_NONE)
+        buffers->y = adm_arena_real(arena, rows);
+    const bool keeps_a = keep == ADM_KEEP_BRANCHES || (shares && a_read);
+    buffers->a = keeps_a ? adm_arena_real(arena, rows) : shared->a;
+    plan_x(model, arena, shape, shared, sub);
+    buffers->kept_dx = shape->keep_gradients ? adm_arena_real(arena, rows) : NULL;
+    buffers->kept_da = shape->keep_gradients ? adm_arena_real(arena, rows) : NULL;
     for (int i = 0; i < 4; i++)
         *stats[i] = norms[i]->kind != ADM_NORM_NONE ? adm_arena_real(arena, 2 * m) : NULL;
 }
 
-/* Sub-layers of a segment; all of the stack where there are no segments. */
-int64_t adm_segment_length(const adm_stack *stack, int64_t segment_layers)
+/* Outputs of segments, and of the stack; scales. */
+static void plan_outputs(adm_model *model, adm_arena *arena, const adm_shape *shape, int number)
 {
-    const int64_t layers = stack->num_sublayers / adm_max(stack->per_layer, 1);
-    if (segment_layers == ADM_SEGMENTS_AUTO)
-        segment_layers = (int64_t)ceil(sqrt((double)layers));
-    return (segment_layers == 0 ? layers : adm_min(segment_layers, layers)) * stack->per_layer;
-}
-
-void adm_plan_outputs(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
-{
-    const adm_stack *stack = &model->stacks[number];
+    const adm_stack *stack = &model->params.stacks[number];
     const int64_t d = model->config.d_model;
     const size_t start = arena->used;
     for (int64_t i = 0; i < stack->num_sublayers; i++) {
         const adm_sublayer_config *config = stack->sublayers[i].config;
-        adm_sublayer_acts *own = &model->ws.stacks[number].sublayers[i];
-        own->omega_filled = config->omega.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
-        own->alpha_filled = config->alpha.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
+        adm_sublayer_buffers *buffers = &model->ws.stacks[number].sublayers[i];
+        buffers->omega_filled = config->omega.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
+        buffers->alpha_filled = config->alpha.kind == ADM_SCALE_SCALAR ? adm_arena_real(arena, d) : NULL;
         if (shape->keep == ADM_KEEP_BACKWARD && is_output(model, shape, number, i))
-            own->x = adm_arena_real(arena, shape->rows[number] * d);
+            buffers->x = adm_arena_real(arena, shape->rows[number] * d);
     }
     model->ws.sizes.kept[number] += arena->used - start;
 }
 
-void adm_plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shape *shape, int number)
+static void plan_sublayers_of(adm_model *model, adm_arena *arena, const adm_shape *shape, int number)
 {
-    const adm_stack *stack = &model->stacks[number];
+    const adm_stack *stack = &model->params.stacks[number];
     const shared_rows shared = plan_shared(model, arena, shape, number);
     const int64_t reused = shape->keep == ADM_KEEP_NOTHING ? 1 : shape->segment[number];
     const size_t start = arena->used;
@@ -177,4 +176,191 @@ void adm_plan_sublayers(adm_model *model, adm_arena *arena, const adm_batch_shap
     arena->used = end;
     if (!shape->segmented)
         model->ws.sizes.kept[number] += end - start;
+}
+
+/* ---- the rest of a pass ---- */
+
+/* What the two ends of a stack and its outputs need. */
+static void plan_stack(adm_model *model, adm_arena *arena, const adm_shape *shape, int number)
+{
+    const adm_stack *stack = &model->params.stacks[number];
+    adm_stack_buffers *buffers = &model->ws.stacks[number];
+    const int64_t d = model->config.d_model, m = shape->rows[number];
+    buffers->rows = m;
+    if (stack->num_sublayers == 0)
+        return;
+    buffers->offsets = adm_arena_int64(arena, shape->count + 1);
+    buffers->tokens = (int32_t *)adm_arena_real(arena, m);
+    buffers->x0 = adm_arena_real(arena, m * d);
+    buffers->embedded = stack->input_scale >= 0 ? adm_arena_real(arena, m * d) : buffers->x0;
+    plan_outputs(model, arena, shape, number);
+    buffers->moments = adm_arena_double(arena, shape->chunks * stack->num_sublayers * 4);
+    buffers->grad_sums = adm_arena_double(arena, shape->chunks * (stack->num_sublayers + 1));
+    const int64_t edge_length = shape->chunks * stack->edge_slots.length;
+    buffers->dx = shape->backward ? adm_arena_real(arena, m * d) : NULL;
+    buffers->kept_dx = shape->keep_gradients ? adm_arena_real(arena, m * d) : NULL;
+    buffers->edge_partials = shape->backward ? adm_arena_real(arena, edge_length) : NULL;
+}
+
+/* The sub-layers of both stacks; segments of both use the same buffers. */
+static void plan_sublayers(adm_model *model, adm_arena *arena, const adm_shape *shape)
+{
+    adm_memory_plan *sizes = &model->ws.sizes;
+    const size_t start = arena->used, outputs = sizes->kept[0] + sizes->kept[1];
+    size_t end = start;
+    for (int s = 0; s < 2; s++) {
+        if (shape->segmented)
+            arena->used = start;
+        if (model->params.stacks[s].num_sublayers > 0)
+            plan_sublayers_of(model, arena, shape, s);
+        end = arena->used > end ? arena->used : end;
+    }
+    arena->used = end;
+    sizes->recomputed = end - start - (sizes->kept[0] + sizes->kept[1] - outputs);
+}
+
+static void plan_end(adm_model *model, adm_arena *arena, const adm_shape *shape, int number)
+{
+    const adm_stack *stack = &model->params.stacks[number];
+    adm_stack_buffers *buffers = &model->ws.stacks[number];
+    const int64_t m = shape->rows[number];
+    const bool final = stack->final.kind != ADM_NORM_NONE;
+    if (stack->num_sublayers == 0)
+        return;
+    buffers->end =
+        final ? adm_arena_real(arena, m * model->config.d_model) : adm_stack_x(buffers, stack->num_sublayers);
+    buffers->end_stats = final ? adm_arena_real(arena, 2 * m) : NULL;
+}
+
+/* What the weight gradients read of sub-layers of even or of odd index. */
+typedef struct read_gradients {
+    adm_real *da;       /* [M, D] */
+    adm_real *dproj;    /* [M, 3D] or [M, F] */
+    adm_real *dkv;      /* [M_memory, 2D] */
+    adm_real *partials; /* [C, slots.length] */
+} read_gradients;
+
+static void plan_read_gradients(adm_model *model, adm_arena *arena, const adm_shape *shape,
+                                read_gradients both[2])
+{
+    const int64_t m = adm_max(shape->rows[0], shape->rows[1]);
+    int64_t length = 0, proj = 0, kv = 0;
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++) {
+            const adm_sublayer *sub = &model->params.stacks[s].sublayers[i];
+            length = adm_max(length, sub->slots.length);
+            proj = adm_max(proj, sub->maps[ADM_MAP_IN].outputs);
+            kv = adm_max(kv, sub->maps[ADM_MAP_KV].outputs);
+        }
+    for (int i = 0; i < 2; i++) {
+        both[i].da = adm_arena_real(arena, m * model->config.d_model);
+        both[i].dproj = adm_arena_real(arena, m * proj);
+        both[i].dkv = adm_arena_real(arena, shape->memory_rows * kv);
+        both[i].partials = adm_arena_real(arena, shape->chunks * length);
+    }
+}
+
+static void plan_backward(adm_model *model, adm_arena *arena, const adm_shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t rows = adm_max(shape->rows[0], shape->rows[1]) * model->config.d_model;
+    const int64_t sublayers =
+        adm_max(model->params.stacks[0].num_sublayers, model->params.stacks[1].num_sublayers);
+    read_gradients both[2] = {{0}};
+    if (shape->backward)
+        plan_read_gradients(model, arena, shape, both);
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++) {
+            adm_sublayer_buffers *buffers = &ws->stacks[s].sublayers[i];
+            buffers->da = both[i % 2].da;
+            buffers->dproj = both[i % 2].dproj;
+            buffers->dkv = both[i % 2].dkv;
+            buffers->partials = both[i % 2].partials;
+        }
+    if (!shape->backward)
+        return;
+    ws->progress = adm_arena_int64(arena, 1 + shape->chunks + sublayers);
+    ws->dy = adm_arena_real(arena, rows);
+    ws->dh = adm_arena_real(arena, rows);
+    ws->dcontext = adm_arena_real(arena, rows);
+    ws->dlayer = adm_arena_real(arena, rows);
+}
+
+static void plan_output(adm_model *model, adm_arena *arena, const adm_shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t v = model->config.vocab_size, m = shape->rows[ADM_DECODER];
+    if (v == 0 || m == 0)
+        return;
+    int64_t rows = LOGITS_BYTES / (v * (int64_t)sizeof(adm_real));
+    rows = adm_max(rows / ADM_LOGITS_TASK_ROWS, 1) * ADM_LOGITS_TASK_ROWS;
+    ws->block_rows = adm_min(rows, m);
+    ws->labels = (int32_t *)adm_arena_real(arena, m);
+    ws->logits = adm_arena_real(arena, ws->block_rows * v);
+    ws->losses = adm_arena_double(arena, 2 * m);
+}
+
+/* What cross-attention reads. */
+static void plan_memory(adm_model *model, adm_arena *arena, const adm_shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const adm_stack_buffers *encoder = &ws->stacks[ADM_ENCODER];
+    const int64_t rows = shape->memory_rows * model->config.d_model;
+    if (shape->hidden && shape->memory_rows > 0) {
+        ws->memory_copy = adm_arena_real(arena, rows);
+        ws->memory_offsets = adm_arena_int64(arena, shape->count + 1);
+        ws->dmemory = shape->backward ? adm_arena_real(arena, rows) : NULL;
+        ws->memory = ws->memory_copy;
+    } else {
+        ws->memory = encoder->end;
+        ws->memory_offsets = encoder->offsets;
+        ws->dmemory = encoder->dx;
+    }
+}
+
+/* Completes ws.sizes, whose parts kept and recomputed the stacks have noted. */
+static void note_sizes(adm_workspace *ws, const adm_shape *shape, size_t backward, size_t logits,
+                       size_t total)
+{
+    adm_memory_plan *sizes = &ws->sizes;
+    sizes->backward = backward;
+    sizes->logits = logits;
+    sizes->activations = total;
+    sizes->other =
+        total - sizes->kept[0] - sizes->kept[1] - sizes->recomputed - backward - logits - sizes->packed;
+    for (int s = 0; s < 2; s++)
+        sizes->rows[s] = shape->rows[s];
+}
+
+void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
+{
+    adm_workspace *ws = &model->ws;
+    const bool packed =
+        model->kernels->panel > 0 && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
+    ws->sizes = (adm_memory_plan){0};
+    ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
+    const size_t before_packed = arena->used;
+    ws->packed = packed ? adm_arena_real(arena, model->packed_lengths.forward) : NULL;
+    /* whoever recomputes activations would rather have the memory than a few percent of a backward pass */
+    const bool packed_back = packed && shape->backward && !shape->segmented;
+    ws->packed_back = packed_back ? adm_arena_real(arena, model->packed_lengths.backward) : NULL;
+    ws->sizes.packed = arena->used - before_packed;
+    for (int s = 0; s < 2; s++)
+        plan_stack(model, arena, shape, s);
+    plan_sublayers(model, arena, shape);
+    for (int s = 0; s < 2; s++)
+        plan_end(model, arena, shape, s);
+    plan_memory(model, arena, shape);
+    const size_t before_backward = arena->used;
+    plan_backward(model, arena, shape);
+    const size_t before_output = arena->used;
+    plan_output(model, arena, shape);
+    note_sizes(ws, shape, before_output - before_backward, arena->used - before_output, arena->used);
+}
+
+void adm_plan_workers(adm_workspace *ws, adm_arena *arena, int threads)
+{
+    ws->work = adm_arena_double(arena, (int64_t)threads * ADM_WORK_STRIDE);
+    ws->scores = adm_arena_real(arena, (int64_t)threads * 2 * ADM_QUERY_TILE * ADM_KEY_TILE);
+    ws->copies = adm_arena_real(arena, (int64_t)threads * ADM_GEMM_SCRATCH);
 }

@@ -1,8 +1,22 @@
-/* How long each kind of work takes: every task notes its parts in its thread's own cache line, some tens of nanoseconds
-   a part. */
-#include "model/model_internal.h"
+#include "model/work.h"
 
 #include <string.h>
+
+adm_worker adm_worker_begin(const adm_model *model, int thread)
+{
+    const adm_workspace *ws = &model->ws;
+    const int64_t size = ADM_KEY_TILE * ADM_QUERY_TILE;
+    return (adm_worker){
+        .kernels = model->kernels,
+        .thread = thread,
+        .stop = ws->run.stop,
+        .seconds = ws->work + thread * ADM_WORK_STRIDE,
+        .since = adm_clock(),
+        .scores = ws->scores + 2 * thread * size,
+        .dscores = ws->scores + (2 * thread + 1) * size,
+        .copies = ws->copies + thread * ADM_GEMM_SCRATCH,
+    };
+}
 
 void adm_work_fold(adm_model *model)
 {
@@ -10,14 +24,7 @@ void adm_work_fold(adm_model *model)
     if (ws->work == NULL)
         return;
     adm_model_work_seconds(model, model->work);
-    memset(ws->work, 0, (size_t)ws->work_threads * ADM_WORK_STRIDE * sizeof *ws->work);
-}
-
-void adm_work_note(adm_model *model, adm_work kind, int thread, double *since)
-{
-    const double now = adm_clock();
-    model->ws.work[thread * ADM_WORK_STRIDE + (int)kind] += now - *since;
-    *since = now;
+    memset(ws->work, 0, (size_t)ws->threads * ADM_WORK_STRIDE * sizeof *ws->work);
 }
 
 void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KINDS])
@@ -25,7 +32,7 @@ void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KIND
     const adm_workspace *ws = &model->ws;
     for (int kind = 0; kind < ADM_WORK_KINDS; kind++) {
         double sum = model->work[kind];
-        for (int thread = 0; ws->work != NULL && thread < ws->work_threads; thread++)
+        for (int thread = 0; ws->work != NULL && thread < ws->threads; thread++)
             sum += ws->work[thread * ADM_WORK_STRIDE + kind];
         seconds[kind] = sum;
     }

@@ -7,10 +7,10 @@
 /* Elements: a block of weights, gradients and two moments stays in the second cache. */
 #define BLOCK_MIN 16384
 
-int64_t adm_block_length(int64_t n)
+int64_t adm_block_length(int64_t n, int64_t most)
 {
     int64_t length = BLOCK_MIN;
-    while ((n + length - 1) / length > ADM_BLOCKS_MAX)
+    while ((n + length - 1) / length > most)
         length *= 2;
     return length;
 }
@@ -33,7 +33,7 @@ static void run_block(void *context, int64_t task, int thread)
 
 double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads)
 {
-    blocks b = {.n = n, .block = adm_block_length(n), .fn = fn, .context = context};
+    blocks b = {.n = n, .block = adm_block_length(n, ADM_BLOCKS_MAX), .fn = fn, .context = context};
     const int64_t count = (n + b.block - 1) / b.block;
     adm_parallel_for(threads, count, run_block, &b);
     double sum = 0.0;

@@ -8,7 +8,9 @@
 #include "kernels/kernels.h"
 #include "optim/update.h"
 
-/* A block of one tensor, which are cut as adm_sum_blocks does; those of all tensors share a region of threads. */
+#define PIECES 256 /* at once: they lie on the stack */
+
+/* A block of one tensor; those of all tensors share a region of threads. */
 typedef struct piece {
     int64_t param, begin, end; /* elements of the flat buffers */
     double sum;                /* of squared gradients, then of squared changes */
@@ -18,12 +20,12 @@ typedef struct piece {
 typedef struct pieces {
     const adm_update *update;
     int64_t count;
-    piece items[ADM_BLOCKS_MAX];
+    piece items[PIECES];
 } pieces;
 
 static int64_t num_blocks(const adm_param *param)
 {
-    const int64_t length = adm_block_length(param->size);
+    const int64_t length = adm_block_length(param->size, PIECES);
     return (param->size + length - 1) / length;
 }
 
@@ -34,10 +36,10 @@ static int64_t cut_pieces(pieces *cut, int64_t p)
     cut->count = 0;
     for (; p < params->count; p++) {
         const adm_param *param = &params->items[p];
-        const int64_t length = adm_block_length(param->size), end = param->offset + param->size;
+        const int64_t length = adm_block_length(param->size, PIECES), end = param->offset + param->size;
         if (!param->trained)
             continue;
-        if (cut->count + num_blocks(param) > ADM_BLOCKS_MAX)
+        if (cut->count + num_blocks(param) > PIECES)
             break;
         for (int64_t begin = param->offset; begin < end; begin += length)
             cut->items[cut->count++] =

@@ -32,8 +32,8 @@ typedef double (*adm_range_fn)(void *context, int64_t begin, int64_t end);
 
 #define ADM_BLOCKS_MAX 1024 /* so that their sums fit on the stack */
 
-/* Elements of a block of [0, n), which has at most ADM_BLOCKS_MAX of them. */
-int64_t adm_block_length(int64_t n);
+/* Elements of a block of [0, n), which has at most so many of them. */
+int64_t adm_block_length(int64_t n, int64_t most);
 
 /* Cuts [0, n) into blocks by n alone, hands them to the threads and adds the blocks' sums in their order: the
    same bits for any number of threads. */

@@ -8,12 +8,6 @@
 
 static const char *const STACKS[] = {"encoder", "decoder"};
 
-static int64_t num_sublayers(const adm_model *model, int stack)
-{
-    const adm_config *config = adm_model_config(model);
-    return adm_stack_num_sublayers(stack == 0 ? &config->encoder : &config->decoder);
-}
-
 /* Tokens that a stack reads of a batch that was checked. */
 static int64_t num_tokens(const adm_model *model, int stack, const adm_batch *batch)
 {
@@ -62,7 +56,7 @@ const char pyadm_transformer_dependency_doc[] =
 static PyObject *dependency_new(const adm_model *model, int stack, const adm_batch *batch, bool components,
                                 adm_dependency *result)
 {
-    const int64_t r = num_sublayers(model, stack), shape[] = {r, r + 2};
+    const int64_t r = adm_model_num_sublayers(model, stack), shape[] = {r, r + 2};
     const int64_t last_shape[] = {num_tokens(model, stack, batch), r + 2, adm_model_config(model)->d_model};
     PyObject *dict = PyDict_New();
     if (dict == NULL || put_array(dict, "variances", 2, shape, &result->variances) < 0 ||
@@ -101,7 +95,7 @@ PyObject *pyadm_transformer_dependency(PyObject *object, PyObject *args, PyObjec
     adm_dependency results[2] = {0};
     PyObject *result = PyDict_New();
     for (int stack = 0; result != NULL && stack < 2; stack++)
-        if (num_sublayers(self->model, stack) > 0 &&
+        if (adm_model_num_sublayers(self->model, stack) > 0 &&
             pyadm_dict_put(result, STACKS[stack],
                            dependency_new(self->model, stack, batch, components, &results[stack])) < 0)
             Py_CLEAR(result);
@@ -137,7 +131,7 @@ const char pyadm_transformer_output_change_doc[] =
 
 static PyObject *change_new(const adm_model *model, int stack, adm_output_change *result)
 {
-    const int64_t r = num_sublayers(model, stack);
+    const int64_t r = adm_model_num_sublayers(model, stack);
     PyObject *dict = PyDict_New();
     if (dict != NULL && (put_array(dict, "change", 1, &r, &result->change) < 0 ||
                          put_array(dict, "var_branch", 1, &r, &result->var_branch) < 0 ||
@@ -177,7 +171,7 @@ PyObject *pyadm_transformer_output_change(PyObject *object, PyObject *args, PyOb
     adm_output_change results[2] = {{0}};
     PyObject *result = PyDict_New();
     for (int stack = 0; result != NULL && stack < 2; stack++)
-        if (num_sublayers(self->model, stack) > 0 &&
+        if (adm_model_num_sublayers(self->model, stack) > 0 &&
             pyadm_dict_put(result, STACKS[stack], change_new(self->model, stack, &results[stack])) < 0)
             Py_CLEAR(result);
     if (result == NULL || pyadm_enter(&self->user, object) < 0) {

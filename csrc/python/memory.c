@@ -34,7 +34,7 @@ static PyObject *plan_dict(const adm_memory_plan *plan, size_t moments)
         {"moments", moments},
         {"encoder", plan->kept[0]},
         {"decoder", plan->kept[1]},
-        {"again", plan->again},
+        {"again", plan->recomputed},
         {"backward", plan->backward},
         {"logits", plan->logits},
         {"packed", plan->packed},

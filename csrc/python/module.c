@@ -26,8 +26,8 @@ pyadm_state *pyadm_state_of(PyTypeObject *type)
     return NULL;
 }
 
-/* A product of matrices keeps panels of 340 KiB on the stack; this leaves as much for all that calls it. */
-#define STACK_NEEDED ((ptrdiff_t)640 * 1024)
+/* No function of the core takes more than 16 KiB of it (cflags), a pass less than half of this. */
+#define STACK_NEEDED ((ptrdiff_t)64 * 1024)
 
 /* Whether the calling thread has the stack for a pass. Threads that Python or another library made may have little;
    to run out of it is a crash. Where the stack is not known it is taken to be enough. */

@@ -6,12 +6,6 @@
 
 static const char *const STACKS[] = {"encoder", "decoder", NULL};
 
-static int64_t num_sublayers(const adm_model *model, int stack)
-{
-    const adm_config *config = adm_model_config(model);
-    return adm_stack_num_sublayers(stack == 0 ? &config->encoder : &config->decoder);
-}
-
 /* ---- profile ---- */
 
 static const char *const METHODS[] = {"clinic", "paper", NULL}; /* in the order of adm_profile_method */
@@ -91,7 +85,7 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
     PyObject *result = PyDict_New();
     adm_profile profiles[2] = {0};
     for (int stack = 0; result != NULL && stack < 2; stack++) {
-        const int64_t r = num_sublayers(self->model, stack);
+        const int64_t r = adm_model_num_sublayers(self->model, stack);
         if (r > 0 && pyadm_dict_put(result, STACKS[stack], profile_new(r, &profiles[stack])) < 0)
             Py_CLEAR(result);
     }
@@ -103,7 +97,7 @@ PyObject *pyadm_transformer_profile(PyObject *object, PyObject *args, PyObject *
     adm_status status;
     PYADM_INTERRUPTIBLE(&options.run,
                         status = adm_model_profile(self->model, batch, &options.run, options.method,
-                                                   options.apply, &profiles[0], &profiles[1], &error));
+                                                   options.apply, profiles, &error));
     pyadm_leave(&self->user);
     if (status == ADM_OK)
         return result;
@@ -142,8 +136,8 @@ PyObject *pyadm_layer_profile(PyObject *object, PyObject *args, PyObject *keywor
     if (pyadm_hidden_read(self->model, x, lengths, memory, memory_lengths, &hidden) < 0)
         return NULL;
     adm_profile profile;
-    const int stack = num_sublayers(self->model, 0) > 0 ? 0 : 1;
-    PyObject *result = profile_new(num_sublayers(self->model, stack), &profile);
+    const int stack = adm_model_num_sublayers(self->model, 0) > 0 ? 0 : 1;
+    PyObject *result = profile_new(adm_model_num_sublayers(self->model, stack), &profile);
     if (result == NULL || pyadm_enter(&self->user, object) < 0) {
         Py_XDECREF(result);
         pyadm_hidden_free(&hidden);

@@ -17,6 +17,8 @@
 #endif
 #define OUTSIDE 12345 /* what stands where nothing may be written */
 
+static adm_real scratch[ADM_GEMM_SCRATCH] __attribute__((aligned(ADM_ALIGN)));
+
 /* The oracle: C = A B (+ C) (+ bias), in double; `bound` gets the sums of absolute values. */
 static void plain_gemm(const adm_gemm *gemm, const adm_real *b_rows, double *c, double *bound)
 {
@@ -122,6 +124,7 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
         .relu = variant % 11 == 0,
         .triangle = (adm_triangle)(variant % 17 % 4),
         .diagonal = variant % 9 - 2 + variant / 9 % 3 * m / 2,
+        .scratch = scratch,
     };
     if (gemm.triangle == ADM_TRIANGLE_A || gemm.triangle == ADM_TRIANGLE_A_T)
         clear_outside(&gemm, a + shift);
@@ -204,8 +207,17 @@ static void test_places(const adm_kernels *kernels)
     enum { M = 29, N = 80, K = 300 };
     adm_real *a = filled(M * K, 5), *b = filled(K * N, 6), *whole = filled(M * N, 7),
              *part = filled(M * N, 8);
-    adm_gemm gemm = {
-        .m = M, .n = N, .k = K, .a = a, .row = K, .step = 1, .b = b, .ldb = N, .c = whole, .ldc = N};
+    adm_gemm gemm = {.m = M,
+                     .n = N,
+                     .k = K,
+                     .a = a,
+                     .row = K,
+                     .step = 1,
+                     .b = b,
+                     .ldb = N,
+                     .c = whole,
+                     .ldc = N,
+                     .scratch = scratch};
     kernels->gemm(&gemm);
     gemm.c = part;
     for (int64_t first = 0; first < M; first += 4) {
@@ -216,7 +228,15 @@ static void test_places(const adm_kernels *kernels)
     }
     assert(memcmp(whole, part, M * N * sizeof *whole) == 0);
     for (int64_t first = 0; first < N; first += 16) {
-        gemm = (adm_gemm){.m = M, .n = 16, .k = K, .a = a, .row = K, .step = 1, .b = b + first, .ldb = N};
+        gemm = (adm_gemm){.m = M,
+                          .n = 16,
+                          .k = K,
+                          .a = a,
+                          .row = K,
+                          .step = 1,
+                          .b = b + first,
+                          .ldb = N,
+                          .scratch = scratch};
         gemm.c = part + first;
         gemm.ldc = N;
         kernels->gemm(&gemm);
@@ -259,7 +279,8 @@ static void test_rounding(const adm_kernels *kernels)
 static void test_nan(const adm_kernels *kernels)
 {
     adm_real a[3] = {1, (adm_real)NAN, 2}, b[3] = {1, 1, 1}, c[9];
-    kernels->gemm(&(adm_gemm){.m = 3,
+    kernels->gemm(&(adm_gemm){.scratch = scratch,
+                              .m = 3,
                               .n = 3,
                               .k = 1,
                               .a = a,

@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include "base/base.h"
 #include "kernels/kernels.h"
-#include "layers/layers.h"
+#include "kernels/kernels.h"
 
 #include <assert.h>
 #include <math.h>
@@ -241,7 +241,7 @@ static void test_tables(void)
 static void test_row_sums(void)
 {
     enum { LINE = ADM_ALIGN / sizeof(adm_real), STEP = 4 * LINE };
-    const adm_kernels kernels = adm_kernels_select();
+    const adm_kernels *kernels = adm_kernels_select();
     static arrays x;
     fill(&x, 7);
     for (int64_t n = 1; n <= MAX_N; n++) {
@@ -255,7 +255,7 @@ static void test_row_sums(void)
         for (int half = STEP / 2; half > 0; half /= 2)
             for (int i = 0; i < half; i++)
                 lanes[i] += lanes[i + half];
-        kernels.row_dots(x.a, x.b, n, 1, n, &got);
+        kernels->row_dots(x.a, x.b, n, 1, n, &got);
         assert(got == lanes[0] + rest);
     }
 }

@@ -203,7 +203,7 @@ static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
     const adm_memory held = adm_model_memory(model);
     assert(plan.activations == held.activations);
     assert(plan.weights == held.weights && plan.gradients == held.gradients);
-    assert(plan.kept[0] + plan.kept[1] + plan.again + plan.backward + plan.logits + plan.packed +
+    assert(plan.kept[0] + plan.kept[1] + plan.recomputed + plan.backward + plan.logits + plan.packed +
                plan.other ==
            plan.activations);
     assert(plan.rows[0] == MAX_B * LENGTH && plan.rows[1] == MAX_B * (LENGTH - 1));
@@ -223,10 +223,10 @@ static void test_gradients_exist_from_the_first_backward_pass_on(void)
     adm_loss loss;
     adm_error error;
     double omega[3 * LAYERS], var_input[3 * LAYERS], var_branch[3 * LAYERS];
-    adm_profile profile = {omega, var_input, var_branch};
+    adm_profile profiles[2] = {{omega, var_input, var_branch}, {omega, var_input, var_branch}};
     assert(adm_model_loss(model, &small.batch, &run, &loss, &error) == ADM_OK);
-    assert(adm_model_profile(model, &small.batch, &run, ADM_PROFILE_CLINIC, true, &profile, &profile,
-                             &error) == ADM_OK);
+    assert(adm_model_profile(model, &small.batch, &run, ADM_PROFILE_CLINIC, true, profiles, &error) ==
+           ADM_OK);
     assert(adm_model_gradients(model) == NULL && adm_model_memory(model).gradients == 0);
     assert(adm_model_backward(model, &small.batch, &run, &loss, &error) == ADM_OK);
     assert(adm_model_memory(model).gradients > 0);

@@ -148,10 +148,9 @@ static adm_status backward(adm_model *model, adm_model *other, adm_error *error)
 
 static adm_status profile(adm_model *model, adm_model *other, adm_error *error)
 {
-    adm_profile encoder = {numbers[0], numbers[1], numbers[2]},
-                decoder = {numbers[3], numbers[4], numbers[5]};
+    adm_profile profiles[2] = {{numbers[0], numbers[1], numbers[2]}, {numbers[3], numbers[4], numbers[5]}};
     (void)other;
-    return adm_model_profile(model, &batch, &run, ADM_PROFILE_CLINIC, false, &encoder, &decoder, error);
+    return adm_model_profile(model, &batch, &run, ADM_PROFILE_CLINIC, false, profiles, error);
 }
 
 static adm_status change(adm_model *model, adm_model *other, adm_error *error)

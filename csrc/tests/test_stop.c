@@ -2,7 +2,7 @@
 #undef NDEBUG
 #include "admin/admin.h"
 #include "base/base.h"
-#include "model/model_internal.h"
+#include "model/model.h"
 
 #include <assert.h>
 #include <math.h>
@@ -217,8 +217,8 @@ static double results[3][2 * LAYERS * (2 * LAYERS + 2)];
 static adm_status profile(adm_model *model, adm_model *other, const adm_run *run, adm_error *error)
 {
     (void)other;
-    adm_profile found = {results[0], results[1], results[2]};
-    return adm_model_profile(model, &batch, run, ADM_PROFILE_CLINIC, false, NULL, &found, error);
+    adm_profile found[2] = {{0}, {results[0], results[1], results[2]}};
+    return adm_model_profile(model, &batch, run, ADM_PROFILE_CLINIC, false, found, error);
 }
 
 static adm_status change(adm_model *model, adm_model *other, const adm_run *run, adm_error *error)

@@ -54,6 +54,23 @@ def test_an_encoder_layer_goes_forward_and_back(dtype: str) -> None:
 
 
 @both
+def test_weights_that_change_before_the_backward_pass_are_read_as_they_are_then(dtype: str) -> None:
+    """Products of many rows read packed weights, those of few rows do not: their gradients are the same."""
+    layer = MODULES[dtype].EncoderLayer(layer_config("encoder"), seed=1)
+    counts, rows = lengths(*[5] * 20), 100
+    x, dy = hidden(dtype, rows), hidden(dtype, rows, 2)
+
+    def gradient(first: int, last: int) -> np.ndarray:
+        layer.init_weights(1)
+        layer.forward(x[first:last], counts[: (last - first) // 5])
+        layer.weights[...] *= 3
+        return layer.backward(dy[first:last])
+
+    apart = np.concatenate([gradient(first, first + 5) for first in range(0, rows, 5)])
+    assert np.allclose(gradient(0, rows), apart, rtol=1e-3, atol=1e-3 * abs(apart).max())
+
+
+@both
 def test_what_is_not_finite_passes_through_a_layer(dtype: str) -> None:
     layer, x = MODULES[dtype].EncoderLayer(layer_config("encoder"), seed=1), hidden(dtype, 5)
     x[0, 0] = np.nan

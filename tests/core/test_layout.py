@@ -1,7 +1,8 @@
 """The direction of dependencies in the core: what each folder may include, and what it never does.
 
 base <- kernels <- layers <- model <- {init, optim, analysis} <- python; Python.h only in csrc/python, cblas.h
-only in csrc/base/blas.c; the core neither prints nor exits.
+only in csrc/base/blas.c; the core neither prints nor exits. No file calls one that calls it back, and each
+has the header of what it offers.
 """
 
 from __future__ import annotations
@@ -92,3 +93,97 @@ def test_the_core_names_no_scheme():
     )
     found = [path for path in c_files(CORE) if names.search(without_comments(path.read_text()))]
     assert not found
+
+
+# ---- files among themselves ----
+
+DEFINITION = re.compile(
+    r"^(?!static\b|typedef\b|#)[\w* ]*?\b(adm_\w+)\([^;{]*?\)\n\{", re.MULTILINE | re.DOTALL
+)
+MODEL_FOLDERS = ["layers", "model", "init", "analysis"]
+
+
+def definitions(sources: dict[str, str]) -> dict[str, str]:
+    """Function of the core -> the file that defines it."""
+    return {name: path for path, source in sources.items() for name in DEFINITION.findall(source)}
+
+
+def calls(sources: dict[str, str]) -> dict[str, set[str]]:
+    """File -> the other files whose functions it names."""
+    owners = definitions(sources)
+    return {
+        path: {
+            owners[name]
+            for name in re.findall(r"\badm_\w+", source)
+            if name in owners and owners[name] != path
+        }
+        for path, source in sources.items()
+    }
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Files that call each other in a circle, or none."""
+    done: set[str] = set()
+
+    def visit(path: str, above: list[str]) -> list[str]:
+        if path in above:
+            return above[above.index(path) :]
+        if path in done:
+            return []
+        found = next((one for to in sorted(graph[path]) if (one := visit(to, [*above, path]))), [])
+        done.add(path)
+        return found
+
+    return next((found for path in sorted(graph) if (found := visit(path, []))), [])
+
+
+def core_sources() -> dict[str, str]:
+    paths = [path for path in c_files(CORE) if path.suffix == ".c"]
+    return {str(path.relative_to(CSRC)): without_comments(path.read_text()) for path in paths}
+
+
+def test_no_file_of_the_core_calls_one_that_calls_it_back():
+    sources = core_sources()
+    assert len(definitions(sources)) > 100
+    assert circle(calls(sources)) == []
+
+
+def test_circles_are_found():
+    one = "void adm_a(int x)\n{\n    adm_b(x);\n}\n"
+    other = "int adm_b(int x)\n{\n    return x;\n}\n"
+    assert circle(calls({"a.c": one, "b.c": other})) == []
+    back = other.replace("return x", "return adm_a(x)")
+    assert sorted(circle(calls({"a.c": one, "b.c": back}))) == ["a.c", "b.c"]
+
+
+@pytest.mark.parametrize("folder", ["layers", "model"])
+def test_what_a_file_offers_stands_in_its_header(folder):
+    """In that of its own name, or in the public one; a header declares nothing of others."""
+    for path in c_files([folder]):
+        if path.suffix != ".c":
+            continue
+        offered = set(DEFINITION.findall(without_comments(path.read_text())))
+        header = path.with_suffix(".h")
+        public = "".join(file.read_text() for file in (CSRC / "include" / "admin").glob("*.h"))
+        declared = header.read_text() if header.exists() else ""
+        missing = {name for name in offered if not re.search(rf"\b{name}\(", declared + public)}
+        assert not missing, f"{path.relative_to(ROOT)}: {missing}"
+        foreign = set(re.findall(r"^(?!static)[\w* ]+?\b(adm_\w+)\(", declared, re.MULTILINE)) - offered
+        assert not foreign, f"{header.relative_to(ROOT)} declares {foreign}"
+
+
+def arguments_of(source: str) -> dict[str, int]:
+    """Function of a file, static ones too -> how many arguments it has."""
+    pattern = re.compile(r"^(?!typedef\b|#)[\w* ]*?\b(\w+)\(([^;{]*?)\)\n\{", re.MULTILINE | re.DOTALL)
+    return {name: 1 + arguments.count(",") for name, arguments in pattern.findall(source)}
+
+
+@pytest.mark.parametrize("folder", MODEL_FOLDERS)
+def test_functions_have_at_most_seven_arguments(folder):
+    many = {
+        f"{path.relative_to(CSRC)}: {name}": count
+        for path in c_files([folder])
+        for name, count in arguments_of(without_comments(path.read_text())).items()
+        if count > 7
+    }
+    assert not many

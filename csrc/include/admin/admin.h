@@ -11,5 +11,6 @@
 #include "admin/stop.h"
 #include "admin/system.h"
 #include "admin/types.h"
+#include "admin/work.h"
 
 #endif

@@ -5,6 +5,7 @@
 #include "admin/config.h"
 #include "admin/stop.h"
 #include "admin/system.h"
+#include "admin/work.h"
 
 typedef struct adm_model adm_model;
 
@@ -110,6 +111,7 @@ const adm_kernels *adm_model_kernels(const adm_model *model);
 const adm_param_table *adm_model_params(const adm_model *model);
 /* Index of the parameter of that name, -1 if there is none. */
 int64_t adm_model_find_param(const adm_model *model, const char *name);
+int64_t adm_model_num_sublayers(const adm_model *model, int stack); /* R */
 /* Offset in the flat buffers of omega of a sub-layer; -1 if it has none. */
 int64_t adm_model_omega_offset(const adm_model *model, int stack, int64_t sublayer);
 adm_real *adm_model_weights(adm_model *model); /* [length] */
@@ -161,8 +163,9 @@ typedef struct adm_profile {
     double *omega, *var_input, *var_branch; /* [R] each, the caller's */
 } adm_profile;
 adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
-                             adm_profile_method method, bool apply, adm_profile *encoder,
-                             adm_profile *decoder, adm_error *error);
+                             adm_profile_method method, bool apply,
+                             adm_profile profiles[2], /* of encoder and decoder */
+                             adm_error *error);
 adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
                                     adm_profile_method method, bool apply, adm_profile *profile,
                                     adm_error *error);
@@ -184,13 +187,6 @@ adm_status adm_model_activation(const adm_model *model, int stack, int64_t index
 int64_t adm_model_activation_rows(const adm_model *model, int stack);
 
 /* Seconds that all threads together spent on each kind of work, in all passes so far. */
-typedef enum adm_work {
-    ADM_WORK_PRODUCTS = 0, /* matrix products of linear maps and of the logits, and packing for them */
-    ADM_WORK_ATTENTION,
-    ADM_WORK_ROWS, /* norms, residuals, dropout, activations, embeddings, sums over rows */
-    ADM_WORK_LOSS, /* softmax and cross-entropy of the logits */
-    ADM_WORK_KINDS
-} adm_work;
 void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KINDS]);
 
 /* Bytes held: parameters, gradients, activations. */
@@ -204,7 +200,7 @@ adm_memory adm_model_memory(const adm_model *model);
 typedef struct adm_memory_plan {
     size_t weights, gradients; /* of a flat buffer */
     size_t kept[2];            /* of encoder and decoder: what the forward pass leaves to the backward pass */
-    size_t again;              /* what is computed again, one buffer for all sub-layers or segments */
+    size_t recomputed;         /* what is computed again, one buffer for all sub-layers or segments */
     size_t backward;           /* gradients of activations */
     size_t logits;
     size_t packed;      /* weights arranged for products */

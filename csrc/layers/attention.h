@@ -1,0 +1,33 @@
+/* softmax(Q K^T / sqrt(K)) V, all heads of one sequence */
+#ifndef ADM_LAYERS_ATTENTION_H
+#define ADM_LAYERS_ATTENTION_H
+
+#include "layers/worker.h"
+
+typedef struct adm_attention {
+    int64_t heads, width; /* H, K = D / H */
+    bool causal;
+    adm_dropout dropout;
+    int64_t q_stride, kv_stride; /* between rows of q, and of k and v */
+    int64_t ctx_stride;
+} adm_attention;
+
+/* T queries against S keys; a forward pass needs no gradients. */
+typedef struct adm_attention_sequence {
+    int64_t queries, keys; /* T, S */
+    int64_t row;           /* of the first query in the batch: dropout's numbers are keyed by it */
+    const adm_real *q;     /* [T, q_stride] */
+    const adm_real *k, *v; /* [S, kv_stride] */
+    adm_real *ctx;         /* [T, ctx_stride] */
+    adm_real *lse;         /* [T, H] */
+    const adm_real *dctx;  /* [T, ctx_stride] */
+    adm_real *dq;          /* [T, q_stride] */
+    adm_real *dk, *dv;     /* [S, kv_stride] */
+} adm_attention_sequence;
+
+void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
+                           const adm_attention_sequence *sequence);
+void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
+                            const adm_attention_sequence *sequence);
+
+#endif

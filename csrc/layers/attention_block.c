@@ -1,0 +1,79 @@
+#include "layers/attention_block.h"
+
+/* Sequence b, without gradients. */
+static adm_attention_sequence sequence_of(const adm_attention_block *block, int64_t b)
+{
+    const adm_attention *attention = &block->attention;
+    const int64_t d = attention->ctx_stride, row = block->offsets[b] - block->offsets[block->first];
+    const int64_t key = block->key_offsets[b] - block->key_offsets[block->first];
+    const adm_real *k = (block->kv != NULL ? block->kv->y : block->in->y + d) + key * attention->kv_stride;
+    return (adm_attention_sequence){
+        .queries = block->offsets[b + 1] - block->offsets[b],
+        .keys = block->key_offsets[b + 1] - block->key_offsets[b],
+        .row = block->offsets[b],
+        .q = block->in->y + row * attention->q_stride,
+        .k = k,
+        .v = k + d,
+        .ctx = block->context + row * d,
+        .lse = block->lse + row * attention->heads,
+    };
+}
+
+/* Where its gradients go. */
+static void add_gradients(const adm_attention_block *block, int64_t b, adm_attention_sequence *sequence)
+{
+    const adm_attention *attention = &block->attention;
+    const int64_t d = attention->ctx_stride, row = block->offsets[b] - block->offsets[block->first];
+    const int64_t key = block->key_offsets[b] - block->key_offsets[block->first];
+    adm_real *dk = (block->kv != NULL ? block->kv->dy : block->in->dy + d) + key * attention->kv_stride;
+    sequence->dctx = block->out->dx + row * d;
+    sequence->dq = block->in->dy + row * attention->q_stride;
+    sequence->dk = dk;
+    sequence->dv = dk + d;
+}
+
+void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *block)
+{
+    adm_linear_forward(worker, block->in, false);
+    if (block->kv != NULL)
+        adm_linear_forward(worker, block->kv, false);
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+    for (int64_t b = block->first; b < block->last; b++) {
+        const adm_attention_sequence sequence = sequence_of(block, b);
+        adm_attention_forward(worker, &block->attention, &sequence);
+    }
+    adm_work_note(worker, ADM_WORK_ATTENTION);
+    if (adm_norm_exists(block->norm))
+        adm_norm_forward(worker->kernels, block->norm, block->context, block->normed,
+                         (adm_span){0, block->in->rows});
+    adm_work_note(worker, ADM_WORK_ROWS);
+    adm_linear_forward(worker, block->out, false);
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+}
+
+/* a = Ninner(context) W_out^T:              dcontext = Ninner'(da W_out)
+   context = attention(q, k, v):             dq, dk, dv
+   q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
+void adm_attention_block_backward(adm_worker *worker, const adm_attention_block *block)
+{
+    adm_linear_backward_input(worker, block->out, false);
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+    if (adm_norm_exists(block->norm))
+        adm_norm_backward(worker->kernels, block->norm, block->out->dx, block->context, block->out->dx,
+                          (adm_span){0, block->in->rows});
+    adm_work_note(worker, ADM_WORK_ROWS);
+    for (int64_t b = block->first; b < block->last; b++) {
+        adm_attention_sequence sequence = sequence_of(block, b);
+        add_gradients(block, b, &sequence);
+        adm_attention_backward(worker, &block->attention, &sequence);
+    }
+    adm_work_note(worker, ADM_WORK_ATTENTION);
+    adm_linear_backward_bias(worker, block->in);
+    adm_work_note(worker, ADM_WORK_ROWS);
+    adm_linear_backward_input(worker, block->in, false);
+    if (block->kv != NULL) {
+        adm_linear_backward_bias(worker, block->kv);
+        adm_linear_backward_input(worker, block->kv, true);
+    }
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+}

@@ -1,0 +1,27 @@
+/* What a feed-forward branch computes between h and a:
+
+     hidden = dropout(activation(h W_in^T + bias))
+     a      = Ninner(hidden) W_out^T */
+#ifndef ADM_LAYERS_FEED_FORWARD_H
+#define ADM_LAYERS_FEED_FORWARD_H
+
+#include "layers/linear.h"
+#include "layers/norm.h"
+#include "layers/worker.h"
+
+typedef struct adm_feed_forward {
+    adm_activation activation;
+    adm_dropout dropout;
+    int64_t row;           /* of the first row in the batch: dropout's numbers are keyed by it */
+    const adm_linear *in;  /* [M, D] -> [M, F]; with relu y is hidden, dy is its gradient in either case */
+    const adm_linear *out; /* hidden, normed -> [M, D] */
+    const adm_norm *norm;  /* Ninner */
+    adm_real *hidden;      /* [M, F] */
+    adm_real *normed;      /* [M, F] Ninner(hidden), or NULL */
+} adm_feed_forward;
+
+void adm_feed_forward_forward(adm_worker *worker, const adm_feed_forward *block);
+/* Adds to all gradients of parameters but those of weights. */
+void adm_feed_forward_backward(adm_worker *worker, const adm_feed_forward *block);
+
+#endif

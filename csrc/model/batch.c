@@ -1,0 +1,55 @@
+/* What of a batch a model can read. */
+#include "model/model.h"
+
+/* Sequences with at least `least` tokens, at most max_length of which are read. */
+static adm_status check_sequences(const adm_model *model, const char *name, const adm_sequences *sequences,
+                                  int64_t least, adm_error *error)
+{
+    const int64_t longest = model->config.max_length + least - 1, v = model->config.vocab_size;
+    for (int64_t b = 0; b < sequences->count; b++) {
+        const int64_t first = sequences->offsets[b], length = sequences->offsets[b + 1] - first;
+        if (length < least)
+            return adm_fail(error, ADM_ERROR_VALUE,
+                            "%s: sequence %lld has %lld tokens, at least %lld are needed%s", name,
+                            (long long)b, (long long)length, (long long)least,
+                            least == 2 ? " (the first is only read, the last only predicted)" : "");
+        if (length > longest)
+            return adm_fail(error, ADM_ERROR_VALUE,
+                            "%s: sequence %lld has %lld tokens, longer than max_length=%lld allows (%lld)",
+                            name, (long long)b, (long long)length, (long long)model->config.max_length,
+                            (long long)longest);
+        for (int64_t i = first; i < first + length; i++)
+            if (sequences->tokens[i] < 0 || sequences->tokens[i] >= v)
+                return adm_fail(
+                    error, ADM_ERROR_INDEX,
+                    "%s: token id %d of sequence %lld at position %lld is outside the vocabulary [0, %lld)",
+                    name, (int)sequences->tokens[i], (long long)b, (long long)(i - first), (long long)v);
+    }
+    return ADM_OK;
+}
+
+adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch, adm_error *error)
+{
+    const bool encoder = model->config.encoder.layers > 0, decoder = model->config.decoder.layers > 0;
+    if (model->config.vocab_size == 0)
+        return adm_fail(error, ADM_ERROR_STATE,
+                        "a model without a vocabulary reads hidden states, not tokens");
+    if (batch->source.count < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "the batch is empty: at least one sequence is needed");
+    if (encoder && decoder && batch->target.count != batch->source.count)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "an encoder-decoder needs as many target as source sequences, got %lld and %lld",
+                        (long long)batch->target.count, (long long)batch->source.count);
+    adm_status status = check_sequences(model, "source", &batch->source, encoder ? 1 : 2, error);
+    if (status == ADM_OK && encoder && decoder)
+        status = check_sequences(model, "target", &batch->target, 2, error);
+    return status;
+}
+
+int64_t adm_model_num_outputs(const adm_model *model, const adm_batch *batch)
+{
+    const bool encoder = model->config.encoder.layers > 0;
+    const adm_sequences *read = encoder && model->config.decoder.layers > 0 ? &batch->target : &batch->source;
+    const int64_t tokens = read->count < 1 ? 0 : read->offsets[read->count] - read->offsets[0];
+    return model->config.decoder.layers > 0 ? tokens - read->count : tokens;
+}

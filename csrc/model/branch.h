@@ -1,0 +1,47 @@
+/* The kinds of branch, one row of a table each: what parameters it has, what is kept of it, and how it is computed. */
+#ifndef ADM_MODEL_BRANCH_H
+#define ADM_MODEL_BRANCH_H
+
+#include "admin/model.h"
+#include "layers/worker.h"
+
+/* The linear maps of a branch, in the order in which their weight gradients are summed. */
+typedef enum adm_map {
+    ADM_MAP_IN = 0, /* q k v; q of cross-attention; fc1 */
+    ADM_MAP_OUT,    /* out; fc2 */
+    ADM_MAP_KV,     /* k v of cross-attention */
+    ADM_NUM_MAPS
+} adm_map;
+
+/* Features of a row. */
+typedef enum adm_width { ADM_WIDTH_MODEL, ADM_WIDTH_HIDDEN } adm_width; /* D, F */
+
+static inline int64_t adm_width_of(const adm_config *config, adm_width width)
+{
+    return width == ADM_WIDTH_MODEL ? config->d_model : config->d_ff;
+}
+
+/* One linear map of matrices [outputs, inputs] below each other. */
+typedef struct adm_branch_map {
+    int count; /* of matrices; 0: the branch has no such map */
+    const char *names[3];
+    adm_param_kind kinds[3];
+    adm_width outputs, inputs;
+} adm_branch_map;
+
+struct adm_sublayer_view;
+
+typedef struct adm_branch {
+    const char *name; /* in the names of parameters */
+    adm_branch_map maps[ADM_NUM_MAPS];
+    adm_width inner;   /* of what the last map reads */
+    bool attends;      /* keeps the softmax's statistics [M, H]; else `in` has an activation */
+    bool reads_memory; /* its keys and values are those of the memory, all of which every query sees */
+    void (*forward)(adm_worker *worker, const struct adm_sublayer_view *view);
+    /* From da (after dropout) to dh; dproj, dkv; adds to dmemory and to the partial gradients. */
+    void (*backward)(adm_worker *worker, const struct adm_sublayer_view *view);
+} adm_branch;
+
+extern const adm_branch adm_branches[]; /* by adm_branch_kind */
+
+#endif

@@ -1,0 +1,370 @@
+#include "model/pass.h"
+
+#include "model/ends.h"
+#include "model/observe.h"
+#include "model/resolve.h"
+#include "model/sublayer.h"
+#include "model/work.h"
+
+#include <string.h>
+
+void adm_pass_begin(adm_model *model, adm_stop *stop, adm_pack directions)
+{
+    model->ws.run.stop = stop;
+    adm_packing_run(model, directions);
+}
+
+adm_status adm_pass_end(adm_model *model, adm_error *error)
+{
+    const adm_status status = adm_stop_status(model->ws.run.stop, error);
+    model->ws.run.stop = NULL; /* it was of this call */
+    return status;
+}
+
+/* ---- forward ---- */
+
+/* What a region of forward tasks does with each chunk. */
+typedef struct forward_region {
+    adm_model *model;
+    int stack;
+    int64_t first, last; /* sub-layers [first, last) */
+    bool embed, finish;
+} forward_region;
+
+static void forward_chunk(const forward_region *region, int64_t chunk, adm_worker *worker)
+{
+    adm_model *model = region->model;
+    if (region->embed)
+        adm_embed_forward(model, region->stack, chunk);
+    adm_work_note(worker, ADM_WORK_ROWS);
+    for (int64_t i = region->first; i < region->last; i++) {
+        if (adm_worker_stopped(worker))
+            return;
+        adm_sublayer_forward(model, &model->params.stacks[region->stack].sublayers[i], chunk, worker);
+    }
+    if (region->finish)
+        adm_end_forward(model, region->stack, chunk);
+    adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+static void forward_task(void *context, int64_t chunk, int thread)
+{
+    const forward_region *region = context;
+    adm_worker worker = adm_worker_begin(region->model, thread);
+    forward_chunk(region, chunk, &worker);
+}
+
+static void forward_all_task(void *context, int64_t chunk, int thread)
+{
+    adm_model *model = context;
+    adm_worker worker = adm_worker_begin(model, thread);
+    for (int s = 0; s < 2; s++) {
+        const forward_region region = {model, s, 0, model->params.stacks[s].num_sublayers, true, true};
+        if (region.last > 0)
+            forward_chunk(&region, chunk, &worker);
+    }
+}
+
+static void run_region(adm_model *model, forward_region region)
+{
+    const adm_run *run = &model->ws.run;
+    adm_parallel_for_until(run->stop, run->threads, model->ws.shape.chunks, forward_task, &region);
+}
+
+void adm_pass_embed(adm_model *model, int stack)
+{
+    run_region(model, (forward_region){model, stack, 0, 0, true, false});
+}
+
+void adm_pass_sublayer(adm_model *model, int stack, int64_t index)
+{
+    run_region(model, (forward_region){model, stack, index, index + 1, false, false});
+}
+
+void adm_pass_finish(adm_model *model, int stack)
+{
+    run_region(model, (forward_region){model, stack, 0, 0, false, true});
+}
+
+/* Sub-layers from `first` to the end of their segment, into the buffers that all segments share. */
+static void forward_segment(adm_model *model, int stack, int64_t first, bool embed, bool finish)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t r = model->params.stacks[stack].num_sublayers;
+    const int64_t last = adm_min(first + ws->shape.segment[stack], r);
+    run_region(model, (forward_region){model, stack, first, last, embed, finish});
+    ws->filled_stack = stack;
+    ws->filled_first = first;
+}
+
+/* Where segments share their buffers: fills them for the one from sub-layer `first`, unless they are. */
+static void fill_segment(adm_model *model, int stack, int64_t first)
+{
+    const adm_workspace *ws = &model->ws;
+    if (ws->shape.segmented && (ws->filled_stack != stack || ws->filled_first != first))
+        forward_segment(model, stack, first, false, false);
+}
+
+static void forward_segments(adm_model *model)
+{
+    for (int s = 0; s < 2; s++) {
+        const int64_t r = model->params.stacks[s].num_sublayers, length = model->ws.shape.segment[s];
+        for (int64_t first = 0; first < r; first += length)
+            forward_segment(model, s, first, first == 0, first + length >= r);
+    }
+}
+
+static void forward_by_sublayers(adm_model *model, int stack)
+{
+    adm_pass_embed(model, stack);
+    for (int64_t i = 0; i < model->params.stacks[stack].num_sublayers; i++)
+        adm_pass_sublayer(model, stack, i);
+    adm_pass_finish(model, stack);
+}
+
+/* Chunks need nothing of each other, so one region takes them all the way. Only where sub-layers share their
+   buffers (segments, ADM_KEEP_NOTHING) must no chunk be ahead of the others. */
+void adm_pass_forward(adm_model *model)
+{
+    const adm_workspace *ws = &model->ws;
+    if (ws->shape.segmented)
+        forward_segments(model);
+    else if (ws->shape.keep != ADM_KEEP_NOTHING)
+        adm_parallel_for_until(ws->run.stop, ws->run.threads, ws->shape.chunks, forward_all_task, model);
+    else
+        for (int s = 0; s < 2; s++)
+            if (adm_has_stack(model, s))
+                forward_by_sublayers(model, s);
+    if (ws->run.observe && !adm_stopped(ws->run.stop))
+        adm_observe_forward(model);
+}
+
+/* ---- backward ----
+
+   One region takes the sub-layers from the last to the first, without a barrier between them. Its step s takes every
+   chunk through one sub-layer and, amid them, computes the parameters' gradients of the sub-layer of step s - 1. What
+   these read exists twice, for even and odd sub-layers. So
+     a chunk waits for its own step s - 1, and for the parameters' gradients of step s - 2, whose place it takes;
+     the parameters' gradients of a step wait for all its chunks;
+     the vectors' gradients of a step wait for those of step s - 1, since sub-layers may share their scales.
+   Tasks begin in their order, and the parameters' gradients stand amid the chunks of the next step: half a step after
+   the chunks that they wait for, and half a step before those that wait for them, so that hardly any thread ever
+   waits. */
+
+/* Sub-layers last - 1, ..., first: one each step; a step more for the parameters' gradients of the last one. */
+typedef struct backward_region {
+    adm_model *model;
+    const adm_sublayer *end; /* sub-layer `last` of the stack */
+    int64_t steps;
+    int64_t gradient_tasks; /* of a step; where it has fewer, the rest do nothing */
+    int64_t *chunk_done;    /* [C] steps that a chunk has done */
+    int64_t *gradient_done; /* [steps] tasks for the parameters' gradients of step s that are done */
+    int64_t *vectors_done;  /* steps whose vectors' gradients are added up */
+} backward_region;
+
+/* ---- the parameters' gradients ---- */
+
+/* gradient += sum over chunks, in their order, of the partial gradients */
+static void reduce_slots(adm_model *model, const adm_slots *slots, const adm_real *partials)
+{
+    for (int s = 0; s < slots->count; s++) {
+        const adm_slot *slot = &slots->items[s];
+        adm_real *gradient = model->gradients + slot->offset;
+        for (int64_t chunk = 0; chunk < model->ws.shape.chunks; chunk++) {
+            const adm_real *partial = partials + chunk * slots->length + slot->partial;
+            if (!slot->to_scalar) {
+                model->kernels->axpy(1, partial, gradient, slot->length);
+                continue;
+            }
+            adm_real sum = 0;
+            for (int64_t c = 0; c < slot->length; c++)
+                sum += partial[c];
+            gradient[0] += sum;
+        }
+    }
+}
+
+/* Rows of a map's weight gradient that one task computes: the more threads, the fewer, so that none works alone at the
+   end. */
+static int64_t weight_tile(const adm_model *model, const adm_sublayer *sub, int map)
+{
+    const int64_t tasks = (model->ws.run.threads + sub->num_maps - 1) / sub->num_maps;
+    return adm_linear_weight_rows(model->kernels, sub->maps[map].outputs, tasks);
+}
+
+static int64_t weight_tasks(const adm_model *model, const adm_sublayer *sub, int map)
+{
+    const int64_t tile = weight_tile(model, sub, map);
+    return (sub->maps[map].outputs + tile - 1) / tile;
+}
+
+/* Tasks for a sub-layer's parameters: the weights', and one for the vectors. */
+static int64_t gradient_tasks(const adm_model *model, const adm_sublayer *sub)
+{
+    int64_t tasks = 1;
+    for (int map = 0; map < sub->num_maps; map++)
+        tasks += weight_tasks(model, sub, map);
+    return tasks;
+}
+
+static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int map, int64_t task,
+                            adm_worker *worker)
+{
+    if (adm_worker_stopped(worker))
+        return;
+    const adm_sublayer_view view = adm_resolve(model, sub, ADM_ALL_CHUNKS);
+    const int64_t tile = weight_tile(model, sub, map), first = task * tile;
+    adm_linear_backward_weight(worker, &view.maps[map], first, adm_min(first + tile, sub->maps[map].outputs));
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+}
+
+static void vector_gradients(const backward_region *region, int64_t step, adm_worker *worker)
+{
+    adm_model *model = region->model;
+    const adm_sublayer *sub = region->end - 1 - step;
+    adm_wait_for(region->vectors_done, step);
+    if (!adm_stopped(worker->stop)) /* the count goes on: others wait for it */
+        reduce_slots(model, &sub->slots, model->ws.stacks[sub->stack].sublayers[sub->index].partials);
+    adm_count_done(region->vectors_done);
+    adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+static void run_gradient_task(const backward_region *region, int64_t step, int64_t task, adm_worker *worker)
+{
+    const adm_sublayer *sub = region->end - 1 - step;
+    for (int map = 0; map < sub->num_maps; map++) {
+        const int64_t tasks = weight_tasks(region->model, sub, map);
+        if (task < tasks) {
+            weight_gradient(region->model, sub, map, task, worker);
+            return;
+        }
+        task -= tasks;
+    }
+    if (task == 0)
+        vector_gradients(region, step, worker);
+}
+
+/* ---- the chunks ---- */
+
+/* Rows of a gradient to where they are kept, if they are. */
+static void keep_gradient(adm_real *kept, const adm_real *gradient, adm_span span, int64_t d)
+{
+    if (kept != NULL)
+        memcpy(kept + span.first * d, gradient + span.first * d, (size_t)(span.rows * d) * sizeof *kept);
+}
+
+static void backward_chunk(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+{
+    const int stack = sub->stack;
+    const adm_stack_buffers *buffers = &model->ws.stacks[stack];
+    const int64_t d = model->config.d_model, r = model->params.stacks[stack].num_sublayers;
+    const adm_span span = adm_chunk_span(&model->ws, buffers->offsets, chunk);
+    const adm_real *dx = buffers->dx + span.first * d;
+    double *sums = buffers->grad_sums + chunk * (r + 1), unused = 0;
+    if (sub->index == r - 1) {
+        adm_end_backward(model, stack, chunk);
+        keep_gradient(buffers->kept_dx, buffers->dx, span, d);
+        if (model->ws.run.observe) {
+            memset(sums, 0, (size_t)(r + 1) * sizeof *sums);
+            model->kernels->add_moments(dx, span.rows * d, &unused, &sums[r]);
+        }
+    }
+    adm_sublayer_backward(model, sub, chunk, worker);
+    if (model->ws.run.observe)
+        model->kernels->add_moments(dx, span.rows * d, &unused, &sums[sub->index]);
+    keep_gradient(buffers->sublayers[sub->index].kept_dx, buffers->dx, span, d);
+    if (sub->index == 0)
+        adm_embed_backward(model, stack, chunk);
+}
+
+/* ---- the region ---- */
+
+static void chunk_task(const backward_region *region, int64_t step, int64_t chunk, int thread)
+{
+    if (step == region->steps)
+        return;
+    adm_wait_for(&region->chunk_done[chunk], step);
+    if (step >= 2)
+        adm_wait_for(&region->gradient_done[step - 2], region->gradient_tasks);
+    adm_worker worker = adm_worker_begin(region->model, thread);
+    if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
+        backward_chunk(region->model, region->end - 1 - step, chunk, &worker);
+    adm_count_done(&region->chunk_done[chunk]);
+}
+
+/* `step` is the one whose gradients are summed. */
+static void gradient_task(const backward_region *region, int64_t step, int64_t task, int thread)
+{
+    if (step < 0)
+        return;
+    for (int64_t chunk = 0; chunk < region->model->ws.shape.chunks; chunk++)
+        adm_wait_for(&region->chunk_done[chunk], step + 1);
+    adm_worker worker = adm_worker_begin(region->model, thread);
+    run_gradient_task(region, step, task, &worker);
+    adm_count_done(&region->gradient_done[step]);
+}
+
+static void backward_task(void *context, int64_t task, int thread)
+{
+    const backward_region *region = context;
+    const int64_t chunks = region->model->ws.shape.chunks, half = (chunks + 1) / 2;
+    const int64_t gradients = region->gradient_tasks;
+    const int64_t step = task / (chunks + gradients), i = task % (chunks + gradients);
+    if (i < half)
+        chunk_task(region, step, i, thread);
+    else if (i < half + gradients)
+        gradient_task(region, step - 1, i - half, thread);
+    else
+        chunk_task(region, step, i - gradients, thread);
+}
+
+/* Sub-layers [first, last), from the last. */
+static void backward_sublayers(adm_model *model, int stack, int64_t first, int64_t last)
+{
+    adm_workspace *ws = &model->ws;
+    const adm_sublayer *sublayers = model->params.stacks[stack].sublayers;
+    const int64_t chunks = ws->shape.chunks;
+    backward_region region = {
+        .model = model,
+        .end = sublayers + last,
+        .steps = last - first,
+        .vectors_done = ws->progress,
+        .chunk_done = ws->progress + 1,
+        .gradient_done = ws->progress + 1 + chunks,
+    };
+    for (int64_t i = first; i < last; i++)
+        region.gradient_tasks = adm_max(region.gradient_tasks, gradient_tasks(model, &sublayers[i]));
+    memset(ws->progress, 0, (size_t)(1 + chunks + region.steps) * sizeof *ws->progress);
+    adm_parallel_for_until(ws->run.stop, ws->run.threads,
+                           (region.steps + 1) * (chunks + region.gradient_tasks), backward_task, &region);
+}
+
+void adm_pass_backward(adm_model *model, int stack)
+{
+    const adm_stack *params = &model->params.stacks[stack];
+    const int64_t r = params->num_sublayers, length = model->ws.shape.segment[stack];
+    for (int64_t first = (r - 1) / length * length; first >= 0; first -= length) {
+        fill_segment(model, stack, first);
+        if (adm_stopped(model->ws.run.stop))
+            return;
+        backward_sublayers(model, stack, first, adm_min(first + length, r));
+    }
+    reduce_slots(model, &params->edge_slots, model->ws.stacks[stack].edge_partials);
+}
+
+void adm_pass_begin_gradients(adm_model *model)
+{
+    const adm_run *run = &model->ws.run;
+    if (!run->accumulate)
+        adm_zero(model->gradients, model->params.table.length, run->threads, run->stop);
+}
+
+adm_status adm_pass_end_backward(adm_model *model, adm_error *error)
+{
+    const adm_workspace *ws = &model->ws;
+    if (adm_stopped(ws->run.stop))
+        adm_clear(model->gradients, (size_t)model->params.table.length * sizeof *model->gradients);
+    else if (ws->run.observe)
+        adm_observe_backward(model);
+    return adm_pass_end(model, error);
+}

@@ -1,0 +1,173 @@
+#include "model/shape.h"
+
+#include "base/base.h"
+
+#include <math.h>
+
+#define CHUNK_MIN_ROWS 48  /* fewer rows do not pay for reading the weights */
+#define CHUNK_MAX_ROWS 256 /* more leave the second-level cache */
+#define CHUNKS_WANTED 16   /* so that a few threads share a small batch evenly */
+
+static bool has_stack(const adm_params *params, int stack)
+{
+    return params->stacks[stack].num_sublayers > 0;
+}
+
+/* ---- sequences ---- */
+
+static int64_t length_of(const adm_side *side, int64_t b)
+{
+    return side->offsets == NULL ? 0 : side->offsets[b + 1] - side->offsets[b] - side->unread;
+}
+
+static int64_t longest_of(const adm_side *side, int64_t count)
+{
+    int64_t longest = 0;
+    for (int64_t b = 0; side->offsets != NULL && b < count; b++)
+        longest = adm_max(longest, length_of(side, b));
+    return longest;
+}
+
+static int64_t total_of(const adm_side *side, int64_t count)
+{
+    return side->offsets == NULL ? 0 : side->offsets[count] - side->offsets[0] - side->unread * count;
+}
+
+const adm_sequences *adm_decoded(const adm_params *params, const adm_batch *batch)
+{
+    return has_stack(params, ADM_ENCODER) ? &batch->target : &batch->source;
+}
+
+void adm_batch_sides(const adm_params *params, const adm_batch *batch, adm_side sides[2])
+{
+    sides[0] = (adm_side){has_stack(params, ADM_ENCODER) ? batch->source.offsets : NULL, 0};
+    sides[1] = (adm_side){has_stack(params, ADM_DECODER) ? adm_decoded(params, batch)->offsets : NULL, 1};
+}
+
+void adm_hidden_sides(const adm_hidden *input, adm_side sides[2])
+{
+    sides[0] = (adm_side){input->offsets, 0};
+    sides[1] = (adm_side){input->memory == NULL ? NULL : input->memory_offsets, 0};
+}
+
+/* ---- chunks and segments ---- */
+
+/* Rows from which a chunk of a batch is full. */
+static int64_t rows_wanted(int64_t rows)
+{
+    return adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
+}
+
+int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, int64_t *starts)
+{
+    const int64_t wanted = rows_wanted(adm_max(total_of(&sides[0], count), total_of(&sides[1], count)));
+    int64_t chunks = 0, filled[2] = {wanted, wanted};
+    for (int64_t b = 0; b < count; b++) {
+        if (filled[0] >= wanted || filled[1] >= wanted) {
+            if (starts != NULL)
+                starts[chunks] = b;
+            chunks++;
+            filled[0] = filled[1] = 0;
+        }
+        filled[0] += length_of(&sides[0], b);
+        filled[1] += length_of(&sides[1], b);
+    }
+    if (starts != NULL)
+        starts[chunks] = count;
+    return chunks;
+}
+
+/* Sub-layers of a segment of so many layers (adm_run); all of the stack where there are no segments. */
+static int64_t segment_length(const adm_stack *stack, int64_t segment_layers)
+{
+    const int64_t layers = stack->num_sublayers / adm_max(stack->per_layer, 1);
+    if (segment_layers == ADM_SEGMENTS_AUTO)
+        segment_layers = (int64_t)ceil(sqrt((double)layers));
+    return (segment_layers == 0 ? layers : adm_min(segment_layers, layers)) * stack->per_layer;
+}
+
+/* What a shape has of the run alone. */
+static adm_shape shape_for_run(const adm_params *params, const adm_run *run, adm_keep keep, bool backward)
+{
+    return (adm_shape){
+        .keep = keep,
+        .backward = backward,
+        .segmented = backward && run->segment_layers != 0,
+        .segment = {segment_length(&params->stacks[0], run->segment_layers),
+                    segment_length(&params->stacks[1], run->segment_layers)},
+        .keep_gradients = backward && run->observe && run->keep_gradients,
+    };
+}
+
+/* ---- shapes ---- */
+
+adm_status adm_run_check(const adm_run *run, adm_error *error)
+{
+    if (run->threads < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", run->threads);
+    if (!(run->label_smoothing >= 0.0 && run->label_smoothing <= 1.0))
+        return adm_fail(error, ADM_ERROR_VALUE, "label_smoothing must be from 0 to 1, got %g",
+                        run->label_smoothing);
+    if (!isfinite((adm_real)run->scale))
+        return adm_fail(error, ADM_ERROR_VALUE, "scale must be finite in " ADM_DTYPE_NAME ", got %g",
+                        run->scale);
+    if (run->segment_layers < ADM_SEGMENTS_AUTO)
+        return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
+                        (long long)run->segment_layers);
+    if (run->segment_layers != 0 && run->observe && run->keep_gradients)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "gradients of activations cannot be kept where activations are computed again");
+    return ADM_OK;
+}
+
+adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, const adm_run *run,
+                             adm_keep keep, bool backward)
+{
+    const int64_t count = batch->source.count;
+    adm_shape shape = shape_for_run(params, run, keep, backward);
+    adm_side sides[2];
+    adm_batch_sides(params, batch, sides);
+    shape.count = count;
+    shape.chunks = adm_cut_chunks(sides, count, NULL);
+    for (int s = 0; s < 2; s++)
+        shape.rows[s] = total_of(&sides[s], count);
+    shape.longest = adm_max(longest_of(&sides[0], count), longest_of(&sides[1], count));
+    if (has_stack(params, ADM_ENCODER) && has_stack(params, ADM_DECODER))
+        shape.memory_rows = shape.rows[ADM_ENCODER];
+    return shape;
+}
+
+adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *lengths, const adm_run *run)
+{
+    const int64_t length = lengths->length, rest = lengths->rest;
+    const int64_t count = lengths->count + (rest > 0), rows = lengths->count * length + rest;
+    const int64_t a_chunk =
+        (rows_wanted(rows) + length - 1) / length; /* sequences; the rest is in the last */
+    adm_shape shape = shape_for_run(params, run, adm_keep_backward(run), true);
+    shape.count = count;
+    shape.chunks = (count + a_chunk - 1) / a_chunk;
+    shape.longest = length;
+    for (int s = 0; s < 2; s++)
+        shape.rows[s] = has_stack(params, s) ? rows : 0;
+    if (has_stack(params, ADM_ENCODER) && has_stack(params, ADM_DECODER))
+        shape.memory_rows = rows;
+    return shape;
+}
+
+adm_shape adm_shape_of_hidden(const adm_params *params, const adm_hidden *input, const adm_run *run,
+                              adm_keep keep, bool backward)
+{
+    const int stack = has_stack(params, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER;
+    adm_run whole = *run;
+    whole.segment_layers = 0;
+    whole.keep_gradients = false;
+    adm_shape shape = shape_for_run(params, &whole, keep, backward);
+    adm_side sides[2];
+    adm_hidden_sides(input, sides);
+    shape.count = input->count;
+    shape.hidden = true;
+    shape.chunks = adm_cut_chunks(sides, input->count, NULL);
+    shape.rows[stack] = total_of(&sides[0], input->count);
+    shape.memory_rows = total_of(&sides[1], input->count);
+    return shape;
+}

@@ -1,0 +1,59 @@
+/* What a batch asks of a workspace, and how it is cut into chunks of whole sequences: by its shape alone. */
+#ifndef ADM_MODEL_SHAPE_H
+#define ADM_MODEL_SHAPE_H
+
+#include "admin/model.h"
+#include "model/params.h"
+
+typedef enum adm_keep {
+    ADM_KEEP_NOTHING = 0, /* forward only: sub-layers share their buffers */
+    ADM_KEEP_BACKWARD,    /* what the backward pass reads and cannot cheaply compute again */
+    ADM_KEEP_BRANCHES     /* everything */
+} adm_keep;
+
+/* What the plan of a workspace depends on. */
+typedef struct adm_shape {
+    int64_t count;       /* B */
+    int64_t rows[2];     /* of the stacks; 0 where one is absent */
+    int64_t memory_rows; /* that cross-attention reads */
+    int64_t longest;     /* sequence that a stack reads */
+    int64_t chunks;
+    adm_keep keep;
+    bool backward, hidden;
+    bool segmented;      /* sub-layers of all segments use the same buffers */
+    int64_t segment[2];  /* sub-layers of a segment; of the stack where not segmented */
+    bool keep_gradients; /* of activations */
+} adm_shape;
+
+/* The length of sequence b that a stack reads: predicted tokens are one fewer than those given. */
+typedef struct adm_side {
+    const int64_t *offsets; /* [B + 1], or NULL: the stack is absent */
+    int64_t unread;         /* 1 where the last token is only predicted */
+} adm_side;
+
+/* What a backward pass keeps: all that an observed one may be asked for, unless it is to compute it again. */
+static inline adm_keep adm_keep_backward(const adm_run *run)
+{
+    return run->observe && run->segment_layers == 0 ? ADM_KEEP_BRANCHES : ADM_KEEP_BACKWARD;
+}
+
+/* The sequences that the decoder reads. */
+const adm_sequences *adm_decoded(const adm_params *params, const adm_batch *batch);
+
+void adm_batch_sides(const adm_params *params, const adm_batch *batch, adm_side sides[2]);
+void adm_hidden_sides(const adm_hidden *input, adm_side sides[2]);
+/* Cuts `count` sequences into chunks; returns how many, and writes their first sequences [chunks + 1] if starts is not
+   NULL. */
+int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, int64_t *starts);
+
+/* ADM_OK, or what cannot be asked of a pass. */
+adm_status adm_run_check(const adm_run *run, adm_error *error);
+
+adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, const adm_run *run,
+                             adm_keep keep, bool backward);
+/* Of a batch that is thought of: no array is as long as it has sequences. */
+adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *lengths, const adm_run *run);
+adm_shape adm_shape_of_hidden(const adm_params *params, const adm_hidden *input, const adm_run *run,
+                              adm_keep keep, bool backward);
+
+#endif

@@ -1,0 +1,120 @@
+/* How work is shared out: each region of threads is noted as it begins (the Makefile wraps the function). */
+#include "admin/admin.h"
+#include "base/base.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define D 128
+#define TOKENS 200
+#define SEQUENCES 20
+
+static int64_t fewest_tasks;
+static int most_threads;
+
+void __real_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
+void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
+
+void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context)
+{
+    fewest_tasks = adm_min(fewest_tasks, count);
+    most_threads = threads > most_threads ? threads : most_threads;
+    __real_adm_parallel_for_until(stop, threads, count, fn, context);
+}
+
+static void begin_notes(void)
+{
+    fewest_tasks = INT64_MAX;
+    most_threads = 0;
+}
+
+/* One encoder layer without a vocabulary, or one decoder layer that predicts tokens. */
+static adm_model *make_model(int64_t vocab_size)
+{
+    const adm_sublayer_config one = {
+        .norm_post = ADM_NORM_LAYER, .input_scale = 1, .gains = {1, 1, 1, 1, 1, 1}};
+    adm_sublayer_config sublayers[] = {one, one};
+    const adm_stack_config absent = {0}, stack = {.layers = 1, .causal = true, .sublayers = sublayers};
+    const adm_config config = {
+        .vocab_size = vocab_size,
+        .d_model = D,
+        .heads = 2,
+        .d_ff = D,
+        .max_length = TOKENS,
+        .norm_eps = 1e-5,
+        .share_embeddings = ADM_SHARE_ALL,
+        .encoder = vocab_size == 0 ? stack : absent,
+        .decoder = vocab_size == 0 ? absent : stack,
+    };
+    adm_model *model = NULL;
+    adm_error error;
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
+    assert(adm_model_init_weights(model, 1, 1, NULL, &error) == ADM_OK);
+    return model;
+}
+
+static void fill_offsets(int64_t offsets[SEQUENCES + 1])
+{
+    for (int64_t b = 0; b <= SEQUENCES; b++)
+        offsets[b] = b * TOKENS / SEQUENCES;
+}
+
+/* Many threads have their share of a loss, however few rows of logits are held at once. */
+static void test_loss(int64_t vocab_size)
+{
+    adm_model *model = make_model(vocab_size);
+    int64_t offsets[SEQUENCES + 1];
+    int32_t tokens[TOKENS];
+    fill_offsets(offsets);
+    for (int64_t i = 0; i < TOKENS; i++)
+        tokens[i] = (int32_t)(i * 7919 % vocab_size);
+    const adm_batch batch = {.source = {tokens, offsets, SEQUENCES}};
+    const adm_run run = {.threads = 2, .scale = 1};
+    adm_loss losses[2];
+    adm_error error;
+    begin_notes();
+    assert(adm_model_loss(model, &batch, &run, &losses[0], &error) == ADM_OK);
+    assert(fewest_tasks >= 3); /* chunks of 180 tokens */
+    begin_notes();
+    assert(adm_model_backward(model, &batch, &run, &losses[1], &error) == ADM_OK);
+    assert(fewest_tasks >= 3);
+    assert(losses[0].loss == losses[1].loss && losses[0].nll == losses[1].nll);
+    adm_model_free(model);
+}
+
+/* A layer's passes each have the threads that they are given. */
+static void test_layer(void)
+{
+    enum { ROWS = TOKENS, COUNT = ROWS * D };
+    adm_model *model = make_model(0);
+    int64_t offsets[SEQUENCES + 1];
+    adm_real *x = malloc(3 * COUNT * sizeof *x), *y = x + COUNT, *dx = y + COUNT;
+    adm_error error;
+    assert(x != NULL);
+    fill_offsets(offsets);
+    for (int64_t i = 0; i < COUNT; i++)
+        x[i] = (adm_real)(i % 13) - 6;
+    const adm_hidden input = {x, offsets, SEQUENCES, NULL, NULL};
+    for (int forward = 1; forward <= 3; forward += 2) {
+        for (int backward = 1; backward <= 4; backward++) {
+            const adm_run runs[] = {{.threads = forward, .scale = 1}, {.threads = backward, .scale = 1}};
+            begin_notes();
+            assert(adm_model_forward_hidden(model, &input, &runs[0], y, &error) == ADM_OK);
+            assert(most_threads == forward);
+            begin_notes();
+            assert(adm_model_backward_hidden(model, y, &runs[1], dx, NULL, &error) == ADM_OK);
+            assert(most_threads == backward);
+        }
+    }
+    free(x);
+    adm_model_free(model);
+}
+
+int main(void)
+{
+    adm_blas_setup();
+    test_layer();
+    test_loss(10000);
+    test_loss(32000);
+    return 0;
+}
