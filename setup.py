@@ -190,7 +190,14 @@ def sanitizer_flags():
     wanted = os.environ.get("ADMIN_PY_SANITIZE")
     if not wanted:
         return []
-    return ["-UNDEBUG", "-g", f"-fsanitize={wanted}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+    return [
+        "-UNDEBUG",
+        "-g",
+        f"-fsanitize={wanted}",
+        "-fno-sanitize-recover=all",
+        "-fno-omit-frame-pointer",
+        "-Wno-frame-larger-than",
+    ]
 
 
 def is_current(target, depfile):

@@ -174,7 +174,7 @@ void __wrap_adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *c
 /* Many small tensors share two regions, more of them than there is room for in a pass four. */
 static void test_novograd_of_many_tensors(void)
 {
-    enum { many = 1500, size = 3, stride = 4 };
+    enum { many = 400, size = 3, stride = 4 };
     static adm_param params[many];
     static adm_real w[many * stride], g[many * stride], m[many * stride], v[many];
     const adm_optim_config config = {.kind = ADM_OPTIM_NOVOGRAD, .beta1 = 0.9, .beta2 = 0.5, .eps = 0.25};
