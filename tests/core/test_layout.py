@@ -187,3 +187,11 @@ def test_functions_have_at_most_seven_arguments(folder):
         if count > 7
     }
     assert not many
+
+
+def test_no_sum_is_in_an_order_of_the_compilers_choice():
+    """`kernels/sums.inc` and `base/sums.h` have the orders; the search for what is not finite adds zeros."""
+    reduction = re.compile(r"reduction\(\+")
+    found = [path for path in c_files(CORE) if reduction.search(path.read_text())]
+    assert found == [CSRC / "optim" / "nonfinite.c"]
+    assert "-ffp-contract=off" in (CSRC / "cflags").read_text().split()
