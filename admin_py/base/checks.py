@@ -123,11 +123,11 @@ def check_texts(name: str, value: Any) -> Any:
     """Several texts, as a list; one text as it is, whose characters are meant."""
     one_text = isinstance(value, str)
     several = [check_text(name, value)] if one_text else check_listed(name, value, "strings")
-    for one in several:
+    for i, one in enumerate(several):
         if not isinstance(one, str):
-            raise TypeError(f"{name} must be strings, got {shown(one)} among them")
+            raise TypeError(f"{name} must be strings, but number {i} is {shown(one)}")
         if not is_unicode(one):
-            raise ValueError(f"{name}: lone surrogates are no text, got {shown(one)}")
+            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {shown(one)}")
     return several[0] if one_text else several
 
 

@@ -419,5 +419,5 @@ def test_observe_keeps_what_is_asked_for() -> None:
         model.observe(PAIRS, activations=["logits", "q*"])
     with pytest.raises(ValueError, match=r"names are such as encoder\.0\.self_attn\.branch"):
         model.observe(PAIRS, activations="encoder.0.self_atn.branch")
-    with pytest.raises(TypeError, match="activations must be strings, got 3 among them"):
+    with pytest.raises(TypeError, match="activations must be strings, but number 0 is 3"):
         model.observe(PAIRS, activations=[3])  # type: ignore[list-item]
