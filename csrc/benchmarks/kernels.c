@@ -28,13 +28,13 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         find_group(argv[i]);
     adm_blas_setup();
-    const adm_kernels kernels = adm_kernels_select();
-    printf("{\"kernels\": \"%s\", \"blas\": \"%s\", \"peak_flops\": %.0f}\n", kernels.name, adm_system_blas(),
-           bench_peak_flops());
+    const adm_kernels *kernels = adm_kernels_select();
+    printf("{\"kernels\": \"%s\", \"blas\": \"%s\", \"peak_flops\": %.0f}\n", kernels->name,
+           adm_system_blas(), bench_peak_flops());
     fflush(stdout);
     for (size_t g = 0; argc == 1 && g < NUM_GROUPS; g++)
-        GROUPS[g].time_all(&kernels);
+        GROUPS[g].time_all(kernels);
     for (int i = 1; i < argc; i++)
-        find_group(argv[i])->time_all(&kernels);
+        find_group(argv[i])->time_all(kernels);
     return EXIT_SUCCESS;
 }

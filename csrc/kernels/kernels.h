@@ -6,6 +6,7 @@
 #define ADM_KERNELS_H
 
 #include "admin/config.h"
+#include "admin/system.h"
 
 /* Dropout keeps an element where the hash of (key, row, column) is at least threshold. */
 typedef struct adm_dropout {
@@ -112,7 +113,7 @@ typedef struct adm_gemm {
 #define ADM_PANEL_MAX 64  /* columns of a panel in any table: packed [k, n] has n rounded up to it at most */
 #define ADM_GEMM_ROWS 264 /* of op(A) that a product takes at once, at most */
 
-typedef struct adm_kernels {
+struct adm_kernels {
     const char *name;
 
     /* x *= mask / (1 - p), in place */
@@ -194,11 +195,7 @@ typedef struct adm_kernels {
     /* *sum += |xhat - yhat|^2 of the standardised rows, (x - mean) / sqrt(var + eps) */
     void (*add_row_changes)(const adm_real *x, const adm_real *y, adm_real eps, int64_t rows, int64_t n,
                             double *sum);
-} adm_kernels;
-
-/* The best table for this processor, or the one that the environment variable ADMIN_PY_CPU names if the processor
-   can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's. */
-adm_kernels adm_kernels_select(void);
+};
 
 /* gemm_blas.c: the same product by the BLAS library: the oracle, and better for a few rows. */
 void adm_gemm_by_blas(const adm_gemm *gemm);

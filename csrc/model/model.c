@@ -34,7 +34,8 @@ static size_t buffer_bytes(const adm_model *model)
     return (size_t)model->params.length * sizeof(adm_real);
 }
 
-adm_status adm_model_outline(const adm_config *config, adm_model **out, adm_error *error)
+adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernels, adm_model **out,
+                             adm_error *error)
 {
     adm_status status = adm_config_check(config, error);
     if (status != ADM_OK)
@@ -44,8 +45,7 @@ adm_status adm_model_outline(const adm_config *config, adm_model **out, adm_erro
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a model");
     model->config = *config;
     model->config.encoder.sublayers = model->config.decoder.sublayers = NULL;
-    model->own_kernels = adm_kernels_select();
-    model->kernels = &model->own_kernels;
+    model->kernels = kernels;
     adm_stack_config encoder = config->encoder, decoder = config->decoder;
     if ((status = copy_sublayers(&encoder, error)) != ADM_OK)
         goto out;
@@ -67,9 +67,10 @@ out:
     return status;
 }
 
-adm_status adm_model_create(const adm_config *config, adm_model **out, adm_error *error)
+adm_status adm_model_create(const adm_config *config, const adm_kernels *kernels, adm_model **out,
+                            adm_error *error)
 {
-    adm_status status = adm_model_outline(config, out, error);
+    adm_status status = adm_model_outline(config, kernels, out, error);
     if (status != ADM_OK)
         return status;
     const size_t bytes = buffer_bytes(*out);
@@ -102,6 +103,11 @@ void adm_model_free(adm_model *model)
 const adm_config *adm_model_config(const adm_model *model)
 {
     return &model->config;
+}
+
+const adm_kernels *adm_model_kernels(const adm_model *model)
+{
+    return model->kernels;
 }
 
 const adm_param_table *adm_model_params(const adm_model *model)

@@ -175,8 +175,7 @@ typedef struct adm_observed {
 
 struct adm_model {
     adm_config config;
-    adm_kernels own_kernels;
-    const adm_kernels *kernels; /* own_kernels */
+    const adm_kernels *kernels;
     adm_param_table params;
     adm_stack stacks[2];
     int64_t output; /* offset of the output embedding */

@@ -5,13 +5,13 @@
 
 typedef struct adam_call {
     adm_adam adam;
-    adm_kernels kernels;
+    const adm_kernels *kernels;
 } adam_call;
 
 static double adam_range(void *context, int64_t begin, int64_t end)
 {
     const adam_call *call = context;
-    return call->kernels.adam(&call->adam, begin, end);
+    return call->kernels->adam(&call->adam, begin, end);
 }
 
 double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
@@ -20,11 +20,11 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
     adam_call call = {
         .adam =
             {
-                .w = update->weights,
+                .w = update->input.weights,
                 .m = update->m,
                 .v = update->v,
-                .g = update->gradients,
-                .grad_scale = (adm_real)update->grad_scale,
+                .g = update->input.gradients,
+                .grad_scale = (adm_real)update->input.grad_scale,
                 .l2 = (adm_real)terms.l2,
                 .decay = (adm_real)terms.decay,
                 .rate = (adm_real)terms.rate,
@@ -35,9 +35,9 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
                 .one_minus_beta1 = (adm_real)(1.0 - config->beta1),
                 .one_minus_beta2 = (adm_real)(1.0 - config->beta2),
             },
-        .kernels = adm_kernels_select(),
+        .kernels = update->input.kernels,
     };
-    return adm_sum_blocks(update->params->trained_length, adam_range, &call, update->threads);
+    return adm_sum_blocks(update->input.params->trained_length, adam_range, &call, update->input.threads);
 }
 
 /* m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t)
@@ -50,8 +50,8 @@ double adm_adam_update(const adm_update *update)
     const double t = (double)update->step;
     const adm_adam_terms terms = {
         .l2 = decoupled ? 0.0 : config->weight_decay,
-        .decay = decoupled ? update->lr * config->weight_decay : 0.0,
-        .rate = update->lr / (1.0 - pow(config->beta1, t)),
+        .decay = decoupled ? update->input.lr * config->weight_decay : 0.0,
+        .rate = update->input.lr / (1.0 - pow(config->beta1, t)),
         .v_scale = 1.0 / sqrt(1.0 - pow(config->beta2, t)),
     };
     return adm_adam_apply(update, terms);

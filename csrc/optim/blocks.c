@@ -38,19 +38,19 @@ double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads)
 }
 
 typedef struct norm_call {
+    const adm_kernels *kernels;
     const adm_real *x;
-    adm_kernels kernels;
 } norm_call;
 
 static double norm_range(void *context, int64_t begin, int64_t end)
 {
     const norm_call *call = context;
-    return call->kernels.sum_squares(call->x + begin, end - begin);
+    return call->kernels->sum_squares(call->x + begin, end - begin);
 }
 
-double adm_norm2(const adm_real *x, int64_t n, int threads)
+double adm_norm2(const adm_kernels *kernels, const adm_real *x, int64_t n, int threads)
 {
-    norm_call call = {x, adm_kernels_select()};
+    norm_call call = {kernels, x};
     const double sum = adm_sum_blocks(n, norm_range, &call, threads);
     return isinf(sum) ? adm_large_norm(x, NULL, n) : sqrt(sum);
 }

@@ -30,7 +30,8 @@ static double novograd_range(void *context, int64_t begin, int64_t end)
 static double second_moment(const adm_update *update, const adm_param *param, double previous)
 {
     const double norm =
-        update->grad_scale * adm_norm2(update->gradients + param->offset, param->size, update->threads);
+        update->input.grad_scale * adm_norm2(update->input.kernels, update->input.gradients + param->offset,
+                                             param->size, update->input.threads);
     const double beta2 = update->step == 1 ? 0.0 : update->config->beta2;
     return beta2 * previous + (1.0 - beta2) * (norm * norm);
 }
@@ -39,23 +40,23 @@ double adm_novograd_update(const adm_update *update)
 {
     const adm_optim_config *config = update->config;
     double sum = 0.0;
-    for (int64_t p = 0; p < update->params->count; p++) {
-        const adm_param *param = &update->params->items[p];
+    for (int64_t p = 0; p < update->input.params->count; p++) {
+        const adm_param *param = &update->input.params->items[p];
         if (!param->trained)
             continue;
         const double v = second_moment(update, param, (double)update->v[p]);
-        novograd s = {.w = update->weights + param->offset,
+        novograd s = {.w = update->input.weights + param->offset,
                       .m = update->m + param->offset,
-                      .g = update->gradients + param->offset,
+                      .g = update->input.gradients + param->offset,
                       /* a v that its type cannot hold would make every later step 0 */
                       .factor = isfinite((adm_real)v)
-                                    ? (adm_real)(update->grad_scale / (sqrt(v) + config->eps))
+                                    ? (adm_real)(update->input.grad_scale / (sqrt(v) + config->eps))
                                     : (adm_real)NAN,
                       .decay = (adm_real)config->weight_decay,
                       .beta1 = (adm_real)config->beta1,
-                      .lr = (adm_real)update->lr};
+                      .lr = (adm_real)update->input.lr};
         update->v[p] = (adm_real)v;
-        sum += adm_sum_blocks(param->size, novograd_range, &s, update->threads);
+        sum += adm_sum_blocks(param->size, novograd_range, &s, update->input.threads);
     }
     return sum;
 }

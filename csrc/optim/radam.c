@@ -36,8 +36,8 @@ double adm_radam_update(const adm_update *update)
     adm_adam_terms terms = {.l2 = 0.0, .decay = 0.0, .rate = 0.0, .v_scale = 1.0};
     if (rho >= RHO_TRACTABLE) {
         const double r2 = (rho - 4.0) * (rho - 2.0) * rho_inf / ((rho_inf - 4.0) * (rho_inf - 2.0) * rho);
-        terms.decay = update->lr * config->weight_decay;
-        terms.rate = update->lr * sqrt(r2 * (1.0 - beta2_t)) / (1.0 - pow(config->beta1, t));
+        terms.decay = update->input.lr * config->weight_decay;
+        terms.rate = update->input.lr * sqrt(r2 * (1.0 - beta2_t)) / (1.0 - pow(config->beta1, t));
     }
     return adm_adam_apply(update, terms);
 }

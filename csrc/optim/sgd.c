@@ -48,15 +48,15 @@ static double sgd_momentum(void *context, int64_t begin, int64_t end)
 double adm_sgd_update(const adm_update *update)
 {
     const adm_optim_config *config = update->config;
-    sgd s = {.w = update->weights,
+    sgd s = {.w = update->input.weights,
              .m = update->m,
-             .g = update->gradients,
-             .grad_scale = (adm_real)update->grad_scale,
+             .g = update->input.gradients,
+             .grad_scale = (adm_real)update->input.grad_scale,
              .decay = (adm_real)config->weight_decay,
              .momentum = (adm_real)config->beta1,
-             .lr = (adm_real)update->lr,
+             .lr = (adm_real)update->input.lr,
              .g_share = config->nesterov ? 1 : 0,
              .m_share = config->nesterov ? (adm_real)config->beta1 : 1};
-    return adm_sum_blocks(update->params->trained_length, s.m == NULL ? sgd_plain : sgd_momentum, &s,
-                          update->threads);
+    return adm_sum_blocks(update->input.params->trained_length, s.m == NULL ? sgd_plain : sgd_momentum, &s,
+                          update->input.threads);
 }

@@ -32,20 +32,11 @@ static double update_weights(const adm_update *update)
     }
 }
 
-void adm_optim_step(const adm_optim_config *config, const adm_param_table *params, adm_real *weights,
-                    const adm_real *gradients, double grad_scale, double lr, adm_optim_state *state,
-                    double *update_norm, int threads)
+void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input, adm_optim_state *state,
+                    double *update_norm)
 {
-    const adm_update update = {.config = config,
-                               .params = params,
-                               .weights = weights,
-                               .gradients = gradients,
-                               .m = state->m,
-                               .v = state->v,
-                               .step = state->step + 1,
-                               .grad_scale = grad_scale,
-                               .lr = lr,
-                               .threads = threads};
+    const adm_update update = {
+        .config = config, .input = *input, .m = state->m, .v = state->v, .step = state->step + 1};
     const double sum = update_weights(&update);
     state->step = update.step;
     if (update_norm != NULL)

@@ -6,16 +6,12 @@
 
 #include <math.h>
 
-/* One update. Gradients are multiplied by grad_scale as they are read. */
+/* One update. */
 typedef struct adm_update {
     const adm_optim_config *config;
-    const adm_param_table *params;
-    adm_real *weights;         /* [trained_length] */
-    const adm_real *gradients; /* [trained_length] */
-    adm_real *m, *v;           /* as in adm_optim_state */
-    int64_t step;              /* number of this update, from 1 */
-    double grad_scale, lr;
-    int threads;
+    adm_optim_input input;
+    adm_real *m, *v; /* as in adm_optim_state */
+    int64_t step;    /* number of this update, from 1 */
 } adm_update;
 
 /* Each rule changes the weights and the moments, and returns the squared Euclidean norm of the change. */

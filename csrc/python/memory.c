@@ -87,7 +87,7 @@ PyObject *pyadm_plan_memory(PyObject *module, PyObject *args, PyObject *keywords
     adm_model *model = NULL;
     adm_error error;
     adm_memory_plan plan;
-    adm_status status = adm_model_outline(&config, &model, &error);
+    adm_status status = adm_model_outline(&config, adm_kernels_select(), &model, &error);
     if (status == ADM_OK)
         status = batch != NULL ? adm_model_plan_memory(model, batch, &run, &plan, &error)
                                : adm_model_plan_lengths(model, &lengths, &run, &plan, &error);
@@ -124,7 +124,7 @@ PyObject *pyadm_parameter_shapes(PyObject *module, PyObject *value)
         return NULL;
     adm_model *model = NULL;
     adm_error error;
-    const adm_status status = adm_model_outline(&config, &model, &error);
+    const adm_status status = adm_model_outline(&config, adm_kernels_select(), &model, &error);
     PyObject *dict = status == ADM_OK ? PyDict_New() : pyadm_raise(&error);
     const adm_param_table *table = status == ADM_OK ? adm_model_params(model) : NULL;
     for (int64_t i = 0; dict != NULL && i < table->count; i++)

@@ -11,10 +11,10 @@ static void free_model(PyObject *handle)
     adm_model_free(PyCapsule_GetPointer(handle, HANDLE_NAME));
 }
 
-static adm_status make_model(const adm_config *config, uint64_t seed, const adm_run *run, adm_model **model,
-                             adm_error *error)
+static adm_status make_model(const adm_config *config, const adm_kernels *kernels, uint64_t seed,
+                             const adm_run *run, adm_model **model, adm_error *error)
 {
-    adm_status status = adm_model_create(config, model, error);
+    adm_status status = adm_model_create(config, kernels, model, error);
     if (status == ADM_OK)
         status = adm_model_init_weights(*model, seed, run->threads, run->stop, error);
     if (status != ADM_OK) {
@@ -30,10 +30,11 @@ PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t
     if (state == NULL)
         return NULL;
     adm_run run = {.threads = state->threads};
+    const adm_kernels *kernels = adm_kernels_select();
     adm_model *model = NULL;
     adm_error error;
     adm_status status;
-    PYADM_INTERRUPTIBLE(&run, status = make_model(config, seed, &run, &model, &error));
+    PYADM_INTERRUPTIBLE(&run, status = make_model(config, kernels, seed, &run, &model, &error));
     if (status != ADM_OK)
         return pyadm_raise(&error);
     PyObject *handle = PyCapsule_New(model, HANDLE_NAME, free_model);

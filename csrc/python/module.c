@@ -147,10 +147,10 @@ static PyObject *system_info(PyObject *module, PyObject *ignored)
     PyObject *blas_file = PyUnicode_DecodeFSDefault(adm_system_blas_file());
     if (!blas_file)
         return NULL;
-    return Py_BuildValue("{s:s,s:s,s:N,s:s,s:i,s:i,s:s}", "kernels", adm_system_kernels(), "blas",
-                         adm_system_blas(), "blas_file", blas_file, "dtype", ADM_DTYPE_NAME, "num_procs",
-                         adm_system_num_procs(), "threads", state_of_module(module)->threads, "compiler",
-                         COMPILER);
+    return Py_BuildValue("{s:s,s:s,s:N,s:s,s:i,s:i,s:s}", "kernels", adm_kernels_name(adm_kernels_select()),
+                         "blas", adm_system_blas(), "blas_file", blas_file, "dtype", ADM_DTYPE_NAME,
+                         "num_procs", adm_system_num_procs(), "threads", state_of_module(module)->threads,
+                         "compiler", COMPILER);
 }
 
 PyDoc_STRVAR(norm2_doc,
@@ -166,8 +166,9 @@ static PyObject *norm2(PyObject *module, PyObject *value)
     const adm_real *data = PyArray_DATA(array);
     const int64_t size = PyArray_SIZE(array);
     const int threads = state_of_module(module)->threads;
+    const adm_kernels *kernels = adm_kernels_select();
     double norm;
-    PYADM_WITHOUT_GIL(norm = adm_norm2(data, size, threads))
+    PYADM_WITHOUT_GIL(norm = adm_norm2(kernels, data, size, threads))
     return PyFloat_FromDouble(norm);
 }
 

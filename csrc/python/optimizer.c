@@ -223,13 +223,18 @@ static PyObject *update(optimizer *self, pyadm_model *model, double lr, double g
     const adm_param_table *params = adm_model_params(model->model);
     if (need_moments(self, params, threads) < 0)
         return NULL;
-    adm_real *weights = adm_model_weights(model->model);
+    const adm_optim_input input = {.kernels = adm_model_kernels(model->model),
+                                   .params = params,
+                                   .weights = adm_model_weights(model->model),
+                                   .gradients = gradients,
+                                   .grad_scale = grad_scale,
+                                   .lr = lr,
+                                   .threads = threads};
     adm_optim_state state = {.step = self->step,
                              .m = self->moments->size_m > 0 ? self->moments->m : NULL,
                              .v = self->moments->size_v > 0 ? self->moments->v : NULL};
     double norm = 0.0;
-    PYADM_WITHOUT_GIL(
-        adm_optim_step(&self->config, params, weights, gradients, grad_scale, lr, &state, &norm, threads))
+    PYADM_WITHOUT_GIL(adm_optim_step(&self->config, &input, &state, &norm))
     self->step = state.step;
     return PyFloat_FromDouble(norm);
 }

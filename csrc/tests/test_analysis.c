@@ -65,7 +65,7 @@ static adm_model *make_model(uint64_t seed, adm_norm_kind last_norm, int64_t enc
     };
     adm_model *model = NULL;
     adm_error error = {0};
-    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
     assert(adm_model_init_weights(model, seed, 1, NULL, NULL) == ADM_OK);
     /* no gain is 1 and no bias 0 */
     const uint64_t key = adm_random_key(seed, 1, 1);

@@ -41,7 +41,7 @@ static adm_model *create(const setup *s, uint64_t seed, int threads)
 {
     adm_model *model = NULL;
     adm_error error = {ADM_OK, ""};
-    if (adm_model_create(&s->config, &model, &error) != ADM_OK) {
+    if (adm_model_create(&s->config, adm_kernels_select(), &model, &error) != ADM_OK) {
         fprintf(stderr, "%s\n", error.message);
         abort();
     }

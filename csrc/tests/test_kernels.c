@@ -220,7 +220,7 @@ static void test_tables(void)
     static arrays x, y;
     for (int t = 0; t < 3; t++) {
         setenv("ADMIN_PY_CPU", tables[t], 1);
-        const adm_kernels own = adm_kernels_select(), *kernels = &own;
+        const adm_kernels *kernels = adm_kernels_select();
         for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
             for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
                 fill(&x, s);
@@ -238,7 +238,7 @@ static void test_tables(void)
 static void test_exponential(void)
 {
     const double unit = sizeof(adm_real) == 8 ? 2.3e-16 : 1.2e-7;
-    const adm_kernels kernels = adm_kernels_select();
+    const adm_kernels *kernels = adm_kernels_select();
     const adm_softmax_tile tile = {.keys = 2, .queries = ADM_QUERY_STEP, .valid = 2, .scale = 1};
     for (double d = 0; d < 80; d += 0.37) {
         adm_real scores[2 * ADM_QUERY_STEP] = {0}, top[ADM_QUERY_STEP], sum[ADM_QUERY_STEP] = {0},
@@ -248,8 +248,8 @@ static void test_exponential(void)
             scores[ADM_QUERY_STEP + i] = (adm_real)-d;
             top[i] = -(adm_real)INFINITY;
         }
-        kernels.softmax_tile(&tile, scores, top, sum, factor);
-        kernels.softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
+        kernels->softmax_tile(&tile, scores, top, sum, factor);
+        kernels->softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
         for (int i = 0; i < ADM_QUERY_STEP; i++) {
             assert(fabs((double)scores[ADM_QUERY_STEP + i] - exact) <=
                    3 * unit * exact); /* a few roundings */
@@ -263,12 +263,12 @@ static void test_exponential(void)
 static void test_logarithm(void)
 {
     const double unit = sizeof(adm_real) == 8 ? 2.3e-16 : 1.2e-7;
-    const adm_kernels kernels = adm_kernels_select();
+    const adm_kernels *kernels = adm_kernels_select();
     adm_real top[ADM_QUERY_STEP] = {0}, sum[ADM_QUERY_STEP], lse[ADM_QUERY_STEP], factor[ADM_QUERY_STEP];
     for (double x = 1; x < 1e12; x *= 1.003) {
         for (int i = 0; i < ADM_QUERY_STEP; i++)
             sum[i] = (adm_real)(x * (1 + 0.0002 * i));
-        kernels.softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
+        kernels->softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
         for (int i = 0; i < ADM_QUERY_STEP; i++) {
             const double exact = log((double)sum[i]);
             assert(fabs((double)lse[i] - exact) <= (3 + exact) * unit);
@@ -276,7 +276,7 @@ static void test_logarithm(void)
         }
     }
     sum[3] = (adm_real)NAN;
-    kernels.softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
+    kernels->softmax_end(top, sum, ADM_QUERY_STEP, 1, lse, factor);
     assert(isnan(lse[3]) && isnan(factor[3]) && !isnan(lse[2]));
 }
 
@@ -289,7 +289,7 @@ static void test_dropout(void)
     const adm_dropout dropout = adm_dropout_make(p, true, 1, 2, 3);
     for (int i = 0; i < rows * n; i++)
         x[i] = 1;
-    adm_kernels_select().dropout(x, rows, n, 0, &dropout);
+    adm_kernels_select()->dropout(x, rows, n, 0, &dropout);
     double kept = 0, neighbours = 0, below = 0;
     for (int i = 0; i < rows * n; i++) {
         const bool keep = x[i] != 0;
@@ -309,7 +309,7 @@ static void test_dropout(void)
 static void test_components(void)
 {
     enum { n = 37 };
-    const adm_kernels own = adm_kernels_select(), *kernels = &own;
+    const adm_kernels *kernels = adm_kernels_select();
     static arrays x;
     double y[n], mean = 0, variance = 0, post = 0, got = 0, sums[3] = {0, 0, 0};
     fill(&x, 3);

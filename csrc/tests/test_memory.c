@@ -1,6 +1,7 @@
-/* Memory: buffers lie on boundaries of huge pages; once warm, steps allocate nothing; what a plan says is what a pass
-   takes; gradients exist from the first backward pass on. The program is linked with --wrap for every function that
-   takes memory from the system (Makefile), so all calls of the core are counted. */
+/* Memory: buffers lie on boundaries of huge pages; once warm, steps allocate nothing and do not look into the
+   environment, which other threads may change; what a plan says is what a pass takes; gradients exist from the first
+   backward pass on. The program is linked with --wrap for every function that takes memory from the system and for
+   getenv (Makefile), so all calls of the core are counted. */
 #include "admin/admin.h"
 #include "base/base.h"
 
@@ -15,15 +16,24 @@
 #define THREADS 2
 
 static int64_t allocations; /* calls so far */
+static int64_t lookups;     /* into the environment */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
 void *__real_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+char *__real_getenv(const char *name);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+char *__wrap_getenv(const char *name);
+
+char *__wrap_getenv(const char *name)
+{
+    lookups++;
+    return __real_getenv(name);
+}
 
 void *__wrap_malloc(size_t size)
 {
@@ -95,7 +105,7 @@ static adm_model *make_model(void)
     };
     adm_model *model = NULL;
     adm_error error;
-    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
     assert(adm_model_init_weights(model, 1, 1, NULL, NULL) == ADM_OK);
     return model;
 }
@@ -141,13 +151,20 @@ static void step(trainer *self, const adm_batch *batch, const adm_run *run)
     double norm;
     assert(adm_model_backward(self->model, batch, run, &loss, &error) == ADM_OK);
     assert(adm_model_loss(self->model, batch, run, &loss, &error) == ADM_OK);
-    assert(adm_norm2(adm_model_gradients(self->model), params->trained_length, THREADS) > 0);
-    adm_optim_step(&self->config, params, adm_model_weights(self->model), adm_model_gradients(self->model), 1,
-                   1e-3, &self->state, &norm, THREADS);
+    assert(adm_norm2(adm_model_kernels(self->model), adm_model_gradients(self->model), params->trained_length,
+                     THREADS) > 0);
+    const adm_optim_input input = {.kernels = adm_model_kernels(self->model),
+                                   .params = params,
+                                   .weights = adm_model_weights(self->model),
+                                   .gradients = adm_model_gradients(self->model),
+                                   .grad_scale = 1,
+                                   .lr = 1e-3,
+                                   .threads = THREADS};
+    adm_optim_step(&self->config, &input, &self->state, &norm);
     assert(norm > 0);
 }
 
-static void test_nothing_is_allocated_once_warm(int64_t segment_layers)
+static void test_steps_once_warm(int64_t segment_layers)
 {
     trainer self = {.model = make_model(), .config = {ADM_OPTIM_ADAM, 0.9, 0.98, 1e-9, 0, false}};
     const adm_run run = make_run(segment_layers);
@@ -159,12 +176,13 @@ static void test_nothing_is_allocated_once_warm(int64_t segment_layers)
     step(&self, &large.batch, &run);
     const size_t most = adm_model_memory(self.model).activations;
     assert(most > little);
-    const int64_t before = allocations;
+    const int64_t before = allocations, looked = lookups;
+    assert(looked > 0); /* the model's kernels were chosen */
     for (int i = 0; i < 3; i++) {
         step(&self, &small.batch, &run);
         step(&self, &large.batch, &run);
     }
-    assert(allocations == before);
+    assert(allocations == before && lookups == looked);
     assert(adm_model_memory(self.model).activations == most);
     free(self.state.m);
     free(self.state.v);
@@ -178,7 +196,7 @@ static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
     adm_memory_plan plan;
     adm_loss loss;
     adm_error error;
-    assert(adm_model_outline(adm_model_config(model), &outline, &error) == ADM_OK);
+    assert(adm_model_outline(adm_model_config(model), adm_kernels_select(), &outline, &error) == ADM_OK);
     assert(adm_model_memory(outline).activations == 0 && adm_model_weights(outline) == NULL);
     assert(adm_model_plan_memory(outline, &large.batch, &run, &plan, &error) == ADM_OK);
     assert(adm_model_backward(model, &large.batch, &run, &loss, &error) == ADM_OK);
@@ -222,7 +240,7 @@ int main(void)
     make_pairs(&small, 9);
     test_alignment();
     for (int64_t segment_layers = 0; segment_layers < 3; segment_layers++) {
-        test_nothing_is_allocated_once_warm(segment_layers);
+        test_steps_once_warm(segment_layers);
         test_a_plan_is_what_a_pass_takes(segment_layers);
     }
     test_gradients_exist_from_the_first_backward_pass_on();

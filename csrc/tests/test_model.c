@@ -57,7 +57,7 @@ static adm_model *make_model(bool shared_alpha)
     };
     adm_model *model = NULL;
     adm_error error = {0};
-    const adm_status status = adm_model_create(&config, &model, &error);
+    const adm_status status = adm_model_create(&config, adm_kernels_select(), &model, &error);
     if (status != ADM_OK)
         fprintf(stderr, "%s\n", error.message);
     assert(status == ADM_OK);

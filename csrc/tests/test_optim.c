@@ -40,7 +40,8 @@ static void step(run *r, adm_optim_config config, double grad_scale, double lr)
 {
     r->state.m = adm_optim_size_m(&config, &table) > 0 ? r->m : NULL;
     r->state.v = adm_optim_size_v(&config, &table) > 0 ? r->v : NULL;
-    adm_optim_step(&config, &table, r->w, r->g, grad_scale, lr, &r->state, &r->norm, 1);
+    const adm_optim_input input = {adm_kernels_select(), &table, r->w, r->g, grad_scale, lr, 1};
+    adm_optim_step(&config, &input, &r->state, &r->norm);
     assert(r->w[2] == 0 && r->w[4] == 7); /* neither the gap nor the fixed tensor moves */
 }
 
@@ -163,8 +164,8 @@ static void test_novograd(void)
 static void test_norm2(void)
 {
     const adm_real x[2] = {3, -4};
-    assert(adm_norm2(x, 2, 1) == 5);
-    assert(adm_norm2(x, 0, 1) == 0);
+    assert(adm_norm2(adm_kernels_select(), x, 2, 1) == 5);
+    assert(adm_norm2(adm_kernels_select(), x, 0, 1) == 0);
 }
 
 static void test_find_nonfinite(void)
@@ -198,9 +199,10 @@ static void test_threads_same_bits(adm_optim_kind kind)
             g[i] = (adm_real)sin(i);
         }
         adm_optim_state state = {.m = m, .v = v};
+        const adm_optim_input input = {adm_kernels_select(), &one, w[k], g, 0.7, 0.01, k == 0 ? 1 : 3};
         for (int t = 0; t < 12; t++) /* RAdam moves from the sixth on */
-            adm_optim_step(&config, &one, w[k], g, 0.7, 0.01, &state, &norms[k], k == 0 ? 1 : 3);
-        sizes[k] = adm_norm2(g, N, k == 0 ? 1 : 3);
+            adm_optim_step(&config, &input, &state, &norms[k]);
+        sizes[k] = adm_norm2(adm_kernels_select(), g, N, k == 0 ? 1 : 3);
         free(m), free(v);
     }
     assert(memcmp(w[0], w[1], N * sizeof *g) == 0);

@@ -69,7 +69,7 @@ static adm_model *make_model(uint64_t seed)
     };
     adm_model *model = NULL;
     adm_error error = {0};
-    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
     assert(adm_model_init_weights(model, seed, 1, NULL, NULL) == ADM_OK);
     return model;
 }
@@ -110,9 +110,16 @@ static void *train(void *own)
             fprintf(stderr, "%s\n", error.message);
             abort();
         }
-        const double norm = adm_norm2(adm_model_gradients(model), params->trained_length, t->threads);
-        adm_optim_step(&adam, params, adm_model_weights(model), adm_model_gradients(model), 0.5 / norm, 0.01,
-                       &state, &moved, t->threads);
+        const double norm = adm_norm2(adm_model_kernels(model), adm_model_gradients(model),
+                                      params->trained_length, t->threads);
+        const adm_optim_input input = {.kernels = adm_model_kernels(model),
+                                       .params = params,
+                                       .weights = adm_model_weights(model),
+                                       .gradients = adm_model_gradients(model),
+                                       .grad_scale = 0.5 / norm,
+                                       .lr = 0.01,
+                                       .threads = t->threads};
+        adm_optim_step(&adam, &input, &state, &moved);
         assert(loss.loss > 0 && norm > 0 && moved > 0);
     }
     t->length = params->length;

@@ -76,7 +76,7 @@ static adm_model *make_model(int64_t vocab_size, uint64_t seed)
     };
     adm_model *model = NULL;
     adm_error error;
-    assert(adm_model_create(&config, &model, &error) == ADM_OK);
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
     assert(adm_model_init_weights(model, seed, 1, NULL, &error) == ADM_OK);
     return model;
 }

@@ -4,6 +4,7 @@
 
 #include "admin/config.h"
 #include "admin/stop.h"
+#include "admin/system.h"
 
 typedef struct adm_model adm_model;
 
@@ -96,12 +97,16 @@ typedef struct adm_observation {
 
 typedef enum adm_profile_method { ADM_PROFILE_CLINIC = 0, ADM_PROFILE_PAPER } adm_profile_method;
 
-adm_status adm_model_create(const adm_config *config, adm_model **model, adm_error *error);
+/* `kernels` is what all its passes use. */
+adm_status adm_model_create(const adm_config *config, const adm_kernels *kernels, adm_model **model,
+                            adm_error *error);
 /* A model without weights, to be asked for its parameters' table and its plan of memory, and freed. */
-adm_status adm_model_outline(const adm_config *config, adm_model **model, adm_error *error);
+adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernels, adm_model **model,
+                             adm_error *error);
 void adm_model_free(adm_model *model);
 
 const adm_config *adm_model_config(const adm_model *model);
+const adm_kernels *adm_model_kernels(const adm_model *model);
 const adm_param_table *adm_model_params(const adm_model *model);
 /* Index of the parameter of that name, -1 if there is none. */
 int64_t adm_model_find_param(const adm_model *model, const char *name);

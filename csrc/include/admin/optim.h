@@ -30,14 +30,23 @@ typedef struct adm_optim_state {
 int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *params);
 int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *params);
 
-/* One update of weights from gradients * grad_scale, step number state->step + 1. If update_norm is not NULL it
-   gets the Euclidean norm of the change of the weights. */
-void adm_optim_step(const adm_optim_config *config, const adm_param_table *params, adm_real *weights,
-                    const adm_real *gradients, double grad_scale, double lr, adm_optim_state *state,
-                    double *update_norm, int threads);
+/* What an update is made of. */
+typedef struct adm_optim_input {
+    const adm_kernels *kernels; /* the model's */
+    const adm_param_table *params;
+    adm_real *weights;         /* [trained_length], updated */
+    const adm_real *gradients; /* [trained_length], multiplied by grad_scale as they are read */
+    double grad_scale, lr;
+    int threads;
+} adm_optim_input;
+
+/* One update of the weights, step number state->step + 1. If update_norm is not NULL it gets the Euclidean norm of the
+   change of the weights. */
+void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input, adm_optim_state *state,
+                    double *update_norm);
 
 /* Euclidean norm of x [n], summed in double in an order that does not depend on threads. */
-double adm_norm2(const adm_real *x, int64_t n, int threads);
+double adm_norm2(const adm_kernels *kernels, const adm_real *x, int64_t n, int threads);
 
 /* Index of the first parameter (in the table's order) with an element that is not finite, -1 if there is none. */
 int64_t adm_find_nonfinite(const adm_param_table *params, const adm_real *values);
