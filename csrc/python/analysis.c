@@ -200,9 +200,10 @@ PyObject *pyadm_transformer_output_change(PyObject *object, PyObject *args, PyOb
         return pyadm_raise(&error);
     }
     for (int stack = 0; stack < 2; stack++) {
-        PyObject *table = PyDict_GetItemString(result, STACKS[stack]);
-        if (table != NULL &&
-            pyadm_dict_put(table, "input_change", PyFloat_FromDouble(results[stack].input_change)) < 0) {
+        PyObject *table = pyadm_dict_get(result, STACKS[stack]);
+        if (table != NULL)
+            pyadm_dict_put(table, "input_change", PyFloat_FromDouble(results[stack].input_change));
+        if (PyErr_Occurred()) {
             Py_DECREF(result);
             return NULL;
         }

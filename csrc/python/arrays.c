@@ -112,3 +112,11 @@ int pyadm_dict_put(PyObject *dict, const char *key, PyObject *value)
     Py_DECREF(value);
     return status;
 }
+
+PyObject *pyadm_dict_get(PyObject *dict, const char *key)
+{
+    PyObject *name = PyUnicode_FromString(key);
+    PyObject *value = name == NULL ? NULL : PyDict_GetItemWithError(dict, name);
+    Py_XDECREF(name);
+    return value;
+}

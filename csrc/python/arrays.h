@@ -27,5 +27,7 @@ static inline void *pyadm_array_data(PyObject *array)
 
 /* Stores value under key, taking the reference to value (which may be NULL: an exception is set). 0 or -1. */
 int pyadm_dict_put(PyObject *dict, const char *key, PyObject *value);
+/* The value under key, borrowed; NULL without an exception where there is none, and with one where it was not found out. */
+PyObject *pyadm_dict_get(PyObject *dict, const char *key);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "python/arguments.h"
+#include "python/arrays.h"
 #include "python/errors.h"
 
 #define PATH_LENGTH 160
@@ -101,9 +102,7 @@ static int read_dict(PyObject *dict, const char *path, const field *fields, void
     if (check_keys(dict, path, fields) < 0)
         return -1;
     for (const field *f = fields; f->name != NULL; f++) {
-        PyObject *key = PyUnicode_FromString(f->name);
-        PyObject *value = key == NULL ? NULL : PyDict_GetItemWithError(dict, key);
-        Py_XDECREF(key);
+        PyObject *value = pyadm_dict_get(dict, f->name);
         if (value == NULL) {
             if (!PyErr_Occurred())
                 PyErr_Format(PyExc_ValueError, "%s lacks the field \"%s\"", path, f->name);

@@ -40,7 +40,7 @@ static size_t aligned_bytes(int64_t elements)
     return ((size_t)elements * sizeof(adm_real) + ADM_ALIGN - 1) / ADM_ALIGN * ADM_ALIGN;
 }
 
-/* A capsule of zeroed moments; *result is what it owns. */
+/* A capsule of zeroed moments; *result is what it owns, unchanged where there is no capsule. */
 static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
 {
     moments *self = PyMem_Calloc(1, sizeof *self);
@@ -62,6 +62,7 @@ static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
     if (handle == NULL) {
         adm_release(self->block, self->bytes);
         PyMem_Free(self);
+        return NULL;
     }
     *result = self;
     return handle;
@@ -328,10 +329,12 @@ static int check_moment(PyObject *value, const char *name, bool needed, int64_t 
 /* Reads and checks all that a dict says, before anything is changed. */
 static int read_state(const optimizer *self, PyObject *dict, given_state *given)
 {
-    PyObject *step = PyDict_GetItemString(dict, "step");
-    given->m = PyDict_GetItemString(dict, "m");
-    given->v = PyDict_GetItemString(dict, "v");
-    if (PyDict_GET_SIZE(dict) != 3 || step == NULL || given->m == NULL || given->v == NULL) {
+    PyObject *step = pyadm_dict_get(dict, "step");
+    given->m = step == NULL ? NULL : pyadm_dict_get(dict, "m");
+    given->v = given->m == NULL ? NULL : pyadm_dict_get(dict, "v");
+    if (PyErr_Occurred())
+        return -1;
+    if (PyDict_GET_SIZE(dict) != 3 || given->v == NULL) {
         PyErr_SetString(PyExc_ValueError, "state must have exactly the keys \"step\", \"m\" and \"v\"");
         return -1;
     }
