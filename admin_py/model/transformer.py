@@ -116,7 +116,7 @@ class Transformer(CountsSteps):
         """Seconds of work in all passes so far, of all threads together, by kind.
 
         Kinds are ``products`` (matrix products of linear maps and logits), ``attention``, ``rows`` (norms,
-        residuals, dropout, activations, embeddings) and ``loss``.
+        residuals, dropout, activations, embeddings) and ``loss``. RuntimeError while a thread computes.
         """
         return self._core.timings
 

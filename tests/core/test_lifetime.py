@@ -315,6 +315,7 @@ def run_beside(work: Callable[[], Any], until: Callable[[], bool]) -> list[BaseE
         lambda model, batch: model.dependency(batch),
         lambda model, batch: model.output_change(transformer(str(model.weights.dtype)), batch),
         lambda model, batch: model.gradients,
+        lambda model, batch: model.timings,
         lambda model, batch: MODULES[str(model.weights.dtype)].Optimizer("sgd").step(model, 0.0),
     ],
     ids=[
@@ -329,6 +330,7 @@ def run_beside(work: Callable[[], Any], until: Callable[[], bool]) -> list[BaseE
         "dependency",
         "change",
         "gradients",
+        "timings",
         "step",
     ],
 )
