@@ -93,18 +93,22 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
         return adm_fail(error, ADM_ERROR_VALUE, "%s.embedding_gain must be finite, got %g", name,
                         stack->embedding_gain);
     const int64_t per_layer = adm_stack_per_layer(stack);
+    const adm_scale *shared = NULL; /* of the layer at hand: what those that share alpha have */
     for (int64_t i = 0; i < adm_stack_num_sublayers(stack); i++) {
         status = check_sublayer(config, name, i, &stack->sublayers[i], error);
         if (status != ADM_OK)
             return status;
         const adm_scale *alpha = &stack->sublayers[i].alpha;
-        const adm_scale *first = &stack->sublayers[i - i % per_layer].alpha;
-        if (alpha->kind != ADM_SCALE_NONE && alpha->shared && first->kind != ADM_SCALE_NONE &&
-            first->shared &&
-            (alpha->kind != first->kind || alpha->trained != first->trained || alpha->value != first->value))
+        if (i % per_layer == 0)
+            shared = NULL;
+        if (alpha->kind == ADM_SCALE_NONE || !alpha->shared)
+            continue;
+        if (shared == NULL)
+            shared = alpha;
+        if (alpha->kind != shared->kind || alpha->trained != shared->trained || alpha->value != shared->value)
             return adm_fail(
                 error, ADM_ERROR_VALUE,
-                "%s.sublayers[%lld].alpha is shared in its layer and must equal the layer's first", name,
+                "%s.sublayers[%lld].alpha is shared in its layer and must equal the first that is", name,
                 (long long)i);
     }
     return ADM_OK;

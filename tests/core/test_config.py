@@ -122,6 +122,23 @@ def test_what_cannot_be_is_refused(dtype: str, path: tuple[Any, ...], value: Any
 
 
 @both
+@pytest.mark.parametrize("first", ["none", "scalar"])
+def test_alphas_that_share_are_alike(dtype: str, first: str) -> None:
+    """Whichever of a layer's sub-layers is the first to share: the parameter has its size."""
+    config = copy.deepcopy(CONFIG)
+    layer = config["decoder"]["sublayers"]
+    for sublayer, kind in zip(layer, (first, "scalar", "vector"), strict=True):
+        sublayer["alpha"] = {"kind": kind, "trained": True, "shared": kind != "none", "value": 1.0}
+    with pytest.raises(
+        ValueError, match=r"decoder.sublayers\[2\].alpha is shared in its layer and must equal"
+    ):
+        MODULES[dtype].Transformer(config)
+    layer[2]["alpha"]["kind"] = "scalar"
+    shared = [name for name in MODULES[dtype].Transformer(config).parameters if "decoder.0.alpha" in name]
+    assert len(shared) == 1
+
+
+@both
 def test_the_whole_must_be_a_dict(dtype: str) -> None:
     for config in (None, [], "config", CONFIG.items()):
         with pytest.raises(TypeError, match="config must be a dict, got an object of type"):
