@@ -1,6 +1,7 @@
 #include "admin/config.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #define MAX_LAYERS 100000
 #define MAX_SIZE ((int64_t)1 << 30)
@@ -39,18 +40,38 @@ static adm_status check_probability(const char *name, double value, adm_error *e
     return ADM_OK;
 }
 
-static adm_status check_finite(const char *stack, int64_t index, const char *name, double value,
-                               adm_error *error)
+/* A value of an enum whose last one is given. */
+static adm_status check_choice(const char *name, unsigned int value, unsigned int last, adm_error *error)
 {
-    if (!isfinite(value))
-        return adm_fail(error, ADM_ERROR_VALUE, "%s.sublayers[%lld].%s must be finite, got %g", stack,
-                        (long long)index, name, value);
+    if (value > last)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be one of %u choices, got number %u", name, last + 1,
+                        value);
+    return ADM_OK;
+}
+
+static adm_status check_finite(const char *name, double value, adm_error *error)
+{
+    if (!isfinite((adm_real)value))
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be finite in " ADM_DTYPE_NAME ", got %g", name,
+                        value);
     return ADM_OK;
 }
 
 static adm_status check_sublayer(const adm_config *config, const char *stack, int64_t index,
                                  const adm_sublayer_config *sublayer, adm_error *error)
 {
+    const struct {
+        const char *name;
+        unsigned int value, last;
+    } choices[] = {
+        {"norm_pre", sublayer->norm_pre, ADM_NORM_DYT},
+        {"norm_branch", sublayer->norm_branch, ADM_NORM_DYT},
+        {"norm_post", sublayer->norm_post, ADM_NORM_DYT},
+        {"norm_inner", sublayer->norm_inner, ADM_NORM_DYT},
+        {"omega.kind", sublayer->omega.kind, ADM_SCALE_VECTOR},
+        {"alpha.kind", sublayer->alpha.kind, ADM_SCALE_VECTOR},
+        {"init", sublayer->init, ADM_INIT_LOOKS_LINEAR},
+    };
     const struct {
         const char *name;
         double value;
@@ -62,8 +83,15 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
         {"gains.fc1", sublayer->gains.fc1},     {"gains.fc2", sublayer->gains.fc2},
     };
     adm_status status = ADM_OK;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == ADM_OK; i++)
-        status = check_finite(stack, index, numbers[i].name, numbers[i].value, error);
+    char name[64];
+    for (size_t i = 0; i < sizeof choices / sizeof *choices && status == ADM_OK; i++) {
+        snprintf(name, sizeof name, "%s.sublayers[%lld].%s", stack, (long long)index, choices[i].name);
+        status = check_choice(name, choices[i].value, choices[i].last, error);
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == ADM_OK; i++) {
+        snprintf(name, sizeof name, "%s.sublayers[%lld].%s", stack, (long long)index, numbers[i].name);
+        status = check_finite(name, numbers[i].value, error);
+    }
     if (status != ADM_OK)
         return status;
     if (sublayer->omega.shared)
@@ -87,11 +115,16 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
                               adm_error *error)
 {
     adm_status status = check_size(name, stack->layers, 0, MAX_LAYERS, error);
+    if (status == ADM_OK)
+        status = check_choice("norm_final of a stack", stack->norm_final, ADM_NORM_DYT, error);
+    if (status == ADM_OK)
+        status = check_choice("input_scale of a stack", stack->input_scale, ADM_SCALE_VECTOR, error);
+    if (status == ADM_OK)
+        status = check_finite("embedding_gain of a stack", stack->embedding_gain, error);
+    if (status == ADM_OK && stack->layers > 0 && stack->sublayers == NULL)
+        status = adm_fail(error, ADM_ERROR_VALUE, "%s must have sub-layers, got NULL", name);
     if (status != ADM_OK)
         return status;
-    if (!isfinite(stack->embedding_gain))
-        return adm_fail(error, ADM_ERROR_VALUE, "%s.embedding_gain must be finite, got %g", name,
-                        stack->embedding_gain);
     const int64_t per_layer = adm_stack_per_layer(stack);
     const adm_scale *shared = NULL; /* of the layer at hand: what those that share alpha have */
     for (int64_t i = 0; i < adm_stack_num_sublayers(stack); i++) {
@@ -135,6 +168,10 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_size("heads", config->heads, 1, config->d_model, error)) != ADM_OK ||
         (status = check_size("d_ff", config->d_ff, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
+        (status = check_choice("activation", config->activation, ADM_ACTIVATION_GELU, error)) != ADM_OK ||
+        (status = check_choice("positions", config->positions, ADM_POSITIONS_LEARNED, error)) != ADM_OK ||
+        (status = check_choice("share_embeddings", config->share_embeddings, ADM_SHARE_ALL, error)) !=
+            ADM_OK ||
         (status = check_probability("dropout", config->dropout, error)) != ADM_OK ||
         (status = check_probability("attention_dropout", config->attention_dropout, error)) != ADM_OK ||
         (status = check_probability("activation_dropout", config->activation_dropout, error)) != ADM_OK ||
@@ -144,8 +181,10 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
     if (config->d_model % config->heads != 0)
         return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
                         (long long)config->heads, (long long)config->d_model);
-    if (!(config->norm_eps > 0.0) || !isfinite(config->norm_eps))
-        return adm_fail(error, ADM_ERROR_VALUE, "norm_eps must be positive, got %g", config->norm_eps);
+    if (!(config->norm_eps >= (double)ADM_REAL_MIN) || !isfinite((adm_real)config->norm_eps))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "norm_eps must be positive and a normal number of " ADM_DTYPE_NAME ", got %g",
+                        config->norm_eps);
     if (config->encoder.layers == 0 && config->decoder.layers == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "encoder and decoder cannot both have 0 layers");
     if (config->encoder.cross)

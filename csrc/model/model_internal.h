@@ -306,6 +306,8 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss);
    behind whom to ask. At the end: ADM_STOPPED if it was stopped. */
 void adm_begin_pass(adm_model *model, adm_stop *stop);
 adm_status adm_end_pass(adm_model *model, adm_error *error);
+/* ADM_OK, or what cannot be asked of a pass. */
+adm_status adm_run_check(const adm_run *run, adm_error *error);
 adm_status adm_check_hidden(const adm_model *model, const adm_hidden *input, adm_error *error);
 
 /* ---- observe.c ---- */

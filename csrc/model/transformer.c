@@ -1,6 +1,7 @@
 /* Whole passes: tokens to logits, to loss, to gradients; and the same for stacks of hidden states alone. */
 #include "model/model_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 #define COLUMN_TILE 16 /* columns of the embedding's gradient that one task sums */
@@ -111,8 +112,16 @@ static adm_status end_backward(adm_model *model, adm_error *error)
     return adm_end_pass(model, error);
 }
 
-static adm_status check_segments(const adm_run *run, adm_error *error)
+adm_status adm_run_check(const adm_run *run, adm_error *error)
 {
+    if (run->threads < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", run->threads);
+    if (!(run->label_smoothing >= 0.0 && run->label_smoothing <= 1.0))
+        return adm_fail(error, ADM_ERROR_VALUE, "label_smoothing must be from 0 to 1, got %g",
+                        run->label_smoothing);
+    if (!isfinite((adm_real)run->scale))
+        return adm_fail(error, ADM_ERROR_VALUE, "scale must be finite in " ADM_DTYPE_NAME ", got %g",
+                        run->scale);
     if (run->segment_layers < ADM_SEGMENTS_AUTO)
         return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
                         (long long)run->segment_layers);
@@ -127,11 +136,9 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
 {
     adm_status status = check_loss(model, batch, error);
     if (status == ADM_OK)
-        status = check_segments(run, error);
+        status = adm_workspace_for_batch(model, batch, run, adm_keep_backward(run), true, error);
     if (status == ADM_OK)
         status = adm_model_need_gradients(model, error);
-    if (status == ADM_OK)
-        status = adm_workspace_for_batch(model, batch, run, adm_keep_backward(run), true, error);
     if (status != ADM_OK)
         return status;
     adm_workspace *ws = &model->ws;
@@ -207,7 +214,9 @@ adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, con
     adm_workspace *ws = &model->ws;
     if (!ws->hidden)
         return adm_fail(error, ADM_ERROR_STATE, "backward needs a forward pass before it");
-    adm_status status = adm_model_need_gradients(model, error);
+    adm_status status = adm_run_check(run, error);
+    if (status == ADM_OK)
+        status = adm_model_need_gradients(model, error);
     if (status != ADM_OK)
         return status;
     const int stack = only_stack(model);

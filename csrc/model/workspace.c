@@ -217,6 +217,9 @@ static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const 
 {
     adm_workspace *ws = &model->ws;
     adm_arena arena = {0};
+    adm_status status = adm_run_check(run, error);
+    if (status != ADM_OK)
+        return status;
     model->activations_kept = false;
     model->gradients_kept = false;
     ws->hidden = false;
@@ -225,7 +228,7 @@ static adm_status lay_out(adm_model *model, const adm_batch_shape *shape, const 
     plan(model, &arena, shape);
     if (arena.too_large)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for more than 2^64 bytes of activations");
-    adm_status status = adm_arena_reserve(&ws->arena, arena.used, error);
+    status = adm_arena_reserve(&ws->arena, arena.used, error);
     if (status != ADM_OK)
         return status;
     ws->arena.used = 0;
@@ -365,6 +368,9 @@ static adm_status measure(adm_model *model, const adm_batch_shape *shape, adm_me
 adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
                                  adm_memory_plan *result, adm_error *error)
 {
+    const adm_status status = adm_run_check(run, error);
+    if (status != ADM_OK)
+        return status;
     const adm_batch_shape shape = shape_of(model, batch, run, adm_keep_backward(run), true);
     return measure(model, &shape, result, error);
 }
@@ -372,6 +378,9 @@ adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const
 adm_status adm_workspace_measure_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
                                          adm_memory_plan *result, adm_error *error)
 {
+    const adm_status status = adm_run_check(run, error);
+    if (status != ADM_OK)
+        return status;
     const adm_batch_shape shape = shape_of_lengths(model, lengths, run);
     return measure(model, &shape, result, error);
 }

@@ -174,6 +174,97 @@ static void test_refusals(void)
     adm_model_free(model);
 }
 
+static adm_sublayer_config layer[2];
+static adm_config config;
+
+static void refuse(const char *words)
+{
+    adm_model *model = NULL;
+    adm_error error = {0};
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_ERROR_VALUE);
+    assert(model == NULL && strstr(error.message, words) != NULL);
+}
+
+/* What no dict of Python's can say, but a C program can. */
+static void test_configurations_that_cannot_be(void)
+{
+    const adm_sublayer_config plain = {.input_scale = 1.0, .gains = {1, 1, 1, 1, 1, 1}};
+    const adm_config good = {
+        .vocab_size = V,
+        .d_model = D,
+        .heads = 2,
+        .d_ff = 10,
+        .max_length = 20,
+        .norm_eps = 1e-5,
+        .decoder = {1, true, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, layer},
+    };
+    adm_model *model = NULL;
+    adm_error error;
+    layer[0] = layer[1] = plain;
+    config = good;
+    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
+    adm_model_free(model);
+    unsigned int *const of_model[] = {&config.activation, &config.positions, &config.share_embeddings,
+                                      &config.decoder.norm_final, &config.decoder.input_scale};
+    const char *const model_names[] = {"activation", "positions", "share_embeddings", "norm_final",
+                                       "input_scale"};
+    for (int i = 0; i < 5; i++) {
+        *of_model[i] = 4;
+        refuse(model_names[i]);
+        config = good;
+    }
+    unsigned int *const of_sublayer[] = {&layer[1].norm_pre,   &layer[1].norm_branch, &layer[1].norm_post,
+                                         &layer[1].norm_inner, &layer[1].omega.kind,  &layer[1].alpha.kind,
+                                         &layer[1].init};
+    const char *const sublayer_names[] = {"norm_pre",   "norm_branch", "norm_post", "norm_inner",
+                                          "omega.kind", "alpha.kind",  "init"};
+    for (int i = 0; i < 7; i++) {
+        *of_sublayer[i] = 1000;
+        refuse("decoder.sublayers[1].");
+        refuse(sublayer_names[i]);
+        layer[1] = plain;
+    }
+    config.decoder.sublayers = NULL;
+    refuse("decoder must have sub-layers");
+    config = good;
+    layer[1].kappa = sizeof(adm_real) == 4 ? 1e60 : INFINITY;
+    refuse("decoder.sublayers[1].kappa must be finite");
+    layer[1] = plain;
+    config.norm_eps = sizeof(adm_real) == 4 ? 1e-50 : 1e-310;
+    refuse("norm_eps must be positive");
+}
+
+static void test_runs_that_cannot_be(void)
+{
+    const adm_run good = {.threads = 1, .scale = 1.0};
+    adm_run runs[] = {good, good, good, good, good, good};
+    const char *const names[] = {"threads",         "threads", "label_smoothing",
+                                 "label_smoothing", "scale",   "segment"};
+    runs[0].threads = 0;
+    runs[1].threads = -2;
+    runs[2].label_smoothing = 1.5;
+    runs[3].label_smoothing = NAN;
+    runs[4].scale = INFINITY;
+    runs[5].segment_layers = -2;
+    int32_t source[200], target[200];
+    adm_model *model = make_model(false);
+    const adm_batch batch = make_batch(source, target);
+    static adm_real out[200 * V];
+    adm_loss loss;
+    adm_memory_plan plan;
+    for (int i = 0; i < 6; i++) {
+        adm_error errors[4];
+        assert(adm_model_forward(model, &batch, &runs[i], out, &errors[0]) == ADM_ERROR_VALUE);
+        assert(adm_model_loss(model, &batch, &runs[i], &loss, &errors[1]) == ADM_ERROR_VALUE);
+        assert(adm_model_backward(model, &batch, &runs[i], &loss, &errors[2]) == ADM_ERROR_VALUE);
+        assert(adm_model_plan_memory(model, &batch, &runs[i], &plan, &errors[3]) == ADM_ERROR_VALUE);
+        for (int e = 0; e < 4; e++)
+            assert(strstr(errors[e].message, names[i]) != NULL);
+    }
+    assert(loss_of(model, &batch, &good) > 0);
+    adm_model_free(model);
+}
+
 int main(void)
 {
     adm_blas_setup();
@@ -182,5 +273,7 @@ int main(void)
         test_threads(shared_alpha);
     }
     test_refusals();
+    test_configurations_that_cannot_be();
+    test_runs_that_cannot_be();
     return 0;
 }

@@ -2,15 +2,18 @@
 #ifndef ADMIN_TYPES_H
 #define ADMIN_TYPES_H
 
+#include <float.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef ADM_DOUBLE
 typedef double adm_real;
+#define ADM_REAL_MIN DBL_MIN /* the smallest number that is not flushed to 0 */
 #define ADM_DTYPE_NAME "float64"
 #else
 typedef float adm_real;
+#define ADM_REAL_MIN FLT_MIN
 #define ADM_DTYPE_NAME "float32"
 #endif
 
