@@ -45,7 +45,7 @@ class Optimizer:
             raise TypeError("Optimizer has no rule of its own: use one of SGD, Adam, AdamW, RAdam, NovoGrad")
         self.lr = lr
         self._options = options
-        MODULES["float32"].Optimizer(self.kind, **options)  # checks them
+        MODULES["float64"].Optimizer(self.kind, **options)  # checks them; a float32 model's are checked again
         self._core: Any = None
         self._loaded: dict[str, Any] | None = None  # a state that waits for the first model
 
@@ -155,7 +155,7 @@ class Optimizer:
         module = (
             MODULES[str(moments[0].dtype)]
             if moments and str(moments[0].dtype) in MODULES
-            else MODULES["float32"]
+            else MODULES["float64"]
         )
         core = module.Optimizer(self.kind, **self._options)
         core.load_state(given)  # checks it
@@ -246,6 +246,10 @@ class _Adaptive(Optimizer):
             raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}") from None
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}")
+        if self.kind == "radam" and 2.0 / (1.0 - beta2) - 1.0 <= TRACTABLE:
+            raise ValueError(
+                f"betas must have a beta2 above 2/3 for RAdam, whose updates would never begin, got {beta2!r}"
+            )
         if check_number("eps", eps) <= 0 or not math.isfinite(eps):
             raise ValueError(f"eps must be above 0, got {shown(eps)}")
         decay = check_number("weight_decay", weight_decay, low=0.0)
@@ -343,11 +347,6 @@ class RAdam(_Adaptive):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
-        beta2 = self._options["beta2"]
-        if 2.0 / (1.0 - beta2) - 1.0 <= TRACTABLE:
-            raise ValueError(
-                f"betas must have a beta2 above 2/3 for RAdam, whose updates would never begin, got {beta2!r}"
-            )
 
 
 @door

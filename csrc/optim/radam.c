@@ -9,9 +9,9 @@
 
 #define RHO_TRACTABLE 5.0 /* the release's threshold, where the paper has 4 */
 
-/* For a beta2 so close to 1, rho would be the difference of numbers that agree in seven digits. While t (1 - beta2) is
-   small, too, the series below is exact to the last digits. */
-#define SERIES_BELOW 1e-7 /* of 1 - beta2 */
+/* For a beta2 close to 1, rho is the difference of numbers that agree in their first digits, and would be wrong by
+   rounding / (1 - beta2)^2. While t (1 - beta2) is small, too, the series below is exact to the last digits. */
+#define SERIES_BELOW 1e-4 /* of 1 - beta2 */
 #define SERIES_UNTIL 0.1  /* of t (1 - beta2) */
 
 /* rho at step t. With x = 1 - beta2, L = -ln beta2 and u = t L, 2 t beta2^t / (1 - beta2^t) = 2 / L u / (e^u - 1):
@@ -26,12 +26,22 @@ static double length_of_average(double beta2, double t)
     return 2.0 / x - 1.0 - 2.0 * t * beta2_t / (1.0 - beta2_t);
 }
 
+static double longest_average(double beta2)
+{
+    return 2.0 / (1.0 - beta2) - 1.0;
+}
+
+bool adm_radam_begins(double beta2)
+{
+    return longest_average(beta2) > RHO_TRACTABLE;
+}
+
 double adm_radam_update(const adm_update *update)
 {
     const adm_optim_config *config = update->config;
     const double t = (double)update->step;
     const double beta2_t = pow(config->beta2, t);
-    const double rho_inf = 2.0 / (1.0 - config->beta2) - 1.0;
+    const double rho_inf = longest_average(config->beta2);
     const double rho = length_of_average(config->beta2, t);
     adm_adam_terms terms = {.l2 = 0.0, .decay = 0.0, .rate = 0.0, .v_scale = 1.0};
     if (rho >= RHO_TRACTABLE) {

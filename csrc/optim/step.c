@@ -18,6 +18,39 @@ int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *
     }
 }
 
+static bool is_decay(double beta)
+{
+    return beta >= 0.0 && (adm_real)beta < (adm_real)1;
+}
+
+adm_status adm_optim_check(const adm_optim_config *config, adm_error *error)
+{
+    const double betas[] = {config->beta1, config->beta2};
+    if ((unsigned int)config->kind > ADM_OPTIM_NOVOGRAD)
+        return adm_fail(error, ADM_ERROR_VALUE, "kind must be one of 5 choices, got number %u",
+                        (unsigned int)config->kind);
+    for (int i = 0; i < 2; i++)
+        if (!is_decay(betas[i]))
+            return adm_fail(error, ADM_ERROR_VALUE,
+                            "beta%d must be in [0, 1) in " ADM_DTYPE_NAME ", got %.12g", i + 1, betas[i]);
+    if (!(config->eps >= (double)ADM_REAL_MIN && isfinite((adm_real)config->eps)) &&
+        config->kind != ADM_OPTIM_SGD)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "eps must be above 0 and a normal number of " ADM_DTYPE_NAME ", got %g", config->eps);
+    if (!(config->weight_decay >= 0.0 && isfinite((adm_real)config->weight_decay)))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "weight_decay must be at least 0 and finite in " ADM_DTYPE_NAME ", got %g",
+                        config->weight_decay);
+    if (config->nesterov && (config->kind != ADM_OPTIM_SGD || config->beta1 == 0.0))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "nesterov must be False unless kind is \"sgd\" with beta1 above 0");
+    if (config->kind == ADM_OPTIM_RADAM && !adm_radam_begins(config->beta2))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "beta2 must be above 2/3 for RAdam, whose updates would never begin, got %.12g",
+                        config->beta2);
+    return ADM_OK;
+}
+
 static double update_weights(const adm_update *update)
 {
     switch (update->config->kind) {
@@ -32,12 +65,38 @@ static double update_weights(const adm_update *update)
     }
 }
 
+static void clear(adm_real *values, int64_t first, int64_t end)
+{
+    for (int64_t i = first; values != NULL && i < end; i++)
+        values[i] = 0;
+}
+
+/* Between parameters lie elements that belong to none, which rules over flat ranges update, too: from zeros to zeros
+   unless a factor is infinite. */
+static void clear_gaps(const adm_update *update)
+{
+    const adm_param_table *params = update->input.params;
+    int64_t end = 0; /* of the parameter before */
+    for (int64_t p = 0; p <= params->count; p++) {
+        if (p < params->count && !params->items[p].trained)
+            continue;
+        const int64_t next = p < params->count ? params->items[p].offset : params->trained_length;
+        clear(update->input.weights, end, next);
+        clear(update->m, end, next);
+        if (update->config->kind != ADM_OPTIM_NOVOGRAD) /* whose v has no gaps */
+            clear(update->v, end, next);
+        end = p < params->count ? next + params->items[p].size : end;
+    }
+}
+
 void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input, adm_optim_state *state,
                     double *update_norm)
 {
     const adm_update update = {
         .config = config, .input = *input, .m = state->m, .v = state->v, .step = state->step + 1};
     const double sum = update_weights(&update);
+    if (!isfinite(sum))
+        clear_gaps(&update);
     state->step = update.step;
     if (update_norm != NULL)
         *update_norm = sqrt(sum);

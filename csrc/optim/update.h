@@ -18,6 +18,7 @@ typedef struct adm_update {
 double adm_sgd_update(const adm_update *update);
 double adm_adam_update(const adm_update *update); /* Adam and AdamW */
 double adm_radam_update(const adm_update *update);
+bool adm_radam_begins(double beta2); /* whether the variance ever becomes tractable */
 double adm_novograd_update(const adm_update *update);
 
 /* What differs in the family of Adam (kernels.h has the formula), all on [0, trained_length). */

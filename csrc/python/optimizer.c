@@ -70,42 +70,24 @@ static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
 
 /* ---- making ---- */
 
-/* A decay in [0, 1). */
-static int read_beta(PyObject *value, const char *name, double *beta)
-{
-    if (pyadm_read_optional_real(value, name, -DBL_MAX, DBL_MAX, beta) < 0)
-        return -1;
-    if (*beta >= 0.0 && *beta < 1.0)
-        return 0;
-    return pyadm_refuse(PyExc_ValueError, name, "in [0, 1)", value);
-}
-
-static int read_eps(PyObject *value, double *eps)
-{
-    if (pyadm_read_optional_real(value, "eps", -DBL_MAX, DBL_MAX, eps) < 0)
-        return -1;
-    if (*eps > 0.0)
-        return 0;
-    return pyadm_refuse(PyExc_ValueError, "eps", "above 0", value);
-}
-
 static int read_config(PyObject *const values[6], adm_optim_config *config)
 {
     static const char *const kinds[] = {"sgd",   "adam",     "adamw",
                                         "radam", "novograd", NULL}; /* as adm_optim_kind */
     int kind = 0;
     if (pyadm_read_choice(values[0], "kind", kinds, &kind) < 0 ||
-        read_beta(values[1], "beta1", &config->beta1) < 0 ||
-        read_beta(values[2], "beta2", &config->beta2) < 0 || read_eps(values[3], &config->eps) < 0 ||
-        pyadm_read_optional_real(values[4], "weight_decay", 0.0, DBL_MAX, &config->weight_decay) < 0 ||
+        pyadm_read_optional_real(values[1], "beta1", -DBL_MAX, DBL_MAX, &config->beta1) < 0 ||
+        pyadm_read_optional_real(values[2], "beta2", -DBL_MAX, DBL_MAX, &config->beta2) < 0 ||
+        pyadm_read_optional_real(values[3], "eps", -DBL_MAX, DBL_MAX, &config->eps) < 0 ||
+        pyadm_read_optional_real(values[4], "weight_decay", -DBL_MAX, DBL_MAX, &config->weight_decay) < 0 ||
         pyadm_read_optional_bool(values[5], "nesterov", &config->nesterov) < 0)
         return -1;
     config->kind = (adm_optim_kind)kind;
-    if (config->nesterov && (config->kind != ADM_OPTIM_SGD || config->beta1 == 0.0)) {
-        PyErr_SetString(PyExc_ValueError, "nesterov must be False unless kind is \"sgd\" with beta1 above 0");
-        return -1;
-    }
-    return 0;
+    adm_error error;
+    if (adm_optim_check(config, &error) == ADM_OK)
+        return 0;
+    pyadm_raise(&error);
+    return -1;
 }
 
 static PyObject *optimizer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)

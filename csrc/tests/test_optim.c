@@ -212,6 +212,59 @@ static void test_threads_same_bits(adm_optim_kind kind)
     free(w[0]), free(w[1]), free(g);
 }
 
+/* A step from a rate that adm_real cannot hold: what belongs to a parameter may be lost, the gap stays zero. */
+static void test_gaps_never_hold_nan(void)
+{
+    const adm_optim_kind kinds[] = {ADM_OPTIM_SGD, ADM_OPTIM_ADAM, ADM_OPTIM_ADAMW, ADM_OPTIM_RADAM};
+    for (int k = 0; k < 4; k++) {
+        run r = start();
+        const adm_optim_config config = {
+            .kind = kinds[k], .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8, .weight_decay = 0.1};
+        for (int t = 0; t < 8; t++) /* RAdam moves from the sixth on */
+            step(&r, config, 1.0, sizeof(adm_real) == 8 ? 1e308 * 10 : 1e60);
+        assert(isnan(r.norm));
+        assert(r.w[2] == 0 && r.m[2] == 0 && (kinds[k] == ADM_OPTIM_SGD || r.v[2] == 0));
+    }
+}
+
+static void refuse(adm_optim_config config, const char *name)
+{
+    adm_error error = {0};
+    assert(adm_optim_check(&config, &error) == ADM_ERROR_VALUE);
+    assert(strncmp(error.message, name, strlen(name)) == 0);
+}
+
+static void test_configurations_that_cannot_be(void)
+{
+    const bool small = sizeof(adm_real) == 4;
+    const adm_optim_config good = {.kind = ADM_OPTIM_RADAM, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8};
+    adm_optim_config config = good;
+    adm_error error;
+    assert(adm_optim_check(&config, &error) == ADM_OK);
+    config.eps = 1e-37;
+    assert(adm_optim_check(&config, &error) == ADM_OK);
+    const double eps[] = {0, -1, NAN, INFINITY, 1e-310, small ? 1e-50 : 1e-320};
+    for (size_t i = 0; i < sizeof eps / sizeof *eps; i++) {
+        config.eps = eps[i];
+        refuse(config, "eps ");
+    }
+    const double betas[] = {-0.1, 1, NAN, small ? 1 - 1e-9 : 1 + 1e-15};
+    for (size_t i = 0; i < sizeof betas / sizeof *betas; i++) {
+        config = good, config.beta1 = betas[i];
+        refuse(config, "beta1 ");
+        config = good, config.beta2 = betas[i];
+        refuse(config, "beta2 ");
+    }
+    config = good, config.beta2 = 0.66;
+    refuse(config, "beta2 must be above 2/3");
+    config = good, config.weight_decay = small ? 1e39 : INFINITY;
+    refuse(config, "weight_decay ");
+    config = good, config.nesterov = true;
+    refuse(config, "nesterov ");
+    config = good, config.kind = 9;
+    refuse(config, "kind ");
+}
+
 int main(void)
 {
     test_sizes();
@@ -221,6 +274,8 @@ int main(void)
     test_weight_decay_coupled_and_not();
     test_radam();
     test_novograd();
+    test_gaps_never_hold_nan();
+    test_configurations_that_cannot_be();
     test_norm2();
     test_find_nonfinite();
     for (int kind = ADM_OPTIM_SGD; kind <= ADM_OPTIM_NOVOGRAD; kind++)

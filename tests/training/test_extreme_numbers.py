@@ -144,7 +144,7 @@ def test_an_radam_that_would_never_move_is_refused(beta2: float) -> None:
         ap.RAdam(betas=(0.9, beta2))
 
 
-@pytest.mark.parametrize("short", [0.3, 1e-3, 1e-6, 1e-9, 1e-11, 1e-14])
+@pytest.mark.parametrize("short", [0.3, 1e-3, 1.1e-4, 9e-5, 1e-6, 1.1e-7, 1e-9, 1e-11, 1e-14])
 def test_radam_begins_where_exact_arithmetic_has_it_begin(short: float) -> None:
     from fractions import Fraction
 

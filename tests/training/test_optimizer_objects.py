@@ -142,7 +142,7 @@ def test_options_that_are_refused(make: Any, error: type[Exception], words: str)
         (
             {"step": 1, "m": np.ones(3, int), "v": np.ones(3, int)},
             TypeError,
-            "m must have dtype float32, got int64",
+            "m must have dtype float64, got int64",
         ),
         ({"step": 1.5, "m": np.ones(3), "v": np.ones(3)}, TypeError, "step must be an integer, got 1.5"),
     ],

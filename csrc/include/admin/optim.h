@@ -26,6 +26,9 @@ typedef struct adm_optim_state {
     adm_real *v;  /* [trained_length]; SGD: NULL; NovoGrad: [count of parameters] */
 } adm_optim_state;
 
+/* ADM_OK, or which field is out of range, or is where it is rounded to adm_real. */
+adm_status adm_optim_check(const adm_optim_config *config, adm_error *error);
+
 /* How many elements m and v need for a model (0: none). */
 int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *params);
 int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *params);
@@ -40,7 +43,7 @@ typedef struct adm_optim_input {
     int threads;
 } adm_optim_input;
 
-/* One update of the weights, step number state->step + 1. If update_norm is not NULL it gets the Euclidean norm of the
+/* One update by a configuration that was checked, step number state->step + 1. If update_norm is not NULL it gets the Euclidean norm of the
    change of the weights. */
 void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input, adm_optim_state *state,
                     double *update_norm);
