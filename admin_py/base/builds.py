@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
 from admin_py.base.environment import first_threads, problems
+from admin_py.base.quota import processors_granted
 
 MAX_THREADS = 1024
 """More the core refuses."""
@@ -44,8 +45,9 @@ def load() -> dict[str, ModuleType]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+    granted = processors_granted()
     for module in modules.values():
-        module.set_num_threads(min(first_threads(os.environ, module.num_procs()), MAX_THREADS))
+        module.set_num_threads(min(first_threads(os.environ, module.num_procs(), granted), MAX_THREADS))
     for problem in problems(os.environ, modules["float32"].system_info()["kernels"]):
         warnings.warn_explicit(problem, RuntimeWarning, "environment", 1)  # one line, no place in the code
     return modules

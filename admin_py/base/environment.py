@@ -12,14 +12,25 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """Variables that the core reads: their values, for others of which it does as if there were none."""
 
 
-def first_threads(environ: Mapping[str, str], processors: int) -> int:
+def first_threads(environ: Mapping[str, str], processors: int, granted: int | None = None) -> int:
     """How many threads the core has at first, at most the processors.
 
     ``ADMIN_PY_NUM_THREADS`` goes before ``OMP_NUM_THREADS``, by which job systems and libraries of parallel
-    work keep others to their share. Without both, or where they are no numbers, it is a thread a processor.
+    work keep others to their share. Without both, or where they are no numbers, it is a thread a processor,
+    but no more than a quota grants.
+
+    Parameters
+    ----------
+    environ : mapping
+    processors : int
+        Those that the process may run on.
+    granted : int, optional
+        How many of them its control groups' quotas grant.
 
     Examples
     --------
+    >>> first_threads({}, 64, 2)
+    2
     >>> first_threads({"ADMIN_PY_NUM_THREADS": "64"}, 4), first_threads({"OMP_NUM_THREADS": "2,1"}, 4)
     (4, 2)
     >>> first_threads({"ADMIN_PY_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"}, 4), first_threads({}, 4)
@@ -29,7 +40,7 @@ def first_threads(environ: Mapping[str, str], processors: int) -> int:
     for text in (environ.get("ADMIN_PY_NUM_THREADS", ""), outermost):
         if _is_count(text):
             return min(int(text), processors)
-    return processors
+    return min(granted or processors, processors)
 
 
 def problems(environ: Mapping[str, str], kernels: str) -> list[str]:

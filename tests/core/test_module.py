@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from core_objects import MODULES, both, core_batch, core_config, packed, transformer
 
+from admin_py.base.environment import first_threads
+from admin_py.base.quota import processors_granted
+
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter."""
@@ -83,8 +86,8 @@ def test_norm2(dtype: str) -> None:
 def test_threads_come_from_the_environment() -> None:
     code = "from admin_py import _core, _core64; print(_core.get_num_threads(), _core64.get_num_threads())"
     assert run_python(code, ADMIN_PY_NUM_THREADS="1").stdout.split() == ["1", "1"]
-    processors = str(MODULES["float32"].num_procs())
-    assert run_python(code, ADMIN_PY_NUM_THREADS="").stdout.split() == [processors, processors]
+    default = str(first_threads({}, MODULES["float32"].num_procs(), processors_granted()))
+    assert run_python(code, ADMIN_PY_NUM_THREADS="", OMP_NUM_THREADS="").stdout.split() == [default, default]
 
 
 @both
