@@ -11,7 +11,9 @@ USUAL = (1e-37, 1e38)
 
 
 def check_held(name: str, value: float, dtype: str) -> float:
-    """The value if the type holds it; ValueError where it would round to 0 or to infinity.
+    """The value if the type holds it; ValueError where it would become 0 or infinity.
+
+    What is smaller than the smallest normal number is 0 to the core, which flushes such numbers.
 
     Examples
     --------
@@ -25,6 +27,8 @@ def check_held(name: str, value: float, dtype: str) -> float:
         return value
     with np.errstate(over="ignore", under="ignore"):
         rounded = float(np.dtype(dtype).type(value))
+    if abs(rounded) < np.finfo(dtype).smallest_normal:
+        rounded = 0.0
     if rounded == 0 or not math.isfinite(rounded):
         raise ValueError(
             f"{name} must be a number that {dtype} can hold, got {value!r}, which it rounds to {rounded:g}"

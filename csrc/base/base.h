@@ -57,6 +57,20 @@ double adm_random_uniform(uint64_t key, uint64_t index);
 /* Element index of the stream: standard normal. */
 double adm_random_normal(uint64_t key, uint64_t index);
 
+/* ---- denormals.c: numbers below the smallest normal one are zero in regions ---- */
+
+typedef struct adm_flushing {
+    bool inside;     /* of a region */
+    uint64_t before; /* the thread's mode outside of it */
+} adm_flushing;
+
+/* Around what a thread computes; the end takes what the beginning gave. */
+adm_flushing adm_flush_begin(void);
+void adm_flush_end(adm_flushing outer);
+/* Around what is not the core's: the thread's own mode meanwhile. */
+uint64_t adm_flush_pause(void);
+void adm_flush_resume(uint64_t now);
+
 /* ---- parallel.c: the one thread pool ---- */
 
 typedef void (*adm_task_fn)(void *context, int64_t task, int thread);

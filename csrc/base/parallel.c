@@ -164,12 +164,15 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
     assert(!omp_in_parallel() || adm_stop_is_asking());
     threads = begin_region(count > 1 ? threads : 1);
     if (threads == 1) {
+        const adm_flushing outer = adm_flush_begin();
         for (int64_t task = 0; task < count; task++)
             fn(context, task, 0);
+        adm_flush_end(outer);
     } else {
         int64_t next = 0, done = 0;
 #pragma omp parallel num_threads(threads)
         {
+            const adm_flushing outer = adm_flush_begin();
             const int thread = omp_get_thread_num();
             for (int64_t task = take(&next); task < count; task = take(&next)) {
                 fn(context, task, thread);
@@ -178,6 +181,7 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
             }
             if (stop != NULL && thread == 0)
                 wait_and_ask(stop, &done, count);
+            adm_flush_end(outer);
         }
     }
     end_region(threads);

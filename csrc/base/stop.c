@@ -37,8 +37,10 @@ bool adm_stop_asked(adm_stop *stop, int thread)
         return false;
     const bool outer = asking;
     asking = true;
+    const uint64_t flushing = adm_flush_pause();
     if (stop->asked(stop->context))
         __atomic_store_n(&stop->stopped, 1, __ATOMIC_RELAXED);
+    adm_flush_resume(flushing);
     asking = outer;
     stop->next = adm_clock() + INTERVAL;
     return adm_stopped(stop);

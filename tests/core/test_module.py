@@ -91,6 +91,13 @@ def test_threads_come_from_the_environment() -> None:
 
 
 @both
+def test_denormal_numbers_are_zero_in_the_core_and_nowhere_else(dtype: str) -> None:
+    tiny = np.full(100_000, np.finfo(dtype).smallest_subnormal)
+    assert MODULES[dtype].norm2(tiny) == 0.0
+    assert (tiny * tiny.dtype.type(1) > 0).all()
+
+
+@both
 def test_every_instance_of_a_module_has_its_own_state(dtype: str) -> None:
     first, second = MODULES[dtype], second_instance(MODULES[dtype])
     assert first is not second

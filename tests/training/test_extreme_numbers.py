@@ -85,6 +85,7 @@ def test_small_decoupled_decay_is_the_same_in_both_types(lr: float, decay: float
     ("options", "name"),
     [
         ({"eps": 1e-46}, "eps"),
+        ({"eps": 1e-40}, "eps"),
         ({"eps": 1e39}, "eps"),
         ({"weight_decay": 1e-60}, "weight_decay"),
         ({"weight_decay": 1e200}, "weight_decay"),
@@ -115,6 +116,7 @@ def test_the_same_options_are_taken_in_float64() -> None:
     ("changes", "name"),
     [
         ({"norm_eps": 1e-50}, "norm_eps"),
+        ({"norm_eps": 1e-40}, "norm_eps"),
         ({"init_gain": 1e60}, "init_gain"),
         ({"scheme": ap.Scheme("huge", lambda site: ap.Residual(kappa=1e60))}, "kappa of encoder.0.self_attn"),
     ],
