@@ -143,6 +143,8 @@ struct adm_kernels {
     /* y = omega x (+ add, may be NULL); omega [n] or NULL for 1 */
     void (*scale_add)(const adm_real *omega, const adm_real *x, const adm_real *add, adm_real *y,
                       int64_t rows, int64_t n);
+    /* y = factor x; y may be x */
+    void (*multiply)(adm_real factor, const adm_real *x, adm_real *y, int64_t count);
     /* x += factor y */
     void (*axpy)(adm_real factor, const adm_real *y, adm_real *x, int64_t count);
     /* out[c] += sum over rows of x[., c] y[., c] */

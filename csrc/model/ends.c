@@ -35,12 +35,10 @@ void adm_embed_chunk(adm_model *model, int number, int64_t chunk)
         return;
     adm_real *x0 = acts->x0 + span.first * d;
     const adm_real *scale = model->weights + stack->input_scale;
-    if (stack->config->input_scale == ADM_SCALE_VECTOR) {
+    if (stack->config->input_scale == ADM_SCALE_VECTOR)
         kernels->scale_add(scale, x, NULL, x0, span.rows, d);
-    } else {
-        memset(x0, 0, (size_t)(span.rows * d) * sizeof *x0);
-        kernels->axpy(scale[0], x, x0, span.rows * d);
-    }
+    else
+        kernels->multiply(scale[0], x, x0, span.rows * d);
 }
 
 void adm_embed_chunk_backward(adm_model *model, int number, int64_t chunk)
@@ -59,7 +57,7 @@ void adm_embed_chunk_backward(adm_model *model, int number, int64_t chunk)
         if (stack->config->input_scale == ADM_SCALE_VECTOR)
             kernels->scale_add(scale, dx, NULL, dx, span.rows, d);
         else
-            kernels->axpy(scale[0] - 1, dx, dx, span.rows * d);
+            kernels->multiply(scale[0], dx, dx, span.rows * d);
     }
     if (stack->embedding >= 0) {
         const adm_dropout dropout = embedding_dropout(model, number);

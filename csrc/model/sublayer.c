@@ -98,11 +98,9 @@ static void input_forward(adm_model *model, const adm_sublayer *sub, adm_span sp
                                      acts->pre_stats + stack->rows + span.first, span.rows);
         x = acts->normed + span.first * d;
     }
-    if (acts->h != NULL) {
-        adm_real *h = acts->h + span.first * d;
-        memset(h, 0, (size_t)(span.rows * d) * sizeof *h);
-        model->kernels->axpy((adm_real)sub->config->input_scale, x, h, span.rows * d);
-    }
+    if (acts->h != NULL)
+        model->kernels->multiply((adm_real)sub->config->input_scale, x, acts->h + span.first * d,
+                                 span.rows * d);
 }
 
 /* a += bias, dropout;  b = Nbranch(a);  y = omega r + alpha b + kappa x_layer;  out = Npost(y) */
@@ -200,13 +198,12 @@ static void input_backward(adm_model *model, const adm_sublayer *sub, adm_real *
     const adm_norm_args pre = adm_norm_resolve(model, &sub->pre);
     const adm_norm_grads pre_grads = adm_norm_partials(&sub->pre, partials);
     const adm_real *x = adm_stack_x(stack, sub->index);
-    const adm_real less = (adm_real)(sub->config->input_scale - 1.0); /* s dh = dh + (s - 1) dh */
     for (int64_t i = span.first; i < span.first + span.rows; i += block) {
         const int64_t rows = adm_min(block, span.first + span.rows - i);
         const adm_real *dy = (acts->y != NULL ? ws->dy : stack->dx) + i * d;
         adm_real *dh = ws->dh + i * d, *dx = stack->dx + i * d;
         if (acts->h != NULL)
-            kernels->axpy(less, dh, dh, rows * d);
+            kernels->multiply((adm_real)sub->config->input_scale, dh, dh, rows * d);
         if (acts->normed != NULL && sub->config->residual_normed) {
             kernels->scale_add(acts->omega, dy, dh, dx, rows, d);
             kernels->norm_backward(&pre, dx, x + i * d, acts->pre_stats + i,

@@ -344,10 +344,26 @@ static void test_components(void)
     assert(change == 0);
 }
 
+/* Sizes at which x + (factor - 1) x would have lost all digits. */
+static void test_multiply(void)
+{
+    static arrays x;
+    const double factors[] = {1e-8, 1, 1e8};
+    for (int f = 0; f < 3; f++) {
+        fill(&x, 5);
+        memcpy(x.c, x.a, sizeof x.c);
+        adm_kernels_select()->multiply((adm_real)factors[f], x.a, x.a, 77);
+        for (int c = 0; c < 77; c++)
+            assert(x.a[c] == (adm_real)factors[f] * x.c[c]);
+        assert(memcmp(x.a + 77, x.c + 77, sizeof *x.a) == 0);
+    }
+}
+
 int main(void)
 {
     test_tables();
     test_components();
+    test_multiply();
     test_exponential();
     test_logarithm();
     test_dropout();

@@ -10,8 +10,18 @@ from reference import transformer
 from reference.dropout import CoreDropout
 from reference.naming import parameter_shapes, untrained_names
 
-from proofs.configurations import CASES, LARGE_CASES, LOSS_CASES, Case, identifiers, with_dropout
-from proofs.core import BUILDS, core_batch, make
+from proofs.configurations import (
+    CASES,
+    LARGE_CASES,
+    LOSS_CASES,
+    POST,
+    PRE,
+    Case,
+    config,
+    identifiers,
+    with_dropout,
+)
+from proofs.core import BUILDS, core_batch, make, rounded, set_parameters
 from proofs.deviation import deviation, worst_gradient
 
 DTYPES = ("float64", "float32")
@@ -102,6 +112,28 @@ def test_label_smoothing(smoothing: float) -> None:
     assert deviation(loss, run.loss) < OUTPUT["float64"]
     assert deviation(nll, run.nll) < OUTPUT["float64"]
     assert worst_gradient(core.gradients, run.gradients)[0] < GRADIENT["float64"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("place", ["sub-layer", "stack"])
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+def test_an_input_scale_of_any_size(size: float, place: str, dtype: str) -> None:
+    """What lies behind a scale has its gradient to the last digits, measured against itself."""
+    subs = [PRE, {**PRE, **POST, "input_scale": size}]
+    names = ["decoder.0.feed_forward.norm_pre.gamma", "decoder.0.feed_forward.norm_pre.nu"]
+    stacks = {"causal": True, "cross": False}
+    if place == "stack":
+        subs, names, stacks = [PRE], ["embedding.weight"], {**stacks, "input_scale": "scalar"}
+    case = Case("scaled", config(subs, encoder=0, share_embeddings="none", stacks=stacks))
+    core, params, batch, packed = make(case, dtype, 6)
+    if place == "stack":
+        params["decoder.input_scale"][...] = size
+        params = rounded(params, dtype)
+        set_parameters(core, params)
+    run = transformer.backward(case.config, params, batch)
+    core.backward(packed)
+    for name in names:
+        assert deviation(core.gradients[name], run.gradients[name]) < GRADIENT[dtype], name
 
 
 def test_scale_and_accumulation() -> None:
