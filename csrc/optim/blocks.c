@@ -6,13 +6,20 @@
 
 /* Elements: a block of weights, gradients and two moments stays in the second cache. */
 #define BLOCK_MIN 16384
-#define BLOCKS_MAX 1024 /* so that the partial sums fit on the stack */
+
+int64_t adm_block_length(int64_t n)
+{
+    int64_t length = BLOCK_MIN;
+    while ((n + length - 1) / length > ADM_BLOCKS_MAX)
+        length *= 2;
+    return length;
+}
 
 typedef struct blocks {
     int64_t n, block;
     adm_range_fn fn;
     void *context;
-    double sums[BLOCKS_MAX];
+    double sums[ADM_BLOCKS_MAX];
 } blocks;
 
 static void run_block(void *context, int64_t task, int thread)
@@ -26,9 +33,7 @@ static void run_block(void *context, int64_t task, int thread)
 
 double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads)
 {
-    blocks b = {.n = n, .block = BLOCK_MIN, .fn = fn, .context = context};
-    while ((n + b.block - 1) / b.block > BLOCKS_MAX)
-        b.block *= 2;
+    blocks b = {.n = n, .block = adm_block_length(n), .fn = fn, .context = context};
     const int64_t count = (n + b.block - 1) / b.block;
     adm_parallel_for(threads, count, run_block, &b);
     double sum = 0.0;

@@ -30,6 +30,11 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms);
 /* Does elements [begin, end) and returns a sum over them. */
 typedef double (*adm_range_fn)(void *context, int64_t begin, int64_t end);
 
+#define ADM_BLOCKS_MAX 1024 /* so that their sums fit on the stack */
+
+/* Elements of a block of [0, n), which has at most ADM_BLOCKS_MAX of them. */
+int64_t adm_block_length(int64_t n);
+
 /* Cuts [0, n) into blocks by n alone, hands them to the threads and adds the blocks' sums in their order: the
    same bits for any number of threads. */
 double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads);

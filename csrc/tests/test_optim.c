@@ -2,6 +2,7 @@
    threads. */
 #undef NDEBUG
 #include "admin/admin.h"
+#include "base/base.h"
 
 #include <assert.h>
 #include <math.h>
@@ -161,6 +162,47 @@ static void test_novograd(void)
     assert_near(r.w[0], w1 - 0.1 * (0.9 * m1 + 1 / (sqrt(v2) + 0.25) + 0.1 * w1));
 }
 
+static int regions;
+void __real_adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
+void __wrap_adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context);
+void __wrap_adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
+{
+    regions++;
+    __real_adm_parallel_for(threads, count, fn, context);
+}
+
+/* Many small tensors share two regions, more of them than there is room for in a pass four. */
+static void test_novograd_of_many_tensors(void)
+{
+    enum { many = 1500, size = 3, stride = 4 };
+    static adm_param params[many];
+    static adm_real w[many * stride], g[many * stride], m[many * stride], v[many];
+    const adm_optim_config config = {.kind = ADM_OPTIM_NOVOGRAD, .beta1 = 0.9, .beta2 = 0.5, .eps = 0.25};
+    for (int p = 0; p < many; p++) {
+        params[p] = (adm_param){.size = size, .offset = p * stride, .trained = true};
+        for (int i = 0; i < size; i++)
+            g[p * stride + i] = (adm_real)(p % 7 + 1);
+    }
+    for (int count = 40; count <= many; count += many - 40) {
+        const adm_param_table all = {
+            .count = count, .items = params, .length = count * stride, .trained_length = count * stride};
+        adm_optim_state state = {.m = m, .v = v};
+        const adm_optim_input input = {adm_kernels_select(), &all, w, g, 1.0, 0.1, 2};
+        memset(w, 0, sizeof w);
+        memset(m, 0, sizeof m);
+        regions = 0;
+        adm_optim_step(&config, &input, &state, NULL);
+        assert(regions == (count == many ? 4 : 2));
+        for (int p = 0; p < count; p++) {
+            const double each = p % 7 + 1, norm = sqrt(size * each * each);
+            assert_near(v[p], norm * norm);
+            for (int i = 0; i < size; i++)
+                assert_near(w[p * stride + i], -0.1 * each / (norm + 0.25));
+            assert(w[p * stride + size] == 0);
+        }
+    }
+}
+
 static void test_norm2(void)
 {
     const adm_real x[2] = {3, -4};
@@ -274,6 +316,7 @@ int main(void)
     test_weight_decay_coupled_and_not();
     test_radam();
     test_novograd();
+    test_novograd_of_many_tensors();
     test_gaps_never_hold_nan();
     test_configurations_that_cannot_be();
     test_norm2();
