@@ -91,6 +91,9 @@ void adm_fork_end(void);
    cannot end here, but others can begin. */
 bool adm_fork_lost_threads(void);
 
+/* Once in a process where the system did not let a region have the threads that it wanted: how many it had. Else 0. */
+int adm_threads_missing(void);
+
 /* values [length] = 0 by all threads, which ask in between: the first use of much memory takes seconds. */
 void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop);
 

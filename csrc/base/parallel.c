@@ -17,6 +17,9 @@
 
 #define ZERO_BLOCK ((int64_t)1 << 18) /* elements that one task sets to zero */
 
+#define STACK_LEAST                                                                                          \
+    ((size_t)4 << 20) /* bytes; a thread of the runtime's has no more unless others have, too */
+
 #define BRIEF 2e-3 /* seconds for which a thread that waits stays awake */
 
 /* The only state of the core that belongs to the process. */
@@ -26,6 +29,13 @@ static int running; /* threads in regions */
 static int forks;   /* that have begun and not ended */
 static int threads_at_start;
 static bool threads_lost; /* the process was forked amid a region of several threads, and has one of them */
+
+/* The most threads that the system let a region have when it did not let it have all; 0: it always did. */
+static int shortage;
+#define SHORTAGE_TOLD (-1)
+
+/* Threads that this one's last region of several had, itself among them: the runtime keeps these. */
+static _Thread_local int pool = 1;
 
 /* Of `running`, those of the regions that this thread has begun. */
 static _Thread_local int own;
@@ -82,6 +92,7 @@ static void before_fork(void)
     await_others();
     /* fails only inside of a region of several threads, which then has the pool and is lost to the child */
     (void)omp_pause_resource_all(omp_pause_hard);
+    pool = 1;
 }
 
 static void after_fork_in_parent(void)
@@ -130,6 +141,17 @@ static int begin_region(int wanted)
     return threads;
 }
 
+/* Part of a region's threads, before it begins. */
+static void leave_unused(int threads)
+{
+    if (threads == 0)
+        return;
+    pthread_mutex_lock(&lock);
+    running -= threads;
+    own -= threads;
+    pthread_mutex_unlock(&lock);
+}
+
 static void end_region(int threads)
 {
     pthread_mutex_lock(&lock);
@@ -138,6 +160,65 @@ static void end_region(int threads)
     if (running == 0 && forks > 0)
         pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
+}
+
+/* ---- threads that cannot be made ---- */
+
+/* The runtime ends the process where it cannot make a thread. So the threads that a region would add to the pool are
+   made by hand before, all at once and one more, since the runtime wants memory besides. They do nothing, and end. */
+
+static void *pass_gate(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* How many of `wanted` threads can be made beside those that are there. */
+static int count_possible(int wanted)
+{
+    pthread_t made[MAX_RUNNING];
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_attr_t attributes;
+    size_t stack = 0;
+    int count = 0;
+    if (pthread_attr_init(&attributes) != 0)
+        return 0;
+    (void)pthread_attr_getstacksize(&attributes, &stack);
+    (void)pthread_attr_setstacksize(&attributes, stack > STACK_LEAST ? stack : STACK_LEAST);
+    pthread_mutex_lock(&gate);
+    while (count < wanted && pthread_create(&made[count], &attributes, pass_gate, &gate) == 0)
+        count++;
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < count; i++)
+        (void)pthread_join(made[i], NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return count;
+}
+
+/* Threads that a region of so many can have in fact. Where it is fewer, this thread does not try again for the same. */
+static int possible_threads(int wanted)
+{
+    static _Thread_local int refused, granted;
+    if (wanted == refused && granted <= pool)
+        return granted;
+    const int more = wanted - pool, found = more > 0 ? count_possible(more + 1) : 0;
+    if (more <= 0 || found > more)
+        return wanted;
+    int none = 0;
+    refused = wanted;
+    granted = pool + (found > 1 ? found - 1 : 0);
+    (void)__atomic_compare_exchange_n(&shortage, &none, granted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return granted;
+}
+
+int adm_threads_missing(void)
+{
+    int found = __atomic_load_n(&shortage, __ATOMIC_RELAXED);
+    if (found <= 0 || !__atomic_compare_exchange_n(&shortage, &found, SHORTAGE_TOLD, false, __ATOMIC_RELAXED,
+                                                   __ATOMIC_RELAXED))
+        return 0;
+    return found;
 }
 
 static int64_t take(int64_t *next)
@@ -163,6 +244,12 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
 {
     assert(!omp_in_parallel() || adm_stop_is_asking());
     threads = begin_region(count > 1 ? threads : 1);
+    if (threads > 1) {
+        const int possible = possible_threads(threads);
+        leave_unused(threads - possible);
+        threads = possible;
+        pool = threads > 1 ? threads : pool;
+    }
     if (threads == 1) {
         const adm_flushing outer = adm_flush_begin();
         for (int64_t task = 0; task < count; task++)

@@ -44,8 +44,26 @@ void pyadm_watch_begin(pyadm_watch *watch, adm_run *run)
     watch->thread = PyEval_SaveThread();
 }
 
+/* Once, if there is reason to. What is raised by the call stays so. */
+static void warn_of_missing_threads(void)
+{
+    const int threads = adm_threads_missing();
+    if (threads == 0)
+        return;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (PyErr_WarnFormat(
+            PyExc_RuntimeWarning, 1,
+            "a limit of the system (processes, or memory for stacks) leaves %d of the threads that "
+            "were asked for: results are the same, and take longer",
+            threads) < 0)
+        PyErr_WriteUnraisable(NULL);
+    PyErr_Restore(type, value, traceback);
+}
+
 void pyadm_watch_end(const pyadm_watch *watch, adm_run *run)
 {
     PyEval_RestoreThread(watch->thread);
     run->stop = NULL;
+    warn_of_missing_threads();
 }

@@ -5,6 +5,7 @@
 #include "base/base.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <omp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -338,6 +339,54 @@ static void test_limits(void)
     assert(threads_used(0) == 1 && threads_used(-1) == 1);
 }
 
+/* ---- threads that the system does not make ---- */
+
+static int creations;    /* of threads, so far */
+static int allowed = -1; /* of them at a time; negative: all */
+static int living;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                          void *context);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                          void *context);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                          void *context)
+{
+    creations++;
+    if (allowed >= 0 && living++ >= allowed)
+        return EAGAIN;
+    return __real_pthread_create(thread, attributes, start, context);
+}
+
+/* In a thread that has begun no region, so that all threads have to be made. */
+static void *use_fewer(void *ignored)
+{
+    (void)ignored;
+    allowed = 3; /* of 5: two are left for work, one for what the runtime needs */
+    living = 0;
+    assert(threads_used(6) <= 3);
+    const int tried = creations;
+    living = 0;
+    assert(threads_used(6) <= 3 && creations == tried); /* not again for the same */
+    assert(adm_threads_missing() == 3 && adm_threads_missing() == 0);
+    allowed = 0;
+    living = 0;
+    assert(threads_used(9) <= 3 && adm_threads_missing() == 0);
+    training none = trained(7, 9);
+    allowed = -1;
+    training all = trained(7, 4);
+    assert(equal(&none, &all));
+    free(none.weights);
+    free(all.weights);
+    return NULL;
+}
+
+static void test_threads_that_cannot_be_made(void)
+{
+    pthread_t thread;
+    assert(pthread_create(&thread, NULL, use_fewer, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
 int main(void)
 {
 #ifndef THREAD_SANITIZER
@@ -347,6 +396,7 @@ int main(void)
 #endif
     test_number_of_threads();
     test_masters_at_once();
+    test_threads_that_cannot_be_made();
     test_limits();
     return 0;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,38 @@ def test_a_wrong_number_is_refused_before_the_block(n: Any, error: type[Exceptio
     with pytest.raises(ValueError, match="at most the number of processors"), ap.threads(1024):
         raise AssertionError("the block was entered")
     assert ap.get_num_threads() == before
+
+
+LIMITS = {
+    "address space": """
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (160 << 20), size + (160 << 20)))
+""",
+    "processes": """
+if os.getuid() == 0:
+    os.setuid(65534)  # whom the limit holds
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+""",
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_threads_that_the_system_does_not_make_are_done_without(limit: str) -> None:
+    """One warning, the same bits, for a process whose limits its caller chose."""
+    code = f"""
+import os, resource, warnings
+from company import Training
+ap.set_num_threads(1)
+alone, own = Training(1), Training(1)
+expected = alone.steps(3)
+own.steps(1)
+{LIMITS[limit]}
+ap.set_num_threads(64, oversubscribe=True)
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    print(own.steps(2) == expected, len(seen), str(seen[0].message).partition(":")[0])
+"""
+    (line,) = run_script(PLENTY + code)
+    assert re.fullmatch(
+        r"True 1 a limit of the system .* leaves [0-9]+ of the threads that were asked for", line
+    )
