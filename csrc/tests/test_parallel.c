@@ -341,9 +341,9 @@ static void test_limits(void)
 
 /* ---- threads that the system does not make ---- */
 
-static int creations;    /* of threads, so far */
-static int allowed = -1; /* of them at a time; negative: all */
-static int living;
+static _Atomic int creations;    /* of threads, so far; several make some at once */
+static _Atomic int allowed = -1; /* of them at a time; negative: all */
+static _Atomic int living;
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
                           void *context);
