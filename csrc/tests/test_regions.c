@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define D 128
+#define D 16
 #define TOKENS 200
 #define SEQUENCES 20
 
