@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_instance, check_integer, check_listed, is_unicode, shown
+from admin_py.base.exact_math import logs
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
@@ -314,7 +315,7 @@ class Dataset:
         first[sequences.offsets[:-1]] = True
         counts = np.bincount(sequences.tokens[~first])
         p = counts[counts > 0] / counts.sum()
-        return float(-(p * np.log(p)).sum()) + 0.0
+        return float(-(p * logs(p)).sum()) + 0.0
 
     @cached_property
     def fingerprint(self) -> str:

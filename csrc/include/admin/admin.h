@@ -7,6 +7,7 @@
 #include "admin/model.h"
 #include "admin/norms.h"
 #include "admin/optim.h"
+#include "admin/product.h"
 #include "admin/status.h"
 #include "admin/stop.h"
 #include "admin/system.h"
