@@ -1,6 +1,6 @@
 """A forked child computes, on as many threads as its parent, and computes the same bits.
 
-GNU OpenMP's threads are lost in a child and its next parallel region would wait for them for ever.
+The threads of a parent are not in its child, whose next region would wait for them for ever.
 """
 
 from __future__ import annotations
