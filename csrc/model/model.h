@@ -21,7 +21,6 @@ struct adm_model {
     adm_config config;
     const adm_kernels *kernels;
     adm_params params;
-    adm_packing output_packing;
     adm_packing packed_lengths; /* of all packed weights */
     adm_real *weights, *gradients;
     adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
