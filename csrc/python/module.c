@@ -180,6 +180,8 @@ static PyMethodDef module_functions[] = {
     {"norm2", norm2, METH_O, norm2_doc},
     PYADM_KEYWORD_METHOD("plan_memory", pyadm_plan_memory, pyadm_plan_memory_doc),
     {"product", pyadm_product, METH_VARARGS, pyadm_product_doc},
+    {"trace_begin", pyadm_trace_begin, METH_O, pyadm_trace_begin_doc},
+    {"trace_end", pyadm_trace_end, METH_NOARGS, pyadm_trace_end_doc},
     {"exp", pyadm_exp, METH_O, pyadm_exp_doc},
     {"tanh", pyadm_tanh, METH_O, pyadm_tanh_doc},
     {"log", pyadm_log, METH_O, pyadm_log_doc},
