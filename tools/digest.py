@@ -3,16 +3,18 @@
     python tools/digest.py            print them, beside those that are kept
     python tools/digest.py --write    and keep them in tests/stored/digests.json
 
-Only what is computed counts, not how it is kept: times, versions and the names of settings are left out.
+The exit status is 1 where one is not as kept, unless it is written. Only what is computed counts, not how
+it is kept: times, versions and the names of settings are left out.
 The bits depend neither on the processor and the kernels in use (``ADMIN_PY_CPU``) nor on the number of
 threads, unless ``ADMIN_PY_GEMM=openblas``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from inspect import signature
@@ -185,16 +187,23 @@ def kept() -> dict[str, str]:
     return dict(json.loads(KEPT.read_text()))
 
 
-def main() -> None:
-    """Print them; keep them where asked to."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print them; keep them where asked to. 1 where one is another than is kept."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true")
+    write = parser.parse_args(arguments).write
     before = kept() if KEPT.exists() else {}
     found = {}
     for name in WAYS:
         found[name] = compute(name)
         print(f"{name:8} {found[name]} {'as kept' if found[name] == before.get(name) else 'not as kept'}")
-    if sys.argv[1:] == ["--write"]:
+    if write:
         KEPT.write_text(json.dumps(found, indent=1) + "\n")
+        return 0
+    return int(found != before)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,5 @@
 /* One update by the rule that the configuration names. */
+#include "base/base.h"
 #include "optim/update.h"
 
 int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *params)
@@ -121,7 +122,9 @@ adm_status adm_optim_step(const adm_optim_config *config, const adm_optim_input 
         return status;
     const adm_update update = {
         .config = config, .input = *input, .m = state->m, .v = state->v, .step = state->step + 1};
+    const adm_flushing outer = adm_flush_begin(); /* rules compute between their regions, too */
     const double sum = update_weights(&update);
+    adm_flush_end(outer);
     if (!isfinite(sum))
         clear_gaps(&update);
     state->step = update.step;

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from reference.naming import draw_parameters
 
 from proofs.configurations import Case, with_dropout
-from proofs.core import BUILDS, core_batch, make
+from proofs.core import BUILDS, core_batch, make, rounded, set_parameters
 
 
 def same(results: list[dict[str, np.ndarray]]) -> None:
@@ -39,6 +41,31 @@ def passes(case: Case, dtype: str, threads: int) -> dict[str, np.ndarray]:
             got |= {f"{method}.{stack}.{key}": np.array(value) for key, value in profile.items()}
         got[f"{method}.weights"] = core.weights.copy()
     return got
+
+
+def leaves(found: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """The numbers of nested dictionaries, by path."""
+    if isinstance(found, dict):
+        for key, value in found.items():
+            yield from leaves(value, f"{name}.{key}")
+    else:
+        yield name, np.asarray(found)
+
+
+def dependency(case: Case, dtype: str) -> dict[str, np.ndarray]:
+    """With its components, and with as little memory as can be."""
+    core, _, _, packed = make(case, dtype, 21)
+    found = {"all": core.dependency(packed, components=True), "little": core.dependency(packed, max_memory=1)}
+    return dict(leaves(found))
+
+
+def output_change(case: Case, dtype: str) -> dict[str, np.ndarray]:
+    """By other weights."""
+    core, params, _, packed = make(case, dtype, 21)
+    other = BUILDS[dtype].Transformer(case.config, seed=22)
+    drawn = draw_parameters(case.config, 23)
+    set_parameters(other, rounded({name: 0.9 * params[name] + 0.1 * drawn[name] for name in params}, dtype))
+    return dict(leaves(core.output_change(other, packed)))
 
 
 def steps(case: Case, core: Any, optimizer: Any, numbers: range) -> np.ndarray:
