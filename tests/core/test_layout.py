@@ -28,8 +28,9 @@ MAY_INCLUDE = {
     "library": {"include", "base", "library"},
     "python": {"include", "base", "python"},
     "benchmarks": BELOW_MODEL | {"benchmarks"},
+    "examples": set(),
 }
-CORE = [folder for folder in MAY_INCLUDE if folder not in ("python", "benchmarks")]
+CORE = [folder for folder in MAY_INCLUDE if folder not in ("python", "benchmarks", "examples")]
 
 
 def c_files(folders: list[str]) -> list[Path]:
