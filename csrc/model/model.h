@@ -32,6 +32,11 @@ struct adm_model {
     adm_workspace ws;
 };
 
+static inline bool adm_is_stack(int stack)
+{
+    return stack == ADM_ENCODER || stack == ADM_DECODER;
+}
+
 static inline bool adm_has_stack(const adm_model *model, int stack)
 {
     return model->params.stacks[stack].num_sublayers > 0;
