@@ -26,7 +26,7 @@ help:
 	@echo "make format       let ruff and clang-format write"
 	@echo "make sanitize     C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, C tests under"
 	@echo "                  ThreadSanitizer"
-	@echo "make sanitize-threads  the last of these alone; needs clang with its OpenMP runtime"
+	@echo "make sanitize-threads  the last of these alone; needs clang"
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"

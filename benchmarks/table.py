@@ -16,9 +16,9 @@ Entry = Mapping[str, Any]
 """What `rounds.measure` returns."""
 
 
-def ratios(entry: Entry) -> np.ndarray:
-    """PyTorch's seconds over ours, of neighbouring samples."""
-    return np.array(entry["pytorch"]["seconds"]) / np.array(entry["ours"]["seconds"])
+def ratios(entry: Entry, side: str = "pytorch") -> np.ndarray:
+    """PyTorch's seconds over ours, of neighbouring samples; side "pytorch_bfloat16": mixed precision."""
+    return np.array(entry[side]["seconds"]) / np.array(entry["ours"]["seconds"])
 
 
 def rate(entry: Entry, side: str) -> float:
@@ -39,9 +39,9 @@ def goal_of(entry: Entry) -> Goal | None:
 
 HEAD = (
     f"{'':12} {'--------- ours ---------':>24} {'- PyTorch -':>12} {'PyTorch over ours':>34} "
-    f"{'goal':>8} {'':>7}\n"
+    f"{'goal':>8} {'':>9} {'PyTorch, bfloat16':>19}\n"
     f"{'workload':12} {'ms':>9} {'GFLOP/s':>8} {'MFU':>5} {'ms':>7} {'MFU':>5} "
-    f"{'median (quartiles; extremes)':>33} {'ratio':>9} {'MFU':>9}  PyTorch's fastest"
+    f"{'median (quartiles; extremes)':>33} {'ratio':>9} {'MFU':>9} {'ms':>11} {'ratio':>7}  PyTorch's fastest"
 )
 
 
@@ -57,10 +57,14 @@ def row(entry: Entry) -> str:
             f"{goal.ratio:>5.2f} {_verdict(median >= goal.ratio)} "
             f"{100 * goal.mfu:>3.0f} % {_verdict(mfu(entry, 'ours') >= goal.mfu)}"
         )
+    mixed = f"{'-':>11} {'-':>7}"
+    if "pytorch_bfloat16" in entry:
+        seconds = float(np.median(entry["pytorch_bfloat16"]["seconds"]))
+        mixed = f"{1e3 * seconds:>11.1f} {np.median(ratios(entry, 'pytorch_bfloat16')):>7.2f}"
     return (
         f"{entry['workload']['name']:12} {ours:>9.1f} {rate(entry, 'ours') * 1e-9:>8.0f} "
         f"{100 * mfu(entry, 'ours'):>3.0f} % {theirs:>7.1f} {100 * mfu(entry, 'pytorch'):>3.0f} % "
-        f"{spread:>33} {wanted}  {entry['pytorch']['variant']}"
+        f"{spread:>33} {wanted} {mixed}  {entry['pytorch']['variant']}"
     )
 
 
@@ -70,7 +74,8 @@ def _verdict(holds: bool) -> str:
 
 def describe_entry(entry: Entry) -> str:
     """What stands behind a line: peaks, memory, losses, versions, and the share of each kind of work."""
-    ours, theirs, options = entry["ours"], entry["pytorch"], entry["options"]
+    ours, options = entry["ours"], entry["options"]
+    theirs = [entry[name] for name in ("pytorch", "pytorch_bfloat16") if name in entry]
     before, after = (f"{1e-9 * peak:.0f}" for peak in entry["peak"])
     lines = [
         f"{entry['workload']['name']}: {entry['workload']['what']}; {entry['tokens']:.0f} tokens and "
@@ -79,7 +84,7 @@ def describe_entry(entry: Entry) -> str:
         f"  {options['threads']} threads, CPU setting {options['cpu']}, peak {before} GFLOP/s before "
         f"and {after} after ({entry['peak_blas']}), bandwidth {entry['bandwidth'] * 1e-9:.0f} GB/s",
     ]
-    for side in (ours, theirs):
+    for side in (ours, *theirs):
         loss = "not finite" if side["loss"] is None else f"{side['loss']:.3f}"
         lines.append(
             f"  {side['name']}, {side['kernels']} kernels: from {1e3 * min(side['seconds']):.1f} to "
@@ -90,7 +95,7 @@ def describe_entry(entry: Entry) -> str:
         total = sum(ours["timings"].values())
         shares = sorted(ours["timings"].items(), key=lambda item: -item[1])
         lines.append("  ours by kind: " + ", ".join(f"{kind} {100 * s / total:.0f} %" for kind, s in shares))
-    for name, tried in theirs["variants"].items():
+    for name, tried in (pair for side in theirs for pair in side["variants"].items()):
         if "left_out" in tried:
             lines.append(f"  PyTorch {name}: left out, {tried['left_out']}")
     return "\n".join(lines)

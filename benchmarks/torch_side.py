@@ -35,18 +35,29 @@ def make_optimizer(workload: Workload, model: nn.Module) -> torch.optim.Optimize
 class Side(TimedSide):
     """Steps of PyTorch.
 
+    Parameters
+    ----------
+    workload, batches, threads
+        Of both sides.
+    compiled : bool
+        By `torch.compile`, or eager.
+    bfloat16 : bool
+        With automatic mixed precision: products and attention in bfloat16, weights and sums in float32.
+
     Raises
     ------
     RuntimeError
         If it is to compile and there is no C++ compiler.
     """
 
-    def __init__(self, workload: Workload, batches: list[Pairs], threads: int, compiled: bool) -> None:
+    def __init__(
+        self, workload: Workload, batches: list[Pairs], threads: int, compiled: bool, bfloat16: bool
+    ) -> None:
         if compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
             raise RuntimeError("torch.compile needs a C++ compiler, and there is none")
         torch.manual_seed(1)
         torch.set_num_threads(threads)
-        self.compiled = compiled
+        self.compiled, self.bfloat16 = compiled, bfloat16
         longest = max(int(max(b.target_lengths.max(), b.source_lengths.max(initial=0))) for b in batches)
         self.model = Model(workload, longest).train()
         self.loss = torch.compile(self.model, dynamic=workload.ragged) if compiled else self.model
@@ -56,14 +67,16 @@ class Side(TimedSide):
     def describe(self) -> dict[str, Any]:
         """Version and kernels."""
         return {
-            "name": f"PyTorch {torch.__version__} {'compiled' if self.compiled else 'eager'}",
+            "name": f"PyTorch {torch.__version__} {'compiled' if self.compiled else 'eager'}"
+            + (", bfloat16" if self.bfloat16 else ""),
             "kernels": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
         }
 
     def step(self, i: int) -> float:
         """Forward, backward, gradients clipped to norm 1, update."""
-        loss = self.loss(*self.batches[i % len(self.batches)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            loss = self.loss(*self.batches[i % len(self.batches)])
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -1,16 +1,11 @@
 """What pytest is to leave alone, and what its processes are to hear."""
 
-import os
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
 import hypothesis
 import pytest
-
-# Threads that wait sleep instead of spinning: processes of tests share the processors (`pytest -n`), and what
-# they compute is so small that spinning took half of their time. OpenMP reads this when it is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import admin_py as ap
 

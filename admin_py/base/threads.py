@@ -41,11 +41,10 @@ def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
     -----
     Any number of Python threads may compute at the same time, each with a model of its own and so many
     threads; of more than 256 in all the core makes no use. Where a limit of the system leaves fewer, it
-    computes with these and warns once. A forked process computes, too: a fork waits for
-    what other threads compute just then. A model that a thread was using stays busy in the child, which can
-    go on with a copy. `threadpoolctl` sees the core's OpenMP and BLAS; its
-    ``threadpool_limits(1)`` holds the core to one thread in the Python thread that calls it, and a limit
-    above `n` changes nothing.
+    computes with these and warns once. A forked process computes, too: a fork waits for what other threads
+    compute just then. A model that a thread was using stays busy in the child, which can go on with a copy.
+    `threadpoolctl` sees the core's BLAS, whose own threads the core does not use, and not the core's
+    threads: the number of these is set here alone.
 
     Examples
     --------

@@ -57,9 +57,10 @@ double adm_random_uniform(uint64_t key, uint64_t index);
 /* Element index of the stream: standard normal. */
 double adm_random_normal(uint64_t key, uint64_t index);
 
-/* ---- elementary.c: functions that are the same bits everywhere, within two units in the last place ---- */
+/* ---- elementary.c: functions that are the same bits everywhere, within two units in the last place, tanh within three ---- */
 
 double adm_exp(double x);
+double adm_tanh(double x);
 double adm_log(double x);
 /* x^y for x from 0 to 1 and finite y from 0 on */
 double adm_power(double x, double y);
@@ -107,6 +108,10 @@ void adm_fork_end(void);
    cannot end here, but others can begin. */
 bool adm_fork_lost_threads(void);
 
+/* Whether this thread has begun a region that has not ended: what it asks runs amid that. The core's two builds, one for
+   each precision, tell each other. */
+bool adm_inside_region(void);
+void adm_region_know(bool (*inside)(void));
 /* Once in a process where the system did not let a region have the threads that it wanted: how many it had. Else 0. */
 int adm_threads_missing(void);
 

@@ -1,50 +1,63 @@
-/* The one thread pool: OpenMP's. What is here besides the loop keeps it safe in a process that is not ours alone:
-   it may fork, several of its threads may compute, and others may speak to the libraries that we use (threadpoolctl
-   speaks to every copy). Results do not depend on the number of threads, so fewer may be given than are wanted. */
+/* Regions of threads, the teams for which are pool.c's. What is here keeps them safe in a process that is not ours alone:
+   it may fork, several of its threads may compute, and others may speak to the BLAS library (threadpoolctl speaks to every
+   copy). Results do not depend on the number of threads, so fewer may be given than are wanted. */
 #define _GNU_SOURCE
 #include "base/base.h"
+#include "base/pool.h"
+#include "base/trace.h"
 
 #include <assert.h>
-#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
    builds of this core and threads that are not in regions share them. */
-#define MAX_RUNNING 256
+#define MAX_RUNNING ADM_TEAM_MAX
 
 #define ZERO_BLOCK ((int64_t)1 << 18) /* elements that one task sets to zero */
 
-#define STACK_LEAST                                                                                          \
-    ((size_t)4 << 20) /* bytes; a thread of the runtime's has no more unless others have, too */
-
-#define BRIEF 2e-3 /* seconds for which a thread that waits stays awake */
+#define LOOKS 100   /* of who waits for a task, before it gives its processor to others, ... */
+#define YIELDS 2000 /* ... and times that it does so before it sleeps */
 
 /* The only state of the core that belongs to the process. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int running; /* threads in regions */
-static int forks;   /* that have begun and not ended */
-static int threads_at_start;
+static int running;  /* threads in regions */
+static int forks;    /* that have begun and not ended */
+static int shortage; /* threads of a region that had fewer than it wanted, until that is told */
+static bool shortage_told;
+static bool (*inside_other)(void); /* of the other build, where there is one */
 static bool threads_lost; /* the process was forked amid a region of several threads, and has one of them */
+static pthread_key_t team_key; /* ends a thread's team with it */
+static bool key_made;
 
-/* The most threads that the system let a region have when it did not let it have all; 0: it always did. */
-static int shortage;
-#define SHORTAGE_TOLD (-1)
+/* Of `running`, those of the regions that this thread has begun, and how many of these have several threads. */
+static _Thread_local int own, several;
+static _Thread_local adm_team *team;
 
-/* Threads that this one's last region of several had, itself among them: the runtime keeps these. */
-static _Thread_local int pool = 1;
+bool adm_inside_region(void)
+{
+    return own > 0;
+}
 
-/* Of `running`, those of the regions that this thread has begun. */
-static _Thread_local int own;
+void adm_region_know(bool (*inside)(void))
+{
+    inside_other = inside;
+}
 
-/* With the lock: whether a fork has to wait. What a region's thread asks does not: neither that region nor another one
-   in which the same is done would end before. The regions of the other build are known by OpenMP, which both share. */
+/* With the lock: whether this thread has to wait for others. What a region's thread asks does not: neither that region
+   nor another one in which the same is done would end before. */
+static bool may_wait(void)
+{
+    return own == 0 && (inside_other == NULL || !inside_other());
+}
+
 static bool others_run(void)
 {
-    return running > 0 && own == 0 && !omp_in_parallel();
+    return running > 0 && may_wait();
 }
 
 static void await_others(void)
@@ -82,17 +95,14 @@ bool adm_fork_lost_threads(void)
     return threads_lost;
 }
 
-/* A fork copies the thread that calls it and no other. OpenMP would wait for ever for the pool that the child has
-   not, and BLAS for a lock that a missing thread held. So a fork waits until no region runs, and the pool of its
-   thread ends before: parent and child both start a new one with their next region, and both keep their threads. */
+/* A fork copies the thread that calls it and no other. A region would wait for ever for threads that the child has not,
+   and BLAS for a lock that a missing thread held. So a fork waits until no region runs; the child makes its workers
+   anew. */
 static void before_fork(void)
 {
     pthread_mutex_lock(&lock);
     forks++;
     await_others();
-    /* fails only inside of a region of several threads, which then has the pool and is lost to the child */
-    (void)omp_pause_resource_all(omp_pause_hard);
-    pool = 1;
 }
 
 static void after_fork_in_parent(void)
@@ -108,13 +118,21 @@ static void after_fork_in_child(void)
     changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     forks = 0;
     running = own;
-    threads_lost |= omp_in_parallel();
+    threads_lost |= several > 0;
+    if (team != NULL)
+        adm_team_forget(team);
 }
 
-/* When the library is loaded. Without memory for the handlers forks are as before. */
+static void end_team(void *ending)
+{
+    adm_team_end(ending);
+    team = NULL;
+}
+
+/* When the library is loaded. Without memory for the handlers forks are as before, and without a key there are no teams. */
 __attribute__((constructor)) static void set_up(void)
 {
-    threads_at_start = omp_get_max_threads();
+    key_made = pthread_key_create(&team_key, end_team) == 0;
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
@@ -123,155 +141,136 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* How many threads a region has: as many as wanted; fewer where the calling thread's limit has been lowered since
-   the start, or where there is no room. */
-static int begin_region(int wanted)
+static int larger(int a, int b)
 {
-    const int limit = omp_get_max_threads();
+    return a > b ? a : b;
+}
+
+/* The threads of this thread's team that a region can have, made now if need be. Amid a region of several it is at work. */
+static int team_threads(int wanted)
+{
+    if (wanted <= 1 || several > 0 || !key_made)
+        return 1;
+    if (team == NULL && (team = adm_team_new()) != NULL && pthread_setspecific(team_key, team) != 0) {
+        adm_team_end(team);
+        team = NULL;
+    }
+    const int threads = team == NULL ? 1 : adm_team_grow(team, wanted);
+    if (threads < wanted) {
+        pthread_mutex_lock(&lock);
+        shortage = shortage_told ? 0 : threads;
+        pthread_mutex_unlock(&lock);
+    }
+    return threads;
+}
+
+int adm_threads_missing(void)
+{
     pthread_mutex_lock(&lock);
-    while (forks > 0 && own == 0 && !omp_in_parallel())
-        pthread_cond_wait(&changed, &lock);
-    const int allowed = smaller(wanted, limit < threads_at_start ? limit : wanted);
-    const int room = smaller(allowed, MAX_RUNNING - running);
-    const int threads = room > 1 ? room : 1;
-    running += threads;
-    own += threads;
-    adm_blas_setup(); /* others may have given it its threads back: slower by far in ours, and other bits */
+    const int threads = shortage;
+    shortage_told |= shortage > 0;
+    shortage = 0;
     pthread_mutex_unlock(&lock);
     return threads;
 }
 
-/* Part of a region's threads, before it begins. */
-static void leave_unused(int threads)
+/* Changes how many threads run; with the lock. */
+static void count_running(int threads)
 {
-    if (threads == 0)
-        return;
+    running += threads;
+    own += threads;
+}
+
+/* How many threads a region has: as many as wanted, or fewer where there is no room, or the system makes no more. */
+static int begin_region(int wanted)
+{
     pthread_mutex_lock(&lock);
-    running -= threads;
-    own -= threads;
+    while (forks > 0 && may_wait())
+        pthread_cond_wait(&changed, &lock);
+    const int room = larger(smaller(wanted, MAX_RUNNING - running), 1);
+    count_running(room);
+    adm_blas_setup(); /* others may have given it its threads back: slower by far in ours, and other bits */
     pthread_mutex_unlock(&lock);
+    const int threads = team_threads(room);
+    if (threads < room) {
+        pthread_mutex_lock(&lock);
+        count_running(threads - room);
+        pthread_mutex_unlock(&lock);
+    }
+    several += threads > 1;
+    return threads;
 }
 
 static void end_region(int threads)
 {
     pthread_mutex_lock(&lock);
-    running -= threads;
-    own -= threads;
+    count_running(-threads);
+    several -= threads > 1;
     if (running == 0 && forks > 0)
         pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- threads that cannot be made ---- */
-
-/* The runtime ends the process where it cannot make a thread. So the threads that a region would add to the pool are
-   made by hand before, all at once and one more, since the runtime wants memory besides. They do nothing, and end. */
-
-static void *pass_gate(void *gate)
-{
-    pthread_mutex_lock(gate);
-    pthread_mutex_unlock(gate);
-    return NULL;
-}
-
-/* How many of `wanted` threads can be made beside those that are there. */
-static int count_possible(int wanted)
-{
-    pthread_t made[MAX_RUNNING];
-    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    pthread_attr_t attributes;
-    size_t stack = 0;
-    int count = 0;
-    if (pthread_attr_init(&attributes) != 0)
-        return 0;
-    (void)pthread_attr_getstacksize(&attributes, &stack);
-    (void)pthread_attr_setstacksize(&attributes, stack > STACK_LEAST ? stack : STACK_LEAST);
-    pthread_mutex_lock(&gate);
-    while (count < wanted && pthread_create(&made[count], &attributes, pass_gate, &gate) == 0)
-        count++;
-    pthread_mutex_unlock(&gate);
-    for (int i = 0; i < count; i++)
-        (void)pthread_join(made[i], NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return count;
-}
-
-/* Threads that a region of so many can have in fact. Where it is fewer, this thread does not try again for the same. */
-static int possible_threads(int wanted)
-{
-    static _Thread_local int refused, granted;
-    if (wanted == refused && granted <= pool)
-        return granted;
-    const int more = wanted - pool, found = more > 0 ? count_possible(more + 1) : 0;
-    if (more <= 0 || found > more)
-        return wanted;
-    int none = 0;
-    refused = wanted;
-    granted = pool + (found > 1 ? found - 1 : 0);
-    (void)__atomic_compare_exchange_n(&shortage, &none, granted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    return granted;
-}
-
-int adm_threads_missing(void)
-{
-    int found = __atomic_load_n(&shortage, __ATOMIC_RELAXED);
-    if (found <= 0 || !__atomic_compare_exchange_n(&shortage, &found, SHORTAGE_TOLD, false, __ATOMIC_RELAXED,
-                                                   __ATOMIC_RELAXED))
-        return 0;
-    return found;
-}
+typedef struct region {
+    adm_stop *stop;
+    int64_t count;
+    adm_task_fn fn;
+    void *context;
+    _Alignas(ADM_ALIGN) int64_t next; /* task that was not begun */
+    _Alignas(ADM_ALIGN) int64_t done; /* tasks, where somebody is to be asked */
+} region;
 
 static int64_t take(int64_t *next)
 {
     return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
 }
 
+/* Who waits looks for a short while, then gives its processor to the others, and then sleeps between looks. */
+static void wait_once(int *turns)
+{
+    const struct timespec nap = {.tv_nsec = 20000};
+    if (++*turns > LOOKS + YIELDS)
+        (void)nanosleep(&nap, NULL);
+    else if (*turns > LOOKS)
+        sched_yield();
+}
+
 /* What thread 0 does at the end of a region: it waits as the pool does, but asks. */
 static void wait_and_ask(adm_stop *stop, const int64_t *done, int64_t count)
 {
-    const struct timespec nap = {.tv_nsec = 20000};
-    const double since = adm_clock();
-    while (__atomic_load_n(done, __ATOMIC_ACQUIRE) < count) {
+    for (int turns = 0; __atomic_load_n(done, __ATOMIC_ACQUIRE) < count; wait_once(&turns))
         adm_stop_asked(stop, 0);
-        if (adm_clock() - since < BRIEF)
-            sched_yield();
-        else
-            (void)nanosleep(&nap, NULL);
+}
+
+static void run_tasks(void *context, int thread)
+{
+    region *all = context;
+    const adm_flushing outer = adm_flush_begin();
+    for (int64_t task = take(&all->next); task < all->count; task = take(&all->next)) {
+        adm_trace(ADM_EVENT_TASK, (double)task, 0);
+        all->fn(all->context, task, thread);
+        adm_trace(ADM_EVENT_TASK_END, (double)task, 0);
+        if (all->stop != NULL)
+            adm_count_done(&all->done);
     }
+    if (all->stop != NULL && thread == 0)
+        wait_and_ask(all->stop, &all->done, all->count);
+    adm_flush_end(outer);
 }
 
 void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context)
 {
-    assert(!omp_in_parallel() || adm_stop_is_asking());
-    threads = begin_region(count > 1 ? threads : 1);
-    if (threads > 1) {
-        const int possible = possible_threads(threads);
-        leave_unused(threads - possible);
-        threads = possible;
-        pool = threads > 1 ? threads : pool;
-    }
-    if (threads == 1) {
-        const adm_flushing outer = adm_flush_begin();
-        for (int64_t task = 0; task < count; task++)
-            fn(context, task, 0);
-        adm_flush_end(outer);
-    } else {
-        int64_t next = 0, done = 0;
-#pragma omp parallel num_threads(threads)
-        {
-            const adm_flushing outer = adm_flush_begin();
-            const int thread = omp_get_thread_num();
-            for (int64_t task = take(&next); task < count; task = take(&next)) {
-                fn(context, task, thread);
-                if (stop != NULL)
-                    adm_count_done(&done);
-            }
-            if (stop != NULL && thread == 0)
-                wait_and_ask(stop, &done, count);
-            adm_flush_end(outer);
-        }
-    }
+    region all = {.stop = stop, .count = count, .fn = fn, .context = context};
+    assert(several == 0 || adm_stop_is_asking());
+    if (adm_tracing())
+        adm_trace(ADM_EVENT_REGION, adm_trace_place((const void *)(uintptr_t)fn), (double)count);
+    threads = begin_region(count > 1 && !adm_tracing() ? threads : 1);
+    if (threads == 1)
+        run_tasks(&all, 0);
+    else
+        adm_team_run(team, threads, run_tasks, &all);
     end_region(threads);
+    adm_trace(ADM_EVENT_REGION_END, 0, 0);
 }
 
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
@@ -301,17 +300,13 @@ void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop)
 
 void adm_count_done(int64_t *count)
 {
+    adm_trace(ADM_EVENT_DONE, (double)(uintptr_t)count, 0);
     __atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
 }
 
-/* Seldom, and then for some time: who waits gives its processor to the others. */
 void adm_wait_for(const int64_t *count, int64_t value)
 {
-    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < value)
-        sched_yield();
-}
-
-int adm_system_num_procs(void)
-{
-    return omp_get_num_procs();
+    adm_trace(ADM_EVENT_WAIT, (double)(uintptr_t)count, (double)value);
+    for (int turns = 0; __atomic_load_n(count, __ATOMIC_ACQUIRE) < value;)
+        wait_once(&turns);
 }

@@ -349,7 +349,9 @@ void adm_pass_backward(adm_model *model, int stack)
             return;
         backward_sublayers(model, stack, first, adm_min(first + length, r));
     }
+    const adm_flushing outer = adm_flush_begin(); /* as in the region before */
     reduce_slots(model, &params->edge_slots, model->ws.stacks[stack].edge_partials);
+    adm_flush_end(outer);
 }
 
 void adm_pass_begin_gradients(adm_model *model)

@@ -40,6 +40,41 @@ static PyMethodDef hooks[] = {
     {"fork_end", end, METH_NOARGS, NULL},
 };
 
+/* ---- the other build ---- */
+
+static const char REGIONS_NAME[] = "admin_py.regions";
+
+/* What a build tells the other. */
+typedef struct regions {
+    bool (*inside)(void);
+    void (*know)(bool (*inside)(void));
+} regions;
+
+static regions ours = {adm_inside_region, adm_region_know};
+
+/* The builds meet in the interpreter's dict, by the capsule that the first of them leaves there. */
+static int meet_other_build(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    PyObject *key = PyUnicode_FromString(REGIONS_NAME);
+    PyObject *found = dict == NULL || key == NULL ? NULL : PyDict_GetItemWithError(dict, key);
+    int status = -1;
+    if (found != NULL) {
+        const regions *other = PyCapsule_GetPointer(found, REGIONS_NAME);
+        if (other != NULL && other != &ours) {
+            other->know(ours.inside);
+            ours.know(other->inside);
+        }
+        status = other == NULL ? -1 : 0;
+    } else if (key != NULL && !PyErr_Occurred()) {
+        PyObject *capsule = dict == NULL ? NULL : PyCapsule_New(&ours, REGIONS_NAME, NULL);
+        status = capsule == NULL ? -1 : PyDict_SetItem(dict, key, capsule);
+        Py_XDECREF(capsule);
+    }
+    Py_XDECREF(key);
+    return status;
+}
+
 int pyadm_forks_register(void)
 {
     PyObject *os = PyImport_ImportModule("os");
@@ -63,5 +98,5 @@ int pyadm_forks_register(void)
     Py_DECREF(done);
     (void)pthread_atfork(begin_unknown, adm_fork_end,
                          NULL); /* without memory for it such forks are as before */
-    return 0;
+    return meet_other_build();
 }

@@ -1,4 +1,5 @@
-/* Denormal numbers are zero in regions, on every thread, and nowhere else; moments decay to zero. */
+/* Denormal numbers are zero in regions, on every thread, and nowhere else; moments decay to zero, and gradients are
+   zero or normal. */
 #undef NDEBUG
 #include "admin/admin.h"
 #include "base/base.h"
@@ -96,9 +97,71 @@ static void test_moments_decay_to_zero(adm_optim_kind kind)
     adm_optim_state state = {.step = 10, .m = m, .v = kind == ADM_OPTIM_SGD ? NULL : v};
     const adm_optim_input input = {adm_kernels_select(), &table, w, g, 1, 1e-3, 2};
     for (int t = 0; t < 20; t++)
-        adm_optim_step(&config, &input, &state, NULL);
+        adm_optim_step(&config, &input, &state, NULL, NULL);
     for (int i = 0; i < n; i++)
         assert(m[i] == 0 && (kind == ADM_OPTIM_SGD || kind == ADM_OPTIM_NOVOGRAD || v[i] == 0) && w[i] == 1);
+}
+
+/* A second moment of a tensor is denormal, or 0 where the caller flushes: it is 0 in either case. */
+static void test_moments_of_tensors(void)
+{
+    adm_param whole = {.size = 1, .offset = 0, .trained = true};
+    const adm_param_table table = {.count = 1, .items = &whole, .length = 1, .trained_length = 1};
+    const adm_optim_config config = {.kind = ADM_OPTIM_NOVOGRAD, .beta1 = 0.9, .beta2 = 0.5, .eps = 1e-8};
+    const adm_real g[1] = {(adm_real)sqrt((double)ADM_REAL_MIN / 4)};
+    adm_real w[1] = {1}, m[1] = {0}, v[1] = {1};
+    adm_optim_state state = {.step = 0, .m = m, .v = v};
+    const adm_optim_input input = {adm_kernels_select(), &table, w, g, 1, 1e-3, 1};
+    adm_optim_step(&config, &input, &state, NULL);
+    assert(fpclassify(v[0]) == FP_ZERO);
+}
+
+enum { V = 7, D = 48, TOKENS = 192, SEQUENCES = 4 };
+
+/* One decoder layer with a norm at the end, whose gradient is a sum over chunks. */
+static adm_model *make_model(void)
+{
+    const adm_sublayer_config one = {
+        .norm_post = ADM_NORM_LAYER, .input_scale = 1, .gains = {1, 1, 1, 1, 1, 1}};
+    adm_sublayer_config sublayers[] = {one, one};
+    const adm_config config = {
+        .vocab_size = V,
+        .d_model = D,
+        .heads = 1,
+        .d_ff = D,
+        .max_length = TOKENS,
+        .norm_eps = 1e-5,
+        .share_embeddings = ADM_SHARE_ALL,
+        .decoder = {.layers = 1,
+                    .causal = true,
+                    .norm_final = ADM_NORM_LAYER,
+                    .embedding_gain = 1,
+                    .sublayers = sublayers},
+    };
+    adm_model *model = NULL;
+    assert(adm_model_create(&config, adm_kernels_select(), &model, NULL) == ADM_OK);
+    assert(adm_model_init_weights(model, 1, 1, NULL, NULL) == ADM_OK);
+    return model;
+}
+
+/* However small the loss's factor, no gradient is denormal. */
+static void test_gradients(void)
+{
+    static const int64_t offsets[SEQUENCES + 1] = {0, 49, 98, 147, TOKENS};
+    int32_t tokens[TOKENS];
+    for (int i = 0; i < TOKENS; i++)
+        tokens[i] = i * i % V;
+    adm_model *model = make_model();
+    const adm_batch batch = {.source = {tokens, offsets, SEQUENCES}};
+    const int64_t length = adm_model_params(model)->length;
+    adm_loss loss;
+    for (double factor = 1; factor < 1e6; factor *= 4) {
+        const adm_run run = {.threads = 2, .scale = factor * (double)ADM_REAL_MIN};
+        assert(adm_model_backward(model, &batch, &run, &loss, NULL) == ADM_OK);
+        for (int64_t i = 0; i < length; i++)
+            assert(fpclassify(adm_model_gradients(model)[i]) != FP_SUBNORMAL);
+    }
+    adm_model_free(model);
 }
 
 int main(void)
@@ -109,5 +172,9 @@ int main(void)
     test_the_callers_mode_stays();
     for (int kind = ADM_OPTIM_SGD; FLUSHES && kind <= ADM_OPTIM_NOVOGRAD; kind++)
         test_moments_decay_to_zero((adm_optim_kind)kind);
+    if (FLUSHES) {
+        test_moments_of_tensors();
+        test_gradients();
+    }
     return 0;
 }

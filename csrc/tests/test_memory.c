@@ -82,7 +82,7 @@ static void step(trainer *self, const adm_batch *batch, const adm_run *run)
                                    .grad_scale = 1,
                                    .lr = 1e-3,
                                    .threads = THREADS};
-    adm_optim_step(&self->config, &input, &self->state, &norm);
+    adm_optim_step(&self->config, &input, &self->state, &norm, NULL);
     assert(norm > 0);
 }
 

@@ -1,12 +1,11 @@
 /* Threads: whole training steps on several of them, by several masters at once and after a fork, give the bits of
-   one thread; a lowered limit holds. Thread sanitizer runs this, too. */
+   one thread. Thread sanitizer runs this, too. */
 #define _GNU_SOURCE
 #include "admin/admin.h"
 #include "base/base.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <omp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +24,7 @@
 #define B 32
 #define LONG 80 /* length of the first sequence; the others have 2 to 7 */
 #define STEPS 2
+#define LONGEST 300 /* seconds, after which a test that hangs is ended by the alarm */
 
 typedef struct pairs {
     int64_t offsets[B + 1];
@@ -120,7 +120,7 @@ static void *train(void *own)
                                        .grad_scale = 0.5 / norm,
                                        .lr = 0.01,
                                        .threads = t->threads};
-        adm_optim_step(&adam, &input, &state, &moved);
+        adm_optim_step(&adam, &input, &state, &moved, NULL);
         assert(loss.loss > 0 && norm > 0 && moved > 0);
     }
     t->length = params->length;
@@ -194,7 +194,7 @@ static void fork_and_train(const training *expected)
     const pid_t child = fork();
     assert(child >= 0);
     if (child == 0) {
-        alarm(300);
+        alarm(LONGEST);
         const training own = trained(expected->seed, 3);
         (void)raise(equal(expected, &own) ? SIGKILL : SIGABRT);
     }
@@ -219,18 +219,47 @@ static void test_forks(void)
 }
 #endif
 
+/* ---- how many threads there are ---- */
+
+#define TASKS 2000
+static int thread_of[TASKS];
+
+static void note_thread(void *context, int64_t task, int thread)
+{
+    (void)context;
+    thread_of[task] = thread;
+}
+
+static int threads_used(int wanted)
+{
+    int most = 0;
+    adm_parallel_for(wanted, TASKS, note_thread, NULL);
+    for (int i = 0; i < TASKS; i++)
+        most = thread_of[i] > most ? thread_of[i] : most;
+    return most + 1;
+}
+
 /* ---- forks from what a region's thread asks ---- */
 
-#ifndef THREAD_SANITIZER
-#define BUSY 0.05 /* seconds, many times what a fork takes that waits for nothing */
+static int waits; /* that have begun for others to end their regions */
 
+int __real_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+{
+    __atomic_add_fetch(&waits, 1, __ATOMIC_SEQ_CST);
+    return __real_pthread_cond_wait(condition, mutex);
+}
+
+#ifndef THREAD_SANITIZER
 static int inside; /* of the region of another thread */
 
+/* Until somebody waits for the end. */
 static void stay_inside(void *context, int64_t task, int thread)
 {
     (void)context, (void)task, (void)thread;
     __atomic_store_n(&inside, 1, __ATOMIC_SEQ_CST);
-    for (const double since = adm_clock(); adm_clock() - since < BUSY;)
+    while (__atomic_load_n(&waits, __ATOMIC_SEQ_CST) == 0)
         sched_yield();
     __atomic_store_n(&inside, 0, __ATOMIC_SEQ_CST);
 }
@@ -246,13 +275,17 @@ static void *run_region(void *ignored)
 static pid_t fork_beside_region(void)
 {
     pthread_t thread;
+    waits = 0;
+    (void)alarm(LONGEST);
     assert(pthread_create(&thread, NULL, run_region, NULL) == 0);
     while (!__atomic_load_n(&inside, __ATOMIC_SEQ_CST))
         sched_yield();
     const pid_t child = fork();
     assert(child >= 0 && !__atomic_load_n(&inside, __ATOMIC_SEQ_CST));
-    if (child > 0)
+    if (child > 0) {
         assert(pthread_join(thread, NULL) == 0);
+        (void)alarm(0);
+    }
     return child;
 }
 
@@ -281,7 +314,7 @@ static void test_fork_amid_a_region_of_one_thread(void)
     adm_parallel_for_until(&stop, 1, 1, await_fork, &stop);
     assert(!adm_fork_lost_threads());
     if (forked == 0) {
-        alarm(300);
+        alarm(LONGEST);
         const pid_t grandchild = fork_beside_region();
         (void)raise(grandchild == 0 || ended_well(grandchild) ? SIGKILL : SIGABRT);
     }
@@ -293,8 +326,8 @@ static bool fork_and_begin_region(void *context)
     (void)fork_amid_region(context);
     if (forked > 0)
         return false;
-    alarm(300);
-    adm_parallel_for(3, 2, stay_inside, NULL);
+    alarm(LONGEST);
+    assert(threads_used(3) == 1);
     (void)raise(adm_fork_lost_threads() ? SIGKILL : SIGABRT);
     return true;
 }
@@ -309,33 +342,9 @@ static void test_fork_amid_a_region_of_several_threads(void)
 }
 #endif
 
-#define TASKS 2000
-static int thread_of[TASKS];
-
-static void note_thread(void *context, int64_t task, int thread)
-{
-    (void)context;
-    thread_of[task] = thread;
-}
-
-static int threads_used(int wanted)
-{
-    int most = 0;
-    adm_parallel_for(wanted, TASKS, note_thread, NULL);
-    for (int i = 0; i < TASKS; i++)
-        most = thread_of[i] > most ? thread_of[i] : most;
-    return most + 1;
-}
-
 static void test_limits(void)
 {
-    const int before = omp_get_max_threads();
     assert(threads_used(1000) <= 256);
-    if (before > 1) {
-        omp_set_num_threads(1);
-        assert(threads_used(5) == 1);
-        omp_set_num_threads(before);
-    }
     assert(threads_used(0) == 1 && threads_used(-1) == 1);
 }
 
@@ -362,16 +371,13 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 static void *use_fewer(void *ignored)
 {
     (void)ignored;
-    allowed = 3; /* of 5: two are left for work, one for what the runtime needs */
+    allowed = 3; /* of 5 */
     living = 0;
-    assert(threads_used(6) <= 3);
+    assert(threads_used(6) <= 4);
     const int tried = creations;
-    living = 0;
-    assert(threads_used(6) <= 3 && creations == tried); /* not again for the same */
-    assert(adm_threads_missing() == 3 && adm_threads_missing() == 0);
-    allowed = 0;
-    living = 0;
-    assert(threads_used(9) <= 3 && adm_threads_missing() == 0);
+    assert(threads_used(6) <= 4 && creations == tried); /* not again */
+    assert(adm_threads_missing() == 4 && adm_threads_missing() == 0);
+    assert(threads_used(9) <= 4 && adm_threads_missing() == 0);
     training none = trained(7, 9);
     allowed = -1;
     training all = trained(7, 4);
@@ -387,6 +393,101 @@ static void test_threads_that_cannot_be_made(void)
     assert(pthread_create(&thread, NULL, use_fewer, NULL) == 0 && pthread_join(thread, NULL) == 0);
 }
 
+/* ---- regions of all numbers of threads in turn ---- */
+
+/* Threads that a region of `count` tasks, which wait for each other, really has. */
+typedef struct meeting {
+    int64_t arrived, count;
+    int highest;
+} meeting;
+
+static void meet(void *context, int64_t task, int thread)
+{
+    meeting *all = context;
+    (void)task;
+    if (thread >= all->count)
+        __atomic_store_n(&all->highest, thread, __ATOMIC_SEQ_CST);
+    adm_count_done(&all->arrived);
+    adm_wait_for(&all->arrived, all->count);
+}
+
+/* As many threads as tasks, or they would wait for ever; none with a number beyond. */
+static void all_meet(int threads)
+{
+    meeting all = {.count = threads};
+    adm_parallel_for(threads, threads, meet, &all);
+    assert(all.arrived == threads && all.highest == 0);
+}
+
+/* A thread is made once and used again, however the numbers change. */
+static void *change_numbers(void *ignored)
+{
+    (void)ignored;
+    const int numbers[] = {3, 2, 5, 1, 4, 16, 2, 5}, before = creations;
+    int most = 1;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        all_meet(numbers[i]);
+        most = numbers[i] > most ? numbers[i] : most;
+        assert(creations == before + most - 1);
+    }
+    return NULL;
+}
+
+static int used_within; /* threads of the region amid another one; 0: there was none yet */
+
+static bool compute_amid_region(void *context)
+{
+    (void)context;
+    __atomic_store_n(&used_within, threads_used(3), __ATOMIC_SEQ_CST);
+    return false;
+}
+
+static void await_use(void *stop, int64_t task, int thread)
+{
+    (void)task;
+    (void)adm_stop_asked(stop, thread);
+    while (__atomic_load_n(&used_within, __ATOMIC_SEQ_CST) == 0)
+        sched_yield();
+}
+
+/* What a region's thread asks computes on that thread alone, since the others are at work; the region and those after it
+   have theirs as before. */
+static void *compute_within(void *ignored)
+{
+    (void)ignored;
+    for (int outer = 1; outer <= 4; outer++) {
+        adm_stop stop = {.asked = compute_amid_region};
+        used_within = 0;
+        adm_parallel_for_until(&stop, outer, 6, await_use, &stop);
+        assert(used_within <= (outer == 1 ? 3 : 1));
+        all_meet(outer);
+        all_meet(6);
+    }
+    return NULL;
+}
+
+static void *ask_again(void *ignored)
+{
+    (void)ignored;
+    allowed = 1;
+    living = 0;
+    assert(threads_used(4) <= 2);
+    allowed = -1;
+    for (int i = 0; i < 1000; i++)
+        assert(threads_used(4) <= 2);
+    all_meet(4);
+    return NULL;
+}
+
+/* In threads of their own, which begin without others, and end them. */
+static void test_numbers_that_change(void)
+{
+    void *(*const tests[])(void *) = {change_numbers, compute_within, ask_again};
+    pthread_t thread;
+    for (int i = 0; i < 3; i++)
+        assert(pthread_create(&thread, NULL, tests[i], NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
 int main(void)
 {
 #ifndef THREAD_SANITIZER
@@ -396,6 +497,7 @@ int main(void)
 #endif
     test_number_of_threads();
     test_masters_at_once();
+    test_numbers_that_change();
     test_threads_that_cannot_be_made();
     test_limits();
     return 0;

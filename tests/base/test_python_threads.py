@@ -1,4 +1,4 @@
-"""Several Python threads that train at the same time, and what limits the core's threads."""
+"""Several Python threads that train at the same time, and how many threads the core has for each."""
 
 from __future__ import annotations
 
@@ -76,25 +76,7 @@ for found in sorted(threadpool_info(), key=lambda found: found["user_api"]):
     if Path(found["filepath"]).parent == Path(ap.__file__).parent / "_libs":
         print(found["user_api"], found["internal_api"], found["num_threads"])
 """
-    assert run_script(PLENTY + code, OMP_NUM_THREADS="3") == ["blas openblas 1", "openmp openmp 3"]
-
-
-@needs_threadpoolctl
-def test_a_limit_holds_the_core_to_fewer_threads() -> None:
-    code = """
-from threadpoolctl import threadpool_limits
-train(1, 1)  # all that NumPy and BLAS start is there
-ap.set_num_threads(1); before = num_threads_alive()
-ap.set_num_threads(3, oversubscribe=True)
-with threadpool_limits(1):
-    print(train(1), num_threads_alive() - before)
-with threadpool_limits(2):
-    print(train(1), num_threads_alive() - before)
-print(train(1), num_threads_alive() - before)
-"""
-    same = train(1)
-    got = run_script(PLENTY + code, OMP_NUM_THREADS="3", ADMIN_PY_NUM_THREADS="1")
-    assert got == [f"{same} 0", f"{same} 1", f"{same} 2"]
+    assert run_script(PLENTY + code) == ["blas openblas 1"]
 
 
 @needs_threadpoolctl

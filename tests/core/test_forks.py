@@ -1,6 +1,6 @@
 """A forked child computes, on as many threads as its parent, and computes the same bits.
 
-GNU OpenMP's threads are lost in a child and its next parallel region would wait for them for ever.
+The threads of a parent are not in its child, whose next region would wait for them for ever.
 """
 
 from __future__ import annotations
@@ -210,14 +210,21 @@ def test_the_child_of_a_handler_cannot_go_on_without_the_threads_of_the_call() -
         run_script(DEEP.format(threads=2) + HANDLER.format(end="return", missing="1 not in children"))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_signals_handler_computes_beside_forks(threads: int) -> None:
-    """Its call does not wait for a fork, which waits for the call that the handler interrupts."""
-    code = """
+def test_a_signals_handler_computes_beside_forks(threads: int, dtype: str) -> None:
+    """Its call does not wait for a fork, which waits for the call that the handler interrupts.
+
+    That goes for the two builds of the core together, too, of which each has regions of its own.
+    """
+    code = f"""
     handled = []
+    other = ap.Transformer(config, seed=1, dtype="{dtype}")
+    loss = other.loss(short).loss
     def handle(*_):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])  # its own call asks, too
         handled.append(other.loss(short).loss == loss)
-    other = model.copy()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     signal.signal(signal.SIGUSR1, handle)
     def forks():
         while len(handled) < 8:

@@ -37,6 +37,25 @@ def test_the_same_and_more_of_it_are_written_again(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["study", "grid"])
+def test_a_kill_after_a_model_is_written_leaves_nothing_whole_beside_it(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(kind, schemes=["post_ln"], keep_models=True).save(tmp_path)
+    again = trained(kind, schemes=["post_ln"], keep_models=True, steps=3)
+    save = ap.Transformer.save
+
+    def save_and_end(model: ap.Transformer, path: Any) -> None:
+        save(model, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ap.Transformer, "save", save_and_end)
+    with pytest.raises(KeyboardInterrupt):
+        again.save(tmp_path)
+    left = ap.load(tmp_path)
+    assert (left.runs if kind == "study" else left.cells) == ()
+
+
+@pytest.mark.parametrize("kind", ["study", "grid"])
 def test_a_folder_of_data_with_other_words_is_refused_though_the_ids_are_the_same(
     kind: str, tmp_path: Path
 ) -> None:

@@ -177,9 +177,10 @@ def test_the_setting_of_the_cpu_replaces_what_the_environment_says(monkeypatch: 
 
 def test_long_steps_get_few_samples_and_short_ones_many_steps() -> None:
     options = rounds.Options(samples=11, seconds=60, sample_seconds=0.5, rest=0.25)
-    assert rounds.plan_samples(8.0, 10.0, 1, options) == (rounds.FEWEST_SAMPLES, 1)
-    assert rounds.plan_samples(0.05, 0.06, 1, options) == (11, 10)
-    assert rounds.plan_samples(0.4, 0.3, 4, options) == (11, 4)
+    assert rounds.plan_samples([8.0, 10.0], 1, options) == (rounds.FEWEST_SAMPLES, 1)
+    assert rounds.plan_samples([0.05, 0.06], 1, options) == (11, 10)
+    assert rounds.plan_samples([0.4, 0.3], 4, options) == (11, 4)
+    assert rounds.plan_samples([0.8, 0.9, 6.8], 1, options) == (6, 1)
 
 
 def test_each_setting_of_the_cpu_has_its_own_compiled_code() -> None:
@@ -257,6 +258,42 @@ def test_the_table_prints_medians_ratios_goals_and_shares(stored: Path) -> None:
     assert "compiled, glibc: left out, no compiler" in text
     assert "peak 400 GFLOP/s before and 390 after" in text
     assert "not finite" not in text
+
+
+def test_mixed_precision_has_a_column_of_its_own(stored: Path) -> None:
+    found = keeping.load(stored, table.KIND)
+    one = found["entries"]["one"]
+    variants = {
+        "eager, glibc, bfloat16": {"seconds": [0.02]},
+        "compiled, jemalloc, bfloat16": {"left_out": "no such"},
+    }
+    one["pytorch_bfloat16"] = one["pytorch"] | {
+        "name": "PyTorch, bfloat16",
+        "seconds": [0.015, 0.011, 0.016],
+        "variant": "eager, glibc, bfloat16",
+        "variants": variants,
+    }
+    text = table.format_table(found)
+    rows = {line.split()[0]: line for line in text.splitlines() if line.endswith("  eager, glibc")}
+    assert re.search(r"60 % no +15\.0 +1\.50  eager", rows["one"])
+    assert re.search(r"- +-  eager", rows["two"])
+    assert "PyTorch, bfloat16, avx2 kernels: from 11.0 to 16.0 ms" in text
+    assert "compiled, jemalloc, bfloat16: left out, no such" in text
+
+
+def test_mixed_precision_is_pytorch_under_autocast() -> None:
+    torch_side = pytest.importorskip("benchmarks.torch_side", reason="PyTorch is not installed")
+    batches = make_batches(replace(TINY, max_tokens=64), count=1)
+    losses = [torch_side.Side(TINY, batches, 1, False, mixed).steps(0, 3)[1] for mixed in (False, True)]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)  # of bfloat16's 8 bits
+
+
+def test_only_processors_with_bfloat16_are_measured_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, expected in (("avx2 fma", False), ("avx512f avx512_bf16", True), ("amx_bf16", True)):
+        monkeypatch.setattr(machine, "_cpuinfo", lambda flags=flags: {"flags": flags})
+        assert machine.has_bfloat16("native") is expected
+        assert not machine.has_bfloat16("avx2")
 
 
 def test_a_loss_that_is_lost_is_said_to_be(stored: Path) -> None:
