@@ -17,7 +17,7 @@ from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
 from admin_py.base.whole_files import clear_all_aside
-from admin_py.data.vocabulary import SHOWN
+from admin_py.data.vocabulary import DIGITS
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
 from admin_py.experiments.jobs import Job, plan_jobs
 from admin_py.experiments.kept_models import keep_model
@@ -305,7 +305,7 @@ class Engine(Generic[C]):
 
 def _named(data: Mapping[str, Any], fingerprint: str | None) -> str:
     """Data by their name and the digits that tell them from others of that name."""
-    return f"{data.get('name')!r} ({(fingerprint or 'unknown')[:SHOWN]})"
+    return f"{data.get('name')!r} ({(fingerprint or 'unknown')[:DIGITS]})"
 
 
 def load(kept: Kept, folder: str | os.PathLike[str]) -> Any:
