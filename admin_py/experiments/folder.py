@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
+from admin_py.base.plain_values import same
 from admin_py.base.scratch import clear_scratch
 from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
@@ -26,7 +27,7 @@ from admin_py.experiments.progress import Progress
 from admin_py.experiments.settings import describe
 from admin_py.experiments.train_job import Trained, Way
 from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in
-from admin_py.results import decode, encode, run_metadata, same
+from admin_py.results import decode, encode, run_metadata
 from admin_py.training.plan import check_callbacks
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import LARGEST, check_array, check_integer, check_listed, check_mapping
-from admin_py.results import freeze
+from admin_py.base.plain_values import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
 
