@@ -78,6 +78,12 @@ PyObject *pyadm_plan_memory(PyObject *module, PyObject *args, PyObject *keywords
 PyObject *pyadm_parameter_shapes(PyObject *module, PyObject *config);
 extern const char pyadm_plan_memory_doc[], pyadm_parameter_shapes_doc[];
 
+/* ---- trace.c ---- */
+
+PyObject *pyadm_trace_begin(PyObject *module, PyObject *capacity);
+PyObject *pyadm_trace_end(PyObject *module, PyObject *ignored);
+extern const char pyadm_trace_begin_doc[], pyadm_trace_end_doc[];
+
 /* ---- elementary.c ---- */
 
 PyObject *pyadm_exp(PyObject *module, PyObject *x);

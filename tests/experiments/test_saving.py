@@ -53,3 +53,22 @@ def test_a_kill_after_a_model_is_written_leaves_nothing_whole_beside_it(
         again.save(tmp_path)
     left = ap.load(tmp_path)
     assert (left.runs if kind == "study" else left.cells) == ()
+
+
+@pytest.mark.parametrize("kind", ["study", "grid"])
+def test_a_folder_of_data_with_other_words_is_refused_though_the_ids_are_the_same(
+    kind: str, tmp_path: Path
+) -> None:
+    words = [(f"{a} {b}", f"{b} {a}") for a in "abc" for b in "abc"]
+    capitals = [(source.upper(), target.upper()) for source, target in words]
+    first, second = (ap.data.from_texts(one, pretokenized=True, valid=2) for one in (words, capitals))
+    assert first.fingerprint == second.fingerprint
+    options = {**SMALL, "schemes": "admin", "out": tmp_path}
+    getattr(ap, kind)(first, **options)
+    digits = [one.tokenizer.fingerprint[:8] for one in (first, second)]
+    told = (
+        rf"holds a {kind} of data of another vocabulary, 'texts' \({digits[0]}\), not 'texts' \({digits[1]}\)"
+    )
+    with pytest.raises(ValueError, match=told):
+        getattr(ap, kind)(second, **options)
+    assert not getattr(ap, kind)(first, **options).interrupted

@@ -100,13 +100,24 @@ def test_text_that_cannot_be_read(speaker: ap.TrainedModel, translator: ap.Train
         speaker.generate("")
     with pytest.raises(ValueError, match="top_k goes with a temperature"):
         speaker.generate("a", top_k=3)
-    with pytest.raises(ValueError, match="max_new_tokens must be at least 1"):
+    with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
         speaker.generate("a", max_new_tokens=0)
     with pytest.raises(ValueError, match="this model has no tokenizer, so it takes no text"):
         ap.TrainedModel(speaker.model).generate("a")
     encoder = ap.TrainedModel(ap.Transformer(config(1, 0)), WordTokenizer(["a"]))
     with pytest.raises(ValueError, match="an encoder generates nothing"):
         encoder.generate("a")
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 3), ("top_k", 2)])
+def test_a_draws_arguments_need_a_temperature(
+    speaker: ap.TrainedModel, translator: ap.TrainedModel, name: str, value: int
+) -> None:
+    for call in (speaker.generate, translator.translate):
+        with pytest.raises(
+            ValueError, match=f"^{name} goes with a temperature, .* got {name}={value} without$"
+        ):
+            call("a b", **{name: value})  # type: ignore[call-overload]
 
 
 def test_an_empty_text_may_be_translated(translator: ap.TrainedModel) -> None:

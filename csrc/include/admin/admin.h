@@ -4,6 +4,8 @@
 
 #include "admin/analysis.h"
 #include "admin/config.h"
+#include "admin/defaults.h"
+#include "admin/files.h"
 #include "admin/model.h"
 #include "admin/norms.h"
 #include "admin/optim.h"
