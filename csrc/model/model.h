@@ -32,11 +32,6 @@ struct adm_model {
     adm_workspace ws;
 };
 
-static inline bool adm_has_stack(const adm_model *model, int stack)
-{
-    return model->params.stacks[stack].num_sublayers > 0;
-}
-
 /* Bytes of a flat buffer. */
 static inline size_t adm_buffer_bytes(const adm_model *model)
 {

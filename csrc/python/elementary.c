@@ -15,9 +15,9 @@ static PyObject *map(function_of_two fn, PyArrayObject *array, double y)
     if (result == NULL)
         return NULL;
     const double *x = PyArray_DATA(array);
-    double *out = pyadm_array_data(result);
+    double *results = pyadm_array_data(result);
     for (int64_t i = 0; i < size; i++)
-        out[i] = fn(x[i], y);
+        results[i] = fn(x[i], y);
     return result;
 }
 
