@@ -10,6 +10,11 @@ static adm_status check_sequences(const adm_model *model, const char *name, cons
                                   int64_t least, adm_error *error)
 {
     const int64_t longest = model->config.max_length + least - 1, v = model->config.vocab_size;
+    if (sequences->tokens == NULL || sequences->offsets == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must have tokens and offsets, got NULL", name);
+    if (sequences->offsets[0] < 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s: offsets must begin at 0 or above, got %lld", name,
+                        (long long)sequences->offsets[0]);
     for (int64_t b = 0; b < sequences->count; b++) {
         const int64_t first = sequences->offsets[b], length = sequences->offsets[b + 1] - first;
         if (length < least)
@@ -64,6 +69,8 @@ adm_status adm_run_check(const adm_run *run, adm_error *error)
     if (run->segment_layers < ADM_SEGMENTS_AUTO)
         return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
                         (long long)run->segment_layers);
+    if (run->stop != NULL && run->stop->asked == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "stop must have something to ask, got NULL");
     if (run->segment_layers != 0 && run->observe && run->keep_gradients)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "gradients of activations cannot be kept where activations are computed again");

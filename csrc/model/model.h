@@ -32,6 +32,11 @@ struct adm_model {
     adm_workspace ws;
 };
 
+static inline bool adm_is_stack(int stack)
+{
+    return stack == ADM_ENCODER || stack == ADM_DECODER;
+}
+
 /* Bytes of a flat buffer. */
 static inline size_t adm_buffer_bytes(const adm_model *model)
 {

@@ -15,6 +15,7 @@ typedef struct function {
 } function;
 
 static const function EXP = {"x", -INFINITY, INFINITY, adm_exp, NULL};
+static const function TANH = {"x", -INFINITY, INFINITY, adm_tanh, NULL};
 static const function LOG = {"x", -INFINITY, INFINITY, adm_log, NULL};
 static const function COS_TURNS = {"turns", -1, 1, adm_cos_turns, NULL};
 static const function POWER = {"x", 0, 1, NULL, adm_power};
@@ -56,6 +57,15 @@ PyObject *pyadm_exp(PyObject *module, PyObject *value)
 {
     (void)module;
     return map(&EXP, value, 0);
+}
+
+const char pyadm_tanh_doc[] = "tanh($module, x, /)\n--\n\n"
+                              "The hyperbolic tangent by IEEE arithmetic alone, of a flat array of float64.";
+
+PyObject *pyadm_tanh(PyObject *module, PyObject *value)
+{
+    (void)module;
+    return map(&TANH, value, 0);
 }
 
 const char pyadm_log_doc[] = "log($module, x, /)\n--\n\n"

@@ -264,8 +264,17 @@ static void test_rounding(const adm_kernels *kernels)
             b[N + j] = -a[0] * b[j] / a[1];
             b[2 * N + j] = (adm_real)ldexp(a[0] * b[j], (int)(-60 * adm_random_uniform(key, next++)));
         }
-        const adm_gemm gemm = {
-            .m = 1, .n = N, .k = 3, .a = a, .row = 3, .step = 1, .b = b, .ldb = N, .c = c, .ldc = N};
+        const adm_gemm gemm = {.m = 1,
+                               .n = N,
+                               .k = 3,
+                               .a = a,
+                               .row = 3,
+                               .step = 1,
+                               .b = b,
+                               .ldb = N,
+                               .c = c,
+                               .ldc = N,
+                               .scratch = scratch};
         kernels->gemm(&gemm);
         for (int j = 0; j < N; j++) {
             const adm_real got = c[j], wanted = ordered(&gemm, b, 0, j);
