@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
    builds of this core and threads that are not in regions share them. */
@@ -262,8 +261,7 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
 {
     region all = {.stop = stop, .count = count, .fn = fn, .context = context};
     assert(several == 0 || adm_stop_is_asking());
-    if (adm_tracing())
-        adm_trace(ADM_EVENT_REGION, adm_trace_place((const void *)(uintptr_t)fn), (double)count);
+    adm_trace(ADM_EVENT_REGION, (double)(uintptr_t)fn, (double)count);
     threads = begin_region(count > 1 && !adm_tracing() ? threads : 1);
     if (threads == 1)
         run_tasks(&all, 0);
@@ -309,20 +307,4 @@ void adm_wait_for(const int64_t *count, int64_t value)
     adm_trace(ADM_EVENT_WAIT, (double)(uintptr_t)count, (double)value);
     for (int turns = 0; __atomic_load_n(count, __ATOMIC_ACQUIRE) < value;)
         wait_once(&turns);
-}
-
-int adm_system_num_procs(void)
-{
-    for (int possible = 1024; possible <= 1 << 20;
-         possible *= 2) { /* as large as the kernel's own set may be */
-        cpu_set_t *set = CPU_ALLOC(possible);
-        if (set == NULL)
-            break;
-        const size_t size = CPU_ALLOC_SIZE(possible);
-        const int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
-        CPU_FREE(set);
-        if (count > 0)
-            return count;
-    }
-    return larger((int)sysconf(_SC_NPROCESSORS_ONLN), 1);
 }

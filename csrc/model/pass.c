@@ -184,18 +184,11 @@ static void reduce_slots(adm_model *model, const adm_slots *slots, const adm_rea
     }
 }
 
-/* Rows of a map's weight gradient that one task computes: the more threads, the fewer, so that none works alone at the
-   end. */
-static int64_t weight_tile(const adm_model *model, const adm_sublayer *sub, int map)
+/* Tiles of a map's weight gradient, a task each: the more threads, the smaller, so that none works alone at the end. */
+static adm_weight_tiles weight_tiles(const adm_model *model, const adm_sublayer *sub, int map)
 {
-    const int64_t tasks = (model->ws.run.threads + sub->num_maps - 1) / sub->num_maps;
-    return adm_linear_weight_rows(model->kernels, sub->maps[map].outputs, tasks);
-}
-
-static int64_t weight_tasks(const adm_model *model, const adm_sublayer *sub, int map)
-{
-    const int64_t tile = weight_tile(model, sub, map);
-    return (sub->maps[map].outputs + tile - 1) / tile;
+    const adm_matrix matrix = adm_resolve_matrix(model, &sub->maps[map]);
+    return adm_linear_weight_tiles(model->kernels, &matrix, adm_pieces(model->ws.run.threads, sub->num_maps));
 }
 
 /* Tasks for a sub-layer's parameters: the weights', and one for the vectors. */
@@ -203,18 +196,18 @@ static int64_t gradient_tasks(const adm_model *model, const adm_sublayer *sub)
 {
     int64_t tasks = 1;
     for (int map = 0; map < sub->num_maps; map++)
-        tasks += weight_tasks(model, sub, map);
+        tasks += weight_tiles(model, sub, map).count;
     return tasks;
 }
 
-static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int map, int64_t task,
+static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int map, int64_t tile,
                             adm_worker *worker)
 {
     if (adm_worker_stopped(worker))
         return;
     const adm_sublayer_view view = adm_resolve(model, sub, ADM_ALL_CHUNKS);
-    const int64_t tile = weight_tile(model, sub, map), first = task * tile;
-    adm_linear_backward_weight(worker, &view.maps[map], first, adm_min(first + tile, sub->maps[map].outputs));
+    const adm_weight_tiles tiles = weight_tiles(model, sub, map);
+    adm_linear_backward_weight(worker, &view.maps[map], &tiles, tile);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
@@ -233,7 +226,7 @@ static void run_gradient_task(const backward_region *region, int64_t step, int64
 {
     const adm_sublayer *sub = region->end - 1 - step;
     for (int map = 0; map < sub->num_maps; map++) {
-        const int64_t tasks = weight_tasks(region->model, sub, map);
+        const int64_t tasks = weight_tiles(region->model, sub, map).count;
         if (task < tasks) {
             weight_gradient(region->model, sub, map, task, worker);
             return;
