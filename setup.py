@@ -155,6 +155,7 @@ def compile_flags():
     headers = [numpy.get_include(), sysconfig.get_path("include")]
     return [
         *flags,
+        "-DADM_API=",  # what the C library shows, the modules do not
         f"-I{CSRC / 'include'}",
         f"-I{CSRC}",
         *[part for h in headers for part in ("-isystem", h)],

@@ -121,14 +121,21 @@ def check_callable(name: str, value: Any) -> Any:
 
 def check_texts(name: str, value: Any) -> Any:
     """Several texts, as a list; one text as it is, whose characters are meant."""
-    one_text = isinstance(value, str)
-    several = [check_text(name, value)] if one_text else check_listed(name, value, "strings")
+    if isinstance(value, str):
+        return check_unicode(name, check_text(name, value))
+    several = check_listed(name, value, "strings")
     for i, one in enumerate(several):
         if not isinstance(one, str):
             raise TypeError(f"{name} must be strings, but number {i} is {shown(one)}")
-        if not is_unicode(one):
-            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {shown(one)}")
-    return several[0] if one_text else several
+        check_unicode(f"{name}: number {i}", one)
+    return several
+
+
+def check_unicode(name: str, text: str) -> str:
+    """A string that is text."""
+    if not is_unicode(text):
+        raise ValueError(f"{name} has lone surrogates, which are no text: {shown(text)}")
+    return text
 
 
 def is_unicode(text: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from admin_py import plots
 from admin_py.analysis import GradientNorms, pool
 from admin_py.analysis.gradients import VANISHING
+from admin_py.base.exact_math import geometric_mean
 from admin_py.base.words import listing, number
 from admin_py.experiments.study.results import Study
 from admin_py.model.names import place_of
@@ -30,11 +31,11 @@ def _told_norms(study: Study) -> tuple[str, str]:
         ratios = {}
         for stack in study.run(scheme).gradients.outputs:
             with np.errstate(divide="ignore", invalid="ignore"):
-                logs = [
-                    np.log(run.gradients.outputs[stack][-1] / run.gradients.outputs[stack][1])
+                found = [
+                    run.gradients.outputs[stack][-1] / run.gradients.outputs[stack][1]
                     for run in study.of_scheme(scheme)
                 ]
-            ratios[stack] = float(np.exp(np.mean(logs)))
+            ratios[stack] = float(geometric_mean(np.array(found)))
         words = listing(f"{number(ratio)} ({stack})" for stack, ratio in ratios.items())
         gone = [stack for stack, ratio in ratios.items() if ratio > VANISHING]
         parts.append(

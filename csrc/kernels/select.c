@@ -17,20 +17,20 @@ static adm_kernels generic_by_blas;
 static adm_kernels avx2_by_blas, avx512_by_blas;
 #endif
 
-static adm_kernels by_blas(const adm_kernels *kernels)
+adm_kernels adm_kernels_by_blas(const adm_kernels *kernels)
 {
     adm_kernels changed = *kernels;
-    changed.panel = 0;
+    changed.by_blas = true;
     changed.gemm = adm_gemm_by_blas;
     return changed;
 }
 
 __attribute__((constructor)) static void make_tables(void)
 {
-    generic_by_blas = by_blas(&adm_kernels_generic);
+    generic_by_blas = adm_kernels_by_blas(&adm_kernels_generic);
 #ifdef __x86_64__
-    avx2_by_blas = by_blas(&adm_kernels_avx2);
-    avx512_by_blas = by_blas(&adm_kernels_avx512);
+    avx2_by_blas = adm_kernels_by_blas(&adm_kernels_avx2);
+    avx512_by_blas = adm_kernels_by_blas(&adm_kernels_avx512);
 #endif
 }
 

@@ -109,7 +109,7 @@ void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, co
 /* Rows are cut first, since a tile copies all panels that it reads. */
 adm_weight_tiles adm_linear_weight_tiles(const adm_kernels *kernels, const adm_matrix *matrix, int64_t tasks)
 {
-    const bool library = kernels->gemm == adm_gemm_by_blas;
+    const bool library = kernels->by_blas;
     const int64_t fewest = adm_pieces(matrix->outputs, ADM_GEMM_ROWS);
     const int64_t most = adm_max(matrix->outputs / LEAST_ROWS, 1);
     const int64_t down =

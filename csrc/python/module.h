@@ -87,10 +87,17 @@ extern const char pyadm_trace_begin_doc[], pyadm_trace_end_doc[];
 /* ---- elementary.c ---- */
 
 PyObject *pyadm_exp(PyObject *module, PyObject *x);
+PyObject *pyadm_tanh(PyObject *module, PyObject *x);
 PyObject *pyadm_log(PyObject *module, PyObject *x);
 PyObject *pyadm_cos_turns(PyObject *module, PyObject *turns);
 PyObject *pyadm_power(PyObject *module, PyObject *args);
-extern const char pyadm_exp_doc[], pyadm_log_doc[], pyadm_cos_turns_doc[], pyadm_power_doc[];
+extern const char pyadm_exp_doc[], pyadm_tanh_doc[], pyadm_log_doc[], pyadm_cos_turns_doc[],
+    pyadm_power_doc[];
+
+/* ---- product.c ---- */
+
+PyObject *pyadm_product(PyObject *module, PyObject *args);
+extern const char pyadm_product_doc[];
 
 /* ---- optimizer.c ---- */
 

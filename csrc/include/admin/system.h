@@ -4,20 +4,28 @@
 
 #include "admin/types.h"
 
+ADM_BEGIN
+
+#define ADM_VERSION "0.1.0"
+/* ADM_VERSION of the library that is linked. */
+ADM_API const char *adm_version(void);
+
 /* What the core computes with: one of the tables that it was built with, all of them constant. */
 typedef struct adm_kernels adm_kernels;
 
 /* The best table for this processor, or the one that the environment variable ADMIN_PY_CPU names if the processor
    can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's. Nothing else in the core reads the
    environment, so that a program whose threads change it can keep them from doing so meanwhile. */
-const adm_kernels *adm_kernels_select(void);
+ADM_API const adm_kernels *adm_kernels_select(void);
 /* "generic", "avx2" or "avx512" */
-const char *adm_kernels_name(const adm_kernels *kernels);
+ADM_API const char *adm_kernels_name(const adm_kernels *kernels);
 /* Version and configuration of the BLAS library. */
-const char *adm_system_blas(void);
+ADM_API const char *adm_system_blas(void);
 /* Path of the file that it was loaded from, as the linker found it; "" if that cannot be told. */
-const char *adm_system_blas_file(void);
+ADM_API const char *adm_system_blas_file(void);
 /* Processors that this process may use. */
-int adm_system_num_procs(void);
+ADM_API int adm_system_num_procs(void);
+
+ADM_END
 
 #endif
