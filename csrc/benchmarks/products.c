@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define TOKENS 4096
-#define CHUNK_ROWS 256 /* of tokens: what a task of the model takes through a layer */
+#define CHUNK_ROWS 64 /* of tokens: what a task of the model takes through a layer */
 #define VOCABULARY 10000
 #define LOGITS_ROWS 384     /* of logits held at once ... */
 #define LOGITS_TASK_ROWS 96 /* ... of which a task computes so many */

@@ -157,9 +157,10 @@ typedef struct backward_region {
     const adm_sublayer *end; /* sub-layer `last` of the stack */
     int64_t steps;
     int64_t gradient_tasks; /* of a step; where it has fewer, the rest do nothing */
-    int64_t *chunk_done;    /* [C] steps that a chunk has done */
-    int64_t *gradient_done; /* [steps] tasks for the parameters' gradients of step s that are done */
-    int64_t *vectors_done;  /* steps whose vectors' gradients are added up */
+    int64_t *chunk_done;    /* [C, ADM_COUNT_STRIDE] steps that a chunk has done */
+    int64_t *
+        gradient_done; /* [steps, ADM_COUNT_STRIDE] tasks for the parameters' gradients of step s that are done */
+    int64_t *vectors_done; /* steps whose vectors' gradients are added up */
 } backward_region;
 
 /* ---- the parameters' gradients ---- */
@@ -276,13 +277,14 @@ static void chunk_task(const backward_region *region, int64_t step, int64_t chun
 {
     if (step == region->steps)
         return;
-    adm_wait_for(&region->chunk_done[chunk], step);
+    int64_t *done = region->chunk_done + chunk * ADM_COUNT_STRIDE;
+    adm_wait_for(done, step);
     if (step >= 2)
-        adm_wait_for(&region->gradient_done[step - 2], region->gradient_tasks);
+        adm_wait_for(region->gradient_done + (step - 2) * ADM_COUNT_STRIDE, region->gradient_tasks);
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
         backward_chunk(region->model, region->end - 1 - step, chunk, &worker);
-    adm_count_done(&region->chunk_done[chunk]);
+    adm_count_done(done);
 }
 
 /* `step` is the one whose gradients are summed. */
@@ -291,10 +293,10 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
     if (step < 0)
         return;
     for (int64_t chunk = 0; chunk < region->model->ws.shape.chunks; chunk++)
-        adm_wait_for(&region->chunk_done[chunk], step + 1);
+        adm_wait_for(region->chunk_done + chunk * ADM_COUNT_STRIDE, step + 1);
     adm_worker worker = adm_worker_begin(region->model, thread);
     run_gradient_task(region, step, task, &worker);
-    adm_count_done(&region->gradient_done[step]);
+    adm_count_done(region->gradient_done + step * ADM_COUNT_STRIDE);
 }
 
 static void backward_task(void *context, int64_t task, int thread)
@@ -322,12 +324,12 @@ static void backward_sublayers(adm_model *model, int stack, int64_t first, int64
         .end = sublayers + last,
         .steps = last - first,
         .vectors_done = ws->progress,
-        .chunk_done = ws->progress + 1,
-        .gradient_done = ws->progress + 1 + chunks,
+        .chunk_done = ws->progress + ADM_COUNT_STRIDE,
+        .gradient_done = ws->progress + (1 + chunks) * ADM_COUNT_STRIDE,
     };
     for (int64_t i = first; i < last; i++)
         region.gradient_tasks = adm_max(region.gradient_tasks, gradient_tasks(model, &sublayers[i]));
-    memset(ws->progress, 0, (size_t)(1 + chunks + region.steps) * sizeof *ws->progress);
+    memset(ws->progress, 0, (size_t)((1 + chunks + region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
     adm_parallel_for_until(ws->run.stop, ws->run.threads,
                            (region.steps + 1) * (chunks + region.gradient_tasks), backward_task, &region);
 }
