@@ -17,6 +17,7 @@ from admin_py.base.checks import check_mapping
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
+from admin_py.base.plain_values import freeze_field, thaw
 from admin_py.base.unused import goes_with
 from admin_py.base.whole_files import clear_all_aside
 from admin_py.data.dataset import encode_lines
@@ -24,7 +25,7 @@ from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
 from admin_py.generation import BATCH_SIZE, greedy, sample
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
-from admin_py.results import decode, encode, freeze_field, read_json, thaw
+from admin_py.results import decode, encode, read_json
 from admin_py.training.history import History
 
 TRAINED_FILE = "trained.json"

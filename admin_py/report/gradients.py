@@ -15,7 +15,7 @@ from admin_py.experiments.study.results import Study
 from admin_py.model.names import place_of
 from admin_py.plots.panels import panels
 from admin_py.report.paper import cited
-from admin_py.report.picture import BEFORE, Picture, by_run, results_of, single
+from admin_py.report.picture import BEFORE, Picture, by_run, results_of, several_seeds, single
 from admin_py.schemes.labels import label
 
 
@@ -47,7 +47,7 @@ def _told_norms(study: Study) -> tuple[str, str]:
 
 def _told_bars(study: Study) -> tuple[str, str]:
     """On the bars of gradient norms."""
-    whiskers = "; whiskers are the range over seeds" if len(study.seeds) > 1 else ""
+    whiskers = "; whiskers are the range over seeds" if several_seeds(study) else ""
     read = f"The same norms as bars, a panel a scheme, shaded by kind of sub-layer{whiskers}."
     parts = []
     for scheme in study.schemes:
@@ -62,7 +62,7 @@ def _told_bars(study: Study) -> tuple[str, str]:
 
 def _told_matrices(study: Study, shown: Sequence[GradientNorms]) -> tuple[str, str]:
     """On the gradient norms of weight matrices: how far apart those of a stack are."""
-    first = " (first seed)" if len(study.seeds) > 1 else ""
+    first = " (first seed)" if several_seeds(study) else ""
     read = (
         "Norm of the loss's gradient with respect to each weight matrix before training, by "
         f"layer{first}: Q, K, V, O of attention, 1 and 2 of the feed-forward."

@@ -10,7 +10,7 @@ from typing import Any
 
 from admin_py import schedules
 from admin_py.base import defaults
-from admin_py.base.checks import check_integer, check_listed, check_number, check_segments, shown
+from admin_py.base.checks import MAX_COUNT, check_integer, check_listed, check_number, check_segments, shown
 from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
 from admin_py.model.fitting import check_fits
@@ -18,9 +18,6 @@ from admin_py.model.transformer import Transformer
 from admin_py.training.observing import ObserveAt
 from admin_py.training.optimizers import Optimizer
 from admin_py.training.recorder import Recorder
-
-MAX_COUNT = 2**31 - 1
-
 
 Callback = Callable[[int, Transformer, Recorder], Any]
 """Called with the step, the model and the history so far."""
