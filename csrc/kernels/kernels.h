@@ -186,7 +186,7 @@ struct adm_kernels {
     /* Elements [begin, end); returns the sum of the squared changes of w */
     double (*adam)(const adm_adam *adam, int64_t begin, int64_t end);
 
-    int64_t panel; /* columns of a panel of packed B; 0: nothing is packed */
+    int64_t panel; /* columns of a panel of packed B; 0: nothing is packed, products are the BLAS library's */
     /* packed = panels of B [k, n], which lies as layout says (not packed) */
     void (*gemm_pack)(int64_t n, int64_t k, const adm_real *b, int64_t ldb, adm_layout layout,
                       adm_real *packed);
@@ -205,6 +205,8 @@ struct adm_kernels {
 };
 
 /* gemm_blas.c: the same product by the BLAS library, in an order of its own: to compare with. */
+#ifndef ADM_NO_BLAS
 void adm_gemm_by_blas(const adm_gemm *gemm);
+#endif
 
 #endif

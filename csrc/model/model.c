@@ -35,6 +35,10 @@ static adm_status allocate_stack(adm_model *model, int number, adm_error *error)
 adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernels, adm_model **created,
                              adm_error *error)
 {
+    if (kernels == NULL)
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "kernels must not be NULL: ADMIN_PY_GEMM=openblas, but this core was built without OpenBLAS");
     adm_status status = adm_config_check(config, error);
     if (status != ADM_OK)
         return status;
