@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
-	coverage wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock
+	coverage macos wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -27,6 +27,7 @@ help:
 	@echo "make sanitize-threads  the last of these alone; needs clang"
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
+	@echo "make macos        compile and link the core for macOS on ARM, with a compiler from the package index"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
 	@echo "make test-pythons the quick tests on the oldest and the newest Python that are here"
 	@echo "make test-oldest  the quick tests with all requirements as old as pyproject.toml promises"
@@ -126,6 +127,21 @@ valgrind: $(BIN)/.build-requirements
 
 coverage: $(BIN)/.build-requirements
 	$(MAKE_CORE) coverage
+
+# The core for a machine that need not be here: objects and a shared library of each precision for macOS on ARM, by zig's
+# clang, with the OpenBLAS that macOS would have.
+MACOS := build/macos
+ZIG = $(abspath $(MACOS))/venv/bin/python -m ziglang cc -target aarch64-macos
+macos: $(BIN)/.build-requirements
+	rm -rf $(MACOS)
+	$(PYTHON) -m venv $(MACOS)/venv
+	$(MACOS)/venv/bin/python -m pip --disable-pip-version-check install --quiet ziglang
+	$(MACOS)/venv/bin/python -m pip --disable-pip-version-check download --quiet --no-deps --only-binary=:all: \
+	  --platform macosx_11_0_arm64 --dest $(MACOS) scipy-openblas32
+	$(PYTHON) -m zipfile -e $(MACOS)/*.whl $(MACOS)
+	$(MAKE_CORE) linked BUILD=$(abspath $(MACOS)) CC="$(ZIG)" WERROR=1 \
+	  BLAS_INCLUDE=$(abspath $(MACOS))/scipy_openblas32/include \
+	  BLAS_LIBRARY="-L$(abspath $(MACOS))/scipy_openblas32/lib -lscipy_openblas"
 
 # With the build requirements of the environment, which in CI are those of .ci/requirements.txt.
 wheel: $(BIN)/.build-requirements

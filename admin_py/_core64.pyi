@@ -15,5 +15,9 @@ from ._core import num_procs as num_procs
 from ._core import parameter_shapes as parameter_shapes
 from ._core import plan_memory as plan_memory
 from ._core import power as power
+from ._core import product as product
 from ._core import set_num_threads as set_num_threads
 from ._core import system_info as system_info
+from ._core import tanh as tanh
+from ._core import trace_begin as trace_begin
+from ._core import trace_end as trace_end

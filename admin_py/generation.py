@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_array, check_integer, check_number, shown
+from admin_py.base.checks import MAX_DRAW_SEED, check_array, check_integer, check_number, shown
 from admin_py.base.exact_math import exp
 from admin_py.data.batch import Batch
 from admin_py.data.sequences import Sequences
@@ -133,7 +133,7 @@ def sample(
     temperature = _temperature(temperature)
     if top_k is not None:
         top_k = check_integer("top_k", top_k, 1)
-    seed = check_integer("seed", seed, 0, 2**128)
+    seed = check_integer("seed", seed, 0, MAX_DRAW_SEED)
     streams: dict[int, np.random.PCG64] = {}
 
     def draw(logits: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_integer
+from admin_py.base.checks import MAX_COUNT, check_integer
 from admin_py.base.progress import in_notebook
 from admin_py.base.streams import say
 from admin_py.plots.files import drawn, saved
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
     from admin_py.training.recorder import Recorder
 
-MAX_EVERY = 2**31 - 1
 
 CSS_PIXELS = 100
 """Of the page, for an inch of the figure."""
@@ -56,7 +55,7 @@ class LivePlot:
     """
 
     def __init__(self, every: int = 10) -> None:
-        self.every = check_integer("every", every, 1, MAX_EVERY)
+        self.every = check_integer("every", every, 1, MAX_COUNT)
         self.figure: Figure | None = None
         self._handle: Any = None
         self._history: Recorder | None = None

@@ -28,7 +28,7 @@ from admin_py.training.checkpoint import load_model
 HEAD = 512
 """Bytes of a file that tell what it is."""
 
-SHOWN = 6
+NAMES_SHOWN = 6
 """Names of a folder's entries in an error."""
 
 
@@ -130,10 +130,10 @@ def _load_folder(place: Path) -> Any:
     names = sorted(one.name for one in place.iterdir())
     if not names:
         raise ValueError(f"{str(place)!r} is an empty folder; {EXPECTED}")
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     raise ValueError(
         f"{str(place)!r} is a folder without any of {', '.join(one.file for one in FOLDERS)}; it holds "
-        f"{', '.join(names[:SHOWN])}{more}. Files are opened one at a time; {EXPECTED}"
+        f"{', '.join(names[:NAMES_SHOWN])}{more}. Files are opened one at a time; {EXPECTED}"
     )
 
 

@@ -27,7 +27,7 @@ from admin_py.base.checks import shown
 from admin_py.base.documents import place_in, within
 from admin_py.base.encoding import decode_array, decode_float, encode_array
 from admin_py.base.field_types import check_fields
-from admin_py.base.mappings import ReadOnlyMapping
+from admin_py.base.plain_values import freeze_field, same, thaw
 from admin_py.base.printable import printable
 from admin_py.base.versions import origin
 
@@ -161,42 +161,6 @@ def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise TypeError(f"value: the keys of a mapping must be str, got {type(key).__name__}")
     return key
-
-
-def frozen_array(values: Any, dtype: Any = np.float64) -> np.ndarray:
-    """Read-only copy of an array.
-
-    Examples
-    --------
-    >>> frozen_array([1, 2]).flags.writeable
-    False
-    """
-    array = np.array(values, dtype=dtype)
-    array.flags.writeable = False
-    return array
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two values are equal throughout: arrays by dtype, shape and every element, nan like nan.
-
-    Examples
-    --------
-    >>> same({"x": np.array([np.nan])}, {"x": np.array([np.nan])})
-    True
-    >>> same([1, 2.0], (1, 2.5))
-    False
-    """
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.dtype != b.dtype:
-            return False
-        return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b):
-        return True
-    return bool(a == b)
 
 
 @door
@@ -418,48 +382,6 @@ def _use(value: Any) -> None:
     elif isinstance(value, tuple):
         for item in value:
             _use(item)
-
-
-def freeze(value: Any) -> Any:
-    """Read-only mapping for a mapping, tuple for a list, read-only copy of an array that could change."""
-    if isinstance(value, np.ndarray):
-        return frozen_array(value, value.dtype) if value.flags.writeable or not value.flags.owndata else value
-    if isinstance(value, Mapping):
-        return ReadOnlyMapping({key: freeze(item) for key, item in value.items()})
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return tuple(freeze(item) for item in value)
-    return value
-
-
-def freeze_field(name: str, value: Any) -> Any:
-    """`freeze` for what a user gave as the field of this name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the field, if it cannot be read.
-    """
-    try:
-        return freeze(value)
-    except RecursionError:
-        raise ValueError(f"{name} must not be nested so deeply") from None
-    except Exception as error:  # of any class: the value's own code has raised it
-        raise TypeError(f"{name} cannot be read: {type(error).__name__}") from error
-
-
-def thaw(value: Any) -> Any:
-    """Plain dicts for the read-only mappings that `freeze` makes.
-
-    Examples
-    --------
-    >>> thaw(freeze({"a": [1, {"b": 2}]}))
-    {'a': (1, {'b': 2})}
-    """
-    if isinstance(value, Mapping):
-        return {key: thaw(item) for key, item in value.items()}
-    if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return tuple(thaw(item) for item in value)
-    return value
 
 
 def _rebuild(cls: type[R], fields: dict[str, Any]) -> R:

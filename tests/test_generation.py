@@ -235,16 +235,24 @@ def test_bad_arguments(decode):
         decode(Table(count_up_from, kind="encoder"), [[4]], max_new_tokens=5)
 
 
-@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
-def test_bad_temperature(temperature):
-    with pytest.raises(ValueError, match="temperature must be "):
+@pytest.mark.parametrize(
+    ("temperature", "told"),
+    [
+        (0, "above 0, got 0"),
+        (-1.0, "above 0, got -1"),
+        (float("nan"), "a finite number, got nan"),
+        (float("inf"), "a finite number, got inf"),
+    ],
+)
+def test_bad_temperature(temperature, told):
+    with pytest.raises(ValueError, match=f"temperature must be {told}"):
         sample(Table(count_up_from), [[4]], max_new_tokens=5, temperature=temperature)
 
 
 def test_bad_top_k_and_seed():
     with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
         sample(Table(count_up_from), [[4]], max_new_tokens=5, top_k=0)
-    with pytest.raises(ValueError, match="seed must be an integer from 0"):
+    with pytest.raises(ValueError, match=r"seed must be an integer from 0 to \d+, got -1$"):
         sample(Table(count_up_from), [[4]], max_new_tokens=5, seed=-1)
 
 

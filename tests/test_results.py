@@ -19,7 +19,8 @@ from hypothesis.extra import numpy as hnp
 from matplotlib.axes import Axes
 
 import admin_py as ap
-from admin_py.results import Result, decode, encode, read_json, same
+from admin_py.base.plain_values import same
+from admin_py.results import Result, decode, encode, read_json
 from admin_py.training import checkpoint
 
 

@@ -1,4 +1,4 @@
-"""Digests of trainings, a study and a grid: whoever computes the same bits prints the same lines.
+"""Digests of trainings, analyses, a study and a grid: whoever computes the same bits prints the same lines.
 
     python tools/digest.py            print them, beside those that are kept
     python tools/digest.py --write    and keep them in tests/stored/digests.json
@@ -167,10 +167,50 @@ def of_kinds(data: Any) -> Iterable[Any]:
         yield from leaves(model.parameters)
 
 
+def of_analyses(data: Any) -> Iterable[Any]:
+    """What Python computes of a pass, and fits and averages of results, for every kind of norm."""
+    batch = next(data.batches(max_tokens=512, seed=3))
+    found = []
+    for norm in ("layer", "rms", "dyt"):
+        scheme = ap.Scheme(norm, lambda site, norm=norm: ap.Residual(norm_branch=norm, norm_post=norm))
+        config = ap.TransformerConfig(
+            vocab_size=data.vocab_size,
+            encoder_layers=2,
+            decoder_layers=2,
+            d_model=33,
+            heads=3,
+            d_ff=50,
+            scheme=scheme,
+        )
+        model = ap.Transformer(config, seed=3, dtype="float64" if norm == "rms" else "float32")
+        seen = model.observe(batch, gradients="logits", label_smoothing=0.1)
+        for name in seen.activations:
+            yield name
+            yield from seen[name] if name.endswith("probabilities") else [seen[name]]
+        yield seen.gradients["logits"]
+        yield model.loss(batch).perplexity
+        for stack, own in ap.diagnose(model, batch).beta2.items():
+            yield stack
+            yield own
+        change = ap.analysis.output_change(model, batch, repeats=2)
+        for stack in change.stacks:
+            fits = change.fit(stack)
+            yield from (fits.linear(3), fits.logarithmic(3), fits.linear.r2, fits.logarithmic.r2)
+            yield change.theory(stack)
+        use = ap.analysis.source_use(model, data, max_tokens=512)
+        yield from (use.nll, use.other_nll, use.token_share)
+        found.append(ap.analysis.gradients(model, batch))
+        found.append(ap.analysis.gradients(ap.Transformer(config, seed=4), batch))
+    for spread in ap.analysis.pool(found):
+        yield from leaves(spread.middle)
+    yield data.unigram_entropy()
+
+
 KEPT = Path(__file__).resolve().parents[1] / "tests" / "stored" / "digests.json"
 WAYS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
     "kinds": of_kinds,
     "training": lambda data: of_training(data, "admin"),
+    "analyses": of_analyses,
     "study": of_study,
     "grid": of_grid,
 }

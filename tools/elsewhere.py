@@ -26,7 +26,7 @@ FOLDER = ROOT / "build" / "elsewhere"
 
 QUICK = (
     *(f"data/test_{name}.py" for name in ("batch", "dataset", "language", "parallel", "splits", "texts")),
-    *(f"core/test_{name}.py" for name in ("layer_types", "module", "types")),
+    *(f"core/test_{name}.py" for name in ("layer_types", "missing_memory", "module", "types")),
     *(f"model/test_{name}.py" for name in ("layers", "profile", "transformer")),
     *(f"training/test_{name}.py" for name in ("checkpoint", "history", "resume", "train")),
     *(f"analysis/test_{name}.py" for name in ("attention", "gradients", "updates")),

@@ -11,6 +11,7 @@ import numpy as np
 from admin_py.analysis.by_stack import StackResult
 from admin_py.base import defaults
 from admin_py.base.arguments import door
+from admin_py.base.exact_math import geometric_mean
 from admin_py.base.unused import goes_with
 from admin_py.model.names import place_of
 from admin_py.results import figure, run_metadata
@@ -178,14 +179,12 @@ def gradients(
     loss = model.backward(batch, label_smoothing=label_smoothing, training=training, observe=True, **options)
     observed = model._core.observations()
     names = {stack: tuple(model.config.sublayer_names(stack)) for stack in observed}
-    norms = {name: gradient for name, gradient in model.gradients.items() if gradient.ndim == 2}
+    norms = dict(zip(model.gradients, model._core.norms("gradients").tolist(), strict=True))
     return GradientNorms(
         scheme=model.config.scheme_name,
         outputs={stack: np.array(values["grad_norm"], np.float64) for stack, values in observed.items()},
         sublayers=names,
-        matrices={
-            name: float(np.linalg.norm(gradient.astype(np.float64))) for name, gradient in norms.items()
-        },
+        matrices={name: norm for name, norm in norms.items() if model.gradients[name].ndim == 2},
         loss=loss.loss,
         num_tokens=loss.num_tokens,
         metadata=run_metadata(seed=model.seed, dtype=model.dtype, training=training, step=step),
@@ -266,8 +265,7 @@ def pooled(group: Sequence[GradientNorms]) -> GradientSpread:
         )
         raise ValueError(f"results: those of {first.scheme!r} differ in depth: {sizes}")
     tables = {stack: np.array([one.relative(stack)[1:] for one in group]) for stack in first.stacks}
-    with np.errstate(divide="ignore"):
-        middle = {stack: np.exp(np.mean(np.log(table), axis=0)) for stack, table in tables.items()}
+    middle = {stack: geometric_mean(table) for stack, table in tables.items()}
     return GradientSpread(
         scheme=first.scheme,
         seeds=len(group),

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_array, shown
+from admin_py.base.exact_math import logs
 
 FORMS = ("linear", "logarithmic")
 
@@ -50,7 +51,7 @@ class Fit:
         """The line at depth n (from 1), a number or an array."""
         with np.errstate(over="ignore"):
             depth = check_array("n", n).astype(np.float64)
-        values = self.slope * (np.log(depth) if self.form == "logarithmic" else depth) + self.intercept
+        values = self.slope * (logs(depth) if self.form == "logarithmic" else depth) + self.intercept
         return float(values) if values.ndim == 0 else values
 
 
@@ -100,10 +101,10 @@ def fit(values: ArrayLike, *, form: str = "linear") -> Fit:
     if not np.isfinite(y).all():
         return Fit(math.nan, math.nan, math.nan, form)
     depth = np.arange(1, len(y) + 1, dtype=np.float64)
-    x = np.log(depth) if form == "logarithmic" else depth
+    x = logs(depth) if form == "logarithmic" else depth
     dx, dy = x - x.mean(), y - y.mean()
-    slope = float(dx @ dy / (dx @ dx))
-    total, rest = float(dy @ dy), float(((dy - slope * dx) ** 2).sum())
+    slope = float((dx * dy).sum() / (dx**2).sum())
+    total, rest = float((dy**2).sum()), float(((dy - slope * dx) ** 2).sum())
     r2 = 1.0 - rest / total if total > 0 else math.nan
     return Fit(slope, float(y.mean() - slope * x.mean()), r2, form)
 
@@ -154,5 +155,5 @@ def scale_to(curve: ArrayLike, values: ArrayLike) -> float:
     3.0
     """
     c, y = np.asarray(curve, np.float64), np.asarray(values, np.float64)
-    norm = float(c @ c)
-    return float(c @ y) / norm if norm > 0 else 0.0
+    norm = float((c**2).sum())
+    return float((c * y).sum()) / norm if norm > 0 else 0.0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from admin_py.base.locks import LOCK_FILE, still_there, taken
+from admin_py.base.locks import LOCK_FILE, still_there, try_lock
 
 
 def clear_abandoned(folder: str | os.PathLike[str], left: Callable[[os.DirEntry[str]], bool]) -> None:
@@ -50,16 +50,13 @@ def clear_abandoned(folder: str | os.PathLike[str], left: Callable[[os.DirEntry[
 
 
 def _remove_unheld(path: Path) -> None:
-    there = os.stat(path, follow_symlinks=False)
-    is_folder = stat.S_ISDIR(there.st_mode)
-    if is_folder and there.st_uid != os.getuid():
-        return  # among the system's temporary ones, of another user
+    is_folder = stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode)
     lock = path / LOCK_FILE if is_folder else path
     descriptor = _opened(lock)
     try:
         found = os.fstat(descriptor)
         begun = found.st_size > 0 or not is_folder  # a folder's lock that is empty is not taken yet
-        if stat.S_ISREG(found.st_mode) and begun and taken(descriptor) and still_there(descriptor, lock):
+        if stat.S_ISREG(found.st_mode) and begun and try_lock(descriptor) and still_there(descriptor, lock):
             if is_folder:
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -1,9 +1,10 @@
 """The one door of public functions: what a parameter's annotation says is checked before the function runs.
 
 ``@door`` stands above a public function or class. A parameter that is annotated as a number, a bool, a text,
-a path, a mapping, a callable or one of the package's classes is compared with that, and handed on as the
-plain Python value; a wrong one is a TypeError with the parameter's name. Ranges, and parameters of several
-kinds such as lists, are the business of the function itself, with the checks of `admin_py.base.checks`.
+a path, a mapping, a callable, one of the package's classes or a list of texts is compared with that, and
+handed on as the plain Python value; another kind is a TypeError with the parameter's name, and what is no
+text or no path a ValueError. Ranges, other lists and parameters of several kinds are the business of the
+function itself, with the checks of `admin_py.base.checks`.
 """
 
 from __future__ import annotations

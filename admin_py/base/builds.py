@@ -10,6 +10,7 @@ from types import MappingProxyType, ModuleType
 
 from admin_py.base.environment import first_threads, problems
 from admin_py.base.quota import processors_granted
+from admin_py.base.streams import say
 
 MAX_THREADS = 1024
 """More the core refuses."""
@@ -24,9 +25,18 @@ def load() -> dict[str, ModuleType]:
     granted = processors_granted()
     for module in modules.values():
         module.set_num_threads(min(first_threads(os.environ, module.num_procs(), granted), MAX_THREADS))
-    for problem in problems(os.environ, modules["float32"].system_info()["kernels"]):
-        warnings.warn_explicit(problem, RuntimeWarning, "environment", 1)  # one line, no place in the code
+    core = modules["float32"]
+    for problem in problems(os.environ, core.system_info()["kernels"], core.num_procs()):
+        _tell(problem)
     return modules
+
+
+def _tell(problem: str) -> None:
+    """Warn in one line, of no place in the code; no filter that makes errors of warnings fails the import."""
+    try:
+        warnings.warn_explicit(problem, RuntimeWarning, "environment", 1)
+    except RuntimeWarning:
+        say(f"environment: {problem}")
 
 
 MODULES: Mapping[str, ModuleType] = MappingProxyType(load())

@@ -121,14 +121,21 @@ def check_callable(name: str, value: Any) -> Any:
 
 def check_texts(name: str, value: Any) -> Any:
     """Several texts, as a list; one text as it is, whose characters are meant."""
-    one_text = isinstance(value, str)
-    several = [check_text(name, value)] if one_text else check_listed(name, value, "strings")
+    if isinstance(value, str):
+        return check_unicode(name, check_text(name, value))
+    several = check_listed(name, value, "strings")
     for i, one in enumerate(several):
         if not isinstance(one, str):
             raise TypeError(f"{name} must be strings, but number {i} is {shown(one)}")
-        if not is_unicode(one):
-            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {shown(one)}")
-    return several[0] if one_text else several
+        check_unicode(f"{name}: number {i}", one)
+    return several
+
+
+def check_unicode(name: str, text: str) -> str:
+    """A string that is text."""
+    if not is_unicode(text):
+        raise ValueError(f"{name} has lone surrogates, which are no text: {shown(text)}")
+    return text
 
 
 def is_unicode(text: str) -> bool:
@@ -228,6 +235,12 @@ def as_integer(name: str, value: Any, wanted: str = "an integer") -> int:
 LARGEST = 2**63 - 1
 """The largest integer that arrays count with."""
 
+MAX_COUNT = 2**31 - 1
+"""The largest number of steps, tokens or the like that may be asked for: what int32 counts."""
+
+MAX_DRAW_SEED = 2**128
+"""The largest seed of what NumPy's bit generators draw: of as many bits as their pool of entropy."""
+
 
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """The value as an int from ``low`` to ``high``, by default `LARGEST`.
@@ -257,7 +270,7 @@ def check_segments(name: str, value: Any) -> int:
     """Layers of a segment for the core: 0 for False, -1 for True, else an integer from 1."""
     if isinstance(value, (bool, np.bool_)):
         return -1 if value else 0
-    return check_integer(name, as_integer(name, value, "True, False or an integer"), 1, 2**31 - 1)
+    return check_integer(name, as_integer(name, value, "True, False or an integer"), 1, MAX_COUNT)
 
 
 def check_probability(name: str, value: Any) -> float:

@@ -199,24 +199,6 @@ def sealed(data: Mapping[str, Any]) -> bytes:
     return text + f',\n"{DIGEST}": "sha256:{hashlib.sha256(text).hexdigest()}"\n}}\n'.encode("ascii")
 
 
-def _seal(text: bytes) -> re.Match[bytes] | None:
-    """The digest at the end of a document, if it has one."""
-    return _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH))
-
-
-def digest_of(text: bytes) -> str:
-    """What tells a file from all others: the digest that it ends with; computed where it has none.
-
-    Examples
-    --------
-    >>> digest_of(sealed({"a": 1})) == digest_of(b'{\\n"a": 1')
-    True
-    """
-    found = _seal(text)
-    told = hashlib.sha256(text).hexdigest() if found is None else found[1].decode("ascii")
-    return f"sha256:{told}"
-
-
 def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     """Write a document with its digest, whole or not at all. Missing folders are made.
 
@@ -247,7 +229,12 @@ def unsealed(text: bytes) -> Any:
         ...
     admin_py.base.documents.Damaged: its digest does not fit: it is damaged, or was changed after it was...
     """
-    found = _seal(text)
+    return _opened(text)[0]
+
+
+def _opened(text: bytes) -> tuple[Any, bool]:
+    """As `unsealed`, and whether there was a digest."""
+    found = _SEAL.search(text, max(0, len(text) - _SEAL_LENGTH))
     if found is not None and hashlib.sha256(text[: found.start()]).hexdigest().encode() != found[1]:
         raise Damaged(
             "its digest does not fit: it is damaged, or was changed after it was written (without its last "
@@ -258,7 +245,7 @@ def unsealed(text: bytes) -> Any:
         if found is None:
             raise Damaged(f"its {DIGEST} is damaged, or is not the last entry")
         del value[DIGEST]
-    return value
+    return value, found is not None
 
 
 _UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -285,7 +272,7 @@ class Document:
     @classmethod
     def of(cls, path: Path, text: bytes) -> Document:
         """From what a file holds; raises as `unsealed`."""
-        return cls(path, unsealed(text), _seal(text) is not None)
+        return cls(path, *_opened(text))
 
     def made(self, build: Callable[[Any], T], doubt: Callable[[T], None] | None = None) -> T:
         """What `build` makes of the value; `doubt` looks closely at it where who wrote it is not known.

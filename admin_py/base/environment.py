@@ -1,4 +1,4 @@
-"""The environment variables that the package reads, and what is said of values that mean nothing."""
+"""The environment variables that the package reads, and what is said of values that are not used."""
 
 from __future__ import annotations
 
@@ -43,25 +43,34 @@ def first_threads(environ: Mapping[str, str], processors: int, granted: int | No
     return min(granted or processors, processors)
 
 
-def problems(environ: Mapping[str, str], kernels: str) -> list[str]:
-    """A sentence for each variable of ours whose value means nothing here.
+def problems(environ: Mapping[str, str], kernels: str, processors: int) -> list[str]:
+    """A sentence for each variable of ours whose value is not what is used here.
 
     Parameters
     ----------
     environ : mapping
     kernels : str
         Those that the core uses.
+    processors : int
+        As of `first_threads`.
 
     Examples
     --------
-    >>> problems({"ADMIN_PY_NUM_THREADS": "many", "ADMIN_PY_CPU": "generic", "ADMIN_PY_GEMM": ""}, "generic")
+    >>> problems({"ADMIN_PY_NUM_THREADS": "many", "ADMIN_PY_CPU": "avx2", "ADMIN_PY_GEMM": ""}, "avx2", 4)
     ["ADMIN_PY_NUM_THREADS must be a whole number from 1, got 'many'; it is not used"]
+    >>> problems({"ADMIN_PY_NUM_THREADS": "8"}, "avx2", 4)
+    ["ADMIN_PY_NUM_THREADS is '8', more than the processors of this process; 4 is used"]
     """
     found = []
     threads = environ.get("ADMIN_PY_NUM_THREADS", "")
     if threads and not _is_count(threads):
         found.append(
             f"ADMIN_PY_NUM_THREADS must be a whole number from 1, got {threads!r:.80}; it is not used"
+        )
+    if _is_count(threads) and int(threads) > processors:
+        found.append(
+            f"ADMIN_PY_NUM_THREADS is {threads!r:.80}, more than the processors of this process; "
+            f"{processors} is used"
         )
     for name, values in CHOICES.items():
         given = environ.get(name, "")

@@ -165,7 +165,7 @@ def _taken_file(lock: Path) -> int | None:
                 raise
             continue  # whoever made its folder has just removed it
         try:
-            if not take(descriptor):
+            if not lock_if_any(descriptor):
                 os.close(descriptor)
                 return None
             if still_there(descriptor, lock):
@@ -203,13 +203,13 @@ def _tell_owner(descriptor: int) -> None:
             raise
 
 
-def take(descriptor: int) -> bool:
-    """Take the lock on an open file, at once; False if another has it, True where there are no locks."""
-    return taken(descriptor) is not False
+def lock_if_any(descriptor: int) -> bool:
+    """Lock an open file, at once; False if another has it, True also where there are no locks."""
+    return try_lock(descriptor) is not False
 
 
-def taken(descriptor: int) -> bool | None:
-    """As `take`, but None where there are no locks: nobody knows then who writes."""
+def try_lock(descriptor: int) -> bool | None:
+    """As `lock_if_any`, but None where there are no locks: nobody knows then who writes."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

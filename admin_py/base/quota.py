@@ -1,7 +1,7 @@
 """How many processors' time the process may use: what the quotas of its control groups leave.
 
-A container of 2 processors on a machine of 64 shows all of them to its programs; threads beyond its quota are
-stopped for the rest of every period, all at once, and those that wait for them wait on.
+A container of 2 processors on a machine of 64 shows all of them to its programs. Threads on more processors
+than the quota grants have used it up before its period ends, and all of them are stopped until the next.
 """
 
 from __future__ import annotations

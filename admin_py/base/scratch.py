@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from admin_py.base.abandoned import clear_abandoned
-from admin_py.base.locks import LOCK_FILE, take
+from admin_py.base.locks import LOCK_FILE, lock_if_any
 
 PREFIX = "admin-py-"
 
@@ -37,7 +37,7 @@ def scratch_folder() -> Iterator[Path]:
         folder = Path(made)
         lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            take(lock)
+            lock_if_any(lock)
             os.write(lock, f"{os.getpid()}\n".encode())  # an empty one is not locked yet
             yield folder
         finally:
@@ -47,7 +47,14 @@ def scratch_folder() -> Iterator[Path]:
 def clear_scratch() -> None:
     """Remove what this user's killed processes have left: folders whose locks nobody holds."""
     with suppress(OSError):
-        clear_abandoned(
-            tempfile.gettempdir(),
-            lambda entry: entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False),
-        )
+        clear_abandoned(tempfile.gettempdir(), _is_ours)
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Whether it is such a folder, and of this user."""
+    if not entry.name.startswith(PREFIX) or not entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        return entry.stat(follow_symlinks=False).st_uid == os.getuid()
+    except FileNotFoundError:  # gone just now
+        return False

@@ -15,7 +15,8 @@ def set_num_threads(n: int, *, oversubscribe: bool = False) -> None:
     """Set how many threads the core uses, in both precisions.
 
     At first it is what the environment variable ``ADMIN_PY_NUM_THREADS`` says, or else ``OMP_NUM_THREADS``,
-    but no more than the processors that the process may use; without both it is these, or as many of them
+    but no more than the processors that the process may use (a warning tells who asks for more by the
+    first); without both it is these, or as many of them
     as the quotas of its control groups grant.
 
     Parameters

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from admin_py.base.abandoned import clear_abandoned
-from admin_py.base.locks import still_there, take
+from admin_py.base.locks import lock_if_any, still_there
 from admin_py.base.paths import descriptor_of, fitting_name, longest_name, make_folder, path_of
 from admin_py.base.plain_files import file_kind
 
@@ -136,7 +136,7 @@ def _new_aside(target: Path, mode: int) -> tuple[Path, int]:
         except OSError as error:
             raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         try:
-            if take(descriptor) and still_there(descriptor, aside):
+            if lock_if_any(descriptor) and still_there(descriptor, aside):
                 return aside, descriptor
         except BaseException:
             aside.unlink(missing_ok=True)

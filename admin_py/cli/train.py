@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
-from admin_py.training.profiling import unprofiled_on_purpose
+from admin_py.training.profiling import as_tried
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -87,14 +86,14 @@ def _train(
     valid_every = options.valid_every
     if valid_every is None:
         valid_every = usual_valid_every(options.steps)
-    with nullcontext() if profile is not None else unprofiled_on_purpose():
+    with as_tried(profile) as asked:
         history = run_train(
             model,
             data,
             optimizer=optimizer,
             schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
             steps=options.steps,
-            profile="auto" if profile is not None else False,
+            profile=asked,
             max_tokens=options.max_tokens,
             clip_norm=options.clip_norm,
             label_smoothing=options.label_smoothing,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
 from admin_py.base.builds import DTYPES, MODULES
-from admin_py.base.checks import check_array, check_choice, check_integer, check_listed, shown
+from admin_py.base.checks import LARGEST, check_array, check_choice, check_integer, check_listed, shown
 from admin_py.data.sequences import Sequences, offsets_of
 
 MAX_ID = 2**31 - 1
@@ -67,7 +67,7 @@ class Batch:
 
     def __init__(self, source: Any, target: Any = None, *, pad_id: int | None = None) -> None:
         if pad_id is not None:
-            pad_id = check_integer("pad_id", pad_id, -(2**63), 2**63 - 1)
+            pad_id = check_integer("pad_id", pad_id, -LARGEST - 1, LARGEST)
             if not any(_is_padded(side) for side in (source, target)):
                 raise ValueError(f"pad_id={pad_id} is for padded arrays [B, T], and none was given")
         packed = _pack("source", source, pad_id)

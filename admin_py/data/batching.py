@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_bool, check_integer
+from admin_py.base.checks import MAX_DRAW_SEED, check_bool, check_integer
 
 # Lengths of one bucket differ by at most a quarter.
 BUCKET_GROWTH = 4
@@ -17,7 +17,7 @@ BUCKET_GROWTH = 4
 
 def random_bits(seed: int) -> np.random.PCG64:
     """The source of random bits of a seed, an integer >= 0."""
-    return np.random.PCG64(np.random.SeedSequence(check_integer("seed", seed, 0, 2**128)))
+    return np.random.PCG64(np.random.SeedSequence(check_integer("seed", seed, 0, MAX_DRAW_SEED)))
 
 
 def random_order(count: int, bits: np.random.PCG64) -> NDArray[np.int64]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_instance, check_integer, check_listed, is_unicode, shown
+from admin_py.base.checks import check_instance, check_integer, shown
+from admin_py.base.exact_math import logs
 from admin_py.data.batch import Batch
 from admin_py.data.batching import plan_batches
 from admin_py.data.sequences import Sequences
@@ -206,7 +207,7 @@ class Dataset:
         -------
         int32 array, or a list of them, one a line
         """
-        several = [lines] if isinstance(lines, str) else check_listed("lines", lines, "strings")
+        several = [lines] if isinstance(lines, str) else lines
         sequences = encode_lines(self.tokenizer, several, kind=self.kind, side=side)
         return sequences[0] if isinstance(lines, str) else list(sequences)
 
@@ -314,7 +315,7 @@ class Dataset:
         first[sequences.offsets[:-1]] = True
         counts = np.bincount(sequences.tokens[~first])
         p = counts[counts > 0] / counts.sum()
-        return float(-(p * np.log(p)).sum()) + 0.0
+        return float(-(p * logs(p)).sum()) + 0.0
 
     @cached_property
     def fingerprint(self) -> str:
@@ -359,22 +360,11 @@ class Dataset:
 
 
 def encode_lines(
-    tokenizer: Tokenizer, lines: Sequence[str], *, kind: Kind, side: Side = "source", name: str = "lines"
+    tokenizer: Tokenizer, lines: Sequence[str], *, kind: Kind, side: Side = "source"
 ) -> Sequences:
-    """Ids of lines as a model of data of this kind reads them, see `Dataset.encode`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the argument and the line that is no text.
-    """
+    """Ids of lines, which are checked, as a model of data of this kind reads them, see `Dataset.encode`."""
     if not isinstance(side, str) or side not in ("source", "target"):
         raise ValueError(f"side must be 'source' or 'target', got {shown(side)}")
-    for i, line in enumerate(lines):
-        if not isinstance(line, str):
-            raise TypeError(f"{name} must be strings, but number {i} is {shown(line)}")
-        if not is_unicode(line):
-            raise ValueError(f"{name}: number {i} has lone surrogates, which are no text: {shown(line)}")
     sequences = tokenizer.encode_lines(lines)
     if kind == "translation":
         sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 import tokenizers
 
-from admin_py.base.checks import check_bool, check_integer
+from admin_py.base.checks import MAX_COUNT, MAX_DRAW_SEED, check_bool, check_integer
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.reading import LinePairs, Path
@@ -42,9 +42,9 @@ class PairOptions:
         seed: int,
     ) -> PairOptions:
         """The options, or the error that one of them deserves, before any text is read."""
-        max_length = check_integer("max_length", max_length, 1, 2**31 - 1)
+        max_length = check_integer("max_length", max_length, 1, MAX_COUNT)
         pretokenized = check_bool("pretokenized", pretokenized)
-        seed = check_integer("seed", seed, 0, 2**128)
+        seed = check_integer("seed", seed, 0, MAX_DRAW_SEED)
         if tokenizer is not None and vocab_size is not None:
             raise ValueError(
                 "vocab_size and tokenizer exclude each other: a tokenizer has its own vocabulary"

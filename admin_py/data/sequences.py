@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_array, check_instance, check_integer, check_listed, shown
+from admin_py.base.checks import MAX_COUNT, check_array, check_instance, check_integer, check_listed, shown
 
 
 @door
@@ -103,7 +103,7 @@ class Sequences:
         """Each sequence with one id put before it and one after it, where given."""
         for name, given in (("first", first), ("last", last)):
             if given is not None:
-                check_integer(name, given, 0, 2**31 - 1)
+                check_integer(name, given, 0, MAX_COUNT)
         extra = (first is not None) + (last is not None)
         offsets = self.offsets + extra * np.arange(len(self) + 1)
         tokens = np.empty(offsets[-1], np.int32)

@@ -78,7 +78,10 @@ class SubwordTokenizer(Tokenizer):
             raise TypeError(f"tokenizer must be a tokenizers.Tokenizer, got {shown(tokenizer)}")
         with library_errors("tokenizer cannot be kept", _KEPT_BY):
             text = tokenizer.to_str()
-        self._keep(json.loads(text))
+        try:
+            self._keep(json.loads(text))
+        except ValueError as error:
+            raise ValueError(f"tokenizer cannot be taken: {error}") from error
 
     def _keep(self, values: dict[str, Any]) -> None:
         """A tokenizer of the library's JSON, checked before and after the library has read it."""
@@ -96,7 +99,7 @@ class SubwordTokenizer(Tokenizer):
         self._tokenizer = own
         self._num_pieces = 1 + max(vocabulary.values(), default=-1)
         if self._num_pieces == 0:
-            raise ValueError("tokenizer has an empty vocabulary")
+            raise ValueError("it has an empty vocabulary")
         _try(own, vocabulary)
 
     @classmethod
@@ -233,11 +236,11 @@ def _try(tokenizer: tokenizers.Tokenizer, vocabulary: dict[str, int]) -> None:
         except ValueError:
             found.append([])  # a line that is no text of its kind; one that is will be named
     if found[: len(lines)] != found[len(lines) :]:
-        raise ValueError("tokenizer is random: it cuts the same text in another way each time")
+        raise ValueError("it is random: it cuts the same text in another way each time")
     wrong = [i for line in found for i in line if i >= size]
     if wrong:
-        raise ValueError(f"tokenizer gives id {wrong[0]}, but its vocabulary ends at {size - 1}")
-    with library_errors("tokenizer cannot decode its own pieces"):
+        raise ValueError(f"it gives id {wrong[0]}, but its vocabulary ends at {size - 1}")
+    with library_errors("it cannot decode its own pieces"):
         tokenizer.decode([vocabulary[piece] for piece in tried], skip_special_tokens=False)
 
 

@@ -9,7 +9,15 @@ from typing import Any, Literal
 import tokenizers
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import as_number, check_integer, check_listed, is_real, is_unicode, shown
+from admin_py.base.checks import (
+    MAX_DRAW_SEED,
+    as_number,
+    check_integer,
+    check_listed,
+    check_unicode,
+    is_real,
+    shown,
+)
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -125,7 +133,7 @@ def from_texts(
 
 def _parts(texts: list[str], asked: Mapping[str, Any], seed: int) -> dict[str, list[str]]:
     """The strings to train on, and those that are taken from them for the splits that ask for some."""
-    seed = check_integer("seed", seed, 0, 2**128)
+    seed = check_integer("seed", seed, 0, MAX_DRAW_SEED)
     if len(texts) == 1 and all(value is None or is_real(value) for value in asked.values()):
         default = {"valid": VALID, "test": 0.0}
         shares = {key: default[key] if value is None else value for key, value in asked.items()}
@@ -188,9 +196,7 @@ def _checked_text(name: str, one: Any) -> str | tuple[str, str]:
 def _checked_string(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, got {shown(value)}")
-    if not is_unicode(value):
-        raise ValueError(f"{name} has lone surrogates, which are no text: {shown(value)}")
-    return str(value)
+    return str(check_unicode(name, value))
 
 
 def _kind(text: str | tuple[str, str]) -> str:

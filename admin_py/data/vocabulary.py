@@ -8,7 +8,7 @@ from typing import Any
 
 from admin_py.base.checks import shown
 
-SHOWN = 8
+DIGITS = 8
 """Digits of a fingerprint that are enough to tell two apart."""
 
 
@@ -59,4 +59,4 @@ class Vocabulary:
         return cls(**values)
 
     def __str__(self) -> str:
-        return f"{self.size} ids of {self.name!r} ({self.fingerprint[:SHOWN]})"
+        return f"{self.size} ids of {self.name!r} ({self.fingerprint[:DIGITS]})"

@@ -10,7 +10,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_integer, shown
+from admin_py.base.checks import MAX_COUNT, check_integer, shown
 from admin_py.data.characters import CharacterTokenizer
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.held_out import HELD_OUT, check_part
@@ -44,7 +44,7 @@ class TextOptions:
         context: int,
     ) -> TextOptions:
         """The options, or the error that one of them deserves, before any text is read."""
-        context = check_integer("context", context, 1, 2**31 - 1)
+        context = check_integer("context", context, 1, MAX_COUNT)
         if level is None:
             level = "char" if vocab_size is None and tokenizer is None else "subword"
         if not isinstance(level, str) or level not in ("char", "subword"):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from admin_py.base.checks import check_bool, check_integer
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
+from admin_py.base.plain_values import same
 from admin_py.base.scratch import clear_scratch
 from admin_py.base.streams import say
 from admin_py.base.threads import MAX_THREADS
 from admin_py.base.threads import threads as threads_of_core
 from admin_py.base.whole_files import clear_all_aside
-from admin_py.data.vocabulary import SHOWN
+from admin_py.data.vocabulary import DIGITS
 from admin_py.experiments.cross import Cross, axes_of, grown, in_order
 from admin_py.experiments.jobs import Job, plan_jobs
 from admin_py.experiments.kept_models import keep_model
@@ -26,7 +27,7 @@ from admin_py.experiments.progress import Progress
 from admin_py.experiments.settings import describe
 from admin_py.experiments.train_job import Trained, Way
 from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in
-from admin_py.results import decode, encode, run_metadata, same
+from admin_py.results import decode, encode, run_metadata
 from admin_py.training.plan import check_callbacks
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ class Engine(Generic[C]):
 
 def _named(data: Mapping[str, Any], fingerprint: str | None) -> str:
     """Data by their name and the digits that tell them from others of that name."""
-    return f"{data.get('name')!r} ({(fingerprint or 'unknown')[:SHOWN]})"
+    return f"{data.get('name')!r} ({(fingerprint or 'unknown')[:DIGITS]})"
 
 
 def load(kept: Kept, folder: str | os.PathLike[str]) -> Any:

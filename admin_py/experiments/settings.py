@@ -15,7 +15,7 @@ import numpy as np
 from admin_py import schedules
 from admin_py.base import defaults
 from admin_py.base.builds import DTYPES
-from admin_py.base.checks import check_probability, shown
+from admin_py.base.checks import LARGEST, MAX_COUNT, check_probability, shown
 from admin_py.experiments.setting_checks import (
     Check,
     beta,
@@ -31,7 +31,7 @@ from admin_py.experiments.setting_checks import (
 from admin_py.model.config import ACTIVATIONS, MAX_SIZE, SchemeLike
 from admin_py.training.named_optimizers import OPTIMIZERS
 from admin_py.training.optimizers import Optimizer
-from admin_py.training.plan import MAX_COUNT, check_clip_norm, check_share
+from admin_py.training.plan import check_clip_norm, check_share
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -43,7 +43,6 @@ PROMPT = 32
 CONTINUATION = 64
 """Tokens of a language model's sample: given, and to be continued."""
 
-MAX_DATA_SEED = 2**63 - 1
 """Batches are drawn from seed + epoch."""
 
 SCHEDULES = schedules.NAMED
@@ -157,7 +156,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "seeds",
         [1],
-        integer(0, MAX_DATA_SEED),
+        integer(0, LARGEST),
         "of weights, dropout and batches",
         axis="seed",
         kind=int,

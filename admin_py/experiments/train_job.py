@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +14,7 @@ from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
 from admin_py.training.history import History
 from admin_py.training.plan import Callback
-from admin_py.training.profiling import unprofiled_on_purpose
+from admin_py.training.profiling import as_tried
 from admin_py.training.train import train
 
 if TYPE_CHECKING:
@@ -84,11 +83,11 @@ def finish(job: Job, data: Dataset, begun: Begun, way: Way, *, observe: Any = 0)
             raise KeyboardInterrupt
 
     names = ("steps", "max_tokens", "clip_norm", "label_smoothing", "valid_every")
-    with nullcontext() if begun.profile is not None else unprofiled_on_purpose():
+    with as_tried(begun.profile) as asked:
         return train(
             begun.model,
             data,
-            profile="auto" if begun.profile is not None else False,
+            profile=asked,
             optimizer=job.new_optimizer(),
             schedule=schedules.from_dict(job.schedule),
             **{name: job.training[name] for name in names},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
@@ -12,10 +13,11 @@ import msgspec
 
 from admin_py.base import documents
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_listed, check_mapping
+from admin_py.base.checks import check_mapping
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
+from admin_py.base.plain_values import freeze_field, thaw
 from admin_py.base.unused import goes_with
 from admin_py.base.whole_files import clear_all_aside
 from admin_py.data.dataset import encode_lines
@@ -23,7 +25,7 @@ from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
 from admin_py.generation import BATCH_SIZE, greedy, sample
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
-from admin_py.results import decode, encode, freeze_field, read_json, thaw
+from admin_py.results import decode, encode, read_json
 from admin_py.training.history import History
 
 TRAINED_FILE = "trained.json"
@@ -226,12 +228,13 @@ class TrainedModel:
         """
         tokenizer = self._tokenizer()
         continues = self.model.config.kind == "language_model"
-        several = [texts] if isinstance(texts, str) else check_listed("texts", texts, "texts")
+        several = [texts] if isinstance(texts, str) else texts
         kind = "language_model" if continues else "translation"
-        given = encode_lines(tokenizer, several, kind=kind, name="texts")  # type: ignore[arg-type]
+        given = encode_lines(tokenizer, several, kind=kind)  # type: ignore[arg-type]
         for i, length in enumerate(given.lengths):
             if length == 0:
-                raise ValueError(f"texts: number {i} has no tokens to be continued: {several[i]!r:.80}")
+                which = "texts" if isinstance(texts, str) else f"texts: number {i}"
+                raise ValueError(f"{which} has no tokens to be continued: {several[i]!r:.80}")
         if not several:
             return []
         options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "bos": BOS, "eos": EOS}
@@ -313,7 +316,7 @@ def write_files(trained: TrainedModel, folder: Path) -> None:
     for name, part in kept.items():
         part.save(folder / FILES[name])
     if trained.tokenizer is not None:
-        told["tokenizer_digest"] = documents.digest_of(read_plain(folder / FILES["tokenizer"]))
+        told["tokenizer_digest"] = _digest(folder / FILES["tokenizer"])
     documents.write(folder / TRAINED_FILE, {"kind": KIND, **encode(told)})
 
 
@@ -336,8 +339,13 @@ def _parse(data: Any) -> dict[str, Any]:
     return {"tokenizer_digest": None, **told}
 
 
+def _digest(path: Path) -> str:
+    """Of the whole file, whichever library's format it has."""
+    return f"sha256:{sha256(read_plain(path)).hexdigest()}"
+
+
 def _check_digest(path: Path, wanted: str) -> None:
-    if documents.digest_of(read_plain(path)) != wanted:
+    if _digest(path) != wanted:
         raise ValueError(
             f"path: {os.fspath(path)!r} is damaged, or not that of the model: its digest is not the one in "
             f"{TRAINED_FILE}"

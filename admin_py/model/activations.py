@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py.base.exact_math import exp, product
 from admin_py.model.observation import Observation, Place, select
 from admin_py.results import run_metadata
 
@@ -162,18 +163,18 @@ class Reader:
         cross = name.endswith(".cross_attn")
         source, keys = self._keys(read, stack, cross)
         weights = self.weights
-        q = read @ weights[f"{name}.q.weight"].T + weights[f"{name}.q.bias"]
-        k = source @ weights[f"{name}.k.weight"].T + weights[f"{name}.k.bias"]
+        q = product(read, weights[f"{name}.q.weight"]) + weights[f"{name}.q.bias"]
+        k = product(source, weights[f"{name}.k.weight"]) + weights[f"{name}.k.bias"]
         heads = self.config.heads
         causal = not cross and stack in self.causal
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
             queries = q[first:end].reshape(end - first, heads, -1).transpose(1, 0, 2)
-            others = k[start:stop].reshape(stop - start, heads, -1).transpose(1, 2, 0)
-            scores = queries @ others / np.sqrt(queries.shape[2], dtype=q.dtype)
+            others = k[start:stop].reshape(stop - start, heads, -1).transpose(1, 0, 2)
+            scores = np.array([product(*pair) for pair in zip(queries, others, strict=True)])
+            scores /= np.sqrt(queries.shape[2], dtype=q.dtype)
             if causal:
                 scores = np.where(np.tri(end - first, dtype=bool), scores, -np.inf)
-            powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-            yield np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=q.dtype)
+            yield _softmax(scores).astype(q.dtype)
 
 
 def _offsets(batch: Batch) -> dict[str, NDArray[np.int64]]:
@@ -182,13 +183,18 @@ def _offsets(batch: Batch) -> dict[str, NDArray[np.int64]]:
     return {"encoder": batch.source.offsets, "decoder": given - np.arange(len(given))}
 
 
+def _softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Along the last axis, in float64."""
+    powers = exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
 def _logits_gradient(logits: NDArray[Any], batch: Batch, label_smoothing: float) -> NDArray[Any]:
     """dL/dlogits = (softmax(logits) - target distribution) / M, in the dtype of the logits."""
     given = batch.target or batch.source
     first = np.zeros(given.tokens.size, dtype=bool)
     first[given.offsets[:-1]] = True
     labels = given.tokens[~first]
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    gradient = powers / powers.sum(axis=1, keepdims=True) - label_smoothing / logits.shape[1]
+    gradient = _softmax(logits) - label_smoothing / logits.shape[1]
     gradient[np.arange(len(labels)), labels] -= 1.0 - label_smoothing
     return np.asarray(gradient / len(labels), dtype=logits.dtype)

@@ -246,7 +246,7 @@ class Layer(CountsSteps):
     def _profile(
         self, x: Any, lengths: Any, memory: Any, memory_lengths: Any, **options: Any
     ) -> VarianceProfile:
-        check_weights(self.parameters)
+        check_weights(self.parameters, "layer")
         table = self._core.profile(x, *self._pass(lengths, memory, memory_lengths), **options)
         metadata = run_metadata(seed=self.seed, dtype=self.dtype)
         return VarianceProfile.from_arrays(

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from admin_py.base.exact_math import exp
+
 
 class Loss(NamedTuple):
     """Cross-entropy of a batch, in nats, means over the predicted tokens.
@@ -26,4 +28,4 @@ class Loss(NamedTuple):
     @property
     def perplexity(self) -> float:
         """exp(nll)."""
-        return float(np.exp(self.nll))
+        return float(exp(np.array(self.nll)))

@@ -18,7 +18,8 @@ from admin_py.base import documents, tensors
 from admin_py.base.checks import check_mapping, shown
 from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.paths import make_folder, path_of
-from admin_py.results import Result, figure, frozen_array
+from admin_py.base.plain_values import frozen_array
+from admin_py.results import Result, figure
 
 if TYPE_CHECKING:
     import pandas as pd

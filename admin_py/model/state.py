@@ -51,8 +51,8 @@ def _check_array(name: str, given: Any, own: NDArray[Any], allow_nonfinite: bool
     return array
 
 
-def check_weights(own: Mapping[str, NDArray[Any]]) -> None:
-    """That a model's weights are finite, without which there is nothing to be measured.
+def check_weights(own: Mapping[str, NDArray[Any]], owner: str = "model") -> None:
+    """That the weights of a model, or of another owner, are finite: else there is nothing to be measured.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def check_weights(own: Mapping[str, NDArray[Any]]) -> None:
         finite = np.isfinite(value)
         if not np.all(finite):
             bad = tuple(int(i) for i in np.argwhere(~finite)[0])
-            raise ValueError(f"the weight {name} must be finite, got {value[bad]} at {list(bad)}")
+            raise ValueError(f"{owner}: the weight {name} must be finite, got {value[bad]} at {list(bad)}")
 
 
 def write_state(checked: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> None:

@@ -188,7 +188,7 @@ def _draw(ax: Axes, table: GridTable, scale: Normalize, decimals: int) -> Any:
     return mesh
 
 
-TYPE, LEAST_TYPE, LINE = 8.5, 4.0, 1.25
+TYPE, LEAST_TYPE, CELL_LINE = 8.5, 4.0, 1.25
 """Points of the type in a place, at most and at least, and heights of a line; smaller, it is left out."""
 
 FILLED = 0.9
@@ -204,7 +204,7 @@ def _fit_places(ax: Axes, texts: list[Text]) -> None:
     width, height = FILLED * size.width / abs(right - left), FILLED * size.height / abs(high - low)
     wide = max(measured(text.get_text(), 1.0, text)[0] for text in texts)
     lines = max(text.get_text().count("\n") + 1 for text in texts)
-    points = min(TYPE, width / wide, height / (LINE * lines))
+    points = min(TYPE, width / wide, height / (CELL_LINE * lines))
     for text in texts:
         text.set_visible(points >= LEAST_TYPE)
         text.set_fontsize(max(points, LEAST_TYPE))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NARROW = 4.0
 """Inches of room below which a legend has as many columns as fit."""
 
-HANDLE, PAD, SPACING, LINE = 2.2, 0.6, 1.4, 1.42
+HANDLE, PAD, SPACING, LEGEND_LINE = 2.2, 0.6, 1.4, 1.42
 """Of a legend, in sizes of its type: a handle, before its name, between columns, and a line."""
 
 FILLED, SHARE = 0.93, 0.36
@@ -29,10 +29,10 @@ GAP = 4.0
 BESIDE = 66.0
 """Points of the room that are not above the axes, and between a title and a legend."""
 
-LONGEST = 200
+LONGEST_NAME = 200
 
 WAYS = (
-    *((scale, LONGEST) for scale in (1.0, 0.92, 0.85)),
+    *((scale, LONGEST_NAME) for scale in (1.0, 0.92, 0.85)),
     *((0.85, letters) for letters in (44, 36, 30)),
     *((scale, 30) for scale in (0.78, 0.7)),
     *((scale, letters) for letters in (24, 18, 14, 10) for scale in (0.7, 0.62, 0.55)),
@@ -134,7 +134,7 @@ class Keys:
         # The first is the axes' own legend, which is the last one made.
         for block in reversed(self.blocks):
             if block.is_above:
-                block.legend = _made(ax, block, base, len(block.groups[0]), LONGEST, ABOVE)
+                block.legend = _made(ax, block, base, len(block.groups[0]), LONGEST_NAME, ABOVE)
             else:
                 columns = self._columns(block, scale * base, letters)
                 block.legend = _made(ax, block, scale * base, columns, letters, {"loc": "upper left"})
@@ -146,7 +146,7 @@ class Keys:
     def _goes_above(self, ax: Axes, block: Block, base: float) -> bool:
         """Whether it stands beside the title."""
         names = [item for group in block.groups for item in group]
-        wide = _width(names, base, len(names), LONGEST)
+        wide = _width(names, base, len(names), LONGEST_NAME)
         title = measured(title_of(ax), float(ax.title.get_fontsize()), ax.title)[0] * 1.2
         block.is_above = block.above and title + wide <= self.room.width - BESIDE
         return block.is_above
@@ -157,7 +157,7 @@ class Keys:
             lines = 0
             for block in blocks:
                 lines += block.rows(self._columns(block, scale * base, letters))
-            high = LINE * scale * base * lines + GAP * len(blocks)
+            high = LEGEND_LINE * scale * base * lines + GAP * len(blocks)
             if high <= SHARE * self.room.height and all(self._fits(b, scale * base, letters) for b in blocks):
                 break
         return scale, letters

@@ -287,7 +287,7 @@ def scheme_style(name: str) -> SchemeStyle:
     return SchemeStyle(label(name), color, (offset, tuple(round(part * longer, 3) for part in dashes)))
 
 
-LONGEST = 300
+LONGEST_LABEL = 300
 """Letters of a name that are looked at: no figure has room for more."""
 
 
@@ -301,6 +301,6 @@ def legend_text(label: str) -> str:
     >>> legend_text("_mine $x")
     ' _mine \\\\$x'
     """
-    short = label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
+    short = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
     text = legible(short).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

@@ -235,7 +235,7 @@ def _fit_tokens(ax: Axes, which: Literal["x", "y"], tokens: list[str], size: flo
     ax.tick_params(axis=which, labelrotation=90.0 if which == "x" else 0.0)
 
 
-LINE = 1.5
+TICK_LINE = 1.5
 """Of the size of a type, what a line of it takes."""
 
 SMALLEST_TOKEN = 3.5
@@ -245,7 +245,7 @@ SMALLEST_TOKEN = 3.5
 def _shrink_tokens(ax: Axes, which: Literal["x", "y"], count: int, largest: float) -> None:
     """A smaller type, and every so many tokens, where titles and names leave less than was thought."""
     size = size_of(ax)
-    points = (size.height if which == "y" else size.width) / count / LINE
+    points = (size.height if which == "y" else size.width) / count / TICK_LINE
     every = max(1, math.ceil(SMALLEST_TOKEN / max(points, 0.1)))
     points = min(largest, points * every)
     for i, label in enumerate((ax.xaxis if which == "x" else ax.yaxis).get_ticklabels()):

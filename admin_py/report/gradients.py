@@ -9,12 +9,13 @@ import numpy as np
 from admin_py import plots
 from admin_py.analysis import GradientNorms, pool
 from admin_py.analysis.gradients import VANISHING
+from admin_py.base.exact_math import geometric_mean
 from admin_py.base.words import listing, number
 from admin_py.experiments.study.results import Study
 from admin_py.model.names import place_of
 from admin_py.plots.panels import panels
 from admin_py.report.paper import cited
-from admin_py.report.picture import BEFORE, Picture, by_run, results_of, single
+from admin_py.report.picture import BEFORE, Picture, by_run, results_of, several_seeds, single
 from admin_py.schemes.labels import label
 
 
@@ -30,11 +31,11 @@ def _told_norms(study: Study) -> tuple[str, str]:
         ratios = {}
         for stack in study.run(scheme).gradients.outputs:
             with np.errstate(divide="ignore", invalid="ignore"):
-                logs = [
-                    np.log(run.gradients.outputs[stack][-1] / run.gradients.outputs[stack][1])
+                found = [
+                    run.gradients.outputs[stack][-1] / run.gradients.outputs[stack][1]
                     for run in study.of_scheme(scheme)
                 ]
-            ratios[stack] = float(np.exp(np.mean(logs)))
+            ratios[stack] = float(geometric_mean(np.array(found)))
         words = listing(f"{number(ratio)} ({stack})" for stack, ratio in ratios.items())
         gone = [stack for stack, ratio in ratios.items() if ratio > VANISHING]
         parts.append(
@@ -46,7 +47,7 @@ def _told_norms(study: Study) -> tuple[str, str]:
 
 def _told_bars(study: Study) -> tuple[str, str]:
     """On the bars of gradient norms."""
-    whiskers = "; whiskers are the range over seeds" if len(study.seeds) > 1 else ""
+    whiskers = "; whiskers are the range over seeds" if several_seeds(study) else ""
     read = f"The same norms as bars, a panel a scheme, shaded by kind of sub-layer{whiskers}."
     parts = []
     for scheme in study.schemes:
@@ -61,7 +62,7 @@ def _told_bars(study: Study) -> tuple[str, str]:
 
 def _told_matrices(study: Study, shown: Sequence[GradientNorms]) -> tuple[str, str]:
     """On the gradient norms of weight matrices: how far apart those of a stack are."""
-    first = " (first seed)" if len(study.seeds) > 1 else ""
+    first = " (first seed)" if several_seeds(study) else ""
     read = (
         "Norm of the loss's gradient with respect to each weight matrix before training, by "
         f"layer{first}: Q, K, V, O of attention, 1 and 2 of the feed-forward."

@@ -9,6 +9,7 @@ import numpy as np
 
 from admin_py import plots
 from admin_py.analysis import OutputChange, pool
+from admin_py.base.exact_math import geometric_mean
 from admin_py.base.words import listing, number, spread
 from admin_py.plots.output_change import height_for
 from admin_py.report.paper import cited
@@ -93,7 +94,7 @@ def _ratios(runs: Sequence[StudyRun], stack: str) -> Iterator[tuple[str, str]]:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.array([np.float64(ends["post_ln", seed]) / ends[scheme, seed] for seed in seeds])
         if scheme != "post_ln" and len(ratios) and np.isfinite(ratios).all() and (ratios > 0).all():
-            middle, low, high = float(np.exp(np.log(ratios).mean())), float(ratios.min()), float(ratios.max())
+            middle, low, high = float(geometric_mean(ratios)), float(ratios.min()), float(ratios.max())
             yield scheme, f"{number(middle)} ({number(low)} to {number(high)})"
 
 

@@ -24,7 +24,7 @@ from admin_py.experiments.study.run import NOT_COMPUTED
 from admin_py.plots.files import drawn
 from admin_py.plots.style import scheme_style
 from admin_py.report import summary
-from admin_py.report.picture import Absent, Picture, absent, by_run, table_of
+from admin_py.report.picture import Absent, Picture, absent, by_run, several_seeds, table_of
 from admin_py.report.pictures import entries
 from admin_py.report.svg import inline_svg
 from admin_py.schemes.labels import label
@@ -117,7 +117,7 @@ def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
         css=_css(),
         title=f"{listing(map(label, study.schemes))}, {len(parts)} settings",
         data_name=summary.task(study),
-        several_seeds=len(study.seeds) > 1,
+        several_seeds=several_seeds(study),
         interrupted=study.interrupted,
         parts=[
             {
@@ -203,13 +203,13 @@ def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
     """The page, and a line for each of its pictures that could not be drawn."""
     samples, diagnoses = _samples(study), _diagnoses(study)
     first = study.data["kind"] == "translation"
-    models = "models trained from the first seed" if len(study.seeds) > 1 else "trained models"
+    models = "models trained from the first seed" if several_seeds(study) else "trained models"
     return _template("report.html.j2").render(
         css=_css(),
         title=summary.title(study),
         data_name=summary.task(study),
         introduction=summary.introduction(study),
-        several_seeds=len(study.seeds) > 1,
+        several_seeds=several_seeds(study),
         interrupted=study.interrupted,
         rows=[_row(one) for one in study.summary()],
         swatch=_swatch,

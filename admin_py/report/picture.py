@@ -54,6 +54,11 @@ class Picture:
     table: Callable[[], pd.DataFrame]
 
 
+def several_seeds(study: Study) -> bool:
+    """Whether schemes were trained from more than one."""
+    return len(study.seeds) > 1
+
+
 @dataclass(frozen=True)
 class Absent:
     """What no run has, where its picture would be.

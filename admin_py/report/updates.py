@@ -13,7 +13,7 @@ from admin_py.analysis.updates import drift, drifts
 from admin_py.base.words import listing, number
 from admin_py.plots.panels import panels
 from admin_py.report.paper import cited
-from admin_py.report.picture import TRAINING, Picture, by_run, results_of, single, table_of
+from admin_py.report.picture import TRAINING, Picture, by_run, results_of, several_seeds, single, table_of
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _told_updates(shown: Sequence[UpdateNorms]) -> tuple[str, str]:
 
 def _told_histogram(study: Study, shown: Sequence[UpdateNorms]) -> tuple[str, str]:
     """On the histogram of relative updates beside that of gradients."""
-    first = " of the first seed" if len(study.seeds) > 1 else ""
+    first = " of the first seed" if several_seeds(study) else ""
     read = (
         f"All weight matrices at all observed steps{first}, by the size of their relative update; "
         "a narrow hump means that the optimiser moves all matrices alike."

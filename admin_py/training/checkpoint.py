@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base import documents, tensors
-from admin_py.base.checks import shown
+from admin_py.base.checks import LARGEST, shown
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import make_folder
 from admin_py.base.plain_files import file_kind
@@ -38,7 +38,7 @@ SEPARATOR = "/"
 WEIGHTS = f"weights{SEPARATOR}"
 """What the names of the model's own tensors begin with."""
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 
 class _Position(msgspec.Struct, forbid_unknown_fields=True):

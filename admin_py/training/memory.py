@@ -11,7 +11,7 @@ import numpy as np
 from admin_py.base import defaults
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
-from admin_py.base.checks import check_choice, check_integer, check_segments
+from admin_py.base.checks import MAX_COUNT, check_choice, check_integer, check_segments
 from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-MOST_TOKENS = 2**31 - 1
 MIB = 2**20
 
 PARTS = {
@@ -224,6 +223,6 @@ def plan_memory(
 
 def _thought_of(config: TransformerConfig, max_tokens: int, length: int) -> tuple[int, int, int]:
     """As each stack reads them, n sequences of so many tokens, and the tokens of one more: no arrays."""
-    max_tokens = check_integer("max_tokens", max_tokens, 1, MOST_TOKENS)
-    length = min(check_integer("length", length, 1, MOST_TOKENS), max_tokens, config.max_length)
+    max_tokens = check_integer("max_tokens", max_tokens, 1, MAX_COUNT)
+    length = min(check_integer("length", length, 1, MAX_COUNT), max_tokens, config.max_length)
     return max_tokens // length, length, max_tokens % length

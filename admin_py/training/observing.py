@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.checks import check_integer, check_listed, shown
+from admin_py.base.checks import MAX_COUNT, check_integer, check_listed, shown
 
 if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
-
-MAX_STEP = 2**31 - 1
 
 PER_DECADE = 10
 """Steps that ``"log"`` takes between one power of ten and the next."""
@@ -77,7 +75,7 @@ def read_observe(observe: Any, observe_every: Any = 0) -> ObserveAt:
     >>> read_observe(0, 3) == read_observe(3)
     True
     """
-    every = check_integer("observe_every", observe_every, 0, MAX_STEP)
+    every = check_integer("observe_every", observe_every, 0, MAX_COUNT)
     asked = _read(observe)
     if not every:
         return asked
@@ -99,11 +97,11 @@ def _read(observe: Any) -> ObserveAt:
     if isinstance(observe, Iterable):
         return ObserveAt(
             steps=frozenset(
-                check_integer("observe: a step", step, 1, MAX_STEP)
+                check_integer("observe: a step", step, 1, MAX_COUNT)
                 for step in check_listed("observe", observe, "steps")
             )
         )
-    return ObserveAt(every=check_integer("observe", observe, 0, MAX_STEP))
+    return ObserveAt(every=check_integer("observe", observe, 0, MAX_COUNT))
 
 
 class StepObserver:

@@ -246,14 +246,14 @@ class _Adaptive(Optimizer):
             raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}") from None
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
             raise ValueError(f"betas must be two numbers in [0, 1), got {shown(betas)}")
-        if self.kind == "radam" and 2.0 / (1.0 - beta2) - 1.0 <= TRACTABLE:
-            raise ValueError(
-                f"betas must have a beta2 above 2/3 for RAdam, whose updates would never begin, got {beta2!r}"
-            )
+        self._check_beta2(beta2)
         if check_number("eps", eps) <= 0 or not math.isfinite(eps):
             raise ValueError(f"eps must be above 0, got {shown(eps)}")
         decay = check_number("weight_decay", weight_decay, low=0.0)
         super().__init__(lr, {"beta1": beta1, "beta2": beta2, "eps": float(eps), "weight_decay": decay})
+
+    def _check_beta2(self, beta2: float) -> None:
+        """That updates of this kind ever begin with it."""
 
 
 @door
@@ -347,6 +347,12 @@ class RAdam(_Adaptive):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
+
+    def _check_beta2(self, beta2: float) -> None:
+        if 2.0 / (1.0 - beta2) - 1.0 <= TRACTABLE:
+            raise ValueError(
+                f"betas must have a beta2 above 2/3 for RAdam, whose updates would never begin, got {beta2!r}"
+            )
 
 
 @door

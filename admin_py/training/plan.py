@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from admin_py import schedules
 from admin_py.base import defaults
-from admin_py.base.checks import check_integer, check_listed, check_number, check_segments, shown
+from admin_py.base.checks import MAX_COUNT, check_integer, check_listed, check_number, check_segments, shown
 from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
 from admin_py.model.fitting import check_fits
@@ -17,9 +18,6 @@ from admin_py.model.transformer import Transformer
 from admin_py.training.observing import ObserveAt
 from admin_py.training.optimizers import Optimizer
 from admin_py.training.recorder import Recorder
-
-MAX_COUNT = 2**31 - 1
-
 
 Callback = Callable[[int, Transformer, Recorder], Any]
 """Called with the step, the model and the history so far."""
@@ -71,12 +69,25 @@ class Plan:
 
 
 def rate_at(schedule: Callable[[int], float], step: int) -> float:
-    """The learning rate that a schedule has at a step."""
+    """The learning rate that a schedule has at a step; what its own code raises goes through."""
     try:
         rate = schedule(step)
     except TypeError as error:
+        if _takes(schedule, step):
+            raise
         raise TypeError(f"schedule must be callable with the number of a step: {error}") from error
     return check_number(f"schedule({step})", rate, low=0.0)
+
+
+def _takes(schedule: Callable[[int], float], step: int) -> bool:
+    """Whether a function can be called with a step alone, as far as it tells."""
+    try:
+        signature(schedule).bind(step)
+    except TypeError:
+        return False
+    except ValueError:  # of one in C that tells nothing
+        return True
+    return True
 
 
 def check_schedule(schedule: Any, lr: Any, *, rate: float, warmup: Any, steps: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, filterwarnings
+from warnings import catch_warnings, simplefilter
 
 from admin_py.base.checks import shown
 from admin_py.base.streams import warn
@@ -13,6 +13,7 @@ from admin_py.model.omega import profiled_sublayers
 
 if TYPE_CHECKING:
     from admin_py.data.dataset import Dataset
+    from admin_py.model.profile import VarianceProfile
     from admin_py.model.transformer import Transformer
 
 AUTO = "auto"
@@ -23,10 +24,12 @@ AS_GIVEN, OFF = "as given", "off"
 FIRST_BATCH = "batch 1 of epoch 0"
 """Of the training: what the profile reads."""
 
-WARNING = "the model is not profiled"
-
 UNKNOWN = "as in the checkpoint"
 """Of a training that goes on from a checkpoint which does not say."""
+
+
+class NotProfiled(UserWarning):
+    """A model whose scheme profiles omega is trained without a profile."""
 
 
 def check_profile(value: Any) -> str | bool:
@@ -58,7 +61,7 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
 
     Warns
     -----
-    UserWarning
+    NotProfiled
         If it was not to be profiled, and its scheme profiles omega.
 
     Examples
@@ -75,9 +78,9 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
     unprofiled = model.unprofiled
     if asked is False and unprofiled:
         warn(
-            f"{WARNING}, though its scheme {model.config.scheme_name!r} profiles omega: it "
+            f"the model is not profiled, though its scheme {model.config.scheme_name!r} profiles omega: it "
             "is 1 throughout, which makes Admin a Post-LN. Leave profile='auto' or call model.profile(batch)",
-            UserWarning,
+            NotProfiled,
             stacklevel=5,  # the line that called train, which stands behind its door and its rules
         )
         return OFF
@@ -93,8 +96,18 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
 
 
 @contextmanager
-def unprofiled_on_purpose() -> Iterator[None]:
-    """Trainings with ``profile=False`` of those who say themselves why there is no profile."""
+def as_tried(profile: VarianceProfile | None) -> Iterator[str | bool]:
+    """After a profile was tried: what `train`, which is called inside, is told as `profile`.
+
+    Where there is none, whoever tried it says why: no warning does.
+
+    Examples
+    --------
+    >>> with as_tried(None) as asked:
+    ...     asked
+    False
+    """
     with catch_warnings():
-        filterwarnings("ignore", WARNING)
-        yield
+        if profile is None:
+            simplefilter("ignore", NotProfiled)
+        yield AUTO if profile is not None else False

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_array, check_integer, check_listed, check_mapping
-from admin_py.results import freeze
+from admin_py.base.checks import LARGEST, check_array, check_integer, check_listed, check_mapping
+from admin_py.base.plain_values import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
 
@@ -138,7 +138,7 @@ class Recorder(_Views):
         matrices : sequence of str
             Names of the matrices.
         """
-        step = check_integer("step", step, 0, 2**63 - 1)
+        step = check_integer("step", step, 0, LARGEST)
         matrices = tuple(check_listed("matrices", matrices, "names"))
         read = {place: _rows(f"places[{place!r}]", columns) for place, columns in places.items()}
         self._observed_at.append(step)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_bool, check_integer
+from admin_py.base.checks import MAX_COUNT, check_bool, check_integer
 from admin_py.base.precision import check_held
 from admin_py.base.streams import warn
 from admin_py.base.unused import goes_with
@@ -21,7 +21,6 @@ from admin_py.training.loop import Loop
 from admin_py.training.named_optimizers import OptimizerLike, as_optimizer
 from admin_py.training.observing import read_observe
 from admin_py.training.plan import (
-    MAX_COUNT,
     Callback,
     Plan,
     absolute_checkpoint,

@@ -85,6 +85,8 @@ adm_status adm_model_norms(const adm_param_table *params, const adm_real *values
                            double *norms, int threads, adm_error *error)
 {
     int64_t total = 0;
+    if (threads < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", threads);
     for (int64_t p = 0; p < params->count; p++)
         total += num_blocks(&params->items[p]);
     const size_t starts_bytes = (size_t)(params->count + 1) * sizeof(int64_t);

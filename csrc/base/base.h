@@ -57,9 +57,10 @@ double adm_random_uniform(uint64_t key, uint64_t index);
 /* Element index of the stream: standard normal. */
 double adm_random_normal(uint64_t key, uint64_t index);
 
-/* ---- elementary.c: functions that are the same bits everywhere, within two units in the last place ---- */
+/* ---- elementary.c: functions that are the same bits everywhere, within two units in the last place, tanh within three ---- */
 
 double adm_exp(double x);
+double adm_tanh(double x);
 double adm_log(double x);
 /* x^y for x from 0 to 1 and finite y from 0 on */
 double adm_power(double x, double y);

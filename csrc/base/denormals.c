@@ -18,14 +18,15 @@ static void set_mode(uint64_t value)
     _mm_setcsr((unsigned int)value);
 }
 #elif defined(__aarch64__)
-#include <sys/auxv.h>
 #define FZ ((uint64_t)1 << 24) /* FPCR: results become zero, before they are rounded, and inputs, ... */
 #define AH ((uint64_t)1 << 1)  /* ... or results after they are rounded, as x86 does, ... */
 #define FIZ ((uint64_t)1 << 0) /* ... and inputs by themselves, where the processor can */
+static uint64_t flush_bits = FZ; /* constant once the library is loaded */
+
+#ifdef __linux__
+#include <sys/auxv.h>
 #define SAYS_FEATURES ((unsigned long)1 << 11)
 #define AFP_SHIFT 44 /* of the feature that is AH and FIZ */
-
-static uint64_t flush_bits = FZ; /* constant once the library is loaded */
 
 __attribute__((constructor)) static void look_for_afp(void)
 {
@@ -35,6 +36,8 @@ __attribute__((constructor)) static void look_for_afp(void)
     if ((features >> AFP_SHIFT & 15) != 0)
         flush_bits = FZ | AH | FIZ;
 }
+#endif
+
 static uint64_t flush(void)
 {
     return flush_bits;

@@ -11,6 +11,7 @@
 
 #define EXP_MOST 709.8     /* about where e^x is no double any more, and ... */
 #define EXP_LEAST (-746.0) /* ... where it is 0 */
+#define TANH_MOST 20.0     /* from where on the hyperbolic tangent rounds to 1 */
 
 /* c[0] + c[1] x + ... by Horner's rule */
 static inline double polynomial(const double *c, int count, double x)
@@ -24,19 +25,42 @@ static inline double polynomial(const double *c, int count, double x)
 
 /* ---- exponential and logarithm ---- */
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by its Taylor series. */
-double adm_exp(double x)
+/* e^x = 2^n (1 + rest) */
+typedef struct exponential {
+    double rest;
+    int n;
+} exponential;
+
+/* x = n ln 2 + r with |r| <= ln 2 / 2, and e^r - 1 by its Taylor series; x is between EXP_LEAST and EXP_MOST. */
+static inline exponential exponential_of(double x)
 {
     static const double SERIES[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
                                     1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
                                     1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    const double n = rint(x / (LN2_HIGH + LN2_LOW));
+    const double high = x - n * LN2_HIGH, low = n * LN2_LOW, r = high - low, lost = (high - r) - low;
+    return (exponential){r + (r * r * POLYNOMIAL(SERIES, r) + lost), (int)n};
+}
+
+double adm_exp(double x)
+{
     if (isnan(x))
         return x;
     if (x > EXP_MOST || x < EXP_LEAST)
         return x > 0.0 ? INFINITY : 0.0;
-    const double n = rint(x / (LN2_HIGH + LN2_LOW));
-    const double high = x - n * LN2_HIGH, low = n * LN2_LOW, r = high - low, lost = (high - r) - low;
-    return ldexp(1.0 + (r + (r * r * POLYNOMIAL(SERIES, r) + lost)), (int)n);
+    const exponential of = exponential_of(x);
+    return ldexp(1.0 + of.rest, of.n);
+}
+
+/* (1 - e) / (1 + e), e = e^(-2 |x|), with the sign of x: near 0 from e - 1, which keeps its digits there, and where that
+   is more than a half from its distance to 1. */
+double adm_tanh(double x)
+{
+    if (isnan(x))
+        return x;
+    const exponential of = exponential_of(-2.0 * fmin(fabs(x), TANH_MOST));
+    const double power = ldexp(1.0, of.n), e = (1.0 + of.rest) * power, e1 = of.rest * power + (power - 1.0);
+    return copysign(e > 1.0 / 3 ? -e1 / (2.0 + e1) : 1.0 - 2.0 * e / (1.0 + e), x);
 }
 
 /* x = 2^n (1 + d) with 1 + d around 1. With s = d / (2 + d), ln(1 + d) = 2 atanh s = d - d^2 / 2 + s (d^2 / 2 + R),

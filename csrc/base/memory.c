@@ -2,6 +2,7 @@
    them. Page faults on small pages cost more than the arithmetic of a small model. */
 #define _GNU_SOURCE
 #include "base/base.h"
+#include "base/portable.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -49,7 +50,7 @@ void *adm_alloc(size_t bytes)
         return map_pages(size);
     void *memory = map_aligned(size);
     if (memory != NULL)
-        (void)madvise(memory, size, MADV_HUGEPAGE); /* advice: refusal costs speed only */
+        adm_pages_prefer_huge(memory, size);
     return memory;
 }
 
@@ -61,7 +62,7 @@ void adm_release(void *memory, size_t bytes)
 
 void adm_clear(void *memory, size_t bytes)
 {
-    if (memory != NULL && madvise(memory, mapped_size(bytes == 0 ? 1 : bytes), MADV_DONTNEED) != 0)
+    if (memory != NULL && !adm_pages_clear(memory, mapped_size(bytes == 0 ? 1 : bytes)))
         memset(memory, 0, bytes);
 }
 

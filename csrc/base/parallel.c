@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "base/base.h"
 #include "base/pool.h"
+#include "base/trace.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -246,7 +247,9 @@ static void run_tasks(void *context, int thread)
     region *all = context;
     const adm_flushing outer = adm_flush_begin();
     for (int64_t task = take(&all->next); task < all->count; task = take(&all->next)) {
+        adm_trace(ADM_EVENT_TASK, (double)task, 0);
         all->fn(all->context, task, thread);
+        adm_trace(ADM_EVENT_TASK_END, (double)task, 0);
         if (all->stop != NULL)
             adm_count_done(&all->done);
     }
@@ -259,12 +262,15 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
 {
     region all = {.stop = stop, .count = count, .fn = fn, .context = context};
     assert(several == 0 || adm_stop_is_asking());
-    threads = begin_region(count > 1 ? threads : 1);
+    if (adm_tracing())
+        adm_trace(ADM_EVENT_REGION, adm_trace_place((const void *)(uintptr_t)fn), (double)count);
+    threads = begin_region(count > 1 && !adm_tracing() ? threads : 1);
     if (threads == 1)
         run_tasks(&all, 0);
     else
         adm_team_run(team, threads, run_tasks, &all);
     end_region(threads);
+    adm_trace(ADM_EVENT_REGION_END, 0, 0);
 }
 
 void adm_parallel_for(int threads, int64_t count, adm_task_fn fn, void *context)
@@ -294,27 +300,13 @@ void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop)
 
 void adm_count_done(int64_t *count)
 {
+    adm_trace(ADM_EVENT_DONE, (double)(uintptr_t)count, 0);
     __atomic_fetch_add(count, 1, __ATOMIC_RELEASE);
 }
 
 void adm_wait_for(const int64_t *count, int64_t value)
 {
+    adm_trace(ADM_EVENT_WAIT, (double)(uintptr_t)count, (double)value);
     for (int turns = 0; __atomic_load_n(count, __ATOMIC_ACQUIRE) < value;)
         wait_once(&turns);
-}
-
-int adm_system_num_procs(void)
-{
-    for (int possible = 1024; possible <= 1 << 20;
-         possible *= 2) { /* as large as the kernel's own set may be */
-        cpu_set_t *set = CPU_ALLOC(possible);
-        if (set == NULL)
-            break;
-        const size_t size = CPU_ALLOC_SIZE(possible);
-        const int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
-        CPU_FREE(set);
-        if (count > 0)
-            return count;
-    }
-    return larger((int)sysconf(_SC_NPROCESSORS_ONLN), 1);
 }

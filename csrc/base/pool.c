@@ -5,15 +5,14 @@
 #define _GNU_SOURCE
 #include "base/pool.h"
 
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/portable.h"
 
 #define STACK ((size_t)4 << 20) /* bytes, whatever ulimit says: BLAS and sanitizers need more than the core */
 #define RESERVE ((size_t)32 << 20) /* bytes of address space that new threads leave to all else */
@@ -62,7 +61,7 @@ static void await_change(worker *of, unsigned int seen, atomic_bool *asleep)
     }
     atomic_store(asleep, true);
     while (atomic_load(&of->state) == seen)
-        (void)syscall(SYS_futex, &of->state, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        adm_sleep_while(&of->state, seen);
     atomic_store(asleep, false);
 }
 
@@ -71,7 +70,7 @@ static void change(worker *of, unsigned int state, atomic_bool *asleep)
 {
     atomic_store(&of->state, state);
     if (atomic_load(asleep))
-        (void)syscall(SYS_futex, &of->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        adm_wake_one(&of->state);
 }
 
 static void *work(void *context)

@@ -65,9 +65,7 @@ static void time_direction(const sequences *core, bool backward)
     const int64_t d = core->attention.ctx_stride, t = core->t;
     const double products = backward ? 4 : 2;
     const int64_t rows = backward ? 3 * d + 3 * d + d + HEADS : 3 * d + d + HEADS; /* elements of a token */
-    adm_kernels blas = *core->worker.kernels;
-    blas.panel = 0;
-    blas.gemm = adm_gemm_by_blas;
+    const adm_kernels blas = adm_kernels_by_blas(core->worker.kernels);
     sequences by_blas = *core;
     by_blas.worker.kernels = &blas;
     char name[NAME_SIZE];

@@ -64,9 +64,7 @@ static int64_t piece_of(const adm_kernels *kernels, direction pass, int64_t out)
 static void time_pass(const char *name, const product *core)
 {
     const int64_t rows = core->rows, in = core->matrix.inputs, out = core->matrix.outputs;
-    adm_kernels blas = *core->worker.kernels;
-    blas.panel = 0;
-    blas.gemm = adm_gemm_by_blas;
+    const adm_kernels blas = adm_kernels_by_blas(core->worker.kernels);
     product pieces = *core;
     pieces.worker.kernels = &blas;
     pieces.matrix.packed = pieces.matrix.packed_back = NULL;
@@ -97,7 +95,7 @@ static void time_linear(const adm_kernels *kernels, const char *name, int64_t d,
     adm_real *weight = bench_filled(out * in), *packed = bench_filled(packed_size);
     const int64_t back_size = (in + ADM_PANEL_MAX) * out;
     adm_real *packed_back = bench_filled(back_size), *copies = bench_filled(ADM_GEMM_SCRATCH);
-    const bool packs = kernels->panel > 0;
+    const bool packs = !kernels->by_blas;
     if (packs) {
         kernels->gemm_pack(out, in, weight, in, ADM_B_TRANSPOSED, packed);
         kernels->gemm_pack(in, out, weight, in, ADM_B_ROWS, packed_back);

@@ -16,6 +16,7 @@ typedef struct rows_work {
     adm_real *sums;        /* [2, n]: gradients of gamma and nu */
     adm_real *mean, *rstd; /* [rows]; a softmax has no fewer rows than n */
     int32_t *labels;       /* [rows] */
+    double *losses;        /* [rows, 2] */
 } rows_work;
 
 static adm_norm_args layer_norm(const rows_work *w)
@@ -69,8 +70,16 @@ static void call_softmax_forward(const void *work)
 static void call_cross_entropy(const void *work)
 {
     const rows_work *w = work;
-    double loss = 0, nll = 0;
-    w->kernels->cross_entropy(w->x, w->labels, w->rows, w->n, 0.1, 1, &loss, &nll);
+    w->kernels->cross_entropy(&(adm_cross_entropy){
+        .rows = w->rows,
+        .classes = w->n,
+        .logits = w->x,
+        .labels = w->labels,
+        .smoothing = 0.1,
+        .gradient = true,
+        .factor = 1,
+        .losses = w->losses,
+    });
 }
 
 /* a += b */
@@ -139,6 +148,7 @@ static void time_kernel(const adm_kernels *kernels, const row_kernel *kernel, in
         .mean = bench_filled(rows),
         .rstd = bench_filled(rows),
         .labels = (int32_t *)bench_filled(rows),
+        .losses = (double *)bench_filled(4 * rows), /* of float32 */
     };
     for (int64_t i = 0; i < rows; i++)
         core.labels[i] = (int32_t)(i * 31 % n);
@@ -151,6 +161,7 @@ static void time_kernel(const adm_kernels *kernels, const row_kernel *kernel, in
     bench_release(core.mean, rows);
     bench_release(core.rstd, rows);
     bench_release((adm_real *)core.labels, rows);
+    bench_release((adm_real *)core.losses, 4 * rows);
 }
 
 void bench_rows(const adm_kernels *kernels)

@@ -133,6 +133,13 @@ static bool all_finite(const adm_model *model, const adm_profile profiles[2])
 static adm_status run_profile(adm_model *model, adm_stop *stop, adm_profile_method method, bool apply,
                               adm_profile profiles[2], adm_error *error)
 {
+    if ((unsigned int)method > ADM_PROFILE_PAPER)
+        return adm_fail(error, ADM_ERROR_VALUE, "method must be one of 2 choices, got number %u",
+                        (unsigned int)method);
+    for (int s = 0; s < 2; s++)
+        if (model->params.stacks[s].num_sublayers > 0 &&
+            (profiles[s].omega == NULL || profiles[s].var_input == NULL || profiles[s].var_branch == NULL))
+            return adm_fail(error, ADM_ERROR_VALUE, "a profile must have its three arrays, got NULL");
     adm_real *saved = save_omegas(model);
     if (saved == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");

@@ -171,6 +171,10 @@ adm_status adm_model_init_weights(adm_model *model, uint64_t seed, int threads, 
     const adm_config *config = adm_model_config(model);
     const adm_param_table *params = adm_model_params(model);
     adm_real *weights = adm_model_weights(model);
+    if (weights == NULL)
+        return adm_fail(error, ADM_ERROR_STATE, "an outline has no weights to draw");
+    if (threads < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", threads);
     for (int64_t p = 0; p < params->count && !adm_stopped(stop); p++)
         init_param(config, &params->items[p], seed, threads, stop, weights + params->items[p].offset);
     return adm_stop_status(stop, error);

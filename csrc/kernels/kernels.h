@@ -74,11 +74,21 @@ typedef struct adm_component_step {
     adm_real kappa;
 } adm_component_step;
 
+typedef struct adm_cross_entropy {
+    int64_t rows, classes; /* M, V */
+    adm_real *logits;      /* [M, V]; with gradient they become factor * d loss / d logits */
+    const int32_t *labels; /* [M] */
+    double smoothing;
+    bool gradient;
+    adm_real factor;
+    double *losses; /* [M, 2] the loss and what it is without smoothing */
+} adm_cross_entropy;
+
 /* How the second matrix of a product lies. */
 typedef enum adm_layout {
     ADM_B_ROWS,       /* B [k, ldb] */
     ADM_B_TRANSPOSED, /* B^T [n, ldb] */
-    ADM_B_PACKED      /* panels of the table's `panel` columns, each [k, panel], by gemm_pack */
+    ADM_B_PACKED      /* panels of as many columns as the table's tiles, each [k, columns], by gemm_pack */
 } adm_layout;
 
 /* What a product may leave out as far as its tiles allow:
@@ -120,6 +130,7 @@ typedef struct adm_gemm {
 
 struct adm_kernels {
     const char *name;
+    bool by_blas; /* products are the BLAS library's: nothing is packed; how they are cut changes bits */
 
     /* x *= mask / (1 - p), in place */
     void (*dropout)(adm_real *x, int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
@@ -173,10 +184,8 @@ struct adm_kernels {
     void (*row_dots)(const adm_real *x, const adm_real *y, int64_t ld, int64_t rows, int64_t n,
                      adm_real *out);
 
-    /* Label-smoothed cross-entropy of rows of logits [rows, n]; adds to *loss and *nll (double, row by row). With
-       factor not 0 the logits become factor * d loss / d logits. */
-    void (*cross_entropy)(adm_real *logits, const int32_t *labels, int64_t rows, int64_t n, double smoothing,
-                          adm_real factor, double *loss, double *nll);
+    /* Label-smoothed cross-entropy of rows of logits, each row's apart, and its gradient in their place */
+    void (*cross_entropy)(const adm_cross_entropy *entropy);
 
     /* *sum += sum of x, *sum2 += sum of x^2, in double */
     void (*add_moments)(const adm_real *x, int64_t count, double *sum, double *sum2);
@@ -186,7 +195,6 @@ struct adm_kernels {
     /* Elements [begin, end); returns the sum of the squared changes of w */
     double (*adam)(const adm_adam *adam, int64_t begin, int64_t end);
 
-    int64_t panel; /* columns of a panel of packed B; 0: nothing is packed, products are the BLAS library's */
     /* packed = panels of B [k, n], which lies as layout says (not packed) */
     void (*gemm_pack)(int64_t n, int64_t k, const adm_real *b, int64_t ldb, adm_layout layout,
                       adm_real *packed);
@@ -207,6 +215,8 @@ struct adm_kernels {
 /* gemm_blas.c: the same product by the BLAS library, in an order of its own: to compare with. */
 #ifndef ADM_NO_BLAS
 void adm_gemm_by_blas(const adm_gemm *gemm);
+/* The same table with these products. */
+adm_kernels adm_kernels_by_blas(const adm_kernels *kernels);
 #endif
 
 #endif

@@ -71,16 +71,21 @@ static const adm_kernels *by_blas(int number)
     return NULL;
 }
 #else
-/* The same with the BLAS library's products; constant once the library is loaded. */
+adm_kernels adm_kernels_by_blas(const adm_kernels *kernels)
+{
+    adm_kernels changed = *kernels;
+    changed.by_blas = true;
+    changed.gemm = adm_gemm_by_blas;
+    return changed;
+}
+
+/* Constant once the library is loaded. */
 static adm_kernels tables_by_blas[COUNT];
 
 __attribute__((constructor)) static void make_tables(void)
 {
-    for (int i = 0; i < COUNT; i++) {
-        tables_by_blas[i] = *CHOICES[i].table;
-        tables_by_blas[i].panel = 0;
-        tables_by_blas[i].gemm = adm_gemm_by_blas;
-    }
+    for (int i = 0; i < COUNT; i++)
+        tables_by_blas[i] = adm_kernels_by_blas(CHOICES[i].table);
 }
 
 static const adm_kernels *by_blas(int number)

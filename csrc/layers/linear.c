@@ -106,8 +106,7 @@ int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int6
 {
     const int64_t fewest = (outputs + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS;
     const int64_t most = adm_max(outputs / LEAST_ROWS, 1);
-    const bool library = kernels->panel == 0;
-    const int64_t cut =
-        library ? (outputs + LIBRARY_ROWS - 1) / LIBRARY_ROWS : adm_max(adm_min(tasks, most), fewest);
+    const int64_t cut = kernels->by_blas ? (outputs + LIBRARY_ROWS - 1) / LIBRARY_ROWS
+                                         : adm_max(adm_min(tasks, most), fewest);
     return (outputs + cut - 1) / cut;
 }

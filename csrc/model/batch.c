@@ -6,6 +6,11 @@ static adm_status check_sequences(const adm_model *model, const char *name, cons
                                   int64_t least, adm_error *error)
 {
     const int64_t longest = model->config.max_length + least - 1, v = model->config.vocab_size;
+    if (sequences->tokens == NULL || sequences->offsets == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must have tokens and offsets, got NULL", name);
+    if (sequences->offsets[0] < 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s: offsets must begin at 0 or above, got %lld", name,
+                        (long long)sequences->offsets[0]);
     for (int64_t b = 0; b < sequences->count; b++) {
         const int64_t first = sequences->offsets[b], length = sequences->offsets[b + 1] - first;
         if (length < least)

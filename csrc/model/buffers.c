@@ -34,6 +34,8 @@ static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_ru
     adm_status status = adm_run_check(run, error);
     if (status != ADM_OK)
         return status;
+    if (model->weights == NULL)
+        return adm_fail(error, ADM_ERROR_STATE, "an outline has no weights to compute with");
     model->activations_kept = false;
     model->gradients_kept = false;
     ws->hidden = false;

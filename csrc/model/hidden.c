@@ -6,6 +6,8 @@
 
 static adm_status check_offsets(const char *name, const int64_t *offsets, int64_t count, adm_error *error)
 {
+    if (offsets == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be given, got NULL", name);
     if (offsets[0] != 0)
         return adm_fail(error, ADM_ERROR_VALUE, "%s must begin with 0, got %lld", name,
                         (long long)offsets[0]);
@@ -21,6 +23,8 @@ adm_status adm_hidden_check(const adm_model *model, const adm_hidden *input, adm
         return adm_fail(error, ADM_ERROR_STATE, "a model with a vocabulary reads tokens, not hidden states");
     if (input->count < 1)
         return adm_fail(error, ADM_ERROR_VALUE, "the batch is empty: at least one sequence is needed");
+    if (input->x == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "x must be given, got NULL");
     adm_status status = check_offsets("lengths", input->offsets, input->count, error);
     const bool cross = model->config.decoder.layers > 0 && model->config.decoder.cross;
     if (status == ADM_OK && cross && input->memory == NULL)

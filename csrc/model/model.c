@@ -35,6 +35,7 @@ static adm_status allocate_stack(adm_model *model, int number, adm_error *error)
 adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernels, adm_model **created,
                              adm_error *error)
 {
+    *created = NULL;
     if (kernels == NULL)
         return adm_fail(
             error, ADM_ERROR_VALUE,
@@ -42,6 +43,8 @@ adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernel
     adm_status status = adm_config_check(config, error);
     if (status != ADM_OK)
         return status;
+    if (kernels == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "kernels must be given, got NULL");
     adm_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a model");
@@ -128,12 +131,13 @@ int64_t adm_model_find_param(const adm_model *model, const char *name)
 
 int64_t adm_model_num_sublayers(const adm_model *model, int stack)
 {
-    return model->params.stacks[stack].num_sublayers;
+    return adm_is_stack(stack) ? model->params.stacks[stack].num_sublayers : 0;
 }
 
 int64_t adm_model_omega_offset(const adm_model *model, int stack, int64_t sublayer)
 {
-    return model->params.stacks[stack].sublayers[sublayer].omega;
+    const bool there = sublayer >= 0 && sublayer < adm_model_num_sublayers(model, stack);
+    return there ? model->params.stacks[stack].sublayers[sublayer].omega : -1;
 }
 
 adm_real *adm_model_weights(adm_model *model)

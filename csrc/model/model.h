@@ -21,7 +21,6 @@ struct adm_model {
     adm_config config;
     const adm_kernels *kernels;
     adm_params params;
-    adm_packing output_packing;
     adm_packing packed_lengths; /* of all packed weights */
     adm_real *weights, *gradients;
     adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
@@ -32,6 +31,11 @@ struct adm_model {
     bool gradients_kept;         /* and for gradients */
     adm_workspace ws;
 };
+
+static inline bool adm_is_stack(int stack)
+{
+    return stack == ADM_ENCODER || stack == ADM_DECODER;
+}
 
 static inline bool adm_has_stack(const adm_model *model, int stack)
 {

@@ -51,6 +51,8 @@ void adm_observe_backward(adm_model *model)
 
 adm_observation adm_model_observation(const adm_model *model, int stack)
 {
+    if (!adm_is_stack(stack))
+        return (adm_observation){0};
     const adm_observed *observed = &model->observed[stack];
     return (adm_observation){model->params.stacks[stack].num_sublayers, observed->var_input,
                              observed->var_branch, observed->grad_norm};
@@ -60,7 +62,7 @@ adm_observation adm_model_observation(const adm_model *model, int stack)
 
 int64_t adm_model_activation_rows(const adm_model *model, int stack)
 {
-    return model->activations_kept ? model->ws.stacks[stack].rows : 0;
+    return adm_is_stack(stack) && model->activations_kept ? model->ws.stacks[stack].rows : 0;
 }
 
 /* Where a site of the last pass lies, [M, D]. */
@@ -90,7 +92,7 @@ static const adm_real *site_values(const adm_model *model, int stack, int64_t in
 adm_status adm_model_activation(const adm_model *model, int stack, int64_t index, adm_activation_site site,
                                 adm_real *out, adm_error *error)
 {
-    const int64_t r = model->params.stacks[stack].num_sublayers;
+    const int64_t r = adm_model_num_sublayers(model, stack);
     const bool gradient = site == ADM_SITE_OUTPUT_GRADIENT || site == ADM_SITE_BRANCH_GRADIENT;
     const int64_t first = site == ADM_SITE_OUTPUT || site == ADM_SITE_OUTPUT_GRADIENT ? 0 : 1;
     if (!model->activations_kept)
@@ -99,6 +101,9 @@ adm_status adm_model_activation(const adm_model *model, int stack, int64_t index
     if (gradient && !model->gradients_kept)
         return adm_fail(error, ADM_ERROR_STATE,
                         "gradients of activations are kept by an observed backward pass that is asked to");
+    if ((unsigned int)site > ADM_SITE_BRANCH_GRADIENT)
+        return adm_fail(error, ADM_ERROR_VALUE, "site must be one of 7 choices, got number %u",
+                        (unsigned int)site);
     if (r == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "the model has no such stack");
     if (index < first || index > r)

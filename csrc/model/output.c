@@ -2,11 +2,8 @@
    stands where the logits stood. */
 #include "model/output.h"
 
-#include "layers/cross_entropy.h"
-#include "layers/linear.h"
+#include "model/resolve.h"
 #include "model/work.h"
-
-#include <string.h>
 
 #define TASK_ROWS ADM_LOGITS_TASK_ROWS
 #define FEW_TASKS 16       /* of a block, which many threads cannot share evenly */
@@ -14,37 +11,32 @@
 #define LOSS_ROWS 4        /* whose loss one task computes, where rows are few */
 #define WEIGHT_TASKS 4     /* of the output embedding's gradient, for each thread: so that all end together */
 
+/* What of a block is computed, each with those before it. */
+typedef enum output_result { RESULT_LOGITS, RESULT_LOSS, RESULT_GRADIENTS } output_result;
+
 typedef struct output_block {
     adm_model *model;
+    output_result result;
     adm_linear map;      /* logits = x E^T of all rows; y and dy are the block's alone */
     int64_t first, rows; /* of the decoder's rows */
     int64_t tile;        /* rows of the embedding's gradient that one task computes */
     int64_t input_tasks; /* that compute dx, before those of the embedding's gradient */
-    bool backward;
-    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens */
+    adm_real factor;     /* on the loss whose gradient is taken, over the number of tokens */
 } output_block;
 
 static adm_linear output_map(const adm_model *model, adm_real *logits)
 {
     const adm_workspace *ws = &model->ws;
     const adm_stack_buffers *decoder = &ws->stacks[ADM_DECODER];
-    const adm_packing *packing = &model->output_packing;
-    const int64_t embedding = model->params.output_embedding;
+    const adm_linear_params *params = &model->params.output;
     return (adm_linear){
-        .matrix =
-            {
-                .weight = model->weights + embedding,
-                .packed = ws->packed == NULL ? NULL : ws->packed + packing->forward,
-                .packed_back = ws->packed_back == NULL ? NULL : ws->packed_back + packing->backward,
-                .outputs = model->config.vocab_size,
-                .inputs = model->config.d_model,
-            },
+        .matrix = adm_resolve_matrix(model, params),
         .rows = decoder->rows,
         .x = decoder->end,
         .y = logits,
         .dy = logits,
         .dx = decoder->dx,
-        .dweight = model->gradients == NULL ? NULL : model->gradients + embedding,
+        .dweight = model->gradients == NULL ? NULL : model->gradients + params->weight,
     };
 }
 
@@ -70,36 +62,24 @@ static adm_linear task_rows(const output_block *block, int64_t task, int64_t row
 
 /* ---- what the tasks do ---- */
 
-static void logits_task(void *context, int64_t task, int thread)
-{
-    const output_block *block = context;
-    adm_worker worker = adm_worker_begin(block->model, thread);
-    const adm_linear part = task_rows(block, task, TASK_ROWS);
-    if (adm_worker_stopped(&worker))
-        return;
-    adm_linear_forward(&worker, &part, false);
-    adm_work_note(&worker, ADM_WORK_PRODUCTS);
-}
-
 /* Losses of the block's rows from `first` on, each in its own place; dlogits where the logits stood. */
 static void loss_of(const output_block *block, const adm_linear *part, int64_t first, adm_worker *worker)
 {
     const adm_workspace *ws = &block->model->ws;
-    const adm_cross_entropy entropy = {
+    worker->kernels->cross_entropy(&(adm_cross_entropy){
         .rows = part->rows,
         .classes = part->matrix.outputs,
         .logits = part->y,
         .labels = ws->labels + block->first + first,
         .smoothing = ws->run.label_smoothing,
-        .gradient = block->backward,
+        .gradient = block->result == RESULT_GRADIENTS,
         .factor = block->factor,
         .losses = ws->losses + 2 * (block->first + first),
-    };
-    adm_cross_entropy_rows(worker, &entropy);
+    });
     adm_work_note(worker, ADM_WORK_LOSS);
 }
 
-/* logits = x E^T; loss; dlogits in their place; dx = dlogits E */
+/* logits = x E^T; loss; dlogits in their place; dx = dlogits E: as far as asked */
 static void rows_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
@@ -109,8 +89,9 @@ static void rows_task(void *context, int64_t task, int thread)
         return;
     adm_linear_forward(&worker, &part, false);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
-    loss_of(block, &part, task * TASK_ROWS, &worker);
-    if (block->backward)
+    if (block->result != RESULT_LOGITS)
+        loss_of(block, &part, task * TASK_ROWS, &worker);
+    if (block->result == RESULT_GRADIENTS)
         adm_linear_backward_input(&worker, &part, false);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
@@ -166,40 +147,42 @@ static void gradient_task(void *context, int64_t task, int thread)
 
 /* ---- the passes ---- */
 
-void adm_output_logits(adm_model *model, adm_real *logits)
-{
-    const adm_run *run = &model->ws.run;
-    output_block block = {
-        .model = model, .map = output_map(model, logits), .rows = model->ws.stacks[ADM_DECODER].rows};
-    adm_parallel_for_until(run->stop, run->threads, adm_pieces(block.rows, TASK_ROWS), logits_task, &block);
-}
-
-/* Whether a block's rows are too few to be shared out: then its columns are. Only products of packed weights have the
-   same bits however they are cut. */
+/* Whether a block's rows are too few to be shared out: then its columns are, unless that would change bits. */
 static bool cut_by_columns(const output_block *block)
 {
     const adm_matrix *matrix = &block->map.matrix;
-    return matrix->packed != NULL && adm_pieces(block->rows, TASK_ROWS) < FEW_TASKS &&
+    return !block->model->kernels->by_blas && adm_pieces(block->rows, TASK_ROWS) < FEW_TASKS &&
            matrix->outputs >= FEW_TASKS * LOGITS_COLUMNS;
+}
+
+static void run_region(output_block *block, int64_t tasks, adm_task_fn task)
+{
+    const adm_run *run = &block->model->ws.run;
+    adm_parallel_for_until(run->stop, run->threads, tasks, task, block);
 }
 
 static void run_block(output_block *block)
 {
-    const adm_run *run = &block->model->ws.run;
     const adm_matrix *matrix = &block->map.matrix;
     const bool columns = cut_by_columns(block);
-    if (columns) {
-        adm_parallel_for_until(run->stop, run->threads, adm_pieces(matrix->outputs, LOGITS_COLUMNS),
-                               logits_columns_task, block);
-        adm_parallel_for_until(run->stop, run->threads, adm_pieces(block->rows, LOSS_ROWS), loss_task, block);
-    } else {
-        adm_parallel_for_until(run->stop, run->threads, adm_pieces(block->rows, TASK_ROWS), rows_task, block);
-    }
+    if (columns)
+        run_region(block, adm_pieces(matrix->outputs, LOGITS_COLUMNS), logits_columns_task);
+    else
+        run_region(block, adm_pieces(block->rows, TASK_ROWS), rows_task);
+    if (columns && block->result != RESULT_LOGITS)
+        run_region(block, adm_pieces(block->rows, LOSS_ROWS), loss_task);
     block->input_tasks = columns ? adm_pieces(matrix->inputs, ADM_PANEL_MAX) : 0;
-    if (block->backward)
-        adm_parallel_for_until(run->stop, run->threads,
-                               block->input_tasks + adm_pieces(matrix->outputs, block->tile), gradient_task,
-                               block);
+    if (block->result == RESULT_GRADIENTS)
+        run_region(block, block->input_tasks + adm_pieces(matrix->outputs, block->tile), gradient_task);
+}
+
+void adm_output_logits(adm_model *model, adm_real *logits)
+{
+    output_block block = {.model = model,
+                          .result = RESULT_LOGITS,
+                          .map = output_map(model, logits),
+                          .rows = model->ws.stacks[ADM_DECODER].rows};
+    run_block(&block);
 }
 
 /* The sum over rows of losses [rows, 2], without smoothing or with it: by TASK_ROWS, however the rows were shared out. */
@@ -220,10 +203,11 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
     adm_workspace *ws = &model->ws;
     const adm_run *run = &ws->run;
     const int64_t rows = ws->stacks[ADM_DECODER].rows, v = model->config.vocab_size;
-    output_block block = {.model = model, .map = output_map(model, ws->logits), .backward = backward};
+    output_block block = {.model = model,
+                          .result = backward ? RESULT_GRADIENTS : RESULT_LOSS,
+                          .map = output_map(model, ws->logits)};
     block.tile = adm_linear_weight_rows(model->kernels, v, WEIGHT_TASKS * run->threads);
     block.factor = (adm_real)(run->scale / (double)rows);
-    memset(ws->losses, 0, (size_t)(2 * rows) * sizeof *ws->losses); /* they are added to */
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);
         run_block(&block);

@@ -9,11 +9,11 @@ static int64_t packed_size(int64_t n, int64_t k)
     return (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX * k;
 }
 
-static void place(adm_packing *packing, int64_t outputs, int64_t inputs, adm_packing *next)
+static void place(adm_linear_params *map, adm_packing *next)
 {
-    *packing = *next;
-    next->forward += packed_size(outputs, inputs);
-    next->backward += packed_size(inputs, outputs);
+    map->packing = *next;
+    next->forward += packed_size(map->outputs, map->inputs);
+    next->backward += packed_size(map->inputs, map->outputs);
 }
 
 void adm_packing_place(adm_model *model)
@@ -24,11 +24,11 @@ void adm_packing_place(adm_model *model)
         for (int64_t i = 0; i < stack->num_sublayers; i++) {
             adm_sublayer *sub = &stack->sublayers[i];
             for (int map = 0; map < sub->num_maps; map++)
-                place(&sub->maps[map].packing, sub->maps[map].outputs, sub->maps[map].inputs, &next);
+                place(&sub->maps[map], &next);
         }
     }
-    if (model->params.output_embedding >= 0)
-        place(&model->output_packing, model->config.vocab_size, model->config.d_model, &next);
+    if (model->params.output.weight >= 0)
+        place(&model->params.output, &next);
     model->packed_lengths = next;
 }
 
@@ -40,63 +40,57 @@ typedef struct pack_region {
     adm_real *panels, *panels_back; /* where W^T goes, and W; NULL: not packed */
 } pack_region;
 
-static void pack_map(const pack_region *region, const adm_linear_params *map)
+/* Columns [first, first + columns) of W^T */
+static void pack(const pack_region *region, const adm_linear_params *map, int64_t first, int64_t columns)
 {
-    const adm_kernels *kernels = region->model->kernels;
-    const adm_real *weight = region->model->weights + map->weight;
+    const int64_t at = first * map->inputs, count = adm_min(columns, map->outputs - first);
     if (region->panels != NULL)
-        kernels->gemm_pack(map->outputs, map->inputs, weight, map->inputs, ADM_B_TRANSPOSED,
-                           region->panels + map->packing.forward);
+        region->model->kernels->gemm_pack(count, map->inputs, region->model->weights + map->weight + at,
+                                          map->inputs, ADM_B_TRANSPOSED,
+                                          region->panels + map->packing.forward + at);
+}
+
+/* Columns [first, first + columns) of W */
+static void pack_back(const pack_region *region, const adm_linear_params *map, int64_t first, int64_t columns)
+{
+    const int64_t count = adm_min(columns, map->inputs - first);
     if (region->panels_back != NULL)
-        kernels->gemm_pack(map->inputs, map->outputs, weight, map->inputs, ADM_B_ROWS,
-                           region->panels_back + map->packing.backward);
+        region->model->kernels->gemm_pack(count, map->outputs, region->model->weights + map->weight + first,
+                                          map->inputs, ADM_B_ROWS,
+                                          region->panels_back + map->packing.backward + first * map->outputs);
 }
 
-static void pack_map_number(const pack_region *region, int64_t number)
+/* The map that a task of a sub-layer's stands for, or NULL: the sub-layer has fewer. */
+static const adm_linear_params *map_number(const pack_region *region, int64_t number)
 {
-    for (int s = 0; s < 2; s++) {
-        const adm_stack *stack = &region->model->params.stacks[s];
-        if (number < ADM_NUM_MAPS * stack->num_sublayers) {
-            const adm_sublayer *sub = &stack->sublayers[number / ADM_NUM_MAPS];
-            if (number % ADM_NUM_MAPS < sub->num_maps)
-                pack_map(region, &sub->maps[number % ADM_NUM_MAPS]);
-            return;
-        }
-        number -= ADM_NUM_MAPS * stack->num_sublayers;
-    }
-}
-
-static void pack_output(const pack_region *region, int64_t task)
-{
-    const adm_model *model = region->model;
-    const int64_t d = model->config.d_model, v = model->config.vocab_size, first = task * OUTPUT_COLUMNS;
-    const adm_real *embedding = model->weights + model->params.output_embedding;
-    model->kernels->gemm_pack(adm_min(OUTPUT_COLUMNS, v - first), d, embedding + first * d, d,
-                              ADM_B_TRANSPOSED, region->panels + model->output_packing.forward + first * d);
-}
-
-static void pack_output_back(const pack_region *region, int64_t task)
-{
-    const adm_model *model = region->model;
-    const int64_t d = model->config.d_model, v = model->config.vocab_size, first = task * ADM_PANEL_MAX;
-    const adm_real *embedding = model->weights + model->params.output_embedding;
-    model->kernels->gemm_pack(adm_min(ADM_PANEL_MAX, d - first), v, embedding + first, d, ADM_B_ROWS,
-                              region->panels_back + model->output_packing.backward + first * v);
+    const adm_stack *stack = region->model->params.stacks;
+    const int64_t encoder = ADM_NUM_MAPS * stack[ADM_ENCODER].num_sublayers;
+    const bool decodes = number >= encoder;
+    const int64_t place = decodes ? number - encoder : number;
+    const adm_sublayer *sub = &stack[decodes].sublayers[place / ADM_NUM_MAPS];
+    return place % ADM_NUM_MAPS < sub->num_maps ? &sub->maps[place % ADM_NUM_MAPS] : NULL;
 }
 
 /* A task packs one linear map of a sub-layer, or a part of the output embedding for one direction. */
 static void pack_task(void *context, int64_t task, int thread)
 {
     const pack_region *region = context;
+    const adm_linear_params *output = &region->model->params.output;
+    const int64_t part = task - region->maps;
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (adm_worker_stopped(&worker))
         return;
-    if (task < region->maps)
-        pack_map_number(region, task);
-    else if (task < region->maps + region->forward)
-        pack_output(region, task - region->maps);
-    else
-        pack_output_back(region, task - region->maps - region->forward);
+    if (part >= region->forward) {
+        pack_back(region, output, (part - region->forward) * ADM_PANEL_MAX, ADM_PANEL_MAX);
+    } else if (part >= 0) {
+        pack(region, output, part * OUTPUT_COLUMNS, OUTPUT_COLUMNS);
+    } else {
+        const adm_linear_params *map = map_number(region, task);
+        if (map == NULL)
+            return;
+        pack(region, map, 0, map->outputs);
+        pack_back(region, map, 0, map->inputs);
+    }
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
@@ -104,7 +98,7 @@ void adm_packing_run(adm_model *model, adm_pack directions)
 {
     const adm_workspace *ws = &model->ws;
     const adm_stack *stacks = model->params.stacks;
-    const bool output = model->params.output_embedding >= 0;
+    const adm_linear_params *output = &model->params.output;
     pack_region region = {
         .model = model,
         .maps = ADM_NUM_MAPS * (stacks[ADM_ENCODER].num_sublayers + stacks[ADM_DECODER].num_sublayers),
@@ -113,10 +107,10 @@ void adm_packing_run(adm_model *model, adm_pack directions)
     };
     if (region.panels == NULL && region.panels_back == NULL)
         return;
-    if (output && region.panels != NULL)
-        region.forward = adm_pieces(model->config.vocab_size, OUTPUT_COLUMNS);
-    if (output && region.panels_back != NULL)
-        region.backward = adm_pieces(model->config.d_model, ADM_PANEL_MAX);
+    if (output->weight >= 0 && region.panels != NULL)
+        region.forward = adm_pieces(output->outputs, OUTPUT_COLUMNS);
+    if (output->weight >= 0 && region.panels_back != NULL)
+        region.backward = adm_pieces(output->inputs, ADM_PANEL_MAX);
     adm_parallel_for_until(ws->run.stop, ws->run.threads, region.maps + region.forward + region.backward,
                            pack_task, &region);
 }

@@ -258,15 +258,15 @@ static void add_embeddings(builder *b)
             add(b, target, "decoder.embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         b->stack = -1;
         if (share == ADM_SHARE_DECODER)
-            refer(b, &params->output_embedding, decoder);
+            refer(b, &params->output.weight, decoder);
     } else {
         const int64_t one = add(b, source, "embedding.weight", ADM_PARAM_EMBEDDING, table, true, false);
         refer(b, target, one);
         if (share == ADM_SHARE_ALL || share == ADM_SHARE_DECODER)
-            refer(b, &params->output_embedding, one);
+            refer(b, &params->output.weight, one);
     }
     if (config->decoder.layers > 0 && (share == ADM_SHARE_NONE || share == ADM_SHARE_INPUTS))
-        add(b, &params->output_embedding, "output.weight", ADM_PARAM_EMBEDDING, table, true, false);
+        add(b, &params->output.weight, "output.weight", ADM_PARAM_EMBEDDING, table, true, false);
     if (config->positions == ADM_POSITIONS_LEARNED) {
         if (config->encoder.layers > 0) {
             b->stack = ADM_ENCODER;
@@ -311,7 +311,9 @@ adm_status adm_params_build(const adm_config *config, adm_params *params, adm_er
 {
     builder b = {.config = config, .params = params};
     const adm_stack_config *configs[] = {&config->encoder, &config->decoder};
-    *params = (adm_params){.output_embedding = -1};
+    *params = (adm_params){
+        .output = {-1, -1, config->vocab_size, config->d_model, -1, {-1, -1}},
+    };
     for (int s = 0; s < 2; s++) {
         adm_stack *stack = &params->stacks[s];
         *stack = (adm_stack){

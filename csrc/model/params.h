@@ -68,7 +68,7 @@ typedef struct adm_stack {
 typedef struct adm_params {
     adm_param_table table;
     adm_stack stacks[2];
-    int64_t output_embedding;
+    adm_linear_params output; /* to logits: the output embedding, without a bias; weight -1: there is none */
 } adm_params;
 
 /* For a configuration that was checked; to be freed even after an error. */

@@ -336,7 +336,7 @@ void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
 {
     adm_workspace *ws = &model->ws;
     const bool packed =
-        model->kernels->panel > 0 && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
+        !model->kernels->by_blas && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
     ws->sizes = (adm_memory_plan){0};
     ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
     const size_t before_packed = arena->used;

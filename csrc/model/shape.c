@@ -114,6 +114,8 @@ adm_status adm_run_check(const adm_run *run, adm_error *error)
     if (run->segment_layers < ADM_SEGMENTS_AUTO)
         return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
                         (long long)run->segment_layers);
+    if (run->stop != NULL && run->stop->asked == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "stop must have something to ask, got NULL");
     if (run->segment_layers != 0 && run->observe && run->keep_gradients)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "gradients of activations cannot be kept where activations are computed again");

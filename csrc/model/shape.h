@@ -46,9 +46,6 @@ void adm_hidden_sides(const adm_hidden *input, adm_side sides[2]);
    NULL. */
 int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, int64_t *starts);
 
-/* ADM_OK, or what cannot be asked of a pass. */
-adm_status adm_run_check(const adm_run *run, adm_error *error);
-
 adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, const adm_run *run,
                              adm_keep keep, bool backward);
 /* Of a batch that is thought of: no array is as long as it has sequences. */

@@ -90,9 +90,36 @@ static void clear_gaps(const adm_update *update)
     }
 }
 
-void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input, adm_optim_state *state,
-                    double *update_norm)
+static adm_status check_input(const adm_optim_config *config, const adm_optim_input *input,
+                              const adm_optim_state *state, adm_error *error)
 {
+    const struct {
+        const char *name;
+        bool missing;
+    } pointers[] = {
+        {"kernels", input->kernels == NULL},
+        {"params", input->params == NULL},
+        {"weights", input->weights == NULL},
+        {"gradients", input->gradients == NULL},
+        {"m", state->m == NULL && input->params != NULL && adm_optim_size_m(config, input->params) > 0},
+        {"v", state->v == NULL && input->params != NULL && adm_optim_size_v(config, input->params) > 0},
+    };
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
+        if (pointers[i].missing)
+            return adm_fail(error, ADM_ERROR_VALUE, "%s must not be NULL", pointers[i].name);
+    if (input->threads < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", input->threads);
+    return ADM_OK;
+}
+
+adm_status adm_optim_step(const adm_optim_config *config, const adm_optim_input *input,
+                          adm_optim_state *state, double *update_norm, adm_error *error)
+{
+    adm_status status = adm_optim_check(config, error);
+    if (status == ADM_OK)
+        status = check_input(config, input, state, error);
+    if (status != ADM_OK)
+        return status;
     const adm_update update = {
         .config = config, .input = *input, .m = state->m, .v = state->v, .step = state->step + 1};
     const adm_flushing outer = adm_flush_begin(); /* rules compute between their regions, too */
@@ -103,4 +130,5 @@ void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input
     state->step = update.step;
     if (update_norm != NULL)
         *update_norm = sqrt(sum);
+    return ADM_OK;
 }

@@ -43,6 +43,12 @@ static double exp_of(double x, double y)
     return adm_exp(x);
 }
 
+static double tanh_of(double x, double y)
+{
+    (void)y;
+    return adm_tanh(x);
+}
+
 static double log_of(double x, double y)
 {
     (void)y;
@@ -63,6 +69,16 @@ PyObject *pyadm_exp(PyObject *module, PyObject *value)
     (void)module;
     PyArrayObject *x = pyadm_array_check_flat(value, "x", NPY_DOUBLE);
     return x == NULL ? NULL : map(exp_of, x, 0);
+}
+
+const char pyadm_tanh_doc[] = "tanh($module, x, /)\n--\n\n"
+                              "The hyperbolic tangent by IEEE arithmetic alone, of a flat array of float64.";
+
+PyObject *pyadm_tanh(PyObject *module, PyObject *value)
+{
+    (void)module;
+    PyArrayObject *x = pyadm_array_check_flat(value, "x", NPY_DOUBLE);
+    return x == NULL ? NULL : map(tanh_of, x, 0);
 }
 
 const char pyadm_log_doc[] = "log($module, x, /)\n--\n\n"

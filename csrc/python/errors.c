@@ -13,6 +13,8 @@ static PyObject *exception_of(adm_status status)
         return PyExc_IndexError;
     case ADM_ERROR_STATE:
         return PyExc_RuntimeError;
+    case ADM_ERROR_FILE:
+        return PyExc_OSError;
     case ADM_STOPPED: /* by an exception, see pyadm_raise */
     case ADM_OK:
         break;

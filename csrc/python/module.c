@@ -1,12 +1,11 @@
 /* The module: its types, its state, its functions. */
-#define _GNU_SOURCE /* pthread_getattr_np */
 #define PYADM_IMPORTS_NUMPY
 #include "python/module.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/portable.h"
 #include "python/arguments.h"
 #include "python/arrays.h"
 
@@ -33,24 +32,13 @@ pyadm_state *pyadm_state_of(PyTypeObject *type)
    to run out of it is a crash. Where the stack is not known it is taken to be enough. */
 static bool enough_stack(void)
 {
-#ifdef __linux__
     static _Thread_local const char *lowest; /* of this thread's stack, found once: that takes a while */
     static _Thread_local size_t size;
-    if (lowest == NULL) {
-        pthread_attr_t attributes;
-        void *address = NULL;
-        if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-            return true;
-        if (pthread_attr_getstack(&attributes, &address, &size) == 0)
-            lowest = address;
-        pthread_attr_destroy(&attributes);
-    }
+    if (lowest == NULL)
+        lowest = adm_stack_of_thread(&size);
     const char *here = __builtin_frame_address(0);
     const bool inside = lowest != NULL && here >= lowest && (size_t)(here - lowest) < size;
     return !inside || here - lowest >= STACK_NEEDED;
-#else
-    return true;
-#endif
 }
 
 int pyadm_enter(pid_t *user, PyObject *object)
@@ -179,7 +167,11 @@ static PyMethodDef module_functions[] = {
     {"system_info", system_info, METH_NOARGS, system_info_doc},
     {"norm2", norm2, METH_O, norm2_doc},
     PYADM_KEYWORD_METHOD("plan_memory", pyadm_plan_memory, pyadm_plan_memory_doc),
+    {"product", pyadm_product, METH_VARARGS, pyadm_product_doc},
+    {"trace_begin", pyadm_trace_begin, METH_O, pyadm_trace_begin_doc},
+    {"trace_end", pyadm_trace_end, METH_NOARGS, pyadm_trace_end_doc},
     {"exp", pyadm_exp, METH_O, pyadm_exp_doc},
+    {"tanh", pyadm_tanh, METH_O, pyadm_tanh_doc},
     {"log", pyadm_log, METH_O, pyadm_log_doc},
     {"cos_turns", pyadm_cos_turns, METH_O, pyadm_cos_turns_doc},
     {"power", pyadm_power, METH_VARARGS, pyadm_power_doc},

@@ -78,13 +78,26 @@ PyObject *pyadm_plan_memory(PyObject *module, PyObject *args, PyObject *keywords
 PyObject *pyadm_parameter_shapes(PyObject *module, PyObject *config);
 extern const char pyadm_plan_memory_doc[], pyadm_parameter_shapes_doc[];
 
+/* ---- trace.c ---- */
+
+PyObject *pyadm_trace_begin(PyObject *module, PyObject *capacity);
+PyObject *pyadm_trace_end(PyObject *module, PyObject *ignored);
+extern const char pyadm_trace_begin_doc[], pyadm_trace_end_doc[];
+
 /* ---- elementary.c ---- */
 
 PyObject *pyadm_exp(PyObject *module, PyObject *x);
+PyObject *pyadm_tanh(PyObject *module, PyObject *x);
 PyObject *pyadm_log(PyObject *module, PyObject *x);
 PyObject *pyadm_cos_turns(PyObject *module, PyObject *turns);
 PyObject *pyadm_power(PyObject *module, PyObject *args);
-extern const char pyadm_exp_doc[], pyadm_log_doc[], pyadm_cos_turns_doc[], pyadm_power_doc[];
+extern const char pyadm_exp_doc[], pyadm_tanh_doc[], pyadm_log_doc[], pyadm_cos_turns_doc[],
+    pyadm_power_doc[];
+
+/* ---- product.c ---- */
+
+PyObject *pyadm_product(PyObject *module, PyObject *args);
+extern const char pyadm_product_doc[];
 
 /* ---- optimizer.c ---- */
 

@@ -217,7 +217,11 @@ static PyObject *update(optimizer *self, pyadm_model *model, double lr, double g
                              .m = self->moments->size_m > 0 ? self->moments->m : NULL,
                              .v = self->moments->size_v > 0 ? self->moments->v : NULL};
     double norm = 0.0;
-    PYADM_WITHOUT_GIL(adm_optim_step(&self->config, &input, &state, &norm))
+    adm_status status;
+    adm_error error;
+    PYADM_WITHOUT_GIL(status = adm_optim_step(&self->config, &input, &state, &norm, &error))
+    if (status != ADM_OK)
+        return pyadm_raise(&error);
     self->step = state.step;
     return PyFloat_FromDouble(norm);
 }

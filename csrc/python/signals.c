@@ -1,10 +1,9 @@
 /* Signals during long calls into the core: Python's handlers run in the main thread, when that has the GIL. */
-#define _GNU_SOURCE
 #include "python/module.h"
 
 #include "base/base.h"
+#include "base/portable.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The child of a fork in a handler, which has come back from it: it says so and leaves, as it asked for or by a failure. */
@@ -30,17 +29,11 @@ static bool handle_signals(void *context)
     return raised;
 }
 
-/* The one whose number is the process's, also after a fork. */
-static bool in_main_thread(void)
-{
-    return syscall(SYS_gettid) == (long)getpid();
-}
-
 void pyadm_watch_begin(pyadm_watch *watch, adm_run *run)
 {
     *watch = (pyadm_watch){.stop = {.asked = handle_signals, .context = watch}, .process = getpid()};
     adm_stop_begin(&watch->stop);
-    run->stop = in_main_thread() ? &watch->stop : NULL;
+    run->stop = adm_is_main_thread() ? &watch->stop : NULL;
     watch->thread = PyEval_SaveThread();
 }
 

@@ -97,7 +97,7 @@ static void test_moments_decay_to_zero(adm_optim_kind kind)
     adm_optim_state state = {.step = 10, .m = m, .v = kind == ADM_OPTIM_SGD ? NULL : v};
     const adm_optim_input input = {adm_kernels_select(), &table, w, g, 1, 1e-3, 2};
     for (int t = 0; t < 20; t++)
-        adm_optim_step(&config, &input, &state, NULL);
+        adm_optim_step(&config, &input, &state, NULL, NULL);
     for (int i = 0; i < n; i++)
         assert(m[i] == 0 && (kind == ADM_OPTIM_SGD || kind == ADM_OPTIM_NOVOGRAD || v[i] == 0) && w[i] == 1);
 }
@@ -112,7 +112,7 @@ static void test_moments_of_tensors(void)
     adm_real w[1] = {1}, m[1] = {0}, v[1] = {1};
     adm_optim_state state = {.step = 0, .m = m, .v = v};
     const adm_optim_input input = {adm_kernels_select(), &table, w, g, 1, 1e-3, 1};
-    adm_optim_step(&config, &input, &state, NULL);
+    adm_optim_step(&config, &input, &state, NULL, NULL);
     assert(fpclassify(v[0]) == FP_ZERO);
 }
 

@@ -294,7 +294,7 @@ static void note_training(const shape *s, adm_model *model, const adm_batch *bat
         const double norm = adm_norm2(adm_model_kernels(model), gradients, params->trained_length, THREADS);
         const adm_optim_input input = {adm_model_kernels(model), params, weights, gradients,
                                        1 / (1 + norm),           1e-3,   THREADS};
-        adm_optim_step(&config, &input, &state, &change);
+        check(adm_optim_step(&config, &input, &state, &change, &error), &error);
         digest = with_doubles(digest, (double[]){loss.loss, loss.nll, norm, change}, 4);
     }
     digest = with_reals(digest, moments, size_m + size_v);

@@ -134,7 +134,7 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
         gemm.ldc = ldc = (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX;
         gemm.c = c = filled(m * ldc, seed + 3);
     }
-    if (layout == ADM_B_PACKED && kernels->panel > 0) {
+    if (layout == ADM_B_PACKED && !kernels->by_blas) {
         kernels->gemm_pack(n, k, b + shift, ldb, packed_from, packed);
         gemm.b = packed;
     } else if (layout == ADM_B_PACKED) {
@@ -151,8 +151,7 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
             const double got = (double)c[i * ldc + j];
             if (j < n && gemm.triangle == ADM_TRIANGLE_C && !inside(&gemm, i, j))
                 continue;
-            const bool own = kernels->panel > 0;
-            assert(j >= n || !own || c[i * ldc + j] == exact[i * n + j]);
+            assert(j >= n || kernels->by_blas || c[i * ldc + j] == exact[i * n + j]);
             if (j >= n ? (gemm.spare ? isfinite(got) : got == OUTSIDE)
                        : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
                              (double)(k + 2) * EPSILON * bound[i * n + j])
@@ -265,8 +264,17 @@ static void test_rounding(const adm_kernels *kernels)
             b[N + j] = -a[0] * b[j] / a[1];
             b[2 * N + j] = (adm_real)ldexp(a[0] * b[j], (int)(-60 * adm_random_uniform(key, next++)));
         }
-        const adm_gemm gemm = {
-            .m = 1, .n = N, .k = 3, .a = a, .row = 3, .step = 1, .b = b, .ldb = N, .c = c, .ldc = N};
+        const adm_gemm gemm = {.m = 1,
+                               .n = N,
+                               .k = 3,
+                               .a = a,
+                               .row = 3,
+                               .step = 1,
+                               .b = b,
+                               .ldb = N,
+                               .c = c,
+                               .ldc = N,
+                               .scratch = scratch};
         kernels->gemm(&gemm);
         for (int j = 0; j < N; j++) {
             const adm_real got = c[j], wanted = ordered(&gemm, b, 0, j);
@@ -303,7 +311,7 @@ static void test_library(const adm_kernels *own)
 #ifdef ADM_NO_BLAS
     assert(library == NULL && own != NULL);
 #else
-    assert(library->panel == 0);
+    assert(library->by_blas);
     if (strcmp(own->name, "generic") != 0)
         return;
     test_sizes(library);
@@ -315,7 +323,7 @@ int main(void)
 {
     adm_blas_setup();
     const adm_kernels *own = adm_kernels_select();
-    assert(own->panel > 0);
+    assert(!own->by_blas);
     test_sizes(own);
     test_places(own);
     test_rounding(own);

@@ -4,59 +4,31 @@
    getenv (Makefile), so all calls of the core are counted. */
 #include "admin/admin.h"
 #include "base/base.h"
+#include "tests/failing_memory.h"
+#include "tests/small_model.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define V 50
-#define D 16
+#define D SMALL_D
 #define LAYERS 3
 #define THREADS 2
+#define LENGTH SMALL_MAX_LENGTH
+#define TEXTS SMALL_MAX_TEXTS
 
-static int64_t allocations; /* calls so far */
-static int64_t lookups;     /* into the environment */
+static const small_sizes model_sizes = {SMALL_V, LAYERS, LAYERS, 0.1};
+static small_batch large, small;
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
+static int64_t lookups; /* into the environment */
+
 char *__real_getenv(const char *name);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset);
 char *__wrap_getenv(const char *name);
 
 char *__wrap_getenv(const char *name)
 {
     lookups++;
     return __real_getenv(name);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    allocations++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    allocations++;
-    return __real_realloc(memory, size);
-}
-
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int file, off_t offset)
-{
-    allocations++;
-    return __real_mmap(address, length, protection, flags, file, offset);
 }
 
 static void test_alignment(void)
@@ -80,56 +52,6 @@ static void test_alignment(void)
     assert(adm_alloc(SIZE_MAX) == NULL);
     assert(adm_alloc((size_t)1 << 62) == NULL);
 }
-
-static adm_model *make_model(void)
-{
-    adm_sublayer_config sublayers[3 * LAYERS];
-    for (int64_t i = 0; i < 3 * LAYERS; i++)
-        sublayers[i] = (adm_sublayer_config){
-            .norm_post = ADM_NORM_LAYER,
-            .input_scale = 1.0,
-            .omega = {ADM_SCALE_VECTOR, true, false, 1.0},
-            .gains = {1, 1, 1, 1, 1, 1},
-        };
-    const adm_config config = {
-        .vocab_size = V,
-        .d_model = D,
-        .heads = 2,
-        .d_ff = 4 * D,
-        .max_length = 100,
-        .share_embeddings = ADM_SHARE_ALL,
-        .dropout = 0.1,
-        .norm_eps = 1e-5,
-        .encoder = {LAYERS, false, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, sublayers},
-        .decoder = {LAYERS, true, true, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, sublayers},
-    };
-    adm_model *model = NULL;
-    adm_error error;
-    assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
-    assert(adm_model_init_weights(model, 1, 1, NULL, NULL) == ADM_OK);
-    return model;
-}
-
-#define MAX_B 40
-#define LENGTH 20
-
-/* count pairs of LENGTH tokens. */
-typedef struct pairs {
-    int32_t tokens[MAX_B * LENGTH];
-    int64_t offsets[MAX_B + 1];
-    adm_batch batch;
-} pairs;
-
-static void make_pairs(pairs *self, int64_t count)
-{
-    for (int64_t i = 0; i < count * LENGTH; i++)
-        self->tokens[i] = (int32_t)(i * 7 % V);
-    for (int64_t b = 0; b <= count; b++)
-        self->offsets[b] = b * LENGTH;
-    self->batch = (adm_batch){{self->tokens, self->offsets, count}, {self->tokens, self->offsets, count}};
-}
-
-static pairs large, small;
 
 static adm_run make_run(int64_t segment_layers)
 {
@@ -160,13 +82,14 @@ static void step(trainer *self, const adm_batch *batch, const adm_run *run)
                                    .grad_scale = 1,
                                    .lr = 1e-3,
                                    .threads = THREADS};
-    adm_optim_step(&self->config, &input, &self->state, &norm);
+    adm_optim_step(&self->config, &input, &self->state, &norm, NULL);
     assert(norm > 0);
 }
 
 static void test_steps_once_warm(int64_t segment_layers)
 {
-    trainer self = {.model = make_model(), .config = {ADM_OPTIM_ADAM, 0.9, 0.98, 1e-9, 0, false}};
+    trainer self = {.model = small_model_make(&model_sizes, 1),
+                    .config = {ADM_OPTIM_ADAM, 0.9, 0.98, 1e-9, 0, false}};
     const adm_run run = make_run(segment_layers);
     const adm_param_table *params = adm_model_params(self.model);
     self.state.m = calloc((size_t)adm_optim_size_m(&self.config, params), sizeof(adm_real));
@@ -176,13 +99,13 @@ static void test_steps_once_warm(int64_t segment_layers)
     step(&self, &large.batch, &run);
     const size_t most = adm_model_memory(self.model).activations;
     assert(most > little);
-    const int64_t before = allocations, looked = lookups;
+    const int64_t before = memory_calls, looked = lookups;
     assert(looked > 0); /* the model's kernels were chosen */
     for (int i = 0; i < 3; i++) {
         step(&self, &small.batch, &run);
         step(&self, &large.batch, &run);
     }
-    assert(allocations == before && lookups == looked);
+    assert(memory_calls == before && lookups == looked);
     assert(adm_model_memory(self.model).activations == most);
     free(self.state.m);
     free(self.state.v);
@@ -191,7 +114,7 @@ static void test_steps_once_warm(int64_t segment_layers)
 
 static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
 {
-    adm_model *model = make_model(), *outline = NULL;
+    adm_model *model = small_model_make(&model_sizes, 1), *outline = NULL;
     const adm_run run = make_run(segment_layers);
     adm_memory_plan plan;
     adm_loss loss;
@@ -206,7 +129,7 @@ static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
     assert(plan.kept[0] + plan.kept[1] + plan.recomputed + plan.backward + plan.logits + plan.packed +
                plan.other ==
            plan.activations);
-    assert(plan.rows[0] == MAX_B * LENGTH && plan.rows[1] == MAX_B * (LENGTH - 1));
+    assert(plan.rows[0] == TEXTS * LENGTH && plan.rows[1] == TEXTS * (LENGTH - 1));
     /* (8 D + F) numbers of a token in an encoder layer */
     const double kept = (double)plan.kept[0] / (double)(plan.rows[0] * LAYERS * (int64_t)sizeof(adm_real));
     assert(kept <= 8 * D + 4 * D);
@@ -218,7 +141,7 @@ static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
 
 static void test_gradients_exist_from_the_first_backward_pass_on(void)
 {
-    adm_model *model = make_model();
+    adm_model *model = small_model_make(&model_sizes, 1);
     const adm_run run = make_run(0);
     adm_loss loss;
     adm_error error;
@@ -236,8 +159,8 @@ static void test_gradients_exist_from_the_first_backward_pass_on(void)
 int main(void)
 {
     adm_blas_setup();
-    make_pairs(&large, MAX_B);
-    make_pairs(&small, 9);
+    small_batch_make(&large, TEXTS, LENGTH);
+    small_batch_make(&small, 9, LENGTH);
     test_alignment();
     for (int64_t segment_layers = 0; segment_layers < 3; segment_layers++) {
         test_steps_once_warm(segment_layers);

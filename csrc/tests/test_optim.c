@@ -42,7 +42,7 @@ static void step(run *r, adm_optim_config config, double grad_scale, double lr)
     r->state.m = adm_optim_size_m(&config, &table) > 0 ? r->m : NULL;
     r->state.v = adm_optim_size_v(&config, &table) > 0 ? r->v : NULL;
     const adm_optim_input input = {adm_kernels_select(), &table, r->w, r->g, grad_scale, lr, 1};
-    adm_optim_step(&config, &input, &r->state, &r->norm);
+    adm_optim_step(&config, &input, &r->state, &r->norm, NULL);
     assert(r->w[2] == 0 && r->w[4] == 7); /* neither the gap nor the fixed tensor moves */
 }
 
@@ -191,7 +191,7 @@ static void test_novograd_of_many_tensors(void)
         memset(w, 0, sizeof w);
         memset(m, 0, sizeof m);
         regions = 0;
-        adm_optim_step(&config, &input, &state, NULL);
+        adm_optim_step(&config, &input, &state, NULL, NULL);
         assert(regions == (count == many ? 4 : 2));
         for (int p = 0; p < count; p++) {
             const double each = p % 7 + 1, norm = sqrt(size * each * each);
@@ -243,7 +243,7 @@ static void test_threads_same_bits(adm_optim_kind kind)
         adm_optim_state state = {.m = m, .v = v};
         const adm_optim_input input = {adm_kernels_select(), &one, w[k], g, 0.7, 0.01, k == 0 ? 1 : 3};
         for (int t = 0; t < 12; t++) /* RAdam moves from the sixth on */
-            adm_optim_step(&config, &input, &state, &norms[k]);
+            adm_optim_step(&config, &input, &state, &norms[k], NULL);
         sizes[k] = adm_norm2(adm_kernels_select(), g, N, k == 0 ? 1 : 3);
         free(m), free(v);
     }

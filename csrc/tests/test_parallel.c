@@ -120,7 +120,7 @@ static void *train(void *own)
                                        .grad_scale = 0.5 / norm,
                                        .lr = 0.01,
                                        .threads = t->threads};
-        adm_optim_step(&adam, &input, &state, &moved);
+        adm_optim_step(&adam, &input, &state, &moved, NULL);
         assert(loss.loss > 0 && norm > 0 && moved > 0);
     }
     t->length = params->length;

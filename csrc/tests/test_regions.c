@@ -4,12 +4,13 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define D 128
 #define TOKENS 200
 #define SEQUENCES 20
 
-static int64_t fewest_tasks;
+static int64_t fewest_tasks, most_tasks;
 static int most_threads;
 
 void __real_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
@@ -18,6 +19,7 @@ void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, a
 void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context)
 {
     fewest_tasks = adm_min(fewest_tasks, count);
+    most_tasks = adm_max(most_tasks, count);
     most_threads = threads > most_threads ? threads : most_threads;
     __real_adm_parallel_for_until(stop, threads, count, fn, context);
 }
@@ -25,6 +27,7 @@ void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, a
 static void begin_notes(void)
 {
     fewest_tasks = INT64_MAX;
+    most_tasks = 0;
     most_threads = 0;
 }
 
@@ -34,7 +37,8 @@ static adm_model *make_model(int64_t vocab_size)
     const adm_sublayer_config one = {
         .norm_post = ADM_NORM_LAYER, .input_scale = 1, .gains = {1, 1, 1, 1, 1, 1}};
     adm_sublayer_config sublayers[] = {one, one};
-    const adm_stack_config absent = {0}, stack = {.layers = 1, .causal = true, .sublayers = sublayers};
+    const adm_stack_config absent = {0},
+                           stack = {.layers = 1, .causal = true, .embedding_gain = 1, .sublayers = sublayers};
     const adm_config config = {
         .vocab_size = vocab_size,
         .d_model = D,
@@ -82,10 +86,52 @@ static void test_loss(int64_t vocab_size)
     adm_model_free(model);
 }
 
+enum { LENGTH = 21, ROWS = LENGTH - 1, MANY = 80, VOCABULARY = 4096 };
+
+/* Logits of the first `count` sequences. */
+static adm_real *logits_of(adm_model *model, const int32_t *tokens, int64_t count)
+{
+    int64_t offsets[MANY + 1];
+    for (int64_t b = 0; b <= count; b++)
+        offsets[b] = b * LENGTH;
+    adm_real *logits = malloc((size_t)(count * ROWS * VOCABULARY) * sizeof *logits);
+    assert(logits != NULL);
+    const adm_batch batch = {.source = {tokens, offsets, count}};
+    const adm_run run = {.threads = 2, .scale = 1};
+    begin_notes();
+    assert(adm_model_forward(model, &batch, &run, logits, NULL) == ADM_OK);
+    return logits;
+}
+
+/* Logits of a few rows are shared out by columns, and are the same bits as where rows are shared out. */
+static void test_few_rows(void)
+{
+    adm_model *model = make_model(VOCABULARY);
+    int32_t tokens[MANY * LENGTH];
+    for (int64_t i = 0; i < MANY * LENGTH; i++)
+        tokens[i] = (int32_t)(i * 7919 % VOCABULARY);
+    adm_real *many = logits_of(model, tokens, MANY);
+    for (int64_t count = 1; count <= 4; count += 3) { /* of 20 rows, and of 80: weights are packed */
+        adm_real *few = logits_of(model, tokens, count);
+        assert(most_tasks >= 16);
+        assert(memcmp(few, many, (size_t)(count * ROWS * VOCABULARY) * sizeof *few) == 0);
+        free(few);
+    }
+    free(many);
+    int64_t offsets[] = {0, LENGTH};
+    const adm_batch batch = {.source = {tokens, offsets, 1}};
+    const adm_run run = {.threads = 2, .scale = 1};
+    adm_loss loss;
+    begin_notes();
+    assert(adm_model_backward(model, &batch, &run, &loss, NULL) == ADM_OK);
+    assert(most_tasks >= 16);
+    adm_model_free(model);
+}
+
 /* A layer's passes each have the threads that they are given. */
 static void test_layer(void)
 {
-    enum { ROWS = TOKENS, COUNT = ROWS * D };
+    enum { COUNT = TOKENS * D };
     adm_model *model = make_model(0);
     int64_t offsets[SEQUENCES + 1];
     adm_real *x = malloc(3 * COUNT * sizeof *x), *y = x + COUNT, *dx = y + COUNT;
@@ -116,5 +162,6 @@ int main(void)
     test_layer();
     test_loss(10000);
     test_loss(32000);
+    test_few_rows();
     return 0;
 }

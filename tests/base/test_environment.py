@@ -44,22 +44,28 @@ def test_threads_that_the_environment_asks_for(variables: dict[str, str], thread
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1e3", "0x2", "٣", "1,2"])
 def test_what_is_no_number_of_threads_is_said_and_not_used(value: str) -> None:
     assert first_threads({"ADMIN_PY_NUM_THREADS": value}, 8) == 8
-    (said,) = problems({"ADMIN_PY_NUM_THREADS": value}, "generic")
+    (said,) = problems({"ADMIN_PY_NUM_THREADS": value}, "generic", 8)
     assert said.startswith(f"ADMIN_PY_NUM_THREADS must be a whole number from 1, got {value!r}")
 
 
 def test_kernels_that_there_are_not() -> None:
-    (said,) = problems({"ADMIN_PY_CPU": "AVX2"}, "avx2")
+    (said,) = problems({"ADMIN_PY_CPU": "AVX2"}, "avx2", 8)
     names = "'generic' or 'avx2' or 'avx512' or 'neon'"
     assert said == f"ADMIN_PY_CPU must be {names}, got 'AVX2'; it is not used"
-    (said,) = problems({"ADMIN_PY_CPU": "avx512"}, "avx2")
+    (said,) = problems({"ADMIN_PY_CPU": "avx512"}, "avx2", 8)
     assert said == "ADMIN_PY_CPU is 'avx512', which this processor cannot run; 'avx2' is used"
-    assert problems({"ADMIN_PY_CPU": "generic", "ADMIN_PY_GEMM": "openblas"}, "generic") == []
+    assert problems({"ADMIN_PY_CPU": "generic", "ADMIN_PY_GEMM": "openblas"}, "generic", 8) == []
 
 
-def test_more_threads_than_processors_are_as_many_as_processors() -> None:
-    done = run("-c", ASK, ADMIN_PY_NUM_THREADS="100000")
-    assert (done.stdout.split(), done.stderr) == ([str(PROCESSORS)] * 2, "")
+@pytest.mark.parametrize("errors", [False, True])
+def test_more_threads_than_processors_are_as_many_as_processors_which_is_said_once(errors: bool) -> None:
+    filters = {"PYTHONWARNINGS": "error"} if errors else {}
+    done = run("-c", ASK, ADMIN_PY_NUM_THREADS="100000", **filters)
+    assert done.stdout.split() == [str(PROCESSORS)] * 2
+    (line,) = done.stderr.splitlines()
+    told = "ADMIN_PY_NUM_THREADS is '100000', more than the processors of this process"
+    assert line.endswith(f"{told}; {PROCESSORS} is used")
+    assert problems({"ADMIN_PY_NUM_THREADS": "8", "OMP_NUM_THREADS": "9"}, "generic", 8) == []
 
 
 def test_other_libraries_share_is_kept() -> None:

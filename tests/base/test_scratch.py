@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from admin_py.base.locks import LOCK_FILE
-from admin_py.base.scratch import PREFIX, scratch_folder
+from admin_py.base.scratch import PREFIX, clear_scratch, scratch_folder
 
 HOLDER = """
 import sys, tempfile
@@ -62,3 +63,15 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / f"{PREFIX}link").symlink_to(there)
     with scratch_folder():
         assert (there / LOCK_FILE).exists()
+
+
+def test_folders_of_other_users_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    (left / LOCK_FILE).write_text("1")
+    with monkeypatch.context() as as_another:
+        as_another.setattr(os, "getuid", lambda: left.stat().st_uid + 1)
+        clear_scratch()
+        assert left.exists()
+    clear_scratch()
+    assert not left.exists()

@@ -81,16 +81,20 @@ def test_what_is_not_finite_passes_through_a_layer(dtype: str) -> None:
 
 X32 = hidden("float32", 5)
 BAD_HIDDEN: list[tuple[tuple[Any, ...], type[Exception], str]] = [
-    ((X32.tolist(), lengths(5)), TypeError, "x must be a NumPy array of float32"),
+    ((X32.tolist(), lengths(5)), TypeError, "x must be a NumPy array of float32, got an object of type list"),
     ((X32.astype(np.float64), lengths(5)), TypeError, "x must have dtype float32, got float64"),
     ((X32[:, :4].copy(), lengths(5)), ValueError, r"x must have shape \(\?, 8\), got \(5, 4\)"),
     ((X32[0], lengths(5)), ValueError, r"x must have shape \(\?, 8\), got \(8,\)"),
-    ((np.asfortranarray(X32), lengths(5)), ValueError, "x must be a C-contiguous array"),
+    ((np.asfortranarray(X32), lengths(5)), ValueError, "x must be a C-contiguous array, got one that is not"),
     ((X32, lengths(5).astype(np.int32)), TypeError, "lengths must have dtype int64, got int32"),
     ((X32, lengths(2, 2)), ValueError, "lengths must add up to the number of rows, 5, got 4"),
     ((X32, lengths(2, 4)), ValueError, "lengths must add up to the number of rows, 5, got more"),
     ((X32, lengths(2, 0, 3)), ValueError, r"lengths\[1\] must be from 1 to max_length=16, got 0"),
-    ((X32, lengths(2**62, 2**62)), ValueError, r"lengths\[0\] must be from 1 to max_length=16"),
+    (
+        (X32, lengths(2**62, 2**62)),
+        ValueError,
+        rf"lengths\[0\] must be .* max_length=16, got {2**62}$",
+    ),
     ((X32, lengths()), ValueError, "lengths must name at least one sequence, got none"),
     ((X32[:0], lengths()), ValueError, "lengths must name at least one sequence, got none"),
     (
@@ -228,7 +232,11 @@ def test_an_optimizer_belongs_to_one_size_of_model(dtype: str) -> None:
         optimizer.step(larger, 0.1)
     larger.backward(core_batch(MODULES[dtype]))
     before = larger.weights.copy()
-    with pytest.raises(ValueError, match="model must be the one that the optimizer's state belongs to"):
+    needed, had = larger.trained_length, ready(dtype).trained_length
+    told = (
+        f"belongs to, got one that needs {needed} and {needed} moments where the state has {had} and {had}$"
+    )
+    with pytest.raises(ValueError, match=told):
         optimizer.step(larger, 0.1)
     assert np.array_equal(larger.weights, before)
     assert optimizer.state["step"] == 1
@@ -253,13 +261,13 @@ def test_an_optimizer_changes_layers_too() -> None:
         ({"beta1": 1 - 1e-9}, ValueError, r"beta1 must be in \[0, 1\) in float32, got 0.999999999"),
         ({"beta2": -0.1}, ValueError, r"beta2 must be in \[0, 1\) in float.., got -0.1"),
         ({"beta2": np.nan}, ValueError, "beta2 must be a finite number, got nan"),
-        ({"eps": 0.0}, ValueError, "eps must be above 0 and a normal number of float32"),
+        ({"eps": 0.0}, ValueError, "eps must be above 0 and a normal number of float32, got 0$"),
         ({"eps": 1e-50}, ValueError, "eps must be above 0 and a normal number of float32, got 1e-50"),
-        ({"weight_decay": -1}, ValueError, "weight_decay must be at least 0 and finite in float"),
+        ({"weight_decay": -1}, ValueError, "weight_decay must be at least 0 and finite in float32, got -1$"),
         ({"weight_decay": True}, TypeError, "weight_decay must be a real number, got True of type bool"),
         ({"nesterov": True}, ValueError, 'nesterov must be False unless kind is "sgd" with beta1 above 0'),
         ({"kind": "sgd", "beta1": 0.0, "nesterov": True}, ValueError, "nesterov must be False unless"),
-        ({"kind": "radam", "beta2": 0.6}, ValueError, "beta2 must be above 2/3 for RAdam"),
+        ({"kind": "radam", "beta2": 0.6}, ValueError, "beta2 must be above 2/3 for RAdam, .* got 0.6$"),
         ({"momentum": 0.9}, TypeError, "momentum"),
     ],
 )
@@ -276,7 +284,7 @@ def test_an_optimizer_refuses_options(options: dict[str, Any], error: type[Excep
         (("model", np.inf), ValueError, "lr must be a finite number, got inf"),
         (("model", "0.1"), TypeError, "lr must be a real number, got '0.1'"),
         (("model", 0.1, np.nan), ValueError, "grad_scale must be a finite number, got nan"),
-        (("model", np.ones(1)), TypeError, "lr must be a real number"),
+        (("model", np.ones(1)), TypeError, r"lr must be a real number, got array\(\[1\.\]\)"),
         (("model",), TypeError, "lr"),
     ],
 )
@@ -294,14 +302,18 @@ BAD_STATES: list[tuple[Any, type[Exception], str]] = [
     (None, TypeError, "state must be a dict, got an object of type NoneType"),
     ({}, ValueError, 'state must have exactly the keys "step", "m" and "v"'),
     ({"step": 1, "m": V, "v": V, "w": V}, ValueError, "state must have exactly the keys"),
-    ({"step": -1, "m": V, "v": V}, ValueError, "step must be an integer from 0 to"),
-    ({"step": 2**60, "m": V, "v": V}, ValueError, "step must be an integer from 0 to"),
+    ({"step": -1, "m": V, "v": V}, ValueError, r"step must be an integer from 0 to \d+, got -1$"),
+    ({"step": 2**60, "m": V, "v": V}, ValueError, rf"step must be an integer from 0 to \d+, got {2**60}$"),
     ({"step": 1.0, "m": V, "v": V}, TypeError, "step must be an integer, got 1.0"),
     ({"step": 1, "m": None, "v": None}, ValueError, "m must be an array after 1 steps, got None"),
     ({"step": 0, "m": V, "v": None}, ValueError, "m and v must both be arrays or both be None"),
     ({"step": 1, "m": V.astype(np.float64), "v": V}, TypeError, "m must have dtype float32, got float64"),
     ({"step": 1, "m": V, "v": V[:, None]}, ValueError, r"v must have shape \(\?,\), got \(5, 1\)"),
-    ({"step": 1, "m": V, "v": np.ones(10, np.float32)[::2]}, ValueError, "v must be a C-contiguous array"),
+    (
+        {"step": 1, "m": V, "v": np.ones(10, np.float32)[::2]},
+        ValueError,
+        "v must be a C-contiguous array, got",
+    ),
 ]
 
 
@@ -337,6 +349,6 @@ def test_a_state_that_changes_while_it_is_read_does_no_harm() -> None:
             return 3
 
     state = {"step": Step(), "m": np.ones(5, np.float32), "v": np.ones(5, np.float32)}
-    with pytest.raises(ValueError, match="m must have shape"):
+    with pytest.raises(ValueError, match=rf"m must have shape \({model.trained_length},\), got \(5,\)"):
         optimizer.load_state(state)
     assert optimizer.state["step"] == 1

@@ -158,7 +158,7 @@ def test_a_sequence_longer_than_the_budget_is_an_error():
         ({"max_tokens": 0}, ValueError, "max_tokens must be at least 1, got 0"),
         ({"max_tokens": 5.0}, TypeError, "max_tokens must be an integer, got 5.0"),
         ({"max_tokens": True}, TypeError, "max_tokens must be an integer, got True"),
-        ({"max_tokens": 9, "seed": -1}, ValueError, "seed must be an integer from 0"),
+        ({"max_tokens": 9, "seed": -1}, ValueError, r"seed must be an integer from 0 to \d+, got -1$"),
         ({"max_tokens": 9, "seed": "1"}, TypeError, "seed must be an integer, got '1'"),
     ],
 )

@@ -83,8 +83,10 @@ def test_one_line_or_several(data):
 def test_what_is_no_text(data):
     with pytest.raises(TypeError, match="lines must be strings, but number 1 is 3"):
         data.encode(["3", 3])
-    with pytest.raises(ValueError, match="number 0 has lone surrogates"):
+    with pytest.raises(ValueError, match=r"^lines has lone surrogates"):
         data.encode("\ud800")
+    with pytest.raises(ValueError, match="lines: number 0 has lone surrogates"):
+        data.encode(["\ud800"])
     with pytest.raises(ValueError, match="side must be 'source' or 'target', got 'left'"):
         data.encode("3", side="left")
     with pytest.raises(IndexError, match="token id 13 is not in the vocabulary of 13 ids"):

@@ -103,6 +103,14 @@ def test_what_is_no_tokenizer(value):
         SubwordTokenizer(value)
 
 
+def test_what_is_wrong_with_a_tokenizer_names_the_argument():
+    empty = tokenizers.Tokenizer(models.WordLevel({}, unk_token="a"))
+    with pytest.raises(ValueError, match=r"^tokenizer cannot be taken: it has an empty vocabulary"):
+        SubwordTokenizer(empty)
+    with pytest.raises(ValueError, match=r"^tokenizer cannot be taken: it has 2 pieces, but ids up to"):
+        SubwordTokenizer(words({"a": 0, "b": 2**20}, unk_token="a"))
+
+
 def test_a_line_that_cannot_be_encoded_is_named():
     taken = as_tokenizer(words({"the": 0, "cat": 1}, unk_token="[UNK]"))
     assert taken.encode_lines(["the cat"])[0].tolist() == [4, 5]

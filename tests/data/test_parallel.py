@@ -171,7 +171,7 @@ def test_name(files):
         ({"vocab_size": 300.0}, TypeError, "vocab_size must be an integer, got 300.0"),
         ({"max_length": 0}, ValueError, "max_length must be an integer from 1 to 2147483647, got 0"),
         ({"max_lines": 0}, ValueError, "max_lines must be at least 1, got 0"),
-        ({"seed": -1}, ValueError, "seed must be an integer from 0"),
+        ({"seed": -1}, ValueError, r"seed must be an integer from 0 to \d+, got -1$"),
         ({"tokenizer": 3}, TypeError, "tokenizer must be a tokenizer or the path of a saved one, got 3"),
         ({"tokenizer": "nowhere.json"}, FileNotFoundError, "nowhere.json"),
         ({"tokenizer": WordTokenizer(["a"]), "vocab_size": 300}, ValueError, "exclude each other"),

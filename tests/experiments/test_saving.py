@@ -34,3 +34,41 @@ def test_the_same_and_more_of_it_are_written_again(kind: str, tmp_path: Path) ->
     more.save(tmp_path)
     more.save(tmp_path)
     assert ap.load(tmp_path) == more
+
+
+@pytest.mark.parametrize("kind", ["study", "grid"])
+def test_a_kill_after_a_model_is_written_leaves_nothing_whole_beside_it(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(kind, schemes=["post_ln"], keep_models=True).save(tmp_path)
+    again = trained(kind, schemes=["post_ln"], keep_models=True, steps=3)
+    save = ap.Transformer.save
+
+    def save_and_end(model: ap.Transformer, path: Any) -> None:
+        save(model, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ap.Transformer, "save", save_and_end)
+    with pytest.raises(KeyboardInterrupt):
+        again.save(tmp_path)
+    left = ap.load(tmp_path)
+    assert (left.runs if kind == "study" else left.cells) == ()
+
+
+@pytest.mark.parametrize("kind", ["study", "grid"])
+def test_a_folder_of_data_with_other_words_is_refused_though_the_ids_are_the_same(
+    kind: str, tmp_path: Path
+) -> None:
+    words = [(f"{a} {b}", f"{b} {a}") for a in "abc" for b in "abc"]
+    capitals = [(source.upper(), target.upper()) for source, target in words]
+    first, second = (ap.data.from_texts(one, pretokenized=True, valid=2) for one in (words, capitals))
+    assert first.fingerprint == second.fingerprint
+    options = {**SMALL, "schemes": "admin", "out": tmp_path}
+    getattr(ap, kind)(first, **options)
+    digits = [one.tokenizer.fingerprint[:8] for one in (first, second)]
+    told = (
+        rf"holds a {kind} of data of another vocabulary, 'texts' \({digits[0]}\), not 'texts' \({digits[1]}\)"
+    )
+    with pytest.raises(ValueError, match=told):
+        getattr(ap, kind)(second, **options)
+    assert not getattr(ap, kind)(first, **options).interrupted

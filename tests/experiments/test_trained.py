@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import pickle
@@ -15,7 +16,7 @@ from made_results import made_history, made_profile
 from small_models import config
 
 import admin_py as ap
-from admin_py.data import CharacterTokenizer, SubwordTokenizer, WordTokenizer
+from admin_py.data import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from admin_py.data.tokenizer import EOS
 from admin_py.experiments.trained import TRAINED_FILE
 from admin_py.generation import greedy, sample
@@ -91,17 +92,32 @@ def test_text_that_cannot_be_read(speaker: ap.TrainedModel, translator: ap.Train
         speaker.generate(["a", ""])
     with pytest.raises(TypeError, match="texts must be strings, but number 0 is 3"):
         translator.translate([3])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="texts: number 0 has lone surrogates"):
+    with pytest.raises(ValueError, match=r"^texts has lone surrogates"):
         translator.translate("\ud800")
+    with pytest.raises(ValueError, match="texts: number 1 has lone surrogates"):
+        translator.translate(["two", "\ud800"])
+    with pytest.raises(ValueError, match=r"^texts has no tokens to be continued: ''"):
+        speaker.generate("")
     with pytest.raises(ValueError, match="top_k goes with a temperature"):
         speaker.generate("a", top_k=3)
-    with pytest.raises(ValueError, match="max_new_tokens must be at least 1"):
+    with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
         speaker.generate("a", max_new_tokens=0)
     with pytest.raises(ValueError, match="this model has no tokenizer, so it takes no text"):
         ap.TrainedModel(speaker.model).generate("a")
     encoder = ap.TrainedModel(ap.Transformer(config(1, 0)), WordTokenizer(["a"]))
     with pytest.raises(ValueError, match="an encoder generates nothing"):
         encoder.generate("a")
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 3), ("top_k", 2)])
+def test_a_draws_arguments_need_a_temperature(
+    speaker: ap.TrainedModel, translator: ap.TrainedModel, name: str, value: int
+) -> None:
+    for call in (speaker.generate, translator.translate):
+        with pytest.raises(
+            ValueError, match=f"^{name} goes with a temperature, .* got {name}={value} without$"
+        ):
+            call("a b", **{name: value})  # type: ignore[call-overload]
 
 
 def test_an_empty_text_may_be_translated(translator: ap.TrainedModel) -> None:
@@ -234,13 +250,14 @@ def test_settings_are_plain_values_in_the_file(tmp_path: Path) -> None:
     assert kept["files"] == ["model", "tokenizer", "history", "profile"]
 
 
-def test_the_tokenizer_is_told_by_its_file_s_own_digest_where_it_has_one(tmp_path: Path) -> None:
-    for tokenizer, own in (
-        (WordTokenizer(["a"]), True),
-        (SubwordTokenizer.train(["a"], vocab_size=260), False),
-    ):
-        model = ap.Transformer(config(vocab_size=tokenizer.vocab_size))
-        ap.TrainedModel(model, tokenizer).save(tmp_path)
-        told = json.loads((tmp_path / TRAINED_FILE).read_text())["tokenizer_digest"]
-        assert (told == json.loads((tmp_path / "tokenizer.json").read_text()).get("digest")) == own
-        assert ap.load(tmp_path).tokenizer == tokenizer
+@pytest.mark.parametrize("tokenizer", [WordTokenizer(["a"]), SubwordTokenizer.train(["a"], vocab_size=260)])
+def test_the_tokenizer_is_told_by_the_digest_of_its_whole_file(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    model = ap.Transformer(config(vocab_size=tokenizer.vocab_size))
+    ap.TrainedModel(model, tokenizer).save(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    told = json.loads((tmp_path / TRAINED_FILE).read_text())["tokenizer_digest"]
+    assert told == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    assert ap.load(tmp_path).tokenizer == tokenizer
+    file.write_bytes(file.read_bytes().replace(b"{", b"{ ", 1))
+    with pytest.raises(ValueError, match="is damaged, or not that of the model"):
+        ap.load(tmp_path)

@@ -102,7 +102,7 @@ def test_a_profile_names_the_bad_weight_and_changes_nothing(method: str, name: s
     model = small()
     model.parameters[name].reshape(-1)[0] = value
     before = model.state
-    with pytest.raises(ValueError, match=f"weight {name} must be finite"):
+    with pytest.raises(ValueError, match=f"model: the weight {name} must be finite"):
         model.profile(PAIRS, method=method)
     assert same_state(model, before)
 

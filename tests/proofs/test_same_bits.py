@@ -93,7 +93,7 @@ def test_initial_weights(tables: Callable[[], Iterator[str]]) -> None:
 
 @pytest.mark.parametrize("name", digest.WAYS)
 def test_digests_are_those_of_every_machine(name: str) -> None:
-    """Whole trainings, a study and a grid. Whoever changes bits on purpose runs `tools/digest.py --write`."""
+    """Of all that it digests. Whoever changes bits on purpose runs `tools/digest.py --write`."""
     assert digest.compute(name) == digest.kept()[name]
 
 
@@ -126,3 +126,21 @@ def test_trainings_as_on_a_poorer_processor() -> None:
         text=True,
     )
     assert done.stdout.splitlines() == ["generic []", digest.kept()["kinds"]], done.stderr
+
+
+LIBRARIES = {**POORER, "OPENBLAS_CORETYPE": "Nehalem"}
+"""As above, and NumPy's BLAS too; the core keeps its kernels, without which a study would take minutes."""
+del LIBRARIES["ADMIN_PY_CPU"]
+
+
+@pytest.mark.parametrize("name", ["analyses", "study"])
+def test_analyses_with_libraries_as_on_a_poorer_processor(name: str) -> None:
+    """Nothing that NumPy's BLAS and exponentials compute is in a number of an analysis."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"from tools import digest; print(digest.compute({name!r}))"],
+        cwd=Path(digest.__file__).parents[1],
+        env={**os.environ, **LIBRARIES},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == digest.kept()[name], done.stderr

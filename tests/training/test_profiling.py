@@ -11,6 +11,7 @@ import pytest
 from small_training import DATA, SEED, assert_same_files, assert_same_history, make_optimizer, train
 
 import admin_py as ap
+from admin_py.training.profiling import as_tried
 
 SETTINGS: dict[str, Any] = {"layers": 1, "d_model": 16, "heads": 2, "d_ff": 24}
 
@@ -146,3 +147,15 @@ def test_a_model_that_overflows_diverges_as_before() -> None:
     history = train(model, steps=2)
     assert history.diverged_at == 1
     assert history.metadata["profile"].startswith("not possible, omega of encoder.0.feed_forward")
+
+
+def test_who_tried_a_profile_says_what_is_missing_and_silences_that_warning_alone() -> None:
+    told = "the model is not profiled: said by another"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with as_tried(None) as asked:
+            train(fresh(), profile=asked, steps=1)
+            warnings.warn(told, UserWarning, stacklevel=1)
+    assert [str(one.message) for one in caught] == [told]
+    with as_tried(fresh().profile(next(DATA.batches(max_tokens=90, seed=SEED)))) as asked:
+        assert asked == "auto"

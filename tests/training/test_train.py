@@ -27,6 +27,7 @@ from admin_py.base import defaults
 from admin_py.experiments.settings import DEFAULTS
 from admin_py.training.loop import Feed, num_predicted
 from admin_py.training.named_optimizers import as_optimizer
+from admin_py.training.plan import rate_at
 
 
 @pytest.fixture(autouse=True)
@@ -430,3 +431,23 @@ def test_the_defaults_are_those_of_the_table() -> None:
         assert own[name].default is None
     assert as_optimizer("adam").lr == DEFAULTS["lr"]
     assert DEFAULTS["warmup"] == defaults.WARMUP
+
+
+def rate_of_a_mistake(step: int) -> float:
+    return 1e-3 + "per step"  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (rate_of_a_mistake, r"^unsupported operand type"),
+        (lambda: 1e-3, r"^schedule must be callable with the number of a step: .*takes 0 positional"),
+        (lambda step: "1e-3", r"^schedule\(1\) must be a number, got '1e-3'"),
+    ],
+    ids=["its own", "signature", "result"],
+)
+def test_of_a_schedule_its_signature_and_result_are_named_and_its_own_errors_go_through(
+    schedule: Any, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        rate_at(schedule, 1)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.analysis.theory import own_dependency
+from admin_py.base.exact_math import tanh
 from admin_py.training.divergence import find_nonfinite_gradient, find_nonfinite_weight
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _norm(kind: str, x: Array, parameters: Parameters, name: str, eps: float) ->
         return x
     gamma = parameters[f"{name}.gamma"].astype(np.float64)
     if kind == "dyt":
-        return gamma * np.tanh(parameters[f"{name}.scale"] * x) + parameters[f"{name}.nu"]
+        return gamma * tanh(parameters[f"{name}.scale"] * x) + parameters[f"{name}.nu"]
     if kind == "rms":
         return gamma * x / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps)
     x = x - x.mean(axis=1, keepdims=True)

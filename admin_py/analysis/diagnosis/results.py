@@ -13,7 +13,7 @@ from admin_py.analysis.by_stack import OwnResult
 from admin_py.analysis.diagnosis import page
 from admin_py.analysis.gradients import VANISHING
 from admin_py.analysis.theory import Fits, amplification, fits
-from admin_py.base.checks import check_integer
+from admin_py.base.checks import MAX_COUNT, check_integer
 from admin_py.base.words import number
 from admin_py.results import figure
 from admin_py.schemes.labels import label
@@ -167,7 +167,7 @@ class Diagnosis(OwnResult):
         count : int
             At most as many.
         """
-        count = check_integer("count", count, 1, 2**31 - 1)
+        count = check_integer("count", count, 1, MAX_COUNT)
         found = []
         for stack, names in self.sublayers.items():
             own = self.beta2[stack]

@@ -85,6 +85,7 @@ def model_file(cell: Path) -> Path:
 
 
 def _write(path: Path, cell: GridCell, model: Transformer | None) -> None:
-    """A cell's file; before it that of its model, so that a whole cell has its own or none."""
+    """A cell's file. It is away while that of its model is written: a whole cell has its own or none."""
+    path.unlink(missing_ok=True)
     put_model(model_file(path), model)
     cell.save(path)

@@ -126,6 +126,7 @@ def run_folder(folder: str | os.PathLike[str], name: str) -> Path:
 
 
 def _write(folder: Path, run: Any, model: Transformer | None) -> None:
-    """A run's files; before them that of its model, so that a whole run has its own or none."""
+    """A run's files. None says that it is whole while its model is written: a whole one has its own."""
+    (folder / RUN_FILE).unlink(missing_ok=True)
     put_model(folder / MODEL_FILE, model)
     run.save(folder)

@@ -4,9 +4,12 @@
 
 #include "admin/analysis.h"
 #include "admin/config.h"
+#include "admin/defaults.h"
+#include "admin/files.h"
 #include "admin/model.h"
 #include "admin/norms.h"
 #include "admin/optim.h"
+#include "admin/product.h"
 #include "admin/status.h"
 #include "admin/stop.h"
 #include "admin/system.h"

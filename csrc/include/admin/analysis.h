@@ -4,6 +4,8 @@
 
 #include "admin/model.h"
 
+ADM_BEGIN
+
 /* Of one stack; y_i = sum over j of c_ij is what sub-layer i (from 1) adds up before its output norm. Component 0 is
    what is left of x_0, component j what is left of branch j, component R + 1 what biases of norms added. */
 typedef struct adm_dependency {
@@ -16,9 +18,9 @@ typedef struct adm_dependency {
 
 /* One forward pass without dropout, over groups of whole sequences so that the components of a group take about
    max_bytes; one sequence at least. Fails where a norm on the residual's way is not linear (DyT). */
-adm_status adm_model_dependency(adm_model *model, const adm_batch *batch, const adm_run *run,
-                                int64_t max_bytes, adm_dependency *encoder, adm_dependency *decoder,
-                                adm_error *error);
+ADM_API adm_status adm_model_dependency(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                        int64_t max_bytes, adm_dependency *encoder, adm_dependency *decoder,
+                                        adm_error *error);
 
 /* Of one stack; xhat_i is y_i standardised over the features of each token. */
 typedef struct adm_output_change {
@@ -29,8 +31,10 @@ typedef struct adm_output_change {
 } adm_output_change;
 
 /* Two models of the same depths and width side by side, without dropout. */
-adm_status adm_models_output_change(adm_model *model, adm_model *other, const adm_batch *batch,
-                                    const adm_run *run, adm_output_change *encoder,
-                                    adm_output_change *decoder, adm_error *error);
+ADM_API adm_status adm_models_output_change(adm_model *model, adm_model *other, const adm_batch *batch,
+                                            const adm_run *run, adm_output_change *encoder,
+                                            adm_output_change *decoder, adm_error *error);
+
+ADM_END
 
 #endif

@@ -11,6 +11,8 @@
 
 #include "admin/status.h"
 
+ADM_BEGIN
+
 typedef enum adm_norm_kind {
     ADM_NORM_NONE = 0,
     ADM_NORM_LAYER, /* gamma (x - mean) / sqrt(var + eps) + nu */
@@ -97,11 +99,13 @@ typedef struct adm_config {
     adm_stack_config encoder, decoder;
 } adm_config;
 
-int64_t adm_stack_per_layer(const adm_stack_config *stack);
-int64_t adm_stack_num_sublayers(const adm_stack_config *stack);
-adm_branch_kind adm_stack_branch(const adm_stack_config *stack, int64_t sublayer);
+ADM_API int64_t adm_stack_per_layer(const adm_stack_config *stack);
+ADM_API int64_t adm_stack_num_sublayers(const adm_stack_config *stack);
+ADM_API adm_branch_kind adm_stack_branch(const adm_stack_config *stack, int64_t sublayer);
 
 /* ADM_OK, or the first field that is out of range. */
-adm_status adm_config_check(const adm_config *config, adm_error *error);
+ADM_API adm_status adm_config_check(const adm_config *config, adm_error *error);
+
+ADM_END
 
 #endif

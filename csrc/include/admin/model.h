@@ -7,6 +7,8 @@
 #include "admin/system.h"
 #include "admin/work.h"
 
+ADM_BEGIN
+
 typedef struct adm_model adm_model;
 
 #define ADM_NAME_LENGTH 64
@@ -82,6 +84,9 @@ typedef struct adm_run {
 
 #define ADM_SEGMENTS_AUTO (-1)
 
+/* ADM_OK, or what cannot be asked of a pass. */
+ADM_API adm_status adm_run_check(const adm_run *run, adm_error *error);
+
 typedef struct adm_loss {
     double loss; /* label-smoothed cross-entropy, nats, mean over target tokens */
     double nll;  /* without smoothing */
@@ -99,44 +104,44 @@ typedef struct adm_observation {
 typedef enum adm_profile_method { ADM_PROFILE_CLINIC = 0, ADM_PROFILE_PAPER } adm_profile_method;
 
 /* `kernels` is what all its passes use. */
-adm_status adm_model_create(const adm_config *config, const adm_kernels *kernels, adm_model **model,
-                            adm_error *error);
+ADM_API adm_status adm_model_create(const adm_config *config, const adm_kernels *kernels, adm_model **model,
+                                    adm_error *error);
 /* A model without weights, to be asked for its parameters' table and its plan of memory, and freed. */
-adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernels, adm_model **model,
-                             adm_error *error);
-void adm_model_free(adm_model *model);
+ADM_API adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernels, adm_model **model,
+                                     adm_error *error);
+ADM_API void adm_model_free(adm_model *model);
 
-const adm_config *adm_model_config(const adm_model *model);
-const adm_kernels *adm_model_kernels(const adm_model *model);
-const adm_param_table *adm_model_params(const adm_model *model);
+ADM_API const adm_config *adm_model_config(const adm_model *model);
+ADM_API const adm_kernels *adm_model_kernels(const adm_model *model);
+ADM_API const adm_param_table *adm_model_params(const adm_model *model);
 /* Index of the parameter of that name, -1 if there is none. */
-int64_t adm_model_find_param(const adm_model *model, const char *name);
-int64_t adm_model_num_sublayers(const adm_model *model, int stack); /* R */
+ADM_API int64_t adm_model_find_param(const adm_model *model, const char *name);
+ADM_API int64_t adm_model_num_sublayers(const adm_model *model, int stack); /* R */
 /* Offset in the flat buffers of omega of a sub-layer; -1 if it has none. */
-int64_t adm_model_omega_offset(const adm_model *model, int stack, int64_t sublayer);
-adm_real *adm_model_weights(adm_model *model); /* [length] */
+ADM_API int64_t adm_model_omega_offset(const adm_model *model, int stack, int64_t sublayer);
+ADM_API adm_real *adm_model_weights(adm_model *model); /* [length] */
 /* NULL until adm_model_need_gradients. */
-adm_real *adm_model_gradients(adm_model *model); /* [length] */
-adm_status adm_model_need_gradients(adm_model *model, adm_error *error);
+ADM_API adm_real *adm_model_gradients(adm_model *model); /* [length] */
+ADM_API adm_status adm_model_need_gradients(adm_model *model, adm_error *error);
 
 /* Draws all weights anew from seed (init/weights.c). ADM_STOPPED: some of them; `stop` may be NULL. */
-adm_status adm_model_init_weights(adm_model *model, uint64_t seed, int threads, adm_stop *stop,
-                                  adm_error *error);
+ADM_API adm_status adm_model_init_weights(adm_model *model, uint64_t seed, int threads, adm_stop *stop,
+                                          adm_error *error);
 
 /* ADM_OK, or which token, length or offset the model cannot read. */
-adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch, adm_error *error);
+ADM_API adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch, adm_error *error);
 
 /* Tokens that the output has rows for: those of the decoder's input, or of the source for an encoder. */
-int64_t adm_model_num_outputs(const adm_model *model, const adm_batch *batch);
+ADM_API int64_t adm_model_num_outputs(const adm_model *model, const adm_batch *batch);
 
 /* out: logits [M_target, V]; for an encoder hidden states [M_source, D]. */
-adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_real *out,
-                             adm_error *error);
-adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_run *run, adm_loss *loss,
-                          adm_error *error);
+ADM_API adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                     adm_real *out, adm_error *error);
+ADM_API adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                  adm_loss *loss, adm_error *error);
 /* Forward and backward; fills the gradients. */
-adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const adm_run *run, adm_loss *loss,
-                              adm_error *error);
+ADM_API adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                      adm_loss *loss, adm_error *error);
 
 /* The stacks alone (vocab_size 0). Exactly one stack exists. The forward pass keeps what its backward pass
    reads, so x, memory and their offsets are copied. */
@@ -147,14 +152,14 @@ typedef struct adm_hidden {
     const adm_real *memory;        /* [M_memory, D], decoder with cross-attention only */
     const int64_t *memory_offsets; /* [B + 1] */
 } adm_hidden;
-adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
-                                    adm_real *out, /* [M, D] */
-                                    adm_error *error);
+ADM_API adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                            adm_real *out, /* [M, D] */
+                                            adm_error *error);
 /* Of the last adm_model_forward_hidden. */
-adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, /* [M, D] */
-                                     const adm_run *run, adm_real *dx,       /* [M, D] */
-                                     adm_real *dmemory,                      /* [M_memory, D] or NULL */
-                                     adm_error *error);
+ADM_API adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, /* [M, D] */
+                                             const adm_run *run, adm_real *dx,       /* [M, D] */
+                                             adm_real *dmemory, /* [M_memory, D] or NULL */
+                                             adm_error *error);
 
 /* One forward pass. Sub-layers that are `profiled` get their omega on the way (clinic) or afterwards (paper);
    with apply false the weights are left as they were. omega [R] of each stack is what the method gives (for
@@ -162,16 +167,16 @@ adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, /* 
 typedef struct adm_profile {
     double *omega, *var_input, *var_branch; /* [R] each, the caller's */
 } adm_profile;
-adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
-                             adm_profile_method method, bool apply,
-                             adm_profile profiles[2], /* of encoder and decoder */
-                             adm_error *error);
-adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
-                                    adm_profile_method method, bool apply, adm_profile *profile,
-                                    adm_error *error);
+ADM_API adm_status adm_model_profile(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                     adm_profile_method method, bool apply,
+                                     adm_profile profiles[2], /* of encoder and decoder */
+                                     adm_error *error);
+ADM_API adm_status adm_model_profile_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
+                                            adm_profile_method method, bool apply, adm_profile *profile,
+                                            adm_error *error);
 
 /* stack 0 encoder, 1 decoder. */
-adm_observation adm_model_observation(const adm_model *model, int stack);
+ADM_API adm_observation adm_model_observation(const adm_model *model, int stack);
 typedef enum adm_activation_site {
     ADM_SITE_OUTPUT = 0,      /* x_index, index 0..R */
     ADM_SITE_BRANCH,          /* a_index, index 1..R, as for those below */
@@ -182,18 +187,18 @@ typedef enum adm_activation_site {
     ADM_SITE_BRANCH_GRADIENT  /* dL/da_index, index 1..R */
 } adm_activation_site;
 /* Copy of one activation or gradient, [M, D], of the last observed pass. */
-adm_status adm_model_activation(const adm_model *model, int stack, int64_t index, adm_activation_site site,
-                                adm_real *out, adm_error *error);
-int64_t adm_model_activation_rows(const adm_model *model, int stack);
+ADM_API adm_status adm_model_activation(const adm_model *model, int stack, int64_t index,
+                                        adm_activation_site site, adm_real *out, adm_error *error);
+ADM_API int64_t adm_model_activation_rows(const adm_model *model, int stack);
 
 /* Seconds that all threads together spent on each kind of work, in all passes so far. */
-void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KINDS]);
+ADM_API void adm_model_work_seconds(const adm_model *model, double seconds[ADM_WORK_KINDS]);
 
 /* Bytes held: parameters, gradients, activations. */
 typedef struct adm_memory {
     size_t weights, gradients, activations;
 } adm_memory;
-adm_memory adm_model_memory(const adm_model *model);
+ADM_API adm_memory adm_model_memory(const adm_model *model);
 
 /* Bytes that a backward pass over a batch asks for, by what they are for, from the plan that the pass itself
    follows. kept .. other add up to activations. */
@@ -208,15 +213,17 @@ typedef struct adm_memory_plan {
     size_t activations; /* the whole workspace */
     int64_t rows[2];    /* M of the stacks */
 } adm_memory_plan;
-adm_status adm_model_plan_memory(adm_model *model, const adm_batch *batch, const adm_run *run,
-                                 adm_memory_plan *plan, adm_error *error);
+ADM_API adm_status adm_model_plan_memory(adm_model *model, const adm_batch *batch, const adm_run *run,
+                                         adm_memory_plan *plan, adm_error *error);
 
 /* A batch that is thought of, as each stack reads it: `count` sequences of `length` tokens and, unless it is 0, one of
    `rest`, which are fewer. */
 typedef struct adm_lengths {
     int64_t count, length, rest;
 } adm_lengths;
-adm_status adm_model_plan_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
-                                  adm_memory_plan *plan, adm_error *error);
+ADM_API adm_status adm_model_plan_lengths(adm_model *model, const adm_lengths *lengths, const adm_run *run,
+                                          adm_memory_plan *plan, adm_error *error);
+
+ADM_END
 
 #endif

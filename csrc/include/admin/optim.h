@@ -4,6 +4,8 @@
 
 #include "admin/model.h"
 
+ADM_BEGIN
+
 typedef enum adm_optim_kind {
     ADM_OPTIM_SGD = 0, /* momentum, Nesterov; weight decay as L2 */
     ADM_OPTIM_ADAM,    /* weight decay as L2 */
@@ -27,11 +29,11 @@ typedef struct adm_optim_state {
 } adm_optim_state;
 
 /* ADM_OK, or which field is out of range, or is where it is rounded to adm_real. */
-adm_status adm_optim_check(const adm_optim_config *config, adm_error *error);
+ADM_API adm_status adm_optim_check(const adm_optim_config *config, adm_error *error);
 
 /* How many elements m and v need for a model (0: none). */
-int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *params);
-int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *params);
+ADM_API int64_t adm_optim_size_m(const adm_optim_config *config, const adm_param_table *params);
+ADM_API int64_t adm_optim_size_v(const adm_optim_config *config, const adm_param_table *params);
 
 /* What an update is made of. */
 typedef struct adm_optim_input {
@@ -43,15 +45,28 @@ typedef struct adm_optim_input {
     int threads;
 } adm_optim_input;
 
-/* One update by a configuration that was checked, step number state->step + 1. If update_norm is not NULL it gets the Euclidean norm of the
-   change of the weights. */
-void adm_optim_step(const adm_optim_config *config, const adm_optim_input *input, adm_optim_state *state,
-                    double *update_norm);
+/* Allocates m and v, zeros. */
+ADM_API adm_status adm_optim_state_create(const adm_optim_config *config, const adm_param_table *params,
+                                          adm_optim_state *state, adm_error *error);
+/* With the configuration and table that it was created with. */
+ADM_API void adm_optim_state_free(const adm_optim_config *config, const adm_param_table *params,
+                                  adm_optim_state *state);
+
+/* Multiplies grad_scale so that the gradients' Euclidean norm is at most max_norm. *norm (may be NULL): what it was, with
+   grad_scale. Fails, grad_scale as it was, where that is not finite. */
+ADM_API adm_status adm_clip_gradients(adm_optim_input *input, double max_norm, double *norm,
+                                      adm_error *error);
+
+/* One update, step number state->step + 1. *update_norm (may be NULL): the Euclidean norm of the change of the weights. */
+ADM_API adm_status adm_optim_step(const adm_optim_config *config, const adm_optim_input *input,
+                                  adm_optim_state *state, double *update_norm, adm_error *error);
 
 /* Euclidean norm of x [n], summed in double in an order that does not depend on threads. */
-double adm_norm2(const adm_kernels *kernels, const adm_real *x, int64_t n, int threads);
+ADM_API double adm_norm2(const adm_kernels *kernels, const adm_real *x, int64_t n, int threads);
 
 /* Index of the first parameter (in the table's order) with an element that is not finite, -1 if there is none. */
-int64_t adm_find_nonfinite(const adm_param_table *params, const adm_real *values);
+ADM_API int64_t adm_find_nonfinite(const adm_param_table *params, const adm_real *values);
+
+ADM_END
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "admin/types.h"
 
+ADM_BEGIN
+
 /* One call's. It is asked in the thread that made the call, between two sub-layers of a chunk and while that thread
    waits for others, which may be inside of a region of threads. */
 typedef struct adm_stop {
@@ -14,6 +16,8 @@ typedef struct adm_stop {
 } adm_stop;
 
 /* First asked after a while. */
-void adm_stop_begin(adm_stop *stop);
+ADM_API void adm_stop_begin(adm_stop *stop);
+
+ADM_END
 
 #endif

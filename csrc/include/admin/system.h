@@ -4,20 +4,29 @@
 
 #include "admin/types.h"
 
+ADM_BEGIN
+
+#define ADM_VERSION "0.1.0"
+/* ADM_VERSION of the library that is linked. */
+ADM_API const char *adm_version(void);
+
 /* What the core computes with: one of the tables that it was built with, all of them constant. */
 typedef struct adm_kernels adm_kernels;
 
 /* The best table for this processor, or the one that the environment variable ADMIN_PY_CPU names if the processor
    can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's, and it is NULL, which no model takes,
-   where the core was built without one. Nothing else in the core reads the environment, so that a program whose threads change it can keep them from doing so meanwhile. */
-const adm_kernels *adm_kernels_select(void);
+   where the core was built without one. Nothing else in the core reads the environment, so that a program whose threads
+   change it can keep them from doing so meanwhile. */
+ADM_API const adm_kernels *adm_kernels_select(void);
 /* "generic", "avx2", "avx512" or "neon" */
-const char *adm_kernels_name(const adm_kernels *kernels);
+ADM_API const char *adm_kernels_name(const adm_kernels *kernels);
 /* Version and configuration of the BLAS library; "none" if there is none. */
-const char *adm_system_blas(void);
+ADM_API const char *adm_system_blas(void);
 /* Path of the file that it was loaded from, as the linker found it; "" if that cannot be told. */
-const char *adm_system_blas_file(void);
+ADM_API const char *adm_system_blas_file(void);
 /* Processors that this process may use. */
-int adm_system_num_procs(void);
+ADM_API int adm_system_num_procs(void);
+
+ADM_END
 
 #endif

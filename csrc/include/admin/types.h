@@ -2,6 +2,8 @@
 #ifndef ADMIN_TYPES_H
 #define ADMIN_TYPES_H
 
+#include "admin/api.h"
+
 #include <float.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -45,19 +45,6 @@ def test_whole_cells_are_not_trained_again_and_axes_may_grow(tmp_path: Path, mon
     assert "1 not run yet" in repr(Grid.load(tmp_path))
 
 
-def test_a_folder_of_data_with_other_words_is_refused_though_the_ids_are_the_same(tmp_path: Path) -> None:
-    words = [(f"{a} {b}", f"{b} {a}") for a in "abc" for b in "abc"]
-    capitals = [(source.upper(), target.upper()) for source, target in words]
-    first, second = (ap.data.from_texts(one, pretokenized=True, valid=2) for one in (words, capitals))
-    assert first.fingerprint == second.fingerprint
-    ap.grid(first, schemes="admin", out=tmp_path, **SMALL)
-    digits = [one.tokenizer.fingerprint[:8] for one in (first, second)]
-    told = r"holds a grid of data of another vocabulary, 'texts' \({}\), not 'texts' \({}\)"
-    with pytest.raises(ValueError, match=told.format(*digits)):
-        ap.grid(second, schemes="admin", out=tmp_path, **SMALL)
-    assert not ap.grid(first, schemes="admin", out=tmp_path, **SMALL).interrupted
-
-
 def test_a_folder_of_another_grid_is_refused(tmp_path: Path) -> None:
     options = {**SMALL, "layers": 2, "out": tmp_path}
     ap.grid(DATA, schemes=growing(0.5), **options)

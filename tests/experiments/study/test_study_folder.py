@@ -65,19 +65,6 @@ def test_whole_runs_are_not_run_again_and_more_may_be_added(data, tmp_path: Path
     assert len(less.runs) == 4, "what is in the folder stays in the study"
 
 
-def test_a_folder_of_data_with_other_words_is_refused_though_the_ids_are_the_same(tmp_path: Path) -> None:
-    words = [(f"{a} {b}", f"{b} {a}") for a in "abc" for b in "abc"]
-    capitals = [(source.upper(), target.upper()) for source, target in words]
-    first, second = (ap.data.from_texts(one, pretokenized=True, valid=2) for one in (words, capitals))
-    assert first.fingerprint == second.fingerprint
-    ap.study(first, schemes="admin", out=tmp_path, **SMALL)
-    digits = [one.tokenizer.fingerprint[:8] for one in (first, second)]
-    told = r"holds a study of data of another vocabulary, 'texts' \({}\), not 'texts' \({}\)"
-    with pytest.raises(ValueError, match=told.format(*digits)):
-        ap.study(second, schemes="admin", out=tmp_path, **SMALL)
-    assert not ap.study(first, schemes="admin", out=tmp_path, **SMALL).interrupted
-
-
 def test_a_folder_of_another_study_is_refused(data, tmp_path: Path) -> None:
     study(data, schemes=["post_ln"], out=tmp_path, **SMALL)
     before = (tmp_path / "study.json").read_bytes()

@@ -1,0 +1,126 @@
+#include "library/config_text.h"
+
+static const char *const NORMS[] = {"none", "layer", "rms", "dyt"};
+static const char *const SCALES[] = {"none", "scalar", "vector"};
+static const char *const INITS[] = {"xavier_uniform", "xavier_normal", "looks_linear"};
+static const char *const ACTIVATIONS[] = {"relu", "gelu"};
+static const char *const POSITIONS[] = {"sinusoidal", "learned"};
+static const char *const SHARES[] = {"none", "decoder", "inputs", "all"};
+
+static const char *bool_text(bool value)
+{
+    return value ? "true" : "false";
+}
+
+/* What follows another entry begins with a comma. */
+static void add_word(adm_text *text, const char *name, const char *word)
+{
+    adm_text_add(text, ", \"%s\": \"%s\"", name, word);
+}
+
+static void add_bool(adm_text *text, const char *name, bool value)
+{
+    adm_text_add(text, ", \"%s\": %s", name, bool_text(value));
+}
+
+static void add_number(adm_text *text, const char *name, double value)
+{
+    adm_text_add(text, ", \"%s\": ", name);
+    adm_text_add_number(text, value);
+}
+
+static void add_scale(adm_text *text, const char *name, const adm_scale *scale)
+{
+    adm_text_add(text, ", \"%s\": {\"kind\": \"%s\"", name, SCALES[scale->kind]);
+    add_bool(text, "trained", scale->trained);
+    add_bool(text, "shared", scale->shared);
+    add_number(text, "value", scale->value);
+    adm_text_add(text, "}");
+}
+
+static void add_sublayer(adm_text *text, const adm_sublayer_config *sublayer)
+{
+    adm_text_add(text, "{\"norm_pre\": \"%s\"", NORMS[sublayer->norm_pre]);
+    add_word(text, "norm_branch", NORMS[sublayer->norm_branch]);
+    add_word(text, "norm_post", NORMS[sublayer->norm_post]);
+    add_word(text, "norm_inner", NORMS[sublayer->norm_inner]);
+    add_bool(text, "residual_normed", sublayer->residual_normed);
+    add_bool(text, "profiled", sublayer->profiled);
+    add_number(text, "input_scale", sublayer->input_scale);
+    add_number(text, "kappa", sublayer->kappa);
+    add_scale(text, "omega", &sublayer->omega);
+    add_scale(text, "alpha", &sublayer->alpha);
+    add_word(text, "init", INITS[sublayer->init]);
+    add_bool(text, "qkv_fused_init", sublayer->qkv_fused_init);
+    adm_text_add(text, ", \"gains\": {\"q\": ");
+    adm_text_add_number(text, sublayer->gains.q);
+    add_number(text, "k", sublayer->gains.k);
+    add_number(text, "v", sublayer->gains.v);
+    add_number(text, "out", sublayer->gains.out);
+    add_number(text, "fc1", sublayer->gains.fc1);
+    add_number(text, "fc2", sublayer->gains.fc2);
+    adm_text_add(text, "}}");
+}
+
+/* A scheme written out: that of one stack. */
+static void add_scheme(adm_text *text, const char *name, const adm_stack_config *stack)
+{
+    adm_text_add(text, "{\"name\": \"written_out\", \"source\": \"the C library\"");
+    add_word(text, "final_norm", NORMS[stack->norm_final]);
+    adm_text_add(text, ", \"embedding_gain\": {\"%s\": ", name);
+    adm_text_add_number(text, stack->embedding_gain);
+    adm_text_add(text, "}, \"sublayers\": {\"%s\": [", name);
+    for (int64_t i = 0; i < adm_stack_num_sublayers(stack); i++) {
+        adm_text_add(text, "%s", i > 0 ? ", " : "");
+        add_sublayer(text, &stack->sublayers[i]);
+    }
+    adm_text_add(text, "]}}");
+}
+
+static adm_status check_words(const adm_config *config, adm_error *error)
+{
+    const adm_stack_config *encoder = &config->encoder, *decoder = &config->decoder;
+    if (config->vocab_size == 0)
+        return adm_fail(error, ADM_ERROR_STATE, "a model without a vocabulary has no file");
+    if (encoder->layers > 0 && encoder->causal)
+        return adm_fail(error, ADM_ERROR_VALUE, "encoder.causal must be false in a file");
+    if (decoder->layers > 0 && !decoder->causal)
+        return adm_fail(error, ADM_ERROR_VALUE, "decoder.causal must be true in a file");
+    if (encoder->layers > 0 && decoder->layers > 0 && encoder->input_scale != decoder->input_scale)
+        return adm_fail(error, ADM_ERROR_VALUE, "input_scale of both stacks must be the same in a file");
+    return ADM_OK;
+}
+
+adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *error)
+{
+    const adm_status status = check_words(config, error);
+    if (status != ADM_OK)
+        return status;
+    const bool encoder = config->encoder.layers > 0, decoder = config->decoder.layers > 0;
+    adm_text_add(text, "{\"vocab_size\": %lld", (long long)config->vocab_size);
+    adm_text_add(text, ", \"encoder_layers\": %lld", (long long)config->encoder.layers);
+    adm_text_add(text, ", \"decoder_layers\": %lld", (long long)config->decoder.layers);
+    adm_text_add(text, ", \"d_model\": %lld", (long long)config->d_model);
+    adm_text_add(text, ", \"heads\": %lld", (long long)config->heads);
+    adm_text_add(text, ", \"d_ff\": %lld", (long long)config->d_ff);
+    adm_text_add(text, ", \"max_length\": %lld", (long long)config->max_length);
+    add_number(text, "dropout", config->dropout);
+    add_number(text, "attention_dropout", config->attention_dropout);
+    add_number(text, "activation_dropout", config->activation_dropout);
+    add_number(text, "norm_eps", config->norm_eps);
+    add_word(text, "activation", ACTIVATIONS[config->activation]);
+    add_word(text, "positions", POSITIONS[config->positions]);
+    add_word(text, "share_embeddings", SHARES[config->share_embeddings]);
+    add_word(text, "input_scale",
+             SCALES[encoder ? config->encoder.input_scale : config->decoder.input_scale]);
+    adm_text_add(text, ", \"scheme\": %s", encoder && decoder ? "[" : "");
+    if (encoder)
+        add_scheme(text, "encoder", &config->encoder);
+    adm_text_add(text, "%s", encoder && decoder ? ", " : "");
+    if (decoder)
+        add_scheme(text, "decoder", &config->decoder);
+    adm_text_add(text, "%s", encoder && decoder ? "]}" : "}");
+    if (text->failed)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the header of a file");
+    return ADM_OK;
+}

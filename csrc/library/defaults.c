@@ -1,0 +1,115 @@
+/* What structs are filled with at first. */
+#include "admin/defaults.h"
+
+#define LAYERS 6
+
+static const adm_scale NO_SCALE = {.kind = ADM_SCALE_NONE, .value = 1.0};
+
+adm_sublayer_config adm_sublayer_default(void)
+{
+    return (adm_sublayer_config){
+        .input_scale = 1.0,
+        .omega = NO_SCALE,
+        .alpha = NO_SCALE,
+        .qkv_fused_init = true,
+        .gains = {1.0, 1.0, 1.0, 1.0, 1.0, 1.0},
+    };
+}
+
+adm_config adm_config_default(void)
+{
+    return (adm_config){
+        .d_model = 512,
+        .heads = 8,
+        .d_ff = 2048,
+        .max_length = 1024,
+        .share_embeddings = ADM_SHARE_ALL,
+        .dropout = 0.1,
+        .norm_eps = 1e-5,
+        .encoder = {.layers = LAYERS, .embedding_gain = 1.0},
+        .decoder = {.layers = LAYERS, .embedding_gain = 1.0, .causal = true, .cross = true},
+    };
+}
+
+/* ---- schemes ---- */
+
+static adm_sublayer_config sublayer_of(adm_scheme scheme)
+{
+    adm_sublayer_config sublayer = adm_sublayer_default();
+    if (scheme == ADM_SCHEME_PRE_LN)
+        sublayer.norm_pre = ADM_NORM_LAYER;
+    else
+        sublayer.norm_post = ADM_NORM_LAYER;
+    if (scheme == ADM_SCHEME_ADMIN) {
+        sublayer.profiled = true;
+        sublayer.omega = (adm_scale){.kind = ADM_SCALE_VECTOR, .trained = true, .value = 1.0};
+    }
+    return sublayer;
+}
+
+int64_t adm_config_num_sublayers(const adm_config *config)
+{
+    return config->encoder.layers * 2 + config->decoder.layers * (config->encoder.layers > 0 ? 3 : 2);
+}
+
+adm_status adm_config_use_scheme(adm_config *config, adm_scheme scheme, adm_sublayer_config *sublayers,
+                                 adm_error *error)
+{
+    if ((unsigned int)scheme > ADM_SCHEME_ADMIN)
+        return adm_fail(error, ADM_ERROR_VALUE, "scheme must be one of 3 choices, got number %u",
+                        (unsigned int)scheme);
+    if (sublayers == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "sublayers must not be NULL");
+    config->decoder.causal = config->decoder.layers > 0;
+    config->decoder.cross = config->decoder.layers > 0 && config->encoder.layers > 0;
+    config->encoder.sublayers = sublayers;
+    config->decoder.sublayers = sublayers + adm_stack_num_sublayers(&config->encoder);
+    adm_stack_config *stacks[] = {&config->encoder, &config->decoder};
+    for (int s = 0; s < 2; s++) {
+        const bool present = stacks[s]->layers > 0;
+        stacks[s]->norm_final = present && scheme == ADM_SCHEME_PRE_LN ? ADM_NORM_LAYER : ADM_NORM_NONE;
+        for (int64_t i = 0; i < adm_stack_num_sublayers(stacks[s]); i++)
+            stacks[s]->sublayers[i] = sublayer_of(scheme);
+    }
+    return ADM_OK;
+}
+
+/* ---- calls ---- */
+
+adm_run adm_run_default(void)
+{
+    return (adm_run){.threads = adm_system_num_procs(), .scale = 1.0};
+}
+
+adm_optim_config adm_optim_default(adm_optim_kind kind)
+{
+    adm_optim_config config = {.kind = kind, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    if (kind == ADM_OPTIM_SGD)
+        config.beta1 = config.beta2 = config.eps = 0.0;
+    if (kind == ADM_OPTIM_ADAMW)
+        config.weight_decay = 0.01;
+    if (kind == ADM_OPTIM_NOVOGRAD) {
+        config.beta1 = 0.95;
+        config.beta2 = 0.98;
+    }
+    return config;
+}
+
+adm_optim_input adm_optim_input_default(adm_model *model)
+{
+    return (adm_optim_input){
+        .kernels = adm_model_kernels(model),
+        .params = adm_model_params(model),
+        .weights = adm_model_weights(model),
+        .gradients = adm_model_gradients(model),
+        .grad_scale = 1.0,
+        .threads = adm_system_num_procs(),
+    };
+}
+
+adm_stop adm_stop_default(bool (*asked)(void *context), void *context)
+{
+    adm_stop stop = {.asked = asked, .context = context};
+    adm_stop_begin(&stop);
+    return stop;
+}
