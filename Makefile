@@ -8,6 +8,8 @@ START := $(shell date +%s)
 SECONDS_SO_FAR = $$(($$(date +%s) - $(START))) s
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Each process takes tests that stand together, which share fixtures, and from the others when it has none left.
+TESTS_SIDE_BY_SIDE := -n $(JOBS) --dist worksteal
 MAKE_CORE = $(MAKE) --no-print-directory -j$(JOBS) -C csrc PYTHON=$(BIN)/python
 
 # Pictures without a screen.
@@ -78,7 +80,7 @@ test-c: $(BIN)/.build-requirements
 	$(MAKE_CORE) test
 
 test-python: build $(BIN)/.extra-test
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS_SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # ---- what a developer types ----
 
@@ -120,7 +122,7 @@ sanitize-python: build $(BIN)/.extra-test
 	ADMIN_PY_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-lib $(SANITIZED)
 	LD_PRELOAD=$(SANITIZER_LIBRARIES) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)) \
-	  $(BIN)/pytest -q -n $(JOBS) -p no:cacheprovider -k "not nothing_grows" $(SANITIZED_TESTS)
+	  $(BIN)/pytest -q $(TESTS_SIDE_BY_SIDE) -p no:cacheprovider -k "not nothing_grows" $(SANITIZED_TESTS)
 
 valgrind: $(BIN)/.build-requirements
 	$(MAKE_CORE) valgrind

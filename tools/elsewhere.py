@@ -136,8 +136,8 @@ def try_out(
     run([here, "-c", "import admin_py; admin_py.show_versions()"], cwd=folder, env=environment)
     jobs = os.environ.get("JOBS", str(os.cpu_count() or 1))
     tests = [folder / "tests" / one for one in QUICK]
-    command = [here, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", jobs, "-k", CHOSEN, *options]
-    run([*command, *tests], cwd=folder, env=environment)
+    command = [here, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", jobs, "--dist", "worksteal"]
+    run([*command, "-k", CHOSEN, *options, *tests], cwd=folder, env=environment)
     say(f"{name} took {time.monotonic() - start:.0f} s")
 
 

@@ -58,6 +58,7 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> R:
         opened: list[Figure] = []
+        outer = _OPENED.get()
         token = _OPENED.set(opened)
         try:
             need_matplotlib()
@@ -65,7 +66,8 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
             _check_axes(given.arguments)
             with context():
                 drawn = function(*given.args, **given.kwargs)
-                settle(_axes_in(drawn))
+                if outer is None:  # else the one that draws with it settles all
+                    settle(_axes_in(drawn))
         except BaseException as error:
             _close(opened)
             if isinstance(error, WrongArgument):
@@ -73,7 +75,6 @@ def drawing(function: Callable[P, R]) -> Callable[P, R]:
             raise
         finally:
             _OPENED.reset(token)
-        outer = _OPENED.get()
         if outer is not None:
             outer += opened
         return drawn

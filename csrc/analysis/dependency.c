@@ -55,7 +55,7 @@ static adm_status tracker_make(adm_model *model, int stack, adm_arena *arena, tr
     const int64_t r = model->params.stacks[stack].num_sublayers, rows = model->ws.stacks[stack].rows;
     const int64_t sums = r * (r + 2) * (int64_t)sizeof(double);
     *self = (tracker){.model = model, .stack = stack, .r = r, .parts = r + 2, .rows = rows};
-    self->blocks = (rows + COLLECT_ROWS - 1) / COLLECT_ROWS;
+    self->blocks = adm_pieces(rows, COLLECT_ROWS);
     self->tasks = adm_min(adm_min(FOLLOW_TASKS, rows), adm_max(FOLLOW_BYTES / sums, 1));
     adm_arena measured = {0};
     plan(self, &measured);
@@ -212,7 +212,7 @@ static void follow(tracker *self, adm_dependency *result)
 /* Tokens that a stack reads of sequence b. */
 static int64_t tokens_read(const adm_model *model, int stack, const adm_batch *batch, int64_t b)
 {
-    const bool encoder = model->params.stacks[ADM_ENCODER].num_sublayers > 0;
+    const bool encoder = adm_has_stack(&model->params, ADM_ENCODER);
     const adm_sequences *side = stack == ADM_DECODER && encoder ? &batch->target : &batch->source;
     return side->offsets[b + 1] - side->offsets[b] - (stack == ADM_DECODER);
 }
@@ -244,7 +244,7 @@ static adm_status run_group(adm_model *model, const adm_batch *group, const adm_
     adm_pass_begin(model, run->stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2 && status == ADM_OK; s++) {
         tracker self;
-        if (model->params.stacks[s].num_sublayers == 0)
+        if (!adm_has_stack(&model->params, s))
             continue;
         status = tracker_make(model, s, arena, &self, error);
         if (status != ADM_OK)

@@ -10,7 +10,7 @@
 
 static int64_t num_blocks(const adm_param *param)
 {
-    return (param->size + BLOCK - 1) / BLOCK;
+    return adm_pieces(param->size, BLOCK);
 }
 
 typedef struct norm_blocks {
@@ -52,30 +52,14 @@ static inline double squared_change_at(const void *context, int64_t i)
     return change * change;
 }
 
-double adm_large_norm(const adm_real *x, const adm_real *before, int64_t n)
-{
-    double largest = 0.0, sum = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = fabs((double)x[i] - (before == NULL ? 0.0 : (double)before[i]));
-        largest = d > largest ? d : largest;
-    }
-    if (isinf(largest))
-        return largest;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = ((double)x[i] - (before == NULL ? 0.0 : (double)before[i])) / largest;
-        sum += d * d;
-    }
-    return largest * sqrt(sum);
-}
-
 static void sum_block(void *context, int64_t task, int thread)
 {
     (void)thread;
     const norm_blocks *blocks = context;
     const int64_t owner = owner_of(blocks, task);
     const adm_param *param = &blocks->params->items[owner];
-    const int64_t first = (task - blocks->starts[owner]) * BLOCK, left = param->size - first;
-    const int64_t n = left < BLOCK ? left : BLOCK, at = param->offset + first;
+    const int64_t first = (task - blocks->starts[owner]) * BLOCK, at = param->offset + first;
+    const int64_t n = adm_min(BLOCK, param->size - first);
     const difference of = {blocks->values, blocks->before};
     blocks->sums[task] = of.before == NULL ? adm_sum_elements(square_at, &of, at, at + n)
                                            : adm_sum_elements(squared_change_at, &of, at, at + n);

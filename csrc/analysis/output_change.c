@@ -41,7 +41,7 @@ static void compare_task(void *context, int64_t block, int thread)
 /* Means over tokens, summed over blocks in their order. */
 static void compare(comparison *self, double means[NUM_SUMS])
 {
-    const int64_t blocks = (self->rows + COMPARE_ROWS - 1) / COMPARE_ROWS;
+    const int64_t blocks = adm_pieces(self->rows, COMPARE_ROWS);
     adm_parallel_for(self->model->ws.run.threads, blocks, compare_task, self);
     for (int i = 0; i < NUM_SUMS; i++) {
         means[i] = 0;
@@ -119,7 +119,7 @@ adm_status adm_models_output_change(adm_model *model, adm_model *other, const ad
     if (status != ADM_OK)
         return status;
     const int64_t rows = adm_max(model->ws.stacks[0].rows, model->ws.stacks[1].rows);
-    const int64_t blocks = (rows + COMPARE_ROWS - 1) / COMPARE_ROWS;
+    const int64_t blocks = adm_pieces(rows, COMPARE_ROWS);
     adm_arena arena = {0};
     status = adm_arena_reserve(&arena,
                                (size_t)(blocks * NUM_SUMS) * sizeof(double) +
@@ -134,7 +134,7 @@ adm_status adm_models_output_change(adm_model *model, adm_model *other, const ad
     for (int m = 0; m < 2; m++)
         adm_pass_begin(models[m], run->stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2; s++)
-        if (model->params.stacks[s].num_sublayers > 0)
+        if (adm_has_stack(&model->params, s))
             compare_stack(models, s, &self, results[s]);
     adm_arena_free(&arena);
     (void)adm_pass_end(other, NULL); /* stopped by the same as the model's */

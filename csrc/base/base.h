@@ -18,6 +18,18 @@ static inline int64_t adm_max(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* How many pieces a size is cut into, the last of which may be smaller. */
+static inline int64_t adm_pieces(int64_t size, int64_t piece)
+{
+    return (size + piece - 1) / piece;
+}
+
+/* The smallest multiple of unit that is no smaller than size. */
+static inline int64_t adm_round_up(int64_t size, int64_t unit)
+{
+    return adm_pieces(size, unit) * unit;
+}
+
 /* ---- memory.c: aligned buffers, and an arena that grows and is reused ---- */
 
 /* Zeroed, aligned, on huge pages where they are to be had; NULL if there is no memory. */
@@ -68,6 +80,12 @@ double adm_power(double x, double y);
 double adm_sin(double x);
 double adm_cos(double x);
 double adm_cos_turns(double turns);
+
+/* ---- norm.c ---- */
+
+/* Frobenius norm of x [n], with before [n] not NULL of x - before, where the sum of the squares is more than a double
+   holds: of elements divided by the largest; infinite where an element is. */
+double adm_large_norm(const adm_real *x, const adm_real *before, int64_t n);
 
 /* ---- denormals.c: numbers below the smallest normal one are zero in regions ---- */
 
@@ -141,7 +159,7 @@ bool adm_stop_is_asking(void);
 void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,
                    const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
                    int64_t ldc);
-/* Once per process, before the first product: the library's own threads off. */
+/* Turns the library's threads off: as a region begins, since others may have given it its threads back. */
 void adm_blas_setup(void);
 
 #endif

@@ -145,7 +145,7 @@ static adm_status run_profile(adm_model *model, adm_stop *stop, adm_profile_meth
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the profile");
     adm_pass_begin(model, stop, ADM_PACK_FORWARD);
     for (int s = 0; s < 2; s++)
-        if (model->params.stacks[s].num_sublayers > 0)
+        if (adm_has_stack(&model->params, s))
             profile_stack(model, s, method, &profiles[s]);
     const bool keep = apply && !adm_stopped(model->ws.run.stop) && all_finite(model, profiles);
     if (!keep)

@@ -15,7 +15,7 @@
 
 /* How one matrix is drawn: element (row, column) is number row * columns + column of the stream. */
 typedef struct drawing {
-    adm_real *out; /* [rows, columns] */
+    adm_real *values; /* [rows, columns] */
     int64_t size, columns;
     uint64_t key;
     bool normal;
@@ -63,16 +63,16 @@ static void draw_block(void *context, int64_t task, int thread)
     if (adm_stop_asked(d->stop, thread))
         return;
     const int64_t begin = task * BLOCK;
-    const int64_t end = begin + BLOCK < d->size ? begin + BLOCK : d->size;
+    const int64_t end = adm_min(begin + BLOCK, d->size);
     const bool mirrored = d->mirror_row > 0 || d->mirror_column > 0;
     for (int64_t i = begin; i < end; i++)
-        d->out[i] = (adm_real)(mirrored ? draw_mirrored(d, i) : draw(d, i));
+        d->values[i] = (adm_real)(mirrored ? draw_mirrored(d, i) : draw(d, i));
 }
 
-static void fill(adm_real *out, int64_t size, double value)
+static void fill(adm_real *values, int64_t size, double value)
 {
     for (int64_t i = 0; i < size; i++)
-        out[i] = (adm_real)value;
+        values[i] = (adm_real)value;
 }
 
 static double gain_of(const adm_gains *gains, adm_param_kind kind)
@@ -126,10 +126,10 @@ static void plan_embedding(drawing *d, const adm_config *config, const adm_param
 }
 
 static void init_param(const adm_config *config, const adm_param *param, uint64_t seed, int threads,
-                       adm_stop *stop, adm_real *out)
+                       adm_stop *stop, adm_real *values)
 {
     const adm_stack_config *stack = stack_of(config, param);
-    drawing d = {.out = out, .size = param->size, .columns = param->shape[1], .stop = stop};
+    drawing d = {.values = values, .size = param->size, .columns = param->shape[1], .stop = stop};
     switch (param->kind) {
     case ADM_PARAM_WEIGHT_Q:
     case ADM_PARAM_WEIGHT_K:
@@ -145,24 +145,24 @@ static void init_param(const adm_config *config, const adm_param *param, uint64_
         break;
     case ADM_PARAM_BIAS:
     case ADM_PARAM_NU:
-        fill(out, param->size, 0.0);
+        fill(values, param->size, 0.0);
         return;
     case ADM_PARAM_GAMMA:
     case ADM_PARAM_INPUT_SCALE:
-        fill(out, param->size, 1.0);
+        fill(values, param->size, 1.0);
         return;
     case ADM_PARAM_DYT_SCALE:
-        fill(out, param->size, DYT_SCALE);
+        fill(values, param->size, DYT_SCALE);
         return;
     case ADM_PARAM_OMEGA:
-        fill(out, param->size, stack->sublayers[param->sublayer].omega.value);
+        fill(values, param->size, stack->sublayers[param->sublayer].omega.value);
         return;
     case ADM_PARAM_ALPHA:
-        fill(out, param->size, stack->sublayers[param->sublayer].alpha.value);
+        fill(values, param->size, stack->sublayers[param->sublayer].alpha.value);
         return;
     }
     d.key = adm_random_key(seed, 0, name_hash(param->name));
-    adm_parallel_for_until(stop, threads, (param->size + BLOCK - 1) / BLOCK, draw_block, &d);
+    adm_parallel_for_until(stop, threads, adm_pieces(param->size, BLOCK), draw_block, &d);
 }
 
 adm_status adm_model_init_weights(adm_model *model, uint64_t seed, int threads, adm_stop *stop,

@@ -26,7 +26,7 @@ void adm_gemm_by_blas(const adm_gemm *gemm)
     adm_blas_gemm(transposed_a, gemm->layout == ADM_B_TRANSPOSED, gemm->m, gemm->n, gemm->k, 1, gemm->a,
                   transposed_a ? gemm->step : row, gemm->b, gemm->ldb, gemm->accumulate ? 1 : 0, gemm->c,
                   gemm->ldc);
-    for (int64_t i = 0; gemm->spare && i < gemm->m; i++)
+    for (int64_t i = 0; gemm->padded && i < gemm->m; i++)
         for (int64_t j = gemm->n; j < gemm->ldc; j++)
             gemm->c[i * gemm->ldc + j] = 0;
     if (gemm->bias == NULL && !gemm->relu)

@@ -115,7 +115,7 @@ typedef struct adm_gemm {
     int64_t ldc;
     const adm_real *bias; /* [n] or NULL */
     bool accumulate, relu;
-    bool spare; /* C has room for whole vectors: columns beyond n may be written, with something finite */
+    bool padded; /* C has room for whole vectors: columns beyond n may be written, with something finite */
     adm_triangle triangle;
     int64_t diagonal;
     /* [ADM_GEMM_SCRATCH] of the calling thread, aligned to ADM_ALIGN; the BLAS library needs none. */
@@ -136,8 +136,8 @@ struct adm_kernels {
     void (*dropout)(adm_real *x, int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
     /* x += bias */
     void (*add_bias)(adm_real *x, const adm_real *bias, int64_t rows, int64_t n);
-    /* out[c] += sum over rows of x[., c] */
-    void (*add_column_sums)(const adm_real *x, adm_real *out, int64_t rows, int64_t n);
+    /* sums[c] += sum over rows of x[., c] */
+    void (*add_column_sums)(const adm_real *x, adm_real *sums, int64_t rows, int64_t n);
     /* h = gelu(z) */
     void (*gelu_forward)(const adm_real *z, adm_real *h, int64_t count);
     /* dh becomes dz; relu reads h (after dropout), gelu reads z */
@@ -163,8 +163,8 @@ struct adm_kernels {
     void (*multiply)(adm_real factor, const adm_real *x, adm_real *y, int64_t count);
     /* x += factor y */
     void (*axpy)(adm_real factor, const adm_real *y, adm_real *x, int64_t count);
-    /* out[c] += sum over rows of x[., c] y[., c] */
-    void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *out, int64_t rows, int64_t n);
+    /* sums[c] += sum over rows of x[., c] y[., c] */
+    void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *sums, int64_t rows, int64_t n);
 
     /* s becomes exp(scale (s - top)), dropped out; what is not seen may be anything and becomes 0. top and sum
        [queries] run over the tiles of keys, -infinity and 0 before the first, of which every query has to see a key;
@@ -180,9 +180,9 @@ struct adm_kernels {
                              const adm_real *dot);
     /* x [rows, ld], the first n of each row, *= factor [rows] */
     void (*scale_rows)(const adm_real *factor, adm_real *x, int64_t ld, int64_t rows, int64_t n);
-    /* out [rows] = row by row sum of x y, both [rows, ld], of the first n */
+    /* dots [rows] = row by row sum of x y, both [rows, ld], of the first n */
     void (*row_dots)(const adm_real *x, const adm_real *y, int64_t ld, int64_t rows, int64_t n,
-                     adm_real *out);
+                     adm_real *dots);
 
     /* Label-smoothed cross-entropy of rows of logits, each row's apart, and its gradient in their place */
     void (*cross_entropy)(const adm_cross_entropy *entropy);

@@ -47,56 +47,35 @@ static void score(const tile_products *products, strided x, strided y, adm_real 
         .layout = ADM_B_TRANSPOSED,
         .c = scores,
         .ldc = tile->queries,
-        .spare = true,
+        .padded = true,
         .triangle = of_seen(tile, ADM_TRIANGLE_C),
         .diagonal = tile->valid,
         .scratch = products->worker->copies,
     });
 }
 
-/* sums [queries, ld] (+)= p^T x, x a row for every key */
-static void sum_over_keys(const tile_products *products, const adm_real *p, strided x, bool accumulate,
-                          adm_real *sums, int64_t ld)
-{
-    const adm_softmax_tile *tile = products->tile;
-    products->worker->kernels->gemm(&(adm_gemm){
-        .m = products->rows,
-        .n = products->width,
-        .k = tile->keys,
-        .a = p,
-        .row = 1,
-        .step = tile->queries,
-        .b = x.x,
-        .ldb = x.ld,
-        .layout = ADM_B_ROWS,
-        .c = sums,
-        .ldc = ld,
-        .accumulate = accumulate,
-        .triangle = of_seen(tile, ADM_TRIANGLE_A_T),
-        .diagonal = tile->valid,
-        .scratch = products->worker->copies,
-    });
-}
+typedef enum summed { OVER_KEYS, OVER_QUERIES } summed;
 
-/* sums [keys, ld] (+)= p x, x a row for every query */
-static void sum_over_queries(const tile_products *products, const adm_real *p, strided x, bool accumulate,
-                             adm_real *sums, int64_t ld)
+/* sums (+)= p^T x over keys, a row for every query; or p x over queries, a row for every key */
+static void sum_over(summed over, const tile_products *products, const adm_real *p, strided x,
+                     bool accumulate, adm_real *sums, int64_t ld)
 {
     const adm_softmax_tile *tile = products->tile;
+    const bool keys = over == OVER_KEYS;
     products->worker->kernels->gemm(&(adm_gemm){
-        .m = tile->keys,
+        .m = keys ? products->rows : tile->keys,
         .n = products->width,
-        .k = products->rows,
+        .k = keys ? tile->keys : products->rows,
         .a = p,
-        .row = tile->queries,
-        .step = 1,
+        .row = keys ? 1 : tile->queries,
+        .step = keys ? tile->queries : 1,
         .b = x.x,
         .ldb = x.ld,
         .layout = ADM_B_ROWS,
         .c = sums,
         .ldc = ld,
         .accumulate = accumulate,
-        .triangle = of_seen(tile, ADM_TRIANGLE_A),
+        .triangle = of_seen(tile, keys ? ADM_TRIANGLE_A_T : ADM_TRIANGLE_A),
         .diagonal = tile->valid,
         .scratch = products->worker->copies,
     });
@@ -111,14 +90,13 @@ typedef struct query_tile {
 
 static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s)
 {
-    const int64_t rows = t - first < ADM_QUERY_TILE ? t - first : ADM_QUERY_TILE;
-    const int64_t tiles = (s + ADM_KEY_TILE - 1) / ADM_KEY_TILE;
+    const int64_t rows = adm_min(t - first, ADM_QUERY_TILE);
     return (query_tile){
         .first = first,
         .rows = rows,
-        .queries = (rows + ADM_QUERY_STEP - 1) / ADM_QUERY_STEP * ADM_QUERY_STEP,
-        .keys = attention->causal && first + rows < s ? first + rows : s,
-        .step = (s + tiles - 1) / tiles,
+        .queries = adm_round_up(rows, ADM_QUERY_STEP),
+        .keys = attention->causal ? adm_min(first + rows, s) : s,
+        .step = adm_pieces(s, adm_pieces(s, ADM_KEY_TILE)),
     };
 }
 
@@ -185,7 +163,7 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
         sum[i] = 0;
     }
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
-        const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
+        const int64_t keys = adm_min(tile->keys - key, tile->step);
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
         const tile_products products = {worker, &softmax, rows, width};
         const strided k = {view->of.k + key * kv_stride, kv_stride};
@@ -194,7 +172,7 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
         kernels->softmax_tile(&softmax, scores, top, sum, factor);
         if (key > 0)
             kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
-        sum_over_keys(&products, scores, v, key > 0, ctx, ctx_stride);
+        sum_over(OVER_KEYS, &products, scores, v, key > 0, ctx, ctx_stride);
     }
     kernels->softmax_end(top, sum, queries, view->scale, sums, factor);
     kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
@@ -219,7 +197,7 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
     for (int64_t i = 0; i < rows; i++)
         sums[i] = lse[i * attention->heads];
     for (int64_t key = 0; key < tile->keys; key += tile->step) {
-        const int64_t keys = tile->keys - key < tile->step ? tile->keys - key : tile->step;
+        const int64_t keys = adm_min(tile->keys - key, tile->step);
         const int64_t at = key * kv_stride;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
         const tile_products products = {worker, &softmax, rows, width};
@@ -227,9 +205,9 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
         score(&products, k, q, scores);
         score(&products, v, dctx, dscores);
         kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
-        sum_over_queries(&products, scores, dctx, !last, view->of.dv + at, kv_stride);
-        sum_over_keys(&products, dscores, k, key > 0, dq, q.ld);
-        sum_over_queries(&products, dscores, q, !last, view->of.dk + at, kv_stride);
+        sum_over(OVER_QUERIES, &products, scores, dctx, !last, view->of.dv + at, kv_stride);
+        sum_over(OVER_KEYS, &products, dscores, k, key > 0, dq, q.ld);
+        sum_over(OVER_QUERIES, &products, dscores, q, !last, view->of.dk + at, kv_stride);
     }
 }
 

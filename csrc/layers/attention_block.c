@@ -1,35 +1,33 @@
 #include "layers/attention_block.h"
 
-/* Sequence b, without gradients. */
+/* NULL stays NULL: no backward pass is laid out. */
+static adm_real *from(adm_real *x, int64_t at)
+{
+    return x == NULL ? NULL : x + at;
+}
+
 static adm_attention_sequence sequence_of(const adm_attention_block *block, int64_t b)
 {
     const adm_attention *attention = &block->attention;
     const int64_t d = attention->ctx_stride, row = block->offsets[b] - block->offsets[block->first];
     const int64_t key = block->key_offsets[b] - block->key_offsets[block->first];
-    const adm_real *k = (block->kv != NULL ? block->kv->y : block->in->y + d) + key * attention->kv_stride;
+    const adm_linear *keys = block->kv != NULL ? block->kv : block->in;
+    const int64_t q = row * attention->q_stride;
+    const int64_t k = key * attention->kv_stride + (block->kv != NULL ? 0 : d), v = k + d;
     return (adm_attention_sequence){
         .queries = block->offsets[b + 1] - block->offsets[b],
         .keys = block->key_offsets[b + 1] - block->key_offsets[b],
         .row = block->offsets[b],
-        .q = block->in->y + row * attention->q_stride,
-        .k = k,
-        .v = k + d,
+        .q = block->in->y + q,
+        .k = keys->y + k,
+        .v = keys->y + v,
         .ctx = block->context + row * d,
         .lse = block->lse + row * attention->heads,
+        .dctx = from(block->out->dx, row * d),
+        .dq = from(block->in->dy, q),
+        .dk = from(keys->dy, k),
+        .dv = from(keys->dy, v),
     };
-}
-
-/* Where its gradients go. */
-static void add_gradients(const adm_attention_block *block, int64_t b, adm_attention_sequence *sequence)
-{
-    const adm_attention *attention = &block->attention;
-    const int64_t d = attention->ctx_stride, row = block->offsets[b] - block->offsets[block->first];
-    const int64_t key = block->key_offsets[b] - block->key_offsets[block->first];
-    adm_real *dk = (block->kv != NULL ? block->kv->dy : block->in->dy + d) + key * attention->kv_stride;
-    sequence->dctx = block->out->dx + row * d;
-    sequence->dq = block->in->dy + row * attention->q_stride;
-    sequence->dk = dk;
-    sequence->dv = dk + d;
 }
 
 void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *block)
@@ -63,8 +61,7 @@ void adm_attention_block_backward(adm_worker *worker, const adm_attention_block 
                           (adm_span){0, block->in->rows});
     adm_work_note(worker, ADM_WORK_ROWS);
     for (int64_t b = block->first; b < block->last; b++) {
-        adm_attention_sequence sequence = sequence_of(block, b);
-        add_gradients(block, b, &sequence);
+        const adm_attention_sequence sequence = sequence_of(block, b);
         adm_attention_backward(worker, &block->attention, &sequence);
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);

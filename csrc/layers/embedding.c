@@ -10,16 +10,15 @@ void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
 {
     const int64_t half = d / 2;
     const double decay = adm_log(POSITION_BASE) / (double)(half > 1 ? half - 1 : 1);
-    for (int64_t p = 0; p < positions; p++) {
-        adm_real *row = table + p * d;
-        for (int64_t j = 0; j < half; j++) {
-            const double angle = (double)p * adm_exp(-(double)j * decay);
-            row[j] = (adm_real)adm_sin(angle);
-            row[half + j] = (adm_real)adm_cos(angle);
+    for (int64_t j = 0; j < half; j++) {
+        const double frequency = adm_exp(-(double)j * decay);
+        for (int64_t p = 0; p < positions; p++) {
+            table[p * d + j] = (adm_real)adm_sin((double)p * frequency);
+            table[p * d + half + j] = (adm_real)adm_cos((double)p * frequency);
         }
-        if (2 * half < d)
-            row[d - 1] = 0;
     }
+    for (int64_t p = 0; p < positions && 2 * half < d; p++)
+        table[p * d + d - 1] = 0;
 }
 
 /* x = sqrt(D) embedding[token] + position */

@@ -104,9 +104,9 @@ void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, in
 
 int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks)
 {
-    const int64_t fewest = (outputs + ADM_GEMM_ROWS - 1) / ADM_GEMM_ROWS;
+    const int64_t fewest = adm_pieces(outputs, ADM_GEMM_ROWS);
     const int64_t most = adm_max(outputs / LEAST_ROWS, 1);
-    const int64_t cut = kernels->by_blas ? (outputs + LIBRARY_ROWS - 1) / LIBRARY_ROWS
-                                         : adm_max(adm_min(tasks, most), fewest);
-    return (outputs + cut - 1) / cut;
+    const int64_t cut =
+        kernels->by_blas ? adm_pieces(outputs, LIBRARY_ROWS) : adm_max(adm_min(tasks, most), fewest);
+    return adm_pieces(outputs, cut);
 }

@@ -8,12 +8,6 @@ typedef struct adm_span {
     int64_t first, rows;
 } adm_span;
 
-/* How many pieces a size is cut into, the last of which may be smaller. */
-static inline int64_t adm_pieces(int64_t size, int64_t piece)
-{
-    return (size + piece - 1) / piece;
-}
-
 #define ADM_BLOCK_ELEMENTS 4096 /* of a few arrays at once in the first cache */
 
 /* Rows of n elements that stay in the first cache. */

@@ -1,5 +1,9 @@
-/* What of a batch a model can read. */
+/* What of a batch a model can read, and what can be asked of a pass. */
+#include "model/batch.h"
+
 #include "model/model.h"
+
+#include <math.h>
 
 /* Sequences with at least `least` tokens, at most max_length of which are read. */
 static adm_status check_sequences(const adm_model *model, const char *name, const adm_sequences *sequences,
@@ -35,7 +39,8 @@ static adm_status check_sequences(const adm_model *model, const char *name, cons
 
 adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch, adm_error *error)
 {
-    const bool encoder = model->config.encoder.layers > 0, decoder = model->config.decoder.layers > 0;
+    const bool encoder = adm_has_stack(&model->params, ADM_ENCODER);
+    const bool decoder = adm_has_stack(&model->params, ADM_DECODER);
     if (model->config.vocab_size == 0)
         return adm_fail(error, ADM_ERROR_STATE,
                         "a model without a vocabulary reads hidden states, not tokens");
@@ -51,10 +56,31 @@ adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch,
     return status;
 }
 
+adm_status adm_run_check(const adm_run *run, adm_error *error)
+{
+    if (run->threads < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", run->threads);
+    if (!(run->label_smoothing >= 0.0 && run->label_smoothing <= 1.0))
+        return adm_fail(error, ADM_ERROR_VALUE, "label_smoothing must be from 0 to 1, got %g",
+                        run->label_smoothing);
+    if (!isfinite((adm_real)run->scale))
+        return adm_fail(error, ADM_ERROR_VALUE, "scale must be finite in " ADM_DTYPE_NAME ", got %g",
+                        run->scale);
+    if (run->segment_layers < ADM_SEGMENTS_AUTO)
+        return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
+                        (long long)run->segment_layers);
+    if (run->stop != NULL && run->stop->asked == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "stop must have something to ask, got NULL");
+    if (run->segment_layers != 0 && run->observe && run->keep_gradients)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "gradients of activations cannot be kept where activations are computed again");
+    return ADM_OK;
+}
+
 int64_t adm_model_num_outputs(const adm_model *model, const adm_batch *batch)
 {
-    const bool encoder = model->config.encoder.layers > 0;
-    const adm_sequences *read = encoder && model->config.decoder.layers > 0 ? &batch->target : &batch->source;
+    const bool decoder = adm_has_stack(&model->params, ADM_DECODER);
+    const adm_sequences *read = decoder ? adm_decoded(&model->params, batch) : &batch->source;
     const int64_t tokens = read->count < 1 ? 0 : read->offsets[read->count] - read->offsets[0];
-    return model->config.decoder.layers > 0 ? tokens - read->count : tokens;
+    return decoder ? tokens - read->count : tokens;
 }

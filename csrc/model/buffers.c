@@ -1,5 +1,6 @@
 #include "model/buffers.h"
 
+#include "model/batch.h"
 #include "model/model.h"
 #include "model/plan.h"
 #include "model/work.h"
@@ -31,9 +32,6 @@ static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_ru
 {
     adm_workspace *ws = &model->ws;
     adm_arena arena = {0};
-    adm_status status = adm_run_check(run, error);
-    if (status != ADM_OK)
-        return status;
     if (model->weights == NULL)
         return adm_fail(error, ADM_ERROR_STATE, "an outline has no weights to compute with");
     model->activations_kept = false;
@@ -42,7 +40,7 @@ static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_ru
     adm_plan(model, &arena, shape);
     if (arena.too_large)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for more than 2^64 bytes of activations");
-    status = adm_arena_reserve(&ws->arena, arena.used, error);
+    adm_status status = adm_arena_reserve(&ws->arena, arena.used, error);
     if (status != ADM_OK)
         return status;
     ws->arena.used = 0;
@@ -133,18 +131,21 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
                                    adm_keep keep, bool backward, adm_error *error)
 {
     adm_workspace *ws = &model->ws;
+    adm_status status = adm_run_check(run, error);
+    if (status != ADM_OK)
+        return status;
     const adm_shape shape = adm_shape_of_batch(&model->params, batch, run, keep, backward);
     adm_side sides[2];
     adm_batch_sides(&model->params, batch, sides);
-    adm_status status = adm_model_need_positions(model, shape.longest, error);
+    status = adm_model_need_positions(model, shape.longest, error);
     if (status == ADM_OK)
         status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
         return status;
     adm_cut_chunks(sides, shape.count, ws->chunks);
-    if (adm_has_stack(model, ADM_ENCODER))
+    if (adm_has_stack(&model->params, ADM_ENCODER))
         copy_sequences(&ws->stacks[ADM_ENCODER], &batch->source, 0, NULL);
-    if (adm_has_stack(model, ADM_DECODER))
+    if (adm_has_stack(&model->params, ADM_DECODER))
         copy_sequences(&ws->stacks[ADM_DECODER], adm_decoded(&model->params, batch), 1, ws->labels);
     return ADM_OK;
 }
@@ -155,14 +156,18 @@ adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, c
     adm_workspace *ws = &model->ws;
     const int64_t d = model->config.d_model;
     const size_t bytes = (size_t)(input->count + 1) * sizeof *input->offsets; /* of offsets */
+    adm_status status = adm_run_check(run, error);
+    if (status != ADM_OK)
+        return status;
     const adm_shape shape = adm_shape_of_hidden(&model->params, input, run, keep, backward);
     adm_side sides[2];
     adm_hidden_sides(input, sides);
-    adm_status status = lay_out(model, &shape, run, error);
+    status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
         return status;
     adm_cut_chunks(sides, shape.count, ws->chunks);
-    adm_stack_buffers *buffers = &ws->stacks[adm_has_stack(model, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER];
+    adm_stack_buffers *buffers =
+        &ws->stacks[adm_has_stack(&model->params, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER];
     memcpy(buffers->offsets, input->offsets, bytes);
     memcpy(buffers->embedded, input->x, (size_t)(buffers->rows * d) * sizeof *buffers->embedded);
     if (shape.memory_rows > 0) {

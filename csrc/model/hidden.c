@@ -1,5 +1,6 @@
 #include "model/hidden.h"
 
+#include "model/batch.h"
 #include "model/pass.h"
 
 #include <string.h>
@@ -38,7 +39,7 @@ adm_status adm_hidden_check(const adm_model *model, const adm_hidden *input, adm
 
 static int only_stack(const adm_model *model)
 {
-    return adm_has_stack(model, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER;
+    return adm_has_stack(&model->params, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER;
 }
 
 adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,

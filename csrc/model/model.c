@@ -53,17 +53,17 @@ adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernel
     model->kernels = kernels;
     adm_stack_config encoder = config->encoder, decoder = config->decoder;
     if ((status = copy_sublayers(&encoder, error)) != ADM_OK)
-        goto out;
+        goto end;
     model->config.encoder = encoder;
     if ((status = copy_sublayers(&decoder, error)) != ADM_OK)
-        goto out;
+        goto end;
     model->config.decoder = decoder;
     if ((status = adm_params_build(&model->config, &model->params, error)) == ADM_OK &&
         (status = allocate_stack(model, ADM_ENCODER, error)) == ADM_OK)
         status = allocate_stack(model, ADM_DECODER, error);
     if (status == ADM_OK)
         adm_packing_place(model);
-out:
+end:
     if (status != ADM_OK) {
         adm_model_free(model);
         model = NULL;

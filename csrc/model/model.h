@@ -37,11 +37,6 @@ static inline bool adm_is_stack(int stack)
     return stack == ADM_ENCODER || stack == ADM_DECODER;
 }
 
-static inline bool adm_has_stack(const adm_model *model, int stack)
-{
-    return model->params.stacks[stack].num_sublayers > 0;
-}
-
 /* Bytes of a flat buffer. */
 static inline size_t adm_buffer_bytes(const adm_model *model)
 {

@@ -90,7 +90,7 @@ static const adm_real *site_values(const adm_model *model, int stack, int64_t in
 }
 
 adm_status adm_model_activation(const adm_model *model, int stack, int64_t index, adm_activation_site site,
-                                adm_real *out, adm_error *error)
+                                adm_real *values, adm_error *error)
 {
     const int64_t r = adm_model_num_sublayers(model, stack);
     const bool gradient = site == ADM_SITE_OUTPUT_GRADIENT || site == ADM_SITE_BRANCH_GRADIENT;
@@ -109,7 +109,7 @@ adm_status adm_model_activation(const adm_model *model, int stack, int64_t index
     if (index < first || index > r)
         return adm_fail(error, ADM_ERROR_INDEX, "index must be from %lld to %lld, got %lld", (long long)first,
                         (long long)r, (long long)index);
-    memcpy(out, site_values(model, stack, index, site),
-           (size_t)(model->ws.stacks[stack].rows * model->config.d_model) * sizeof *out);
+    memcpy(values, site_values(model, stack, index, site),
+           (size_t)(model->ws.stacks[stack].rows * model->config.d_model) * sizeof *values);
     return ADM_OK;
 }

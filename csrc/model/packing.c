@@ -6,7 +6,7 @@
 
 static int64_t packed_size(int64_t n, int64_t k)
 {
-    return (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX * k;
+    return adm_round_up(n, ADM_PANEL_MAX) * k;
 }
 
 static void place(adm_linear_params *map, adm_packing *next)

@@ -92,7 +92,7 @@ static int64_t add_slot(builder *b, adm_slots *slots, int64_t param, int64_t len
     adm_slot *slot = &slots->items[slots->count++];
     *slot = (adm_slot){.length = length, .partial = slots->length, .to_scalar = to_scalar};
     refer(b, &slot->offset, param);
-    slots->length += (length + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+    slots->length += adm_round_up(length, ALIGN_ELEMENTS);
     return slot->partial;
 }
 
@@ -292,13 +292,13 @@ static void place(builder *b)
             if (param->trained != (pass == 0))
                 continue;
             if (!b->joined[i])
-                next = (next + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+                next = adm_round_up(next, ALIGN_ELEMENTS);
             param->offset = next;
             next += param->size;
             if (param->trained)
                 table->num_parameters += param->size;
         }
-        next = (next + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+        next = adm_round_up(next, ALIGN_ELEMENTS);
         if (pass == 0)
             table->trained_length = next;
     }

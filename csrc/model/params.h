@@ -71,6 +71,11 @@ typedef struct adm_params {
     adm_linear_params output; /* to logits: the output embedding, without a bias; weight -1: there is none */
 } adm_params;
 
+static inline bool adm_has_stack(const adm_params *params, int stack)
+{
+    return params->stacks[stack].num_sublayers > 0;
+}
+
 /* For a configuration that was checked; to be freed even after an error. */
 adm_status adm_params_build(const adm_config *config, adm_params *params, adm_error *error);
 void adm_params_free(adm_params *params);

@@ -133,7 +133,7 @@ void adm_pass_forward(adm_model *model)
         adm_parallel_for_until(ws->run.stop, ws->run.threads, ws->shape.chunks, forward_all_task, model);
     else
         for (int s = 0; s < 2; s++)
-            if (adm_has_stack(model, s))
+            if (adm_has_stack(&model->params, s))
                 forward_by_sublayers(model, s);
     if (ws->run.observe && !adm_stopped(ws->run.stop))
         adm_observe_forward(model);
@@ -188,14 +188,13 @@ static void reduce_slots(adm_model *model, const adm_slots *slots, const adm_rea
    end. */
 static int64_t weight_tile(const adm_model *model, const adm_sublayer *sub, int map)
 {
-    const int64_t tasks = (model->ws.run.threads + sub->num_maps - 1) / sub->num_maps;
+    const int64_t tasks = adm_pieces(model->ws.run.threads, sub->num_maps);
     return adm_linear_weight_rows(model->kernels, sub->maps[map].outputs, tasks);
 }
 
 static int64_t weight_tasks(const adm_model *model, const adm_sublayer *sub, int map)
 {
-    const int64_t tile = weight_tile(model, sub, map);
-    return (sub->maps[map].outputs + tile - 1) / tile;
+    return adm_pieces(sub->maps[map].outputs, weight_tile(model, sub, map));
 }
 
 /* Tasks for a sub-layer's parameters: the weights', and one for the vectors. */
@@ -260,18 +259,16 @@ static void backward_chunk(adm_model *model, const adm_sublayer *sub, int64_t ch
     const int64_t d = model->config.d_model, r = model->params.stacks[stack].num_sublayers;
     const adm_span span = adm_chunk_span(&model->ws, buffers->offsets, chunk);
     const adm_real *dx = buffers->dx + span.first * d;
-    double *sums = buffers->grad_sums + chunk * (r + 1), unused = 0;
+    double *sums = buffers->grad_sums + chunk * (r + 1); /* [R + 1] */
     if (sub->index == r - 1) {
         adm_end_backward(model, stack, chunk);
         keep_gradient(buffers->kept_dx, buffers->dx, span, d);
-        if (model->ws.run.observe) {
-            memset(sums, 0, (size_t)(r + 1) * sizeof *sums);
-            model->kernels->add_moments(dx, span.rows * d, &unused, &sums[r]);
-        }
+        if (model->ws.run.observe)
+            sums[r] = model->kernels->sum_squares(dx, span.rows * d);
     }
     adm_sublayer_backward(model, sub, chunk, worker);
     if (model->ws.run.observe)
-        model->kernels->add_moments(dx, span.rows * d, &unused, &sums[sub->index]);
+        sums[sub->index] = model->kernels->sum_squares(dx, span.rows * d);
     keep_gradient(buffers->sublayers[sub->index].kept_dx, buffers->dx, span, d);
     if (sub->index == 0)
         adm_embed_backward(model, stack, chunk);
@@ -307,7 +304,7 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
 static void backward_task(void *context, int64_t task, int thread)
 {
     const backward_region *region = context;
-    const int64_t chunks = region->model->ws.shape.chunks, half = (chunks + 1) / 2;
+    const int64_t chunks = region->model->ws.shape.chunks, half = adm_pieces(chunks, 2);
     const int64_t gradients = region->gradient_tasks;
     const int64_t step = task / (chunks + gradients), i = task % (chunks + gradients);
     if (i < half)

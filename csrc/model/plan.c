@@ -211,7 +211,7 @@ static void plan_sublayers(adm_model *model, adm_arena *arena, const adm_shape *
     for (int s = 0; s < 2; s++) {
         if (shape->segmented)
             arena->used = start;
-        if (model->params.stacks[s].num_sublayers > 0)
+        if (adm_has_stack(&model->params, s))
             plan_sublayers_of(model, arena, shape, s);
         end = arena->used > end ? arena->used : end;
     }

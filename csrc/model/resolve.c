@@ -126,7 +126,6 @@ static void resolve_activations(const adm_model *model, const adm_sublayer *sub,
     view->dx = at(stack->dx, from);
     view->dy = at(buffers->y != NULL && stack->dx != NULL ? ws->dy : stack->dx, from);
     view->dlayer = stack->dx == NULL ? NULL : at(ws->dlayer, from);
-    view->kept_dx = at(buffers->kept_dx, from);
     view->kept_da = at(buffers->kept_da, from);
 }
 

@@ -46,7 +46,6 @@ typedef struct adm_sublayer_view {
     adm_real *dx;      /* [M, D] dL/dx_i, becomes dL/dx_{i-1} */
     adm_real *dy;      /* [M, D]; dx where there is no Npost */
     adm_real *dlayer;  /* [M, D] dL/dx_layer of a layer with kappa */
-    adm_real *kept_dx; /* [M, D] where to keep dL/dx_{i-1}, or NULL */
     adm_real *kept_da; /* [M, D] where to keep dL/da_i, or NULL */
 
     const int64_t *offsets, *memory_offsets; /* [B + 1] */

@@ -8,11 +8,6 @@
 #define CHUNK_MAX_ROWS 256 /* more leave the second-level cache */
 #define CHUNKS_WANTED 16   /* so that a few threads share a small batch evenly */
 
-static bool has_stack(const adm_params *params, int stack)
-{
-    return params->stacks[stack].num_sublayers > 0;
-}
-
 /* ---- sequences ---- */
 
 static int64_t length_of(const adm_side *side, int64_t b)
@@ -35,13 +30,13 @@ static int64_t total_of(const adm_side *side, int64_t count)
 
 const adm_sequences *adm_decoded(const adm_params *params, const adm_batch *batch)
 {
-    return has_stack(params, ADM_ENCODER) ? &batch->target : &batch->source;
+    return adm_has_stack(params, ADM_ENCODER) ? &batch->target : &batch->source;
 }
 
 void adm_batch_sides(const adm_params *params, const adm_batch *batch, adm_side sides[2])
 {
-    sides[0] = (adm_side){has_stack(params, ADM_ENCODER) ? batch->source.offsets : NULL, 0};
-    sides[1] = (adm_side){has_stack(params, ADM_DECODER) ? adm_decoded(params, batch)->offsets : NULL, 1};
+    sides[0] = (adm_side){adm_has_stack(params, ADM_ENCODER) ? batch->source.offsets : NULL, 0};
+    sides[1] = (adm_side){adm_has_stack(params, ADM_DECODER) ? adm_decoded(params, batch)->offsets : NULL, 1};
 }
 
 void adm_hidden_sides(const adm_hidden *input, adm_side sides[2])
@@ -101,27 +96,6 @@ static adm_shape shape_for_run(const adm_params *params, const adm_run *run, adm
 
 /* ---- shapes ---- */
 
-adm_status adm_run_check(const adm_run *run, adm_error *error)
-{
-    if (run->threads < 1)
-        return adm_fail(error, ADM_ERROR_VALUE, "threads must be at least 1, got %d", run->threads);
-    if (!(run->label_smoothing >= 0.0 && run->label_smoothing <= 1.0))
-        return adm_fail(error, ADM_ERROR_VALUE, "label_smoothing must be from 0 to 1, got %g",
-                        run->label_smoothing);
-    if (!isfinite((adm_real)run->scale))
-        return adm_fail(error, ADM_ERROR_VALUE, "scale must be finite in " ADM_DTYPE_NAME ", got %g",
-                        run->scale);
-    if (run->segment_layers < ADM_SEGMENTS_AUTO)
-        return adm_fail(error, ADM_ERROR_VALUE, "a segment must have at least one layer, got %lld",
-                        (long long)run->segment_layers);
-    if (run->stop != NULL && run->stop->asked == NULL)
-        return adm_fail(error, ADM_ERROR_VALUE, "stop must have something to ask, got NULL");
-    if (run->segment_layers != 0 && run->observe && run->keep_gradients)
-        return adm_fail(error, ADM_ERROR_VALUE,
-                        "gradients of activations cannot be kept where activations are computed again");
-    return ADM_OK;
-}
-
 adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, const adm_run *run,
                              adm_keep keep, bool backward)
 {
@@ -134,7 +108,7 @@ adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, c
     for (int s = 0; s < 2; s++)
         shape.rows[s] = total_of(&sides[s], count);
     shape.longest = adm_max(longest_of(&sides[0], count), longest_of(&sides[1], count));
-    if (has_stack(params, ADM_ENCODER) && has_stack(params, ADM_DECODER))
+    if (adm_has_stack(params, ADM_ENCODER) && adm_has_stack(params, ADM_DECODER))
         shape.memory_rows = shape.rows[ADM_ENCODER];
     return shape;
 }
@@ -143,15 +117,14 @@ adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *leng
 {
     const int64_t length = lengths->length, rest = lengths->rest;
     const int64_t count = lengths->count + (rest > 0), rows = lengths->count * length + rest;
-    const int64_t a_chunk =
-        (rows_wanted(rows) + length - 1) / length; /* sequences; the rest is in the last */
+    const int64_t a_chunk = adm_pieces(rows_wanted(rows), length); /* sequences; the rest is in the last */
     adm_shape shape = shape_for_run(params, run, adm_keep_backward(run), true);
     shape.count = count;
-    shape.chunks = (count + a_chunk - 1) / a_chunk;
+    shape.chunks = adm_pieces(count, a_chunk);
     shape.longest = length;
     for (int s = 0; s < 2; s++)
-        shape.rows[s] = has_stack(params, s) ? rows : 0;
-    if (has_stack(params, ADM_ENCODER) && has_stack(params, ADM_DECODER))
+        shape.rows[s] = adm_has_stack(params, s) ? rows : 0;
+    if (adm_has_stack(params, ADM_ENCODER) && adm_has_stack(params, ADM_DECODER))
         shape.memory_rows = rows;
     return shape;
 }
@@ -159,7 +132,7 @@ adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *leng
 adm_shape adm_shape_of_hidden(const adm_params *params, const adm_hidden *input, const adm_run *run,
                               adm_keep keep, bool backward)
 {
-    const int stack = has_stack(params, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER;
+    const int stack = adm_has_stack(params, ADM_ENCODER) ? ADM_ENCODER : ADM_DECODER;
     adm_run whole = *run;
     whole.segment_layers = 0;
     whole.keep_gradients = false;

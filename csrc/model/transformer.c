@@ -17,7 +17,7 @@ adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm
         return status;
     adm_pass_begin(model, run->stop, ADM_PACK_BOTH);
     adm_pass_forward(model);
-    if (adm_has_stack(model, ADM_DECODER)) {
+    if (adm_has_stack(&model->params, ADM_DECODER)) {
         adm_output_logits(model, result);
     } else {
         const adm_stack_buffers *buffers = &model->ws.stacks[ADM_ENCODER];
@@ -28,7 +28,7 @@ adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm
 
 static adm_status check_loss(const adm_model *model, const adm_batch *batch, adm_error *error)
 {
-    if (!adm_has_stack(model, ADM_DECODER))
+    if (!adm_has_stack(&model->params, ADM_DECODER))
         return adm_fail(error, ADM_ERROR_STATE, "a model without a decoder has no loss; use forward");
     return adm_model_check_batch(model, batch, error);
 }
@@ -62,10 +62,10 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
     adm_pass_forward(model);
     adm_pass_begin_gradients(model);
     adm_output_loss(model, true, loss);
-    if (adm_has_stack(model, ADM_ENCODER))
+    if (adm_has_stack(&model->params, ADM_ENCODER))
         memset(ws->dmemory, 0, (size_t)(ws->shape.memory_rows * model->config.d_model) * sizeof *ws->dmemory);
     for (int s = ADM_DECODER; s >= ADM_ENCODER; s--) {
-        if (!adm_has_stack(model, s) || adm_stopped(ws->run.stop))
+        if (!adm_has_stack(&model->params, s) || adm_stopped(ws->run.stop))
             continue;
         adm_pass_backward(model, s);
         adm_embed_scatter(model, s);

@@ -1,5 +1,4 @@
 /* Sums over long flat ranges, in an order that the threads cannot change. */
-#include "admin/norms.h"
 #include "base/base.h"
 #include "kernels/kernels.h"
 #include "optim/update.h"
@@ -10,7 +9,7 @@
 int64_t adm_block_length(int64_t n, int64_t most)
 {
     int64_t length = BLOCK_MIN;
-    while ((n + length - 1) / length > most)
+    while (adm_pieces(n, length) > most)
         length *= 2;
     return length;
 }
@@ -27,14 +26,13 @@ static void run_block(void *context, int64_t task, int thread)
     blocks *b = context;
     (void)thread;
     const int64_t begin = task * b->block;
-    const int64_t end = begin + b->block < b->n ? begin + b->block : b->n;
-    b->sums[task] = b->fn(b->context, begin, end);
+    b->sums[task] = b->fn(b->context, begin, adm_min(begin + b->block, b->n));
 }
 
 double adm_sum_blocks(int64_t n, adm_range_fn fn, void *context, int threads)
 {
     blocks b = {.n = n, .block = adm_block_length(n, ADM_BLOCKS_MAX), .fn = fn, .context = context};
-    const int64_t count = (n + b.block - 1) / b.block;
+    const int64_t count = adm_pieces(n, b.block);
     adm_parallel_for(threads, count, run_block, &b);
     double sum = 0.0;
     for (int64_t i = 0; i < count; i++)

@@ -2,7 +2,6 @@
      v = |g|^2 at the first update, then beta2 v + (1 - beta2) |g|^2
      m = beta1 m + g / (sqrt(v) + eps) + weight_decay w
      w = w - lr m */
-#include "admin/norms.h"
 #include "base/base.h"
 #include "base/sums.h"
 #include "kernels/kernels.h"
@@ -25,8 +24,7 @@ typedef struct pieces {
 
 static int64_t num_blocks(const adm_param *param)
 {
-    const int64_t length = adm_block_length(param->size, PIECES);
-    return (param->size + length - 1) / length;
+    return adm_pieces(param->size, adm_block_length(param->size, PIECES));
 }
 
 /* Cuts tensors from number `p` on as long as there is room, and returns the number of the next one. */
@@ -51,10 +49,10 @@ static int64_t cut_pieces(pieces *cut, int64_t p)
 static void square_task(void *context, int64_t task, int thread)
 {
     pieces *cut = context;
-    piece *own = &cut->items[task];
+    piece *block = &cut->items[task];
     const adm_optim_input *input = &cut->update->input;
     (void)thread;
-    own->sum = input->kernels->sum_squares(input->gradients + own->begin, own->end - own->begin);
+    block->sum = input->kernels->sum_squares(input->gradients + block->begin, block->end - block->begin);
 }
 
 typedef struct elements {
@@ -78,18 +76,18 @@ static inline double update_element(const void *context, int64_t i)
 static void update_task(void *context, int64_t task, int thread)
 {
     pieces *cut = context;
-    piece *own = &cut->items[task];
+    piece *block = &cut->items[task];
     const adm_update *update = cut->update;
     const adm_optim_config *config = update->config;
     const elements s = {.w = update->input.weights,
                         .m = update->m,
                         .g = update->input.gradients,
-                        .factor = own->factor,
+                        .factor = block->factor,
                         .decay = (adm_real)config->weight_decay,
                         .beta1 = (adm_real)config->beta1,
                         .lr = (adm_real)update->input.lr};
     (void)thread;
-    own->sum = adm_sum_elements(update_element, &s, own->begin, own->end);
+    block->sum = adm_sum_elements(update_element, &s, block->begin, block->end);
 }
 
 /* The first of the pieces behind those of the tensor that piece i belongs to; *sum is over these. */

@@ -4,61 +4,50 @@
 #include "python/arrays.h"
 
 #include <float.h>
+#include <math.h>
 
-typedef double (*function_of_two)(double x, double y);
+/* A function of numbers from low to high, and of an exponent that those of one number do not read. */
+typedef struct function {
+    const char *argument;
+    double low, high;
+    double (*of_one)(double x);
+    double (*of_two)(double x, double y); /* where of_one is NULL */
+} function;
 
-/* fn(x, y) of every x of an array of float64, in a new array of one dimension. */
-static PyObject *map(function_of_two fn, PyArrayObject *array, double y)
+static const function EXP = {"x", -INFINITY, INFINITY, adm_exp, NULL};
+static const function TANH = {"x", -INFINITY, INFINITY, adm_tanh, NULL};
+static const function LOG = {"x", -INFINITY, INFINITY, adm_log, NULL};
+static const function COS_TURNS = {"turns", -1, 1, adm_cos_turns, NULL};
+static const function POWER = {"x", 0, 1, NULL, adm_power};
+
+/* Whether all numbers may be given to the function; false with an exception. NaN is within no bounds. */
+static bool all_within(const function *fn, const double *x, int64_t size)
 {
-    const int64_t size = PyArray_SIZE(array);
-    PyObject *result = pyadm_array_new(NPY_DOUBLE, 1, &size);
-    if (result == NULL)
-        return NULL;
-    const double *x = PyArray_DATA(array);
-    double *out = pyadm_array_data(result);
-    for (int64_t i = 0; i < size; i++)
-        out[i] = fn(x[i], y);
-    return result;
-}
-
-/* The array of float64 that argument `name` must be, all between low and high. Borrowed; NULL with an exception. */
-static PyArrayObject *read_within(PyObject *value, const char *name, double low, double high)
-{
-    PyArrayObject *array = pyadm_array_check_flat(value, name, NPY_DOUBLE);
-    if (array == NULL)
-        return NULL;
-    const double *x = PyArray_DATA(array);
-    for (int64_t i = 0; i < PyArray_SIZE(array); i++) {
-        if (!(x[i] >= low && x[i] <= high)) {
-            PyErr_Format(PyExc_ValueError, "%s must be numbers from %d to %d", name, (int)low, (int)high);
-            return NULL;
+    for (int64_t i = 0; i < size && isfinite(fn->high); i++) {
+        if (!(x[i] >= fn->low && x[i] <= fn->high)) {
+            PyErr_Format(PyExc_ValueError, "%s must be numbers from %d to %d", fn->argument, (int)fn->low,
+                         (int)fn->high);
+            return false;
         }
     }
-    return array;
+    return true;
 }
 
-static double exp_of(double x, double y)
+/* The function of every number of an array of float64, in a new array of one dimension. */
+static PyObject *map(const function *fn, PyObject *value, double y)
 {
-    (void)y;
-    return adm_exp(x);
-}
-
-static double tanh_of(double x, double y)
-{
-    (void)y;
-    return adm_tanh(x);
-}
-
-static double log_of(double x, double y)
-{
-    (void)y;
-    return adm_log(x);
-}
-
-static double cos_turns_of(double x, double y)
-{
-    (void)y;
-    return adm_cos_turns(x);
+    PyArrayObject *array = pyadm_array_check_flat(value, fn->argument, NPY_DOUBLE);
+    if (array == NULL)
+        return NULL;
+    const int64_t size = PyArray_SIZE(array);
+    const double *x = PyArray_DATA(array);
+    PyObject *result = all_within(fn, x, size) ? pyadm_array_new(NPY_DOUBLE, 1, &size) : NULL;
+    if (result == NULL)
+        return NULL;
+    double *results = pyadm_array_data(result);
+    for (int64_t i = 0; i < size; i++)
+        results[i] = fn->of_one != NULL ? fn->of_one(x[i]) : fn->of_two(x[i], y);
+    return result;
 }
 
 const char pyadm_exp_doc[] = "exp($module, x, /)\n--\n\n"
@@ -67,8 +56,7 @@ const char pyadm_exp_doc[] = "exp($module, x, /)\n--\n\n"
 PyObject *pyadm_exp(PyObject *module, PyObject *value)
 {
     (void)module;
-    PyArrayObject *x = pyadm_array_check_flat(value, "x", NPY_DOUBLE);
-    return x == NULL ? NULL : map(exp_of, x, 0);
+    return map(&EXP, value, 0);
 }
 
 const char pyadm_tanh_doc[] = "tanh($module, x, /)\n--\n\n"
@@ -77,8 +65,7 @@ const char pyadm_tanh_doc[] = "tanh($module, x, /)\n--\n\n"
 PyObject *pyadm_tanh(PyObject *module, PyObject *value)
 {
     (void)module;
-    PyArrayObject *x = pyadm_array_check_flat(value, "x", NPY_DOUBLE);
-    return x == NULL ? NULL : map(tanh_of, x, 0);
+    return map(&TANH, value, 0);
 }
 
 const char pyadm_log_doc[] = "log($module, x, /)\n--\n\n"
@@ -87,8 +74,7 @@ const char pyadm_log_doc[] = "log($module, x, /)\n--\n\n"
 PyObject *pyadm_log(PyObject *module, PyObject *value)
 {
     (void)module;
-    PyArrayObject *x = pyadm_array_check_flat(value, "x", NPY_DOUBLE);
-    return x == NULL ? NULL : map(log_of, x, 0);
+    return map(&LOG, value, 0);
 }
 
 const char pyadm_cos_turns_doc[] =
@@ -99,8 +85,7 @@ const char pyadm_cos_turns_doc[] =
 PyObject *pyadm_cos_turns(PyObject *module, PyObject *value)
 {
     (void)module;
-    PyArrayObject *turns = read_within(value, "turns", -1, 1);
-    return turns == NULL ? NULL : map(cos_turns_of, turns, 0);
+    return map(&COS_TURNS, value, 0);
 }
 
 const char pyadm_power_doc[] =
@@ -116,6 +101,5 @@ PyObject *pyadm_power(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:power", &value, &exponent) ||
         pyadm_read_real(exponent, "exponent", 0, DBL_MAX, &y) < 0)
         return NULL;
-    PyArrayObject *x = read_within(value, "x", 0, 1);
-    return x == NULL ? NULL : map(adm_power, x, y);
+    return map(&POWER, value, y);
 }

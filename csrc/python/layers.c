@@ -22,16 +22,16 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *keyword
                                      &dict, &seed_value) ||
         pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
         return NULL;
-    const adm_stack_config *own = encoder ? &config.encoder : &config.decoder;
+    const adm_stack_config *present = encoder ? &config.encoder : &config.decoder;
     const adm_stack_config *other = encoder ? &config.decoder : &config.encoder;
     PyObject *self = NULL;
     if (config.vocab_size != 0)
         PyErr_Format(PyExc_ValueError, "vocab_size of a layer must be 0, got %lld",
                      (long long)config.vocab_size);
-    else if (own->layers != 1 || other->layers != 0)
+    else if (present->layers != 1 || other->layers != 0)
         PyErr_Format(PyExc_ValueError,
                      "a layer must have 1 layer in its %s and 0 in the other stack, got %lld and %lld",
-                     encoder ? "encoder" : "decoder", (long long)own->layers, (long long)other->layers);
+                     encoder ? "encoder" : "decoder", (long long)present->layers, (long long)other->layers);
     else
         self = pyadm_model_new(type, &config, seed);
     pyadm_config_free(&config);
@@ -183,14 +183,14 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
         pyadm_hidden_read(self->base.model, x, lengths, memory, memory_lengths, &hidden) < 0)
         return NULL;
     const int64_t shape[] = {hidden.rows, adm_model_config(self->base.model)->d_model};
-    PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
-    if (out == NULL || pyadm_enter(&self->base.user, object) < 0) {
-        Py_XDECREF(out);
+    PyObject *result = pyadm_array_new(PYADM_REAL, 2, shape);
+    if (result == NULL || pyadm_enter(&self->base.user, object) < 0) {
+        Py_XDECREF(result);
         pyadm_hidden_free(&hidden);
         return NULL;
     }
     self->ready = false;
-    adm_real *data = pyadm_array_data(out);
+    adm_real *data = pyadm_array_data(result);
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(
@@ -198,7 +198,7 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
     pyadm_leave(&self->base.user);
     pyadm_hidden_free(&hidden);
     if (status != ADM_OK) {
-        Py_DECREF(out);
+        Py_DECREF(result);
         return pyadm_raise(&error);
     }
     self->ready = true;
@@ -206,7 +206,7 @@ static PyObject *layer_forward(PyObject *object, PyObject *args, PyObject *keywo
     self->rows = hidden.rows;
     self->memory_rows = hidden.memory_rows;
     self->base.observed |= run.observe;
-    return out;
+    return result;
 }
 
 /* ---- backward ---- */
@@ -245,12 +245,12 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
     if (!self->ready) {
         PyErr_SetString(PyExc_RuntimeError,
                         "backward must come after a forward pass, got none to go back through");
-        goto out;
+        goto leave;
     }
     const PyArrayObject *dy = pyadm_array_check(value, "dy", PYADM_REAL, 2, shape);
     if (dy == NULL || (dx = pyadm_array_new(PYADM_REAL, 2, shape)) == NULL ||
         (dmemory = pyadm_array_new(PYADM_REAL, 2, memory_shape)) == NULL)
-        goto out;
+        goto leave;
     const adm_real *dy_data = PyArray_DATA((PyArrayObject *)dy);
     adm_real *dx_data = pyadm_array_data(dx);
     adm_real *dmemory_data = self->memory_rows > 0 ? pyadm_array_data(dmemory) : NULL;
@@ -262,7 +262,7 @@ static PyObject *layer_backward(PyObject *object, PyObject *args, PyObject *keyw
     PYADM_INTERRUPTIBLE(&run, status = adm_model_backward_hidden(self->base.model, dy_data, &run, dx_data,
                                                                  dmemory_data, &error));
     result = status == ADM_OK ? backward_result(self, dx, dmemory) : pyadm_raise(&error);
-out:
+leave:
     pyadm_leave(&self->base.user);
     Py_XDECREF(dx);
     Py_XDECREF(dmemory);

@@ -298,15 +298,15 @@ PyObject *pyadm_model_activation(PyObject *object, PyObject *args, PyObject *key
         return NULL;
     const int64_t shape[] = {adm_model_activation_rows(self->model, stack),
                              adm_model_config(self->model)->d_model};
-    PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
+    PyObject *result = pyadm_array_new(PYADM_REAL, 2, shape);
     adm_error error;
     adm_status status = ADM_OK;
-    if (out != NULL)
+    if (result != NULL)
         status = adm_model_activation(self->model, stack, index, (adm_activation_site)site,
-                                      pyadm_array_data(out), &error);
+                                      pyadm_array_data(result), &error);
     pyadm_leave(&self->user);
     if (status == ADM_OK)
-        return out;
-    Py_DECREF(out);
+        return result;
+    Py_DECREF(result);
     return pyadm_raise(&error);
 }

@@ -92,23 +92,23 @@ static PyObject *transformer_forward(PyObject *object, PyObject *args, PyObject 
     const adm_config *config = adm_model_config(self->model);
     const int64_t shape[] = {adm_model_num_outputs(self->model, batch),
                              config->decoder.layers > 0 ? config->vocab_size : config->d_model};
-    PyObject *out = pyadm_array_new(PYADM_REAL, 2, shape);
-    if (out == NULL)
+    PyObject *result = pyadm_array_new(PYADM_REAL, 2, shape);
+    if (result == NULL)
         return NULL;
     if (pyadm_enter(&self->user, object) < 0) {
-        Py_DECREF(out);
+        Py_DECREF(result);
         return NULL;
     }
-    adm_real *data = pyadm_array_data(out);
+    adm_real *data = pyadm_array_data(result);
     adm_error error;
     adm_status status;
     PYADM_INTERRUPTIBLE(&run, status = adm_model_forward(self->model, batch, &run, data, &error));
     pyadm_leave(&self->user);
     if (status == ADM_OK) {
         self->observed |= run.observe;
-        return out;
+        return result;
     }
-    Py_DECREF(out);
+    Py_DECREF(result);
     return pyadm_raise(&error);
 }
 

@@ -129,7 +129,7 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
     if (gemm.triangle == ADM_TRIANGLE_A || gemm.triangle == ADM_TRIANGLE_A_T)
         clear_outside(&gemm, a + shift);
     if (bias == false && variant % 13 == 0) { /* room for whole vectors */
-        gemm.spare = true;
+        gemm.padded = true;
         free(c);
         gemm.ldc = ldc = (n + ADM_PANEL_MAX - 1) / ADM_PANEL_MAX * ADM_PANEL_MAX;
         gemm.c = c = filled(m * ldc, seed + 3);
@@ -152,7 +152,7 @@ static void check(const adm_kernels *kernels, int64_t m, int64_t n, int64_t k, i
             if (j < n && gemm.triangle == ADM_TRIANGLE_C && !inside(&gemm, i, j))
                 continue;
             assert(j >= n || kernels->by_blas || c[i * ldc + j] == exact[i * n + j]);
-            if (j >= n ? (gemm.spare ? isfinite(got) : got == OUTSIDE)
+            if (j >= n ? (gemm.padded ? isfinite(got) : got == OUTSIDE)
                        : fabs(got - wanted[i * n + j]) <= /* k roundings of the sum's size */
                              (double)(k + 2) * EPSILON * bound[i * n + j])
                 continue;

@@ -14,8 +14,8 @@
 #define D SMALL_D
 #define LAYERS 3
 #define THREADS 2
-#define LENGTH SMALL_MAX_LENGTH
-#define TEXTS SMALL_MAX_TEXTS
+#define LENGTH 8
+#define TEXTS 20
 
 static const small_sizes model_sizes = {SMALL_V, LAYERS, LAYERS, 0.1};
 static small_batch large, small;

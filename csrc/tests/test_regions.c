@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define D 128
+#define D 16
 #define TOKENS 200
 #define SEQUENCES 20
 

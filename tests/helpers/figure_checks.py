@@ -57,7 +57,8 @@ class Sheet(NamedTuple):
             if not self.given:
                 stack.enter_context(matplotlib.rc_context({"figure.figsize": self.size}))
                 return axes_of(name, case)
-            word, count = panels_of(name, case)
+            count = PANELS.get(name.partition("-")[0], 1)
+            word = "axes" if count > 1 else "ax"
             rows, columns = (max(2, -(-count // 2)), 2) if self.grid else (count, 1)
             width, height = self.size
             figure, found = plt.subplots(
@@ -89,12 +90,19 @@ SHEETS: Mapping[str, Sheet] = {
     "4 x 3, dark": Sheet((4.0, 3.0), settings=DARK),
 }
 
-PANELS = (
-    *("plot_attention_panels", "plot_dependency_pair", "plot_dependency_panels", "plot_diagnosis"),
-    *("plot_gradient_bars", "plot_grid_panels", "plot_matrix_gradient_panels", "plot_omega_panels"),
-    *("plot_training", "plot_update_panels"),
-)
-"""Figures of several axes."""
+PANELS = {
+    "plot_attention_panels": 3,
+    "plot_dependency_pair": 2,
+    "plot_dependency_panels": 3,
+    "plot_diagnosis": 2,
+    "plot_gradient_bars": 3,
+    "plot_grid_panels": 3,
+    "plot_matrix_gradient_panels": 3,
+    "plot_omega_panels": 6,
+    "plot_training": 2,
+    "plot_update_panels": 3,
+}
+"""Figures of several axes, and how many they are of any of the cases."""
 
 LEAST = 24.0
 """Points of an axes' side below which nothing is seen in it."""
@@ -104,19 +112,6 @@ GAP = 1.0
 
 APART = 0.95
 """Of the size of a marker: what two neighbours of a line are apart at least."""
-
-
-def panels_of(name: str, case: Case) -> tuple[str, int]:
-    """Whether a figure takes `ax` or `axes`, and how many."""
-    import matplotlib.pyplot as plt
-
-    if name.partition("-")[0] not in PANELS:
-        return "ax", 1
-    open_before = set(plt.get_fignums())
-    count = len(axes_of(name, case))
-    for number in set(plt.get_fignums()) - open_before:
-        plt.close(number)
-    return "axes", count
 
 
 def findings(axes: Sequence[Axes]) -> list[str]:

@@ -79,4 +79,4 @@ def test_ci_installs_from_it_and_takes_nothing_else() -> None:
     assert all("--require-hashes" in line and "-r .ci/requirements" in line for line in installs)
     for target in ("test", "lint", "docs", "sanitize", "valgrind"):
         assert re.search(rf"offline make {target}\b", text), target
-    assert text.index('stage "environment"') < text.index('stage "make test"')
+    assert text.index('"environment" environment') < text.index('stage "make test"')

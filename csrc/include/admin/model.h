@@ -134,9 +134,9 @@ ADM_API adm_status adm_model_check_batch(const adm_model *model, const adm_batch
 /* Tokens that the output has rows for: those of the decoder's input, or of the source for an encoder. */
 ADM_API int64_t adm_model_num_outputs(const adm_model *model, const adm_batch *batch);
 
-/* out: logits [M_target, V]; for an encoder hidden states [M_source, D]. */
+/* result: logits [M_target, V]; for an encoder hidden states [M_source, D]. */
 ADM_API adm_status adm_model_forward(adm_model *model, const adm_batch *batch, const adm_run *run,
-                                     adm_real *out, adm_error *error);
+                                     adm_real *result, adm_error *error);
 ADM_API adm_status adm_model_loss(adm_model *model, const adm_batch *batch, const adm_run *run,
                                   adm_loss *loss, adm_error *error);
 /* Forward and backward; fills the gradients. */
@@ -153,7 +153,7 @@ typedef struct adm_hidden {
     const int64_t *memory_offsets; /* [B + 1] */
 } adm_hidden;
 ADM_API adm_status adm_model_forward_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
-                                            adm_real *out, /* [M, D] */
+                                            adm_real *y, /* [M, D] */
                                             adm_error *error);
 /* Of the last adm_model_forward_hidden. */
 ADM_API adm_status adm_model_backward_hidden(adm_model *model, const adm_real *dout, /* [M, D] */
@@ -188,7 +188,7 @@ typedef enum adm_activation_site {
 } adm_activation_site;
 /* Copy of one activation or gradient, [M, D], of the last observed pass. */
 ADM_API adm_status adm_model_activation(const adm_model *model, int stack, int64_t index,
-                                        adm_activation_site site, adm_real *out, adm_error *error);
+                                        adm_activation_site site, adm_real *values, adm_error *error);
 ADM_API int64_t adm_model_activation_rows(const adm_model *model, int stack);
 
 /* Seconds that all threads together spent on each kind of work, in all passes so far. */

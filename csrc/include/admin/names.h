@@ -18,7 +18,6 @@
 #define adm_find_nonfinite ADM_NAME(find_nonfinite)
 #define adm_kernels_name ADM_NAME(kernels_name)
 #define adm_kernels_select ADM_NAME(kernels_select)
-#define adm_large_norm ADM_NAME(large_norm)
 #define adm_model_activation ADM_NAME(model_activation)
 #define adm_model_activation_rows ADM_NAME(model_activation_rows)
 #define adm_model_backward ADM_NAME(model_backward)

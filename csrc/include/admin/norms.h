@@ -12,10 +12,6 @@ ADM_BEGIN
 ADM_API adm_status adm_model_norms(const adm_param_table *params, const adm_real *values,
                                    const adm_real *before, double *norms, int threads, adm_error *error);
 
-/* Frobenius norm of x [n], with before [n] not NULL of x - before, where the sum of the squares is more than a double
-   holds: of elements divided by the largest; infinite where an element is. */
-ADM_API double adm_large_norm(const adm_real *x, const adm_real *before, int64_t n);
-
 ADM_END
 
 #endif

@@ -12,10 +12,12 @@
 #ifdef ADM_DOUBLE
 typedef double adm_real;
 #define ADM_REAL_MIN DBL_MIN /* the smallest number that is not flushed to 0 */
+#define ADM_REAL_MAX DBL_MAX
 #define ADM_DTYPE_NAME "float64"
 #else
 typedef float adm_real;
 #define ADM_REAL_MIN FLT_MIN
+#define ADM_REAL_MAX FLT_MAX
 #define ADM_DTYPE_NAME "float32"
 #endif
 

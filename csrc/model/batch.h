@@ -1,0 +1,10 @@
+/* What can be asked of a pass. */
+#ifndef ADM_MODEL_BATCH_H
+#define ADM_MODEL_BATCH_H
+
+#include "admin/model.h"
+
+/* ADM_OK, or what cannot. */
+adm_status adm_run_check(const adm_run *run, adm_error *error);
+
+#endif
