@@ -138,7 +138,7 @@ def test_every_result_says_what_computed_it() -> None:
     told += [run.dependency_before, run.attention, run.source_use, run.updates, grid, cell, cell.history]
     for one in told:
         assert one.metadata.keys() >= ORIGIN, type(one)
-        assert one.metadata["kernels"] in ("generic", "avx2", "avx512")
+        assert one.metadata["kernels"] in ("generic", "avx2", "avx512", "neon")
         assert "BLAS" in one.metadata["blas"]
 
 

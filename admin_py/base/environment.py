@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "ADMIN_PY_CPU": ("generic", "avx2", "avx512"),
+    "ADMIN_PY_CPU": ("generic", "avx2", "avx512", "neon"),
     "ADMIN_PY_GEMM": ("openblas",),
 }
 """Variables that the core reads: their values, for others of which it does as if there were none."""

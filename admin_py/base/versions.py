@@ -101,8 +101,8 @@ def system() -> dict[str, str | int]:
     Returns
     -------
     dict
-        ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"`` or ``"avx512"``
-        (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
+        ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"``, ``"avx512"`` or
+        ``"neon"`` (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
         version and configuration of the library for matrix products; ``blas_for``, which of them it makes;
         ``blas_file``, the file it was loaded from;
         ``processors`` that the process may use;

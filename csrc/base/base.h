@@ -97,6 +97,8 @@ typedef struct adm_flushing {
 /* Around what a thread computes; the end takes what the beginning gave. */
 adm_flushing adm_flush_begin(void);
 void adm_flush_end(adm_flushing outer);
+/* Whether what rounds to the smallest normal number from below is that number; else it is zero. */
+bool adm_flush_rounds_first(void);
 /* Around what is not the core's: the thread's own mode meanwhile. */
 uint64_t adm_flush_pause(void);
 void adm_flush_resume(uint64_t now);
@@ -151,7 +153,7 @@ adm_status adm_stop_status(const adm_stop *stop, adm_error *error);
 /* Whether this thread is asking: what runs now is not the core's. */
 bool adm_stop_is_asking(void);
 
-/* ---- blas.c: the one place that knows the BLAS library ---- */
+/* ---- blas.c: the one place that knows the BLAS library; a build with ADM_NO_BLAS has none, and no adm_blas_gemm ---- */
 
 /* C [m, n] = op(A) op(B) * alpha + C * beta, row major; op transposes where the flag says so. */
 void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,

@@ -1,7 +1,25 @@
 /* The one place that knows the BLAS library. It is a private copy of OpenBLAS whose symbols carry a prefix,
-   or the system's without one. */
+   or the system's without one, or there is none: the kernels have products of their own. */
 #define _GNU_SOURCE /* dladdr */
 #include "base/base.h"
+
+#ifdef ADM_NO_BLAS
+
+void adm_blas_setup(void)
+{
+}
+
+const char *adm_system_blas(void)
+{
+    return "none";
+}
+
+const char *adm_system_blas_file(void)
+{
+    return "";
+}
+
+#else
 
 #include <cblas.h>
 #include <dlfcn.h>
@@ -47,3 +65,5 @@ void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int
     GEMM(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
          (blasint)m, (blasint)n, (blasint)k, alpha, a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
+
+#endif

@@ -5,7 +5,10 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-#define FLUSH 0x8040u /* MXCSR: flush to zero, denormals are zero */
+static uint64_t flush(void)
+{
+    return 0x8040u; /* MXCSR: flush to zero, denormals are zero */
+}
 static uint64_t mode(void)
 {
     return _mm_getcsr();
@@ -15,7 +18,30 @@ static void set_mode(uint64_t value)
     _mm_setcsr((unsigned int)value);
 }
 #elif defined(__aarch64__)
-#define FLUSH ((uint64_t)1 << 24) /* FPCR: flush to zero, inputs and results */
+#define FZ ((uint64_t)1 << 24) /* FPCR: results become zero, before they are rounded, and inputs, ... */
+#define AH ((uint64_t)1 << 1)  /* ... or results after they are rounded, as x86 does, ... */
+#define FIZ ((uint64_t)1 << 0) /* ... and inputs by themselves, where the processor can */
+static uint64_t flush_bits = FZ; /* constant once the library is loaded */
+
+#ifdef __linux__
+#include <sys/auxv.h>
+#define SAYS_FEATURES ((unsigned long)1 << 11)
+#define AFP_SHIFT 44 /* of the feature that is AH and FIZ */
+
+__attribute__((constructor)) static void look_for_afp(void)
+{
+    uint64_t features = 0;
+    if ((getauxval(AT_HWCAP) & SAYS_FEATURES) != 0)
+        __asm__("mrs %0, ID_AA64MMFR1_EL1" : "=r"(features));
+    if ((features >> AFP_SHIFT & 15) != 0)
+        flush_bits = FZ | AH | FIZ;
+}
+#endif
+
+static uint64_t flush(void)
+{
+    return flush_bits;
+}
 static uint64_t mode(void)
 {
     uint64_t value;
@@ -27,7 +53,10 @@ static void set_mode(uint64_t value)
     __asm__ volatile("msr fpcr, %0" : : "r"(value));
 }
 #else
-#define FLUSH 0u
+static uint64_t flush(void)
+{
+    return 0;
+}
 static uint64_t mode(void)
 {
     return 0;
@@ -38,13 +67,22 @@ static void set_mode(uint64_t value)
 }
 #endif
 
+bool adm_flush_rounds_first(void)
+{
+#ifdef __aarch64__
+    return (flush() & AH) != 0;
+#else
+    return true;
+#endif
+}
+
 static _Thread_local adm_flushing flushing; /* of the innermost region of this thread */
 
 adm_flushing adm_flush_begin(void)
 {
     const adm_flushing outer = flushing;
     flushing = (adm_flushing){.inside = true, .before = mode()};
-    set_mode(flushing.before | FLUSH);
+    set_mode(flushing.before | flush());
     return outer;
 }
 

@@ -1,4 +1,5 @@
 /* A product of the kernel table by the BLAS library, which knows neither packed matrices nor biases. */
+#ifndef ADM_NO_BLAS
 #include "kernels/kernels.h"
 
 #include "base/base.h"
@@ -33,3 +34,4 @@ void adm_gemm_by_blas(const adm_gemm *gemm)
     for (int64_t i = 0; i < gemm->m; i++)
         finish_row(gemm, gemm->c + i * gemm->ldc);
 }
+#endif

@@ -213,8 +213,10 @@ struct adm_kernels {
 };
 
 /* gemm_blas.c: the same product by the BLAS library, in an order of its own: to compare with. */
+#ifndef ADM_NO_BLAS
 void adm_gemm_by_blas(const adm_gemm *gemm);
 /* The same table with these products. */
 adm_kernels adm_kernels_by_blas(const adm_kernels *kernels);
+#endif
 
 #endif

@@ -6,17 +6,71 @@
 #include <string.h>
 
 extern const adm_kernels adm_kernels_generic;
+
+/* A table, and whether this processor can run it. */
+typedef struct choice {
+    const adm_kernels *table;
+    bool (*runs)(void);
+} choice;
+
+static bool always(void)
+{
+    return true;
+}
+
 #ifdef __x86_64__
 extern const adm_kernels adm_kernels_avx2;
 extern const adm_kernels adm_kernels_avx512;
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
 #endif
 
-/* The same with the BLAS library's products; constant once the library is loaded. */
-static adm_kernels generic_by_blas;
-#ifdef __x86_64__
-static adm_kernels avx2_by_blas, avx512_by_blas;
+#ifdef __aarch64__
+extern const adm_kernels adm_kernels_neon;
 #endif
 
+/* The best first. */
+static const choice CHOICES[] = {
+#if defined(__x86_64__)
+    {&adm_kernels_avx512, has_avx512},
+    {&adm_kernels_avx2, has_avx2},
+#elif defined(__aarch64__)
+    {&adm_kernels_neon, always}, /* every such processor has it */
+#endif
+    {&adm_kernels_generic, always},
+};
+#define COUNT ((int)(sizeof CHOICES / sizeof *CHOICES))
+
+/* The number of the choice that has this name, or of the best. */
+static int choose(const char *wanted)
+{
+    int best = COUNT - 1;
+    for (int i = COUNT - 1; i >= 0; i--) {
+        if (!CHOICES[i].runs())
+            continue;
+        best = i;
+        if (wanted != NULL && strcmp(wanted, CHOICES[i].table->name) == 0)
+            break;
+    }
+    return best;
+}
+
+#ifdef ADM_NO_BLAS
+static const adm_kernels *by_blas(int number)
+{
+    (void)number;
+    return NULL;
+}
+#else
 adm_kernels adm_kernels_by_blas(const adm_kernels *kernels)
 {
     adm_kernels changed = *kernels;
@@ -25,32 +79,27 @@ adm_kernels adm_kernels_by_blas(const adm_kernels *kernels)
     return changed;
 }
 
+/* Constant once the library is loaded. */
+static adm_kernels tables_by_blas[COUNT];
+
 __attribute__((constructor)) static void make_tables(void)
 {
-    generic_by_blas = adm_kernels_by_blas(&adm_kernels_generic);
-#ifdef __x86_64__
-    avx2_by_blas = adm_kernels_by_blas(&adm_kernels_avx2);
-    avx512_by_blas = adm_kernels_by_blas(&adm_kernels_avx512);
-#endif
+    for (int i = 0; i < COUNT; i++)
+        tables_by_blas[i] = adm_kernels_by_blas(CHOICES[i].table);
 }
+
+static const adm_kernels *by_blas(int number)
+{
+    return &tables_by_blas[number];
+}
+#endif
 
 const adm_kernels *adm_kernels_select(void)
 {
-    const char *wanted = getenv("ADMIN_PY_CPU"), *product = getenv("ADMIN_PY_GEMM");
+    const char *product = getenv("ADMIN_PY_GEMM");
     const bool library = product != NULL && strcmp(product, "openblas") == 0;
-    const adm_kernels *generic = library ? &generic_by_blas : &adm_kernels_generic;
-    if (wanted != NULL && strcmp(wanted, "generic") == 0)
-        return generic;
-#ifdef __x86_64__
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    if (avx512 && (wanted == NULL || strcmp(wanted, "avx2") != 0))
-        return library ? &avx512_by_blas : &adm_kernels_avx512;
-    if (avx2)
-        return library ? &avx2_by_blas : &adm_kernels_avx2;
-#endif
-    return generic;
+    const int chosen = choose(getenv("ADMIN_PY_CPU"));
+    return library ? by_blas(chosen) : CHOICES[chosen].table;
 }
 
 const char *adm_kernels_name(const adm_kernels *kernels)

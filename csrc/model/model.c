@@ -36,6 +36,10 @@ adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernel
                              adm_error *error)
 {
     *created = NULL;
+    if (kernels == NULL)
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "kernels must not be NULL: ADMIN_PY_GEMM=openblas, but this core was built without OpenBLAS");
     adm_status status = adm_config_check(config, error);
     if (status != ADM_OK)
         return status;

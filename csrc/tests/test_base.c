@@ -106,6 +106,7 @@ static void test_waiting(void)
     }
 }
 
+#ifndef ADM_NO_BLAS
 /* Small whole numbers: exact in either precision. */
 static void test_gemm(void)
 {
@@ -133,6 +134,7 @@ static void test_gemm(void)
     }
     adm_blas_gemm(false, false, 0, n, k, 1, a, k, b, n, 0, c, n); /* nothing to do, nothing done */
 }
+#endif
 
 static double element(const void *context, int64_t i)
 {
@@ -167,6 +169,8 @@ int main(void)
     test_sums();
     test_parallel();
     test_waiting();
+#ifndef ADM_NO_BLAS
     test_gemm();
+#endif
     return 0;
 }

@@ -68,8 +68,10 @@ static values find(adm_model *model, const char *name)
 static double largest(values v)
 {
     double largest = 0;
-    for (int64_t i = 0; i < v.n; i++)
-        largest = fmax(largest, fabs((double)v.x[i]));
+    for (int64_t i = 0; i < v.n; i++) {
+        const double size = fabs((double)v.x[i]);
+        largest = size > largest ? size : largest; /* by fmax, gcc 12.2 fails at it for Arm */
+    }
     return largest;
 }
 

@@ -234,6 +234,14 @@ static void test_configurations_that_cannot_be(void)
     refuse("norm_eps must be positive");
 }
 
+static void test_no_kernels(void)
+{
+    adm_model *model = NULL;
+    adm_error error;
+    assert(adm_model_create(&config, NULL, &model, &error) == ADM_ERROR_VALUE && model == NULL);
+    assert(strstr(error.message, "built without OpenBLAS") != NULL);
+}
+
 static void test_runs_that_cannot_be(void)
 {
     const adm_run good = {.threads = 1, .scale = 1.0};
@@ -274,6 +282,7 @@ int main(void)
     }
     test_refusals();
     test_configurations_that_cannot_be();
+    test_no_kernels();
     test_runs_that_cannot_be();
     return 0;
 }

@@ -50,7 +50,8 @@ def test_what_is_no_number_of_threads_is_said_and_not_used(value: str) -> None:
 
 def test_kernels_that_there_are_not() -> None:
     (said,) = problems({"ADMIN_PY_CPU": "AVX2"}, "avx2", 8)
-    assert said == "ADMIN_PY_CPU must be 'generic' or 'avx2' or 'avx512', got 'AVX2'; it is not used"
+    names = "'generic' or 'avx2' or 'avx512' or 'neon'"
+    assert said == f"ADMIN_PY_CPU must be {names}, got 'AVX2'; it is not used"
     (said,) = problems({"ADMIN_PY_CPU": "avx512"}, "avx2", 8)
     assert said == "ADMIN_PY_CPU is 'avx512', which this processor cannot run; 'avx2' is used"
     assert problems({"ADMIN_PY_CPU": "generic", "ADMIN_PY_GEMM": "openblas"}, "generic", 8) == []

@@ -58,7 +58,7 @@ def test_system_info(dtype: str) -> None:
     assert set(info) == {"kernels", "blas", "blas_file", "dtype", "num_procs", "threads", "compiler"}
     assert info["dtype"] == dtype
     assert info["num_procs"] == MODULES[dtype].num_procs() == len(os.sched_getaffinity(0))
-    assert info["kernels"] in ("generic", "avx2", "avx512")
+    assert info["kernels"] in ("generic", "avx2", "avx512", "neon")
 
 
 @both

@@ -198,7 +198,7 @@ def test_show_versions():
     admin_py.show_versions(file=file)
     rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in file.getvalue().splitlines())
     assert rows["admin-py"] == admin_py.__version__
-    assert rows["kernels"] in ("generic", "avx2", "avx512")
+    assert rows["kernels"] in ("generic", "avx2", "avx512", "neon")
     assert "OpenBLAS" in rows["blas"]
     assert int(rows["threads"]) == admin_py.get_num_threads()
     assert int(rows["processors"]) >= 1

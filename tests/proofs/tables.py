@@ -9,6 +9,7 @@ NEEDS: dict[str, set[str]] = {
     "generic": set(),
     "avx2": VECTORS,
     "avx512": VECTORS | {"avx512f", "avx512dq", "avx512bw", "avx512vl"},
+    "neon": {"asimd"},
 }
 """Table -> what a processor needs to run it, by the names of /proc/cpuinfo."""
 

@@ -14,12 +14,13 @@ ADM_API const char *adm_version(void);
 typedef struct adm_kernels adm_kernels;
 
 /* The best table for this processor, or the one that the environment variable ADMIN_PY_CPU names if the processor
-   can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's. Nothing else in the core reads the
-   environment, so that a program whose threads change it can keep them from doing so meanwhile. */
+   can run it; with ADMIN_PY_GEMM=openblas its products are the BLAS library's, and it is NULL, which no model takes,
+   where the core was built without one. Nothing else in the core reads the environment, so that a program whose threads
+   change it can keep them from doing so meanwhile. */
 ADM_API const adm_kernels *adm_kernels_select(void);
-/* "generic", "avx2" or "avx512" */
+/* "generic", "avx2", "avx512" or "neon" */
 ADM_API const char *adm_kernels_name(const adm_kernels *kernels);
-/* Version and configuration of the BLAS library. */
+/* Version and configuration of the BLAS library; "none" if there is none. */
 ADM_API const char *adm_system_blas(void);
 /* Path of the file that it was loaded from, as the linker found it; "" if that cannot be told. */
 ADM_API const char *adm_system_blas_file(void);
