@@ -16,12 +16,13 @@ MAKE_CORE = $(MAKE) --no-print-directory -j$(JOBS) -C csrc PYTHON=$(BIN)/python
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-c test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
+.PHONY: help demo test test-c test-clang test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
 	coverage macos wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
 	@echo "make test         the C tests and the Python tests, with everything they need"
+	@echo "make test-clang   the C tests, built by clang"
 	@echo "make lint         ruff, mypy, import-linter, clang-format, and the compiler with warnings as errors"
 	@echo "make format       let ruff and clang-format write"
 	@echo "make sanitize     C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, C tests under"
@@ -78,6 +79,10 @@ test: test-c test-python
 
 test-c: $(BIN)/.build-requirements
 	$(MAKE_CORE) test
+
+# All tables of kernels by another compiler.
+test-clang: $(BIN)/.build-requirements
+	$(MAKE_CORE) test CC=clang BUILD=build/clang
 
 test-python: build $(BIN)/.extra-test
 	$(BIN)/python -m pytest $(TESTS_SIDE_BY_SIDE) $(PYTEST_ARGS)

@@ -65,7 +65,7 @@ class Step:
 def read(events: np.ndarray, begin: float, end: float) -> Step:
     """The step that was made from `begin` to `end`.
 
-    What lies between the tasks of a region counts with the next of them. A region within a region does not occur.
+    What lies between the tasks of a region counts with the next of them; no region lies within another.
     """
     regions: list[Region] = []
     last = begin

@@ -1,9 +1,10 @@
 """How many threads a training step can keep busy: `python -m benchmarks.schedule --threads 64`.
 
-The step is cut into tasks as for so many threads, and computed on one, which needs no machine of that size. The
-core notes how long each task takes and what it waits for, and the tasks are replayed on as many threads: see
-`benchmarks/replay.py`. What is left out is what threads do to each other: shared caches and memory, and the
-microseconds that it takes to wake them. `--check` measures how far that is off on the threads that are here.
+The step is cut into tasks as for so many threads, and computed on one, which needs no machine of that size.
+The core notes how long each task computes and what it waits for, and the tasks are replayed on as many
+threads: see `benchmarks/replay.py`. What is left out is what threads do to each other: shared caches and
+memory, and the microseconds that it takes to wake them. `--check` measures how far that is off on threads
+that are here, where nothing else may run.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* In all regions at once. OpenBLAS has room for 640 callers (its 128 buffers and 512 more) and crashes beyond; two
    builds of this core and threads that are not in regions share them. */
@@ -262,8 +261,7 @@ void adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task
 {
     region all = {.stop = stop, .count = count, .fn = fn, .context = context};
     assert(several == 0 || adm_stop_is_asking());
-    if (adm_tracing())
-        adm_trace(ADM_EVENT_REGION, adm_trace_place((const void *)(uintptr_t)fn), (double)count);
+    adm_trace(ADM_EVENT_REGION, (double)(uintptr_t)fn, (double)count);
     threads = begin_region(count > 1 && !adm_tracing() ? threads : 1);
     if (threads == 1)
         run_tasks(&all, 0);

@@ -29,11 +29,22 @@ bool adm_trace_begin(int64_t capacity)
     return trace.events != NULL;
 }
 
+/* Where something lies in the library that it is of, or in memory. */
+static double place_of(double address)
+{
+    Dl_info found;
+    const uintptr_t at = (uintptr_t)address;
+    return dladdr((const void *)at, &found) != 0 ? (double)(at - (uintptr_t)found.dli_fbase) : address;
+}
+
 adm_event *adm_trace_end(int64_t *count, int64_t *capacity)
 {
     adm_event *events = trace.events;
     *count = events == NULL ? 0 : trace.count;
     *capacity = trace.capacity;
+    for (int64_t i = 0; i < adm_min(*count, *capacity); i++)
+        if (events[i].kind == ADM_EVENT_REGION)
+            events[i].subject = place_of(events[i].subject);
     trace.events = NULL;
     return events;
 }
@@ -50,11 +61,4 @@ void adm_trace(adm_event_kind kind, double subject, double value)
     if (trace.count < trace.capacity)
         trace.events[trace.count] = (adm_event){thread_seconds(), kind, subject, value};
     trace.count++;
-}
-
-double adm_trace_place(const void *address)
-{
-    Dl_info found;
-    const uintptr_t base = dladdr(address, &found) != 0 ? (uintptr_t)found.dli_fbase : 0;
-    return (double)((uintptr_t)address - base);
 }

@@ -28,7 +28,5 @@ adm_event *adm_trace_end(int64_t *count, int64_t *capacity);
 
 bool adm_tracing(void);
 void adm_trace(adm_event_kind kind, double subject, double value);
-/* Where something lies in the library that it is of, or in memory. */
-double adm_trace_place(const void *address);
 
 #endif

@@ -5,11 +5,12 @@
 
 #include "base/base.h"
 #include "layers/linear.h"
+#include "layers/span.h"
 
 #include <stdio.h>
 
 #define TOKENS 4096
-#define CHUNK_ROWS 256 /* of tokens: what a task of the model takes through a layer */
+#define CHUNK_ROWS 64 /* of tokens: what a task of the model takes through a layer */
 #define VOCABULARY 10000
 #define LOGITS_ROWS 384     /* of logits held at once ... */
 #define LOGITS_TASK_ROWS 96 /* ... of which a task computes so many */
@@ -34,6 +35,7 @@ static void call_product(const void *work)
     const adm_matrix *matrix = &p->matrix;
     adm_worker worker = p->worker;
     const int64_t all = p->pass == BACKWARD_WEIGHT ? matrix->outputs : p->rows;
+    const adm_weight_tiles tiles = {p->piece, matrix->inputs, 1, adm_pieces(all, p->piece)};
     for (int64_t first = 0; first < all; first += p->piece) {
         const int64_t size = adm_min(all - first, p->piece);
         adm_linear linear = {.matrix = *matrix, .rows = size, .dweight = p->dw};
@@ -41,7 +43,7 @@ static void call_product(const void *work)
             linear.rows = p->rows;
             linear.x = p->x;
             linear.dy = p->y;
-            adm_linear_backward_weight(&worker, &linear, first, first + size);
+            adm_linear_backward_weight(&worker, &linear, &tiles, first / p->piece);
             continue;
         }
         linear.x = linear.dx = p->x + first * matrix->inputs;
@@ -57,7 +59,7 @@ static void call_product(const void *work)
 static int64_t piece_of(const adm_kernels *kernels, direction pass, int64_t out)
 {
     if (pass == BACKWARD_WEIGHT)
-        return adm_linear_weight_rows(kernels, out, 1);
+        return adm_linear_weight_tiles(kernels, &(adm_matrix){.outputs = out, .inputs = 1}, 1).rows;
     return out == VOCABULARY ? LOGITS_TASK_ROWS : CHUNK_ROWS;
 }
 

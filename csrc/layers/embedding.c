@@ -37,19 +37,20 @@ void adm_embedding_forward(const adm_embedding *embedding, int64_t first, int64_
 }
 
 /* x = sqrt(D) embedding[token] + position:  dembedding[token] += sqrt(D) dx, dposition += dx */
-void adm_embedding_backward(const adm_embedding *embedding, int64_t count, int64_t first, int64_t last)
+void adm_embedding_backward(const adm_embedding *embedding, int64_t count, const adm_embedding_share *of)
 {
-    const int64_t d = embedding->d;
+    const int64_t d = embedding->d, first = of->first, last = of->last;
     const adm_real scale = (adm_real)sqrt((double)d);
     for (int64_t b = 0; b < count; b++) {
         for (int64_t i = embedding->offsets[b]; i < embedding->offsets[b + 1]; i++) {
+            const int64_t token = embedding->tokens[i], position = i - embedding->offsets[b];
             const adm_real *dx = embedding->dx + i * d;
-            adm_real *de = embedding->dembedding + (int64_t)embedding->tokens[i] * d;
-            for (int64_t c = first; c < last; c++)
+            adm_real *de = embedding->dembedding + token * d;
+            for (int64_t c = first; token % of->shares == of->share && c < last; c++)
                 de[c] += scale * dx[c];
-            if (embedding->dpositions == NULL)
+            if (embedding->dpositions == NULL || position % of->shares != of->share)
                 continue;
-            adm_real *dp = embedding->dpositions + (i - embedding->offsets[b]) * d;
+            adm_real *dp = embedding->dpositions + position * d;
             for (int64_t c = first; c < last; c++)
                 dp[c] += dx[c];
         }

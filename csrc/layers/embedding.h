@@ -24,7 +24,12 @@ typedef struct adm_embedding {
 
 /* Of sequences [first, last). */
 void adm_embedding_forward(const adm_embedding *embedding, int64_t first, int64_t last);
-/* Columns [first, last) of the gradients += those of sequences [0, count). */
-void adm_embedding_backward(const adm_embedding *embedding, int64_t count, int64_t first, int64_t last);
+/* A share of the gradients: of tokens and positions whose number is `share` modulo `shares`, columns [first, last). */
+typedef struct adm_embedding_share {
+    int64_t share, shares, first, last;
+} adm_embedding_share;
+
+/* The share += that of sequences [0, count). */
+void adm_embedding_backward(const adm_embedding *embedding, int64_t count, const adm_embedding_share *of);
 
 #endif

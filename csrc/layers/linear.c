@@ -1,5 +1,7 @@
 #include "layers/linear.h"
 
+#include "layers/span.h"
+
 #include <assert.h>
 
 /* Rows of a weight gradient in one task: at most ADM_GEMM_ROWS, ... */
@@ -83,30 +85,40 @@ void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear)
 }
 
 /* y = x W^T + bias:  dW = dy^T x */
-void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last)
+void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, const adm_weight_tiles *tiles,
+                                int64_t tile)
 {
     const adm_matrix *matrix = &linear->matrix;
+    const int64_t row = tile / tiles->across * tiles->rows, column = tile % tiles->across * tiles->columns;
     worker->kernels->gemm(&(adm_gemm){
-        .m = last - first,
-        .n = matrix->inputs,
+        .m = adm_min(tiles->rows, matrix->outputs - row),
+        .n = adm_min(tiles->columns, matrix->inputs - column),
         .k = linear->rows,
-        .a = linear->dy + first,
+        .a = linear->dy + row,
         .row = 1,
         .step = matrix->outputs,
-        .b = linear->x,
+        .b = linear->x + column,
         .ldb = matrix->inputs,
-        .c = linear->dweight + first * matrix->inputs,
+        .c = linear->dweight + row * matrix->inputs + column,
         .ldc = matrix->inputs,
         .accumulate = true,
         .scratch = worker->copies,
     });
 }
 
-int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks)
+/* Rows are cut first, since a tile copies all panels that it reads. */
+adm_weight_tiles adm_linear_weight_tiles(const adm_kernels *kernels, const adm_matrix *matrix, int64_t tasks)
 {
-    const int64_t fewest = adm_pieces(outputs, ADM_GEMM_ROWS);
-    const int64_t most = adm_max(outputs / LEAST_ROWS, 1);
-    const int64_t cut =
-        kernels->by_blas ? adm_pieces(outputs, LIBRARY_ROWS) : adm_max(adm_min(tasks, most), fewest);
-    return adm_pieces(outputs, cut);
+    const bool library = kernels->by_blas;
+    const int64_t fewest = adm_pieces(matrix->outputs, ADM_GEMM_ROWS);
+    const int64_t most = adm_max(matrix->outputs / LEAST_ROWS, 1);
+    const int64_t down =
+        library ? adm_pieces(matrix->outputs, LIBRARY_ROWS) : adm_max(adm_min(tasks, most), fewest);
+    const int64_t panels = adm_pieces(matrix->inputs, ADM_PANEL_MAX);
+    const int64_t wanted = library ? 1 : adm_max(adm_min(tasks / down, panels), 1);
+    adm_weight_tiles tiles = {.rows = adm_pieces(matrix->outputs, down),
+                              .columns = adm_pieces(panels, wanted) * ADM_PANEL_MAX};
+    tiles.across = adm_pieces(matrix->inputs, tiles.columns);
+    tiles.count = tiles.across * adm_pieces(matrix->outputs, tiles.rows);
+    return tiles;
 }

@@ -34,9 +34,16 @@ void adm_linear_backward_input_columns(adm_worker *worker, const adm_linear *lin
                                        int64_t last);
 /* dbias += sum over rows of dy */
 void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear);
-/* Rows [first, last) of dW += dy^T x */
-void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, int64_t first, int64_t last);
-/* Rows of dW that one of about `tasks` tasks computes: the gradient's bits do not depend on them. */
-int64_t adm_linear_weight_rows(const adm_kernels *kernels, int64_t outputs, int64_t tasks);
+/* How the gradient of a weight is cut into tiles, which are numbered row by row: its bits do not depend on that. */
+typedef struct adm_weight_tiles {
+    int64_t rows, columns; /* of one; the last ones may have fewer */
+    int64_t across, count; /* tiles beside each other, and all */
+} adm_weight_tiles;
+
+/* For about so many tasks. */
+adm_weight_tiles adm_linear_weight_tiles(const adm_kernels *kernels, const adm_matrix *matrix, int64_t tasks);
+/* A tile of dW += dy^T x */
+void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, const adm_weight_tiles *tiles,
+                                int64_t tile);
 
 #endif

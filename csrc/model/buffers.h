@@ -69,18 +69,20 @@ typedef struct adm_workspace {
     double *work;            /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
     adm_real *scores;        /* [threads, 2, ADM_KEY_TILE, ADM_QUERY_TILE] */
     adm_real *copies;        /* [threads, ADM_GEMM_SCRATCH] of products */
-    int64_t *progress;       /* [1 + C + sub-layers of a stack] what of the backward pass is done */
-    adm_real *dy, *dh;       /* [M, D] */
-    adm_real *dcontext;      /* [M, D] */
-    adm_real *dlayer;        /* [M, D] of the input of a layer with kappa */
-    int32_t *labels;         /* [M] */
-    int64_t block_rows;      /* rows of logits held at once */
-    adm_real *logits;        /* [block_rows, V] */
-    double *losses;          /* [M, 2] with label smoothing and without, of every row */
+    int64_t
+        *progress; /* [1 + C + sub-layers of a stack, ADM_COUNT_STRIDE] what of the backward pass is done */
+    adm_real *dy, *dh;  /* [M, D] */
+    adm_real *dcontext; /* [M, D] */
+    adm_real *dlayer;   /* [M, D] of the input of a layer with kappa */
+    int32_t *labels;    /* [M] */
+    int64_t block_rows; /* rows of logits held at once */
+    adm_real *logits;   /* [block_rows, V] */
+    double *losses;     /* [M, 2] with label smoothing and without, of every row */
 } adm_workspace;
 
 #define ADM_LOGITS_TASK_ROWS 96 /* rows of logits that one task computes */
 #define ADM_WORK_STRIDE 8       /* a cache line for every thread */
+#define ADM_COUNT_STRIDE 8      /* and for every count that threads wait for */
 
 /* Rows that a chunk has, by the offsets of its sequences. */
 static inline adm_span adm_chunk_span(const adm_workspace *ws, const int64_t *offsets, int64_t chunk)

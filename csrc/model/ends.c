@@ -91,6 +91,7 @@ void adm_embed_backward(adm_model *model, int number, int64_t chunk)
 typedef struct scatter {
     adm_model *model;
     adm_embedding embedding;
+    int64_t shares; /* of tokens, for each tile of columns */
 } scatter;
 
 static void scatter_task(void *context, int64_t task, int thread)
@@ -98,16 +99,19 @@ static void scatter_task(void *context, int64_t task, int thread)
     const scatter *all = context;
     const adm_workspace *ws = &all->model->ws;
     adm_worker worker = adm_worker_begin(all->model, thread);
-    const int64_t first = task * COLUMN_TILE, last = adm_min(first + COLUMN_TILE, all->embedding.d);
-    adm_embedding_backward(&all->embedding, ws->shape.count, first, last);
+    const int64_t first = task / all->shares * COLUMN_TILE;
+    const adm_embedding_share share = {task % all->shares, all->shares, first,
+                                       adm_min(first + COLUMN_TILE, all->embedding.d)};
+    adm_embedding_backward(&all->embedding, ws->shape.count, &share);
     adm_work_note(&worker, ADM_WORK_ROWS);
 }
 
 void adm_embed_scatter(adm_model *model, int stack)
 {
-    scatter all = {model, embedding_of(model, stack)};
-    adm_parallel_for(model->ws.run.threads, (model->config.d_model + COLUMN_TILE - 1) / COLUMN_TILE,
-                     scatter_task, &all);
+    const int threads = model->ws.run.threads;
+    const int64_t tiles = adm_pieces(model->config.d_model, COLUMN_TILE);
+    scatter all = {model, embedding_of(model, stack), adm_pieces(threads, tiles)};
+    adm_parallel_for(threads, tiles * all.shares, scatter_task, &all);
 }
 
 /* ---- final norm ---- */

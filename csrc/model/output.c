@@ -7,9 +7,10 @@
 
 #define TASK_ROWS ADM_LOGITS_TASK_ROWS
 #define FEW_TASKS 16       /* of a block, which many threads cannot share evenly */
-#define LOGITS_COLUMNS 256 /* of the logits that one task computes, where rows are few */
+#define LOGITS_COLUMNS 256 /* of the logits that one task computes at most, where rows are few */
 #define LOSS_ROWS 4        /* whose loss one task computes, where rows are few */
-#define WEIGHT_TASKS 4     /* of the output embedding's gradient, for each thread: so that all end together */
+#define INPUT_ROWS 24  /* of the gradient of the input that one task computes at least, where rows are few */
+#define THREAD_TASKS 4 /* of a region, for each thread: so that all end together */
 
 /* What of a block is computed, each with those before it. */
 typedef enum output_result { RESULT_LOGITS, RESULT_LOSS, RESULT_GRADIENTS } output_result;
@@ -17,11 +18,13 @@ typedef enum output_result { RESULT_LOGITS, RESULT_LOSS, RESULT_GRADIENTS } outp
 typedef struct output_block {
     adm_model *model;
     output_result result;
-    adm_linear map;      /* logits = x E^T of all rows; y and dy are the block's alone */
-    int64_t first, rows; /* of the decoder's rows */
-    int64_t tile;        /* rows of the embedding's gradient that one task computes */
-    int64_t input_tasks; /* that compute dx, before those of the embedding's gradient */
-    adm_real factor;     /* on the loss whose gradient is taken, over the number of tokens */
+    adm_linear map;         /* logits = x E^T of all rows; y and dy are the block's alone */
+    int64_t first, rows;    /* of the decoder's rows */
+    adm_weight_tiles tiles; /* of the embedding's gradient, a task each */
+    int64_t columns;        /* of the logits that one task computes, where rows are few */
+    int64_t input_rows;     /* of dx that one task computes, where rows are few */
+    int64_t input_tasks;    /* that compute dx, before those of the embedding's gradient */
+    adm_real factor;        /* on the loss whose gradient is taken, over the number of tokens */
 } output_block;
 
 static adm_linear output_map(const adm_model *model, adm_real *logits)
@@ -102,10 +105,10 @@ static void logits_columns_task(void *context, int64_t task, int thread)
     const output_block *block = context;
     adm_worker worker = adm_worker_begin(block->model, thread);
     const adm_linear part = rows_of(block, 0, block->rows);
-    const int64_t first = task * LOGITS_COLUMNS;
+    const int64_t first = task * block->columns;
     if (adm_worker_stopped(&worker))
         return;
-    adm_linear_forward_columns(&worker, &part, first, adm_min(first + LOGITS_COLUMNS, part.matrix.outputs));
+    adm_linear_forward_columns(&worker, &part, first, adm_min(first + block->columns, part.matrix.outputs));
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
@@ -119,11 +122,12 @@ static void loss_task(void *context, int64_t task, int thread)
         loss_of(block, &part, task * LOSS_ROWS, &worker);
 }
 
-/* Columns of dx = dlogits E, of all rows of the block */
+/* Columns of dx = dlogits E, of a part of the block's rows */
 static void input_columns_task(const output_block *block, int64_t task, adm_worker *worker)
 {
-    const adm_linear part = rows_of(block, 0, block->rows);
-    const int64_t first = task * ADM_PANEL_MAX;
+    const int64_t panels = adm_pieces(block->map.matrix.inputs, ADM_PANEL_MAX);
+    const adm_linear part = task_rows(block, task / panels, block->input_rows);
+    const int64_t first = task % panels * ADM_PANEL_MAX;
     adm_linear_backward_input_columns(worker, &part, first,
                                       adm_min(first + ADM_PANEL_MAX, part.matrix.inputs));
 }
@@ -139,8 +143,7 @@ static void gradient_task(void *context, int64_t task, int thread)
         input_columns_task(block, task, &worker);
     } else {
         const adm_linear part = rows_of(block, 0, block->rows);
-        const int64_t first = (task - block->input_tasks) * block->tile;
-        adm_linear_backward_weight(&worker, &part, first, adm_min(first + block->tile, part.matrix.outputs));
+        adm_linear_backward_weight(&worker, &part, &block->tiles, task - block->input_tasks);
     }
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
@@ -155,6 +158,22 @@ static bool cut_by_columns(const output_block *block)
            matrix->outputs >= FEW_TASKS * LOGITS_COLUMNS;
 }
 
+/* Columns of the logits that one task computes: whole panels, the fewer the more threads there are. */
+static int64_t logits_columns(const output_block *block)
+{
+    const int64_t tasks = (int64_t)THREAD_TASKS * block->model->ws.run.threads;
+    const int64_t columns = block->map.matrix.outputs / tasks / ADM_PANEL_MAX * ADM_PANEL_MAX;
+    return adm_max(adm_min(columns, LOGITS_COLUMNS), ADM_PANEL_MAX);
+}
+
+/* Rows of dx that one task computes of a panel of columns: all, where there are panels enough for the threads. */
+static int64_t input_rows(const output_block *block)
+{
+    const int64_t panels = adm_pieces(block->map.matrix.inputs, ADM_PANEL_MAX);
+    const int64_t cut = adm_max(block->model->ws.run.threads / panels, 1);
+    return adm_max(adm_pieces(block->rows, cut), INPUT_ROWS);
+}
+
 static void run_region(output_block *block, int64_t tasks, adm_task_fn task)
 {
     const adm_run *run = &block->model->ws.run;
@@ -165,15 +184,18 @@ static void run_block(output_block *block)
 {
     const adm_matrix *matrix = &block->map.matrix;
     const bool columns = cut_by_columns(block);
+    block->columns = logits_columns(block);
+    block->input_rows = input_rows(block);
     if (columns)
-        run_region(block, adm_pieces(matrix->outputs, LOGITS_COLUMNS), logits_columns_task);
+        run_region(block, adm_pieces(matrix->outputs, block->columns), logits_columns_task);
     else
         run_region(block, adm_pieces(block->rows, TASK_ROWS), rows_task);
     if (columns && block->result != RESULT_LOGITS)
         run_region(block, adm_pieces(block->rows, LOSS_ROWS), loss_task);
-    block->input_tasks = columns ? adm_pieces(matrix->inputs, ADM_PANEL_MAX) : 0;
+    block->input_tasks =
+        columns ? adm_pieces(matrix->inputs, ADM_PANEL_MAX) * adm_pieces(block->rows, block->input_rows) : 0;
     if (block->result == RESULT_GRADIENTS)
-        run_region(block, block->input_tasks + adm_pieces(matrix->outputs, block->tile), gradient_task);
+        run_region(block, block->input_tasks + block->tiles.count, gradient_task);
 }
 
 void adm_output_logits(adm_model *model, adm_real *logits)
@@ -202,11 +224,12 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
 {
     adm_workspace *ws = &model->ws;
     const adm_run *run = &ws->run;
-    const int64_t rows = ws->stacks[ADM_DECODER].rows, v = model->config.vocab_size;
+    const int64_t rows = ws->stacks[ADM_DECODER].rows;
     output_block block = {.model = model,
                           .result = backward ? RESULT_GRADIENTS : RESULT_LOSS,
                           .map = output_map(model, ws->logits)};
-    block.tile = adm_linear_weight_rows(model->kernels, v, WEIGHT_TASKS * run->threads);
+    block.tiles =
+        adm_linear_weight_tiles(model->kernels, &block.map.matrix, (int64_t)THREAD_TASKS * run->threads);
     block.factor = (adm_real)(run->scale / (double)rows);
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);

@@ -157,9 +157,10 @@ typedef struct backward_region {
     const adm_sublayer *end; /* sub-layer `last` of the stack */
     int64_t steps;
     int64_t gradient_tasks; /* of a step; where it has fewer, the rest do nothing */
-    int64_t *chunk_done;    /* [C] steps that a chunk has done */
-    int64_t *gradient_done; /* [steps] tasks for the parameters' gradients of step s that are done */
-    int64_t *vectors_done;  /* steps whose vectors' gradients are added up */
+    int64_t *chunk_done;    /* [C, ADM_COUNT_STRIDE] steps that a chunk has done */
+    int64_t *
+        gradient_done; /* [steps, ADM_COUNT_STRIDE] tasks for the parameters' gradients of step s that are done */
+    int64_t *vectors_done; /* steps whose vectors' gradients are added up */
 } backward_region;
 
 /* ---- the parameters' gradients ---- */
@@ -184,17 +185,11 @@ static void reduce_slots(adm_model *model, const adm_slots *slots, const adm_rea
     }
 }
 
-/* Rows of a map's weight gradient that one task computes: the more threads, the fewer, so that none works alone at the
-   end. */
-static int64_t weight_tile(const adm_model *model, const adm_sublayer *sub, int map)
+/* Tiles of a map's weight gradient, a task each: the more threads, the smaller, so that none works alone at the end. */
+static adm_weight_tiles weight_tiles(const adm_model *model, const adm_sublayer *sub, int map)
 {
-    const int64_t tasks = adm_pieces(model->ws.run.threads, sub->num_maps);
-    return adm_linear_weight_rows(model->kernels, sub->maps[map].outputs, tasks);
-}
-
-static int64_t weight_tasks(const adm_model *model, const adm_sublayer *sub, int map)
-{
-    return adm_pieces(sub->maps[map].outputs, weight_tile(model, sub, map));
+    const adm_matrix matrix = adm_resolve_matrix(model, &sub->maps[map]);
+    return adm_linear_weight_tiles(model->kernels, &matrix, adm_pieces(model->ws.run.threads, sub->num_maps));
 }
 
 /* Tasks for a sub-layer's parameters: the weights', and one for the vectors. */
@@ -202,18 +197,18 @@ static int64_t gradient_tasks(const adm_model *model, const adm_sublayer *sub)
 {
     int64_t tasks = 1;
     for (int map = 0; map < sub->num_maps; map++)
-        tasks += weight_tasks(model, sub, map);
+        tasks += weight_tiles(model, sub, map).count;
     return tasks;
 }
 
-static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int map, int64_t task,
+static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int map, int64_t tile,
                             adm_worker *worker)
 {
     if (adm_worker_stopped(worker))
         return;
     const adm_sublayer_view view = adm_resolve(model, sub, ADM_ALL_CHUNKS);
-    const int64_t tile = weight_tile(model, sub, map), first = task * tile;
-    adm_linear_backward_weight(worker, &view.maps[map], first, adm_min(first + tile, sub->maps[map].outputs));
+    const adm_weight_tiles tiles = weight_tiles(model, sub, map);
+    adm_linear_backward_weight(worker, &view.maps[map], &tiles, tile);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
@@ -232,7 +227,7 @@ static void run_gradient_task(const backward_region *region, int64_t step, int64
 {
     const adm_sublayer *sub = region->end - 1 - step;
     for (int map = 0; map < sub->num_maps; map++) {
-        const int64_t tasks = weight_tasks(region->model, sub, map);
+        const int64_t tasks = weight_tiles(region->model, sub, map).count;
         if (task < tasks) {
             weight_gradient(region->model, sub, map, task, worker);
             return;
@@ -280,13 +275,14 @@ static void chunk_task(const backward_region *region, int64_t step, int64_t chun
 {
     if (step == region->steps)
         return;
-    adm_wait_for(&region->chunk_done[chunk], step);
+    int64_t *done = region->chunk_done + chunk * ADM_COUNT_STRIDE;
+    adm_wait_for(done, step);
     if (step >= 2)
-        adm_wait_for(&region->gradient_done[step - 2], region->gradient_tasks);
+        adm_wait_for(region->gradient_done + (step - 2) * ADM_COUNT_STRIDE, region->gradient_tasks);
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
         backward_chunk(region->model, region->end - 1 - step, chunk, &worker);
-    adm_count_done(&region->chunk_done[chunk]);
+    adm_count_done(done);
 }
 
 /* `step` is the one whose gradients are summed. */
@@ -295,10 +291,10 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
     if (step < 0)
         return;
     for (int64_t chunk = 0; chunk < region->model->ws.shape.chunks; chunk++)
-        adm_wait_for(&region->chunk_done[chunk], step + 1);
+        adm_wait_for(region->chunk_done + chunk * ADM_COUNT_STRIDE, step + 1);
     adm_worker worker = adm_worker_begin(region->model, thread);
     run_gradient_task(region, step, task, &worker);
-    adm_count_done(&region->gradient_done[step]);
+    adm_count_done(region->gradient_done + step * ADM_COUNT_STRIDE);
 }
 
 static void backward_task(void *context, int64_t task, int thread)
@@ -326,12 +322,12 @@ static void backward_sublayers(adm_model *model, int stack, int64_t first, int64
         .end = sublayers + last,
         .steps = last - first,
         .vectors_done = ws->progress,
-        .chunk_done = ws->progress + 1,
-        .gradient_done = ws->progress + 1 + chunks,
+        .chunk_done = ws->progress + ADM_COUNT_STRIDE,
+        .gradient_done = ws->progress + (1 + chunks) * ADM_COUNT_STRIDE,
     };
     for (int64_t i = first; i < last; i++)
         region.gradient_tasks = adm_max(region.gradient_tasks, gradient_tasks(model, &sublayers[i]));
-    memset(ws->progress, 0, (size_t)(1 + chunks + region.steps) * sizeof *ws->progress);
+    memset(ws->progress, 0, (size_t)((1 + chunks + region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
     adm_parallel_for_until(ws->run.stop, ws->run.threads,
                            (region.steps + 1) * (chunks + region.gradient_tasks), backward_task, &region);
 }

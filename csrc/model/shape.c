@@ -6,7 +6,7 @@
 
 #define CHUNK_MIN_ROWS 48  /* fewer rows do not pay for reading the weights */
 #define CHUNK_MAX_ROWS 256 /* more leave the second-level cache */
-#define CHUNKS_WANTED 16   /* so that a few threads share a small batch evenly */
+#define CHUNKS_WANTED 64   /* so that many threads share a batch evenly */
 
 /* ---- sequences ---- */
 

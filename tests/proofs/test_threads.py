@@ -14,7 +14,7 @@ from proofs.configurations import ADMIN, CASES, FINAL, LARGE_CASES, POST, PRE, C
 from proofs.core import BUILDS, make
 from proofs.passes import arrays, passes, same, steps
 
-THREADS = (1, 2, 3, 7)
+THREADS = (1, 2, 3, 7, 16)
 MANY = (tuple([9, 1, 14, 30, 5] * 30), tuple([8, 2, 11, 33, 4] * 30))
 ONE_LONG = ((250, *[4, 1, 7, 2] * 25), (3, *[5, 2, 3, 6] * 24, 240, 9, 2, 4))
 WIDE: dict[str, Any] = {"d_model": 64, "heads": 4, "d_ff": 96, "max_length": 256, "vocab_size": 700}
@@ -26,6 +26,7 @@ CHOSEN = [
         "pre, wide, gelu", config(PRE, encoder=2, decoder=2, stacks=FINAL, activation="gelu", **WIDE), *MANY
     ),
     Case("one long, many short", config(ADMIN, encoder=2, decoder=2, activation="gelu", **WIDE), *ONE_LONG),
+    Case("large vocabulary", config(POST, encoder=1, decoder=1, **WIDE | {"vocab_size": 4500}), *MANY),
     Case("language model, one long", config(PRE, encoder=0, decoder=3, stacks=FINAL, **WIDE), *ONE_LONG),
 ]
 TRAINED = [
