@@ -23,6 +23,7 @@ def make_config(workload: Workload) -> ap.TransformerConfig:
         dropout=workload.dropout,
         activation=workload.activation,
         positions=workload.positions,
+        max_length=max(workload.length or 0, 1024),
     )
 
 

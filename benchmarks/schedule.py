@@ -60,8 +60,9 @@ def names() -> dict[int, str]:
 
 def show(workload: Workload, threads: int, alone: float, seconds: float, parts: Sequence[Part]) -> None:
     """The table of one workload on so many threads."""
+    what = f"{workload.max_tokens} tokens in sequences of {workload.length or 'real lengths'}"
     print(
-        f"\n{workload.name}, {workload.max_tokens} tokens, {threads} threads: {alone / seconds:.1f} busy "
+        f"\n{workload.name}, {what}, {threads} threads: {alone / seconds:.1f} busy "
         f"({1e3 * alone:.1f} ms on one thread, {1e3 * seconds:.2f} ms replayed)"
     )
     print(f"{'part':<44} {'ms':>8} {'ms of one':>10} {'busy':>6} {'of all idle':>12}")
@@ -108,6 +109,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--threads", type=int, nargs="+", default=[32, 64], help="to replay on")
     made.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=["tiny", "small"])
     made.add_argument("--tokens", type=int, nargs="+", default=[4096], help="of a batch, on each side")
+    made.add_argument(
+        "--length", type=int, help="of all sequences, instead of each workload's; divides the tokens"
+    )
     made.add_argument("--repeats", type=int, default=9, help="steps, of whose parts the medians are taken")
     made.add_argument(
         "--check",
@@ -126,7 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     holds = True
     for name in options.workloads:
         for tokens in options.tokens:
-            holds &= measure(replace(WORKLOADS[name], max_tokens=tokens), options)
+            workload = replace(WORKLOADS[name], max_tokens=tokens)
+            if options.length is not None:
+                workload = replace(workload, length=options.length)
+            holds &= measure(workload, options)
     return 0 if holds else 1
 
 

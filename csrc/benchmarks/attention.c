@@ -42,20 +42,22 @@ static adm_attention_sequence sequence_at(const sequences *s, int64_t first)
 static void call_forward(const void *work)
 {
     const sequences *s = work;
+    const adm_attention_share all = {.last_head = s->attention.heads, .parts = 1};
     adm_worker worker = s->worker;
     for (int64_t first = 0; first < TOKENS; first += s->t) {
         const adm_attention_sequence sequence = sequence_at(s, first);
-        adm_attention_forward(&worker, &s->attention, &sequence);
+        adm_attention_forward(&worker, &s->attention, &sequence, &all);
     }
 }
 
 static void call_backward(const void *work)
 {
     const sequences *s = work;
+    const adm_attention_share all = {.last_head = s->attention.heads, .parts = 1};
     adm_worker worker = s->worker;
     for (int64_t first = 0; first < TOKENS; first += s->t) {
         const adm_attention_sequence sequence = sequence_at(s, first);
-        adm_attention_backward(&worker, &s->attention, &sequence);
+        adm_attention_backward(&worker, &s->attention, &sequence, &all);
     }
 }
 

@@ -6,6 +6,8 @@
    rounded up, since scratch has room for it. */
 #include "layers/attention.h"
 
+#include "layers/span.h"
+
 #include <math.h>
 
 /* ---- the products of one tile, whose scores, probabilities and their gradients lie as [keys, queries] ---- */
@@ -83,10 +85,15 @@ static void sum_over(summed over, const tile_products *products, const adm_real 
 
 /* ---- tiles ---- */
 
-/* Queries [first, first + rows), `queries` with those that round up, see the keys [0, keys), `step` at a time. */
+/* Queries [first, first + rows), `queries` with those that round up, see the keys [key, keys), `step` at a time. */
 typedef struct query_tile {
-    int64_t first, rows, queries, keys, step;
+    int64_t first, rows, queries, key, keys, step;
 } query_tile;
+
+static int64_t key_step(int64_t s)
+{
+    return adm_pieces(s, adm_pieces(s, ADM_KEY_TILE));
+}
 
 static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s)
 {
@@ -96,7 +103,7 @@ static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t
         .rows = rows,
         .queries = adm_round_up(rows, ADM_QUERY_STEP),
         .keys = attention->causal ? adm_min(first + rows, s) : s,
-        .step = adm_pieces(s, adm_pieces(s, ADM_KEY_TILE)),
+        .step = key_step(s),
     };
 }
 
@@ -181,7 +188,8 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
 }
 
 /* ctx = pd^T v, pd = dropout(p):  dv = pd dctx, dpd = v dctx^T, ds from the softmax, dq = ds^T k, dk = ds q.
-   The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. */
+   The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. So do all keys but
+   the first to dq. */
 static void backward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile, bool last)
 {
     const adm_attention *attention = view->attention;
@@ -196,7 +204,7 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
     kernels->row_dots(view->of.ctx + tile->first * dctx.ld, dctx.x, dctx.ld, rows, width, dot);
     for (int64_t i = 0; i < rows; i++)
         sums[i] = lse[i * attention->heads];
-    for (int64_t key = 0; key < tile->keys; key += tile->step) {
+    for (int64_t key = tile->key; key < tile->keys; key += tile->step) {
         const int64_t keys = adm_min(tile->keys - key, tile->step);
         const int64_t at = key * kv_stride;
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
@@ -212,26 +220,41 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
 }
 
 void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
-                           const adm_attention_sequence *sequence)
+                           const adm_attention_sequence *sequence, const adm_attention_share *share)
 {
-    for (int64_t h = 0; h < attention->heads; h++) {
+    const int64_t t = sequence->queries;
+    const int64_t begin = adm_part_start(t, ADM_QUERY_TILE, share->part, share->parts);
+    const int64_t end = adm_part_start(t, ADM_QUERY_TILE, share->part + 1, share->parts);
+    for (int64_t h = share->first_head; h < share->last_head; h++) {
         const head_view view = view_of(attention, sequence, h);
-        for (int64_t first = 0; first < sequence->queries; first += ADM_QUERY_TILE) {
-            const query_tile tile = tile_at(attention, first, sequence->queries, sequence->keys);
+        for (int64_t first = begin; first < end; first += ADM_QUERY_TILE) {
+            const query_tile tile = tile_at(attention, first, t, sequence->keys);
             forward_tile(worker, &view, &tile);
         }
     }
 }
 
 void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
-                            const adm_attention_sequence *sequence)
+                            const adm_attention_sequence *sequence, const adm_attention_share *share)
 {
-    const int64_t last = (sequence->queries - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE;
-    for (int64_t h = 0; h < attention->heads; h++) {
+    const int64_t last = (sequence->queries - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE, s = sequence->keys;
+    const int64_t used = adm_min(share->parts, adm_pieces(s, ADM_KEY_TILE)); /* parts that have keys */
+    const int64_t key = adm_part_start(s, key_step(s), share->part, used);
+    const int64_t end = adm_part_start(s, key_step(s), share->part + 1, used);
+    const int64_t heads = share->part < used ? share->last_head : share->first_head;
+    int64_t *done = share->parts > 1 ? share->done + share->part * attention->heads : NULL;
+    for (int64_t h = share->first_head; h < heads; h++) {
         const head_view view = view_of(attention, sequence, h);
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
-            const query_tile tile = tile_at(attention, first, sequence->queries, sequence->keys);
-            backward_tile(worker, &view, &tile, first == last);
+            query_tile tile = tile_at(attention, first, sequence->queries, s);
+            tile.key = key;
+            tile.keys = adm_min(tile.keys, end);
+            if (share->part > 0)
+                adm_wait_for(done - attention->heads + h, (last - first) / ADM_QUERY_TILE + 1);
+            if (!adm_worker_stopped(worker)) /* the count goes on: others wait for it */
+                backward_tile(worker, &view, &tile, first == last);
+            if (done != NULL)
+                adm_count_done(done + h);
         }
     }
 }

@@ -25,9 +25,18 @@ typedef struct adm_attention_sequence {
     adm_real *dk, *dv;     /* [S, kv_stride] */
 } adm_attention_sequence;
 
+/* Some of the heads, and of them a part: forward of the queries, backward of the keys. */
+typedef struct adm_attention_share {
+    int64_t first_head, last_head;
+    int64_t part, parts;
+    int64_t
+        *done; /* [parts, H] tiles of queries that a part of the keys has seen; of a backward pass in parts */
+} adm_attention_share;
+
 void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
-                           const adm_attention_sequence *sequence);
+                           const adm_attention_sequence *sequence, const adm_attention_share *share);
+/* A part waits for the one before it, whose sums it continues: the part of the same heads has to begin first. */
 void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
-                            const adm_attention_sequence *sequence);
+                            const adm_attention_sequence *sequence, const adm_attention_share *share);
 
 #endif

@@ -9,8 +9,8 @@ static adm_real *from(adm_real *x, int64_t at)
 static adm_attention_sequence sequence_of(const adm_attention_block *block, int64_t b)
 {
     const adm_attention *attention = &block->attention;
-    const int64_t d = attention->ctx_stride, row = block->offsets[b] - block->offsets[block->first];
-    const int64_t key = block->key_offsets[b] - block->key_offsets[block->first];
+    const int64_t d = attention->ctx_stride, row = block->offsets[b] - block->row;
+    const int64_t key = block->key_offsets[b] - block->key_row;
     const adm_linear *keys = block->kv != NULL ? block->kv : block->in;
     const int64_t q = row * attention->q_stride;
     const int64_t k = key * attention->kv_stride + (block->kv != NULL ? 0 : d), v = k + d;
@@ -30,17 +30,26 @@ static adm_attention_sequence sequence_of(const adm_attention_block *block, int6
     };
 }
 
-void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *block)
+void adm_attention_block_forward_in(adm_worker *worker, const adm_attention_block *block)
 {
     adm_linear_forward(worker, block->in, false);
     if (block->kv != NULL)
         adm_linear_forward(worker, block->kv, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
+}
+
+void adm_attention_block_forward_heads(adm_worker *worker, const adm_attention_block *block,
+                                       const adm_attention_share *share)
+{
     for (int64_t b = block->first; b < block->last; b++) {
         const adm_attention_sequence sequence = sequence_of(block, b);
-        adm_attention_forward(worker, &block->attention, &sequence);
+        adm_attention_forward(worker, &block->attention, &sequence, share);
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);
+}
+
+void adm_attention_block_forward_out(adm_worker *worker, const adm_attention_block *block)
+{
     if (adm_norm_exists(block->norm))
         adm_norm_forward(worker->kernels, block->norm, block->context, block->normed,
                          (adm_span){0, block->in->rows});
@@ -49,10 +58,8 @@ void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
-/* a = Ninner(context) W_out^T:              dcontext = Ninner'(da W_out)
-   context = attention(q, k, v):             dq, dk, dv
-   q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
-void adm_attention_block_backward(adm_worker *worker, const adm_attention_block *block)
+/* a = Ninner(context) W_out^T:              dcontext = Ninner'(da W_out) */
+void adm_attention_block_backward_out(adm_worker *worker, const adm_attention_block *block)
 {
     adm_linear_backward_input(worker, block->out, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
@@ -60,11 +67,22 @@ void adm_attention_block_backward(adm_worker *worker, const adm_attention_block 
         adm_norm_backward(worker->kernels, block->norm, block->out->dx, block->context, block->out->dx,
                           (adm_span){0, block->in->rows});
     adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+/* context = attention(q, k, v):             dq, dk, dv */
+void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_block *block,
+                                        const adm_attention_share *share)
+{
     for (int64_t b = block->first; b < block->last; b++) {
         const adm_attention_sequence sequence = sequence_of(block, b);
-        adm_attention_backward(worker, &block->attention, &sequence);
+        adm_attention_backward(worker, &block->attention, &sequence, share);
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);
+}
+
+/* q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
+void adm_attention_block_backward_in(adm_worker *worker, const adm_attention_block *block)
+{
     adm_linear_backward_bias(worker, block->in);
     adm_work_note(worker, ADM_WORK_ROWS);
     adm_linear_backward_input(worker, block->in, false);

@@ -10,7 +10,7 @@
 #include "layers/norm.h"
 #include "layers/worker.h"
 
-/* All rows begin with those of sequence `first`. */
+/* Rows from one of a sequence on; all others are found from there. */
 typedef struct adm_attention_block {
     adm_attention attention;
     const adm_linear *in;                 /* [M, D] -> [M, 3D] or, with kv, [M, D] */
@@ -18,14 +18,22 @@ typedef struct adm_attention_block {
     const adm_linear *out;                /* context, normed -> [M, D]; dx is the gradient of context */
     const adm_norm *norm;                 /* Ninner */
     const int64_t *offsets, *key_offsets; /* [B + 1] of the queries' and the keys' rows */
-    int64_t first, last;                  /* sequences */
+    int64_t first, last;                  /* sequences, whole, or a part of one */
+    int64_t row, key_row;                 /* numbers of the first rows of the queries and the keys */
     adm_real *context;                    /* [M, D] */
     adm_real *normed;                     /* [M, D] Ninner(context), or NULL */
     adm_real *lse;                        /* [M, H] */
 } adm_attention_block;
 
-void adm_attention_block_forward(adm_worker *worker, const adm_attention_block *block);
-/* Adds to dmemory, and to all gradients of parameters but those of weights. */
-void adm_attention_block_backward(adm_worker *worker, const adm_attention_block *block);
+/* One after another: up to the attention, some heads' attention, and what comes after it. */
+void adm_attention_block_forward_in(adm_worker *worker, const adm_attention_block *block);
+void adm_attention_block_forward_heads(adm_worker *worker, const adm_attention_block *block,
+                                       const adm_attention_share *share);
+void adm_attention_block_forward_out(adm_worker *worker, const adm_attention_block *block);
+/* From the last to the first. Add to dmemory, and to all gradients of parameters but those of weights. */
+void adm_attention_block_backward_out(adm_worker *worker, const adm_attention_block *block);
+void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_block *block,
+                                        const adm_attention_share *share);
+void adm_attention_block_backward_in(adm_worker *worker, const adm_attention_block *block);
 
 #endif

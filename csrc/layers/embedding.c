@@ -22,12 +22,13 @@ void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
 }
 
 /* x = sqrt(D) embedding[token] + position */
-void adm_embedding_forward(const adm_embedding *embedding, int64_t first, int64_t last)
+void adm_embedding_forward(const adm_embedding *embedding, int64_t first, adm_span span)
 {
-    const int64_t d = embedding->d;
+    const int64_t d = embedding->d, end = span.first + span.rows;
     const adm_real scale = (adm_real)sqrt((double)d);
-    for (int64_t b = first; b < last; b++) {
-        for (int64_t i = embedding->offsets[b]; i < embedding->offsets[b + 1]; i++) {
+    int64_t i = span.first;
+    for (int64_t b = first; i < end; b++) {
+        for (; i < adm_min(embedding->offsets[b + 1], end); i++) {
             const adm_real *e = embedding->embedding + (int64_t)embedding->tokens[i] * d;
             const adm_real *position = embedding->positions + (i - embedding->offsets[b]) * d;
             for (int64_t c = 0; c < d; c++)

@@ -2,7 +2,7 @@
 #ifndef ADM_LAYERS_EMBEDDING_H
 #define ADM_LAYERS_EMBEDDING_H
 
-#include "admin/types.h"
+#include "layers/span.h"
 
 /* Sinusoids of position p: sin(p f_j) then cos(p f_j), f_j = 10000^(-j / (D/2 - 1)) (Vaswani et al. 2017, in
    fairseq's arrangement); an odd last feature is 0. */
@@ -22,8 +22,8 @@ typedef struct adm_embedding {
     adm_real *dpositions;      /* [longest, D], or NULL: they are not trained */
 } adm_embedding;
 
-/* Of sequences [first, last). */
-void adm_embedding_forward(const adm_embedding *embedding, int64_t first, int64_t last);
+/* Of consecutive rows; the first is of sequence `first`. */
+void adm_embedding_forward(const adm_embedding *embedding, int64_t first, adm_span span);
 /* A share of the gradients: of tokens and positions whose number is `share` modulo `shares`, columns [first, last). */
 typedef struct adm_embedding_share {
     int64_t share, shares, first, last;

@@ -1,6 +1,6 @@
 #include "layers/feed_forward.h"
 
-void adm_feed_forward_forward(adm_worker *worker, const adm_feed_forward *block)
+void adm_feed_forward_forward_in(adm_worker *worker, const adm_feed_forward *block)
 {
     const adm_kernels *kernels = worker->kernels;
     const int64_t rows = block->in->rows, f = block->in->matrix.outputs;
@@ -10,27 +10,35 @@ void adm_feed_forward_forward(adm_worker *worker, const adm_feed_forward *block)
     if (!relu)
         kernels->gelu_forward(block->in->y, block->hidden, rows * f);
     kernels->dropout(block->hidden, rows, f, block->row, &block->dropout);
+}
+
+void adm_feed_forward_forward_out(adm_worker *worker, const adm_feed_forward *block)
+{
     if (adm_norm_exists(block->norm))
-        adm_norm_forward(kernels, block->norm, block->hidden, block->normed, (adm_span){0, rows});
+        adm_norm_forward(worker->kernels, block->norm, block->hidden, block->normed,
+                         (adm_span){0, block->in->rows});
     adm_work_note(worker, ADM_WORK_ROWS);
     adm_linear_forward(worker, block->out, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
-/* a = Ninner(hidden) W_out^T:                  dhidden = Ninner'(da W_out)
-   hidden = dropout(activation(z)):             dz in its place
-   z = h W_in^T + bias:                         dh = dz W_in, dbias = sum of dz */
-void adm_feed_forward_backward(adm_worker *worker, const adm_feed_forward *block)
+/* a = Ninner(hidden) W_out^T:                  dhidden = Ninner'(da W_out) */
+void adm_feed_forward_backward_out(adm_worker *worker, const adm_feed_forward *block)
 {
-    const adm_kernels *kernels = worker->kernels;
-    const int64_t rows = block->in->rows, f = block->in->matrix.outputs;
     adm_linear_backward_input(worker, block->out, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
     if (adm_norm_exists(block->norm))
-        adm_norm_backward(kernels, block->norm, block->out->dx, block->hidden, block->out->dx,
-                          (adm_span){0, rows});
-    kernels->activation_backward(block->activation, block->in->dy, block->in->y, block->hidden, rows, f,
-                                 block->row, &block->dropout);
+        adm_norm_backward(worker->kernels, block->norm, block->out->dx, block->hidden, block->out->dx,
+                          (adm_span){0, block->in->rows});
+}
+
+/* hidden = dropout(activation(z)):             dz in its place
+   z = h W_in^T + bias:                         dh = dz W_in, dbias = sum of dz */
+void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *block)
+{
+    const int64_t rows = block->in->rows, f = block->in->matrix.outputs;
+    worker->kernels->activation_backward(block->activation, block->in->dy, block->in->y, block->hidden, rows,
+                                         f, block->row, &block->dropout);
     adm_linear_backward_bias(worker, block->in);
     adm_work_note(worker, ADM_WORK_ROWS);
     adm_linear_backward_input(worker, block->in, false);

@@ -20,8 +20,11 @@ typedef struct adm_feed_forward {
     adm_real *normed;      /* [M, F] Ninner(hidden), or NULL */
 } adm_feed_forward;
 
-void adm_feed_forward_forward(adm_worker *worker, const adm_feed_forward *block);
-/* Adds to all gradients of parameters but those of weights. */
-void adm_feed_forward_backward(adm_worker *worker, const adm_feed_forward *block);
+/* One after another: from h to the hidden units, and from those to a. */
+void adm_feed_forward_forward_in(adm_worker *worker, const adm_feed_forward *block);
+void adm_feed_forward_forward_out(adm_worker *worker, const adm_feed_forward *block);
+/* From the last to the first. Add to all gradients of parameters but those of weights. */
+void adm_feed_forward_backward_out(adm_worker *worker, const adm_feed_forward *block);
+void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *block);
 
 #endif

@@ -30,22 +30,55 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
         .key_offsets = reads_memory ? view->memory_offsets : view->offsets,
         .first = view->first_sequence,
         .last = view->last_sequence,
+        .row = view->first,
+        .key_row = reads_memory ? view->memory_first : view->first,
         .context = view->inner_values,
         .normed = view->inner_normed,
         .lse = view->lse,
     };
 }
 
-static void attention_forward(adm_worker *worker, const adm_sublayer_view *view)
+static void attention_forward_in(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_forward(worker, &block);
+    adm_attention_block_forward_in(worker, &block);
 }
 
-static void attention_backward(adm_worker *worker, const adm_sublayer_view *view)
+static void attention_forward_out(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_backward(worker, &block);
+    adm_attention_block_forward_out(worker, &block);
+}
+
+static void attention_backward_out(adm_worker *worker, const adm_sublayer_view *view)
+{
+    const adm_attention_block block = attention_block_of(view);
+    adm_attention_block_backward_out(worker, &block);
+}
+
+static void attention_backward_in(adm_worker *worker, const adm_sublayer_view *view)
+{
+    const adm_attention_block block = attention_block_of(view);
+    adm_attention_block_backward_in(worker, &block);
+}
+
+static adm_attention_share share_of(const adm_sublayer_view *view, int64_t first_head, int64_t last_head)
+{
+    return (adm_attention_share){first_head, last_head, view->part, view->parts, view->attended};
+}
+
+void adm_branch_forward_heads(adm_worker *worker, const adm_sublayer_view *view, int64_t first, int64_t last)
+{
+    const adm_attention_block block = attention_block_of(view);
+    const adm_attention_share share = share_of(view, first, last);
+    adm_attention_block_forward_heads(worker, &block, &share);
+}
+
+void adm_branch_backward_heads(adm_worker *worker, const adm_sublayer_view *view, int64_t first, int64_t last)
+{
+    const adm_attention_block block = attention_block_of(view);
+    const adm_attention_share share = share_of(view, first, last);
+    adm_attention_block_backward_heads(worker, &block, &share);
 }
 
 /* ---- feed-forward ---- */
@@ -64,16 +97,28 @@ static adm_feed_forward feed_forward_of(const adm_sublayer_view *view)
     };
 }
 
-static void feed_forward_forward(adm_worker *worker, const adm_sublayer_view *view)
+static void feed_forward_forward_in(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_forward(worker, &block);
+    adm_feed_forward_forward_in(worker, &block);
 }
 
-static void feed_forward_backward(adm_worker *worker, const adm_sublayer_view *view)
+static void feed_forward_forward_out(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_backward(worker, &block);
+    adm_feed_forward_forward_out(worker, &block);
+}
+
+static void feed_forward_backward_out(adm_worker *worker, const adm_sublayer_view *view)
+{
+    const adm_feed_forward block = feed_forward_of(view);
+    adm_feed_forward_backward_out(worker, &block);
+}
+
+static void feed_forward_backward_in(adm_worker *worker, const adm_sublayer_view *view)
+{
+    const adm_feed_forward block = feed_forward_of(view);
+    adm_feed_forward_backward_in(worker, &block);
 }
 
 /* ---- the table ---- */
@@ -92,8 +137,10 @@ const adm_branch adm_branches[] = {
                      [ADM_MAP_OUT] = ATTENTION_OUT},
             .inner = ADM_WIDTH_MODEL,
             .attends = true,
-            .forward = attention_forward,
-            .backward = attention_backward,
+            .forward_in = attention_forward_in,
+            .forward_out = attention_forward_out,
+            .backward_out = attention_backward_out,
+            .backward_in = attention_backward_in,
         },
     [ADM_BRANCH_CROSS_ATTENTION] =
         {
@@ -108,8 +155,10 @@ const adm_branch adm_branches[] = {
             .inner = ADM_WIDTH_MODEL,
             .attends = true,
             .reads_memory = true,
-            .forward = attention_forward,
-            .backward = attention_backward,
+            .forward_in = attention_forward_in,
+            .forward_out = attention_forward_out,
+            .backward_out = attention_backward_out,
+            .backward_in = attention_backward_in,
         },
     [ADM_BRANCH_FEED_FORWARD] =
         {
@@ -117,7 +166,9 @@ const adm_branch adm_branches[] = {
             .maps = {[ADM_MAP_IN] = {1, {"fc1"}, {ADM_PARAM_WEIGHT_FC1}, ADM_WIDTH_HIDDEN, ADM_WIDTH_MODEL},
                      [ADM_MAP_OUT] = {1, {"fc2"}, {ADM_PARAM_WEIGHT_FC2}, ADM_WIDTH_MODEL, ADM_WIDTH_HIDDEN}},
             .inner = ADM_WIDTH_HIDDEN,
-            .forward = feed_forward_forward,
-            .backward = feed_forward_backward,
+            .forward_in = feed_forward_forward_in,
+            .forward_out = feed_forward_forward_out,
+            .backward_out = feed_forward_backward_out,
+            .backward_in = feed_forward_backward_in,
         },
 };

@@ -37,11 +37,20 @@ typedef struct adm_branch {
     adm_width inner;   /* of what the last map reads */
     bool attends;      /* keeps the softmax's statistics [M, H]; else `in` has an activation */
     bool reads_memory; /* its keys and values are those of the memory, all of which every query sees */
-    void (*forward)(adm_worker *worker, const struct adm_sublayer_view *view);
-    /* From da (after dropout) to dh; dproj, dkv; adds to dmemory and to the partial gradients. */
-    void (*backward)(adm_worker *worker, const struct adm_sublayer_view *view);
+    /* From h to what attention or the last map reads, and from there to a. */
+    void (*forward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
+    void (*forward_out)(adm_worker *worker, const struct adm_sublayer_view *view);
+    /* From da (after dropout) back to dh; dproj, dkv; add to dmemory and to the partial gradients. */
+    void (*backward_out)(adm_worker *worker, const struct adm_sublayer_view *view);
+    void (*backward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
 } adm_branch;
 
 extern const adm_branch adm_branches[]; /* by adm_branch_kind */
+
+/* What lies between the two where a branch attends: heads [first, last). */
+void adm_branch_forward_heads(adm_worker *worker, const struct adm_sublayer_view *view, int64_t first,
+                              int64_t last);
+void adm_branch_backward_heads(adm_worker *worker, const struct adm_sublayer_view *view, int64_t first,
+                               int64_t last);
 
 #endif

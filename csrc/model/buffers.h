@@ -58,7 +58,7 @@ typedef struct adm_workspace {
     int64_t filled_first; /* and the segment's first sub-layer */
     bool hidden; /* the last pass came from adm_model_forward_hidden, so that its backward may follow */
     adm_run run;
-    int64_t *chunks; /* [C + 1] first sequence of each chunk */
+    adm_chunk *chunks; /* [C + 1] */
     adm_stack_buffers stacks[2];
     const adm_real *memory; /* [M_memory, D] what cross-attention reads: the encoder's end, or the caller's */
     adm_real *memory_copy;  /* [M_memory, D] of the caller's */
@@ -71,6 +71,8 @@ typedef struct adm_workspace {
     adm_real *copies;        /* [threads, ADM_GEMM_SCRATCH] of products */
     int64_t
         *progress; /* [1 + C + sub-layers of a stack, ADM_COUNT_STRIDE] what of the backward pass is done */
+    int64_t
+        *attended; /* [C, H] tiles of queries of which the gradients are, where sequences are cut, or NULL */
     adm_real *dy, *dh;  /* [M, D] */
     adm_real *dcontext; /* [M, D] */
     adm_real *dlayer;   /* [M, D] of the input of a layer with kappa */
@@ -84,11 +86,22 @@ typedef struct adm_workspace {
 #define ADM_WORK_STRIDE 8       /* a cache line for every thread */
 #define ADM_COUNT_STRIDE 8      /* and for every count that threads wait for */
 
-/* Rows that a chunk has, by the offsets of its sequences. */
-static inline adm_span adm_chunk_span(const adm_workspace *ws, const int64_t *offsets, int64_t chunk)
+/* Rows that a chunk has of a side of the batch. */
+static inline adm_span adm_side_span(const adm_workspace *ws, int side, int64_t chunk)
 {
-    const int64_t first = offsets[ws->chunks[chunk]];
-    return (adm_span){first, offsets[ws->chunks[chunk + 1]] - first};
+    const int64_t first = ws->chunks[chunk].rows[side];
+    return (adm_span){first, ws->chunks[chunk + 1].rows[side] - first};
+}
+
+/* Rows that a chunk has in a stack, and of what cross-attention reads. */
+static inline adm_span adm_chunk_span(const adm_workspace *ws, int stack, int64_t chunk)
+{
+    return adm_side_span(ws, ws->shape.hidden ? 0 : stack, chunk);
+}
+
+static inline adm_span adm_memory_span(const adm_workspace *ws, int64_t chunk)
+{
+    return adm_side_span(ws, ws->shape.hidden ? 1 : ADM_ENCODER, chunk);
 }
 
 /* x_{index} of a stack: its input for index 0, else the output of sub-layer index - 1. */

@@ -44,12 +44,12 @@ void adm_embed_forward(adm_model *model, int number, int64_t chunk)
     const adm_stack *stack = &model->params.stacks[number];
     const adm_stack_buffers *buffers = &ws->stacks[number];
     const int64_t d = model->config.d_model;
-    const adm_span span = adm_chunk_span(ws, buffers->offsets, chunk);
+    const adm_span span = adm_chunk_span(ws, number, chunk);
     adm_real *x = buffers->embedded + span.first * d;
     if (stack->embedding >= 0) {
         const adm_embedding embedding = embedding_of(model, number);
         const adm_dropout dropout = embedding_dropout(model, number);
-        adm_embedding_forward(&embedding, ws->chunks[chunk], ws->chunks[chunk + 1]);
+        adm_embedding_forward(&embedding, ws->chunks[chunk].sequence, span);
         model->kernels->dropout(x, span.rows, d, span.first, &dropout);
     }
     if (stack->input_scale < 0)
@@ -70,7 +70,7 @@ void adm_embed_backward(adm_model *model, int number, int64_t chunk)
     const adm_stack_buffers *buffers = &model->ws.stacks[number];
     const adm_kernels *kernels = model->kernels;
     const int64_t d = model->config.d_model;
-    const adm_span span = adm_chunk_span(&model->ws, buffers->offsets, chunk);
+    const adm_span span = adm_chunk_span(&model->ws, number, chunk);
     adm_real *dx = buffers->dx + span.first * d;
     if (stack->input_scale >= 0) {
         adm_real *partials = buffers->edge_partials + chunk * stack->edge_slots.length;
@@ -124,7 +124,7 @@ void adm_end_forward(adm_model *model, int number, int64_t chunk)
     const adm_norm norm = adm_resolve_norm(model, &stack->final, buffers->end_stats, buffers->rows, 0, NULL);
     if (adm_norm_exists(&norm))
         adm_norm_forward(model->kernels, &norm, adm_stack_x(buffers, stack->num_sublayers), buffers->end,
-                         adm_chunk_span(&model->ws, buffers->offsets, chunk));
+                         adm_chunk_span(&model->ws, number, chunk));
 }
 
 /* end = Nfinal(x):  dx = Nfinal'(dend) */
@@ -139,5 +139,5 @@ void adm_end_backward(adm_model *model, int number, int64_t chunk)
         adm_resolve_norm(model, &stack->final, buffers->end_stats, buffers->rows, 0, partials);
     if (adm_norm_exists(&norm))
         adm_norm_backward(model->kernels, &norm, buffers->dx, adm_stack_x(buffers, stack->num_sublayers),
-                          buffers->dx, adm_chunk_span(&model->ws, buffers->offsets, chunk));
+                          buffers->dx, adm_chunk_span(&model->ws, number, chunk));
 }

@@ -2,6 +2,7 @@
 
 #include "model/ends.h"
 #include "model/observe.h"
+#include "model/parts.h"
 #include "model/resolve.h"
 #include "model/sublayer.h"
 #include "model/work.h"
@@ -65,10 +66,24 @@ static void forward_all_task(void *context, int64_t chunk, int thread)
     }
 }
 
-static void run_region(adm_model *model, forward_region region)
+static void run_chunks(adm_model *model, forward_region region)
 {
     const adm_run *run = &model->ws.run;
     adm_parallel_for_until(run->stop, run->threads, model->ws.shape.chunks, forward_task, &region);
+}
+
+static void run_region(adm_model *model, forward_region region)
+{
+    if (!model->ws.shape.cut) {
+        run_chunks(model, region);
+        return;
+    }
+    if (region.embed)
+        run_chunks(model, (forward_region){model, region.stack, 0, 0, true, false});
+    for (int64_t i = region.first; i < region.last; i++)
+        adm_parts_forward(model, &model->params.stacks[region.stack].sublayers[i]);
+    if (region.finish)
+        run_chunks(model, (forward_region){model, region.stack, 0, 0, false, true});
 }
 
 void adm_pass_embed(adm_model *model, int stack)
@@ -122,14 +137,14 @@ static void forward_by_sublayers(adm_model *model, int stack)
     adm_pass_finish(model, stack);
 }
 
-/* Chunks need nothing of each other, so one region takes them all the way. Only where sub-layers share their
-   buffers (segments, ADM_KEEP_NOTHING) must no chunk be ahead of the others. */
+/* Chunks of whole sequences need nothing of each other, so one region takes them all the way. Only where sub-layers
+   share their buffers (segments, ADM_KEEP_NOTHING) must no chunk be ahead of the others. */
 void adm_pass_forward(adm_model *model)
 {
     const adm_workspace *ws = &model->ws;
     if (ws->shape.segmented)
         forward_segments(model);
-    else if (ws->shape.keep != ADM_KEEP_NOTHING)
+    else if (ws->shape.keep != ADM_KEEP_NOTHING && !ws->shape.cut)
         adm_parallel_for_until(ws->run.stop, ws->run.threads, ws->shape.chunks, forward_all_task, model);
     else
         for (int s = 0; s < 2; s++)
@@ -238,37 +253,6 @@ static void run_gradient_task(const backward_region *region, int64_t step, int64
         vector_gradients(region, step, worker);
 }
 
-/* ---- the chunks ---- */
-
-/* Rows of a gradient to where they are kept, if they are. */
-static void keep_gradient(adm_real *kept, const adm_real *gradient, adm_span span, int64_t d)
-{
-    if (kept != NULL)
-        memcpy(kept + span.first * d, gradient + span.first * d, (size_t)(span.rows * d) * sizeof *kept);
-}
-
-static void backward_chunk(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
-{
-    const int stack = sub->stack;
-    const adm_stack_buffers *buffers = &model->ws.stacks[stack];
-    const int64_t d = model->config.d_model, r = model->params.stacks[stack].num_sublayers;
-    const adm_span span = adm_chunk_span(&model->ws, buffers->offsets, chunk);
-    const adm_real *dx = buffers->dx + span.first * d;
-    double *sums = buffers->grad_sums + chunk * (r + 1); /* [R + 1] */
-    if (sub->index == r - 1) {
-        adm_end_backward(model, stack, chunk);
-        keep_gradient(buffers->kept_dx, buffers->dx, span, d);
-        if (model->ws.run.observe)
-            sums[r] = model->kernels->sum_squares(dx, span.rows * d);
-    }
-    adm_sublayer_backward(model, sub, chunk, worker);
-    if (model->ws.run.observe)
-        sums[sub->index] = model->kernels->sum_squares(dx, span.rows * d);
-    keep_gradient(buffers->sublayers[sub->index].kept_dx, buffers->dx, span, d);
-    if (sub->index == 0)
-        adm_embed_backward(model, stack, chunk);
-}
-
 /* ---- the region ---- */
 
 static void chunk_task(const backward_region *region, int64_t step, int64_t chunk, int thread)
@@ -281,7 +265,7 @@ static void chunk_task(const backward_region *region, int64_t step, int64_t chun
         adm_wait_for(region->gradient_done + (step - 2) * ADM_COUNT_STRIDE, region->gradient_tasks);
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
-        backward_chunk(region->model, region->end - 1 - step, chunk, &worker);
+        adm_sublayer_backward(region->model, region->end - 1 - step, chunk, &worker);
     adm_count_done(done);
 }
 
@@ -311,6 +295,24 @@ static void backward_task(void *context, int64_t task, int thread)
         chunk_task(region, step, i - gradients, thread);
 }
 
+static void cut_gradient_task(void *context, int64_t task, int thread)
+{
+    const backward_region *region = context;
+    adm_worker worker = adm_worker_begin(region->model, thread);
+    run_gradient_task(region, 0, task, &worker);
+}
+
+/* Where sequences are cut: regions for the chunks, and then one for the parameters' gradients, as if of the first step. */
+static void backward_cut(backward_region *region)
+{
+    const adm_run *run = &region->model->ws.run;
+    for (int64_t step = 0; step < region->steps; step++, region->end--) {
+        *region->vectors_done = 0;
+        adm_parts_backward(region->model, region->end - 1);
+        adm_parallel_for_until(run->stop, run->threads, region->gradient_tasks, cut_gradient_task, region);
+    }
+}
+
 /* Sub-layers [first, last), from the last. */
 static void backward_sublayers(adm_model *model, int stack, int64_t first, int64_t last)
 {
@@ -328,8 +330,11 @@ static void backward_sublayers(adm_model *model, int stack, int64_t first, int64
     for (int64_t i = first; i < last; i++)
         region.gradient_tasks = adm_max(region.gradient_tasks, gradient_tasks(model, &sublayers[i]));
     memset(ws->progress, 0, (size_t)((1 + chunks + region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
-    adm_parallel_for_until(ws->run.stop, ws->run.threads,
-                           (region.steps + 1) * (chunks + region.gradient_tasks), backward_task, &region);
+    if (ws->shape.cut)
+        backward_cut(&region);
+    else
+        adm_parallel_for_until(ws->run.stop, ws->run.threads,
+                               (region.steps + 1) * (chunks + region.gradient_tasks), backward_task, &region);
 }
 
 void adm_pass_backward(adm_model *model, int stack)

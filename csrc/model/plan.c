@@ -13,6 +13,7 @@
 #define RING_MAX 4                       /* sub-layers of a layer, and one */
 #define LOGITS_BYTES ((int64_t)16 << 20) /* of logits held at once, about: they pass through the last cache */
 #define PACKED_FROM_ROWS 64              /* rows from which packed weights pay */
+#define CHUNK_INTEGERS ((int64_t)(sizeof(adm_chunk) / sizeof(int64_t)))
 
 /* ---- sub-layers ---- */
 
@@ -280,6 +281,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const adm_shape *s
     if (!shape->backward)
         return;
     ws->progress = adm_arena_int64(arena, (1 + shape->chunks + sublayers) * ADM_COUNT_STRIDE);
+    ws->attended = shape->cut ? adm_arena_int64(arena, shape->chunks * model->config.heads) : NULL;
     ws->dy = adm_arena_real(arena, rows);
     ws->dh = adm_arena_real(arena, rows);
     ws->dcontext = adm_arena_real(arena, rows);
@@ -338,7 +340,7 @@ void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
     const bool packed =
         !model->kernels->by_blas && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
     ws->sizes = (adm_memory_plan){0};
-    ws->chunks = adm_arena_int64(arena, shape->chunks + 1);
+    ws->chunks = (adm_chunk *)adm_arena_int64(arena, (shape->chunks + 1) * CHUNK_INTEGERS);
     const size_t before_packed = arena->used;
     ws->packed = packed ? adm_arena_real(arena, model->packed_lengths.forward) : NULL;
     /* whoever recomputes activations would rather have the memory than a few percent of a backward pass */

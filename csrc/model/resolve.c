@@ -64,13 +64,24 @@ static void resolve_rows(const adm_model *model, int stack, int64_t chunk, adm_s
 {
     const adm_workspace *ws = &model->ws;
     const adm_stack_buffers *buffers = &ws->stacks[stack];
-    const bool all = chunk == ADM_ALL_CHUNKS;
     view->offsets = buffers->offsets;
     view->memory_offsets = ws->memory_offsets;
-    view->first_sequence = all ? 0 : ws->chunks[chunk];
-    view->last_sequence = all ? ws->shape.count : ws->chunks[chunk + 1];
-    view->first = view->offsets[view->first_sequence];
-    view->rows = view->offsets[view->last_sequence] - view->first;
+    if (chunk == ADM_ALL_CHUNKS) {
+        view->last_sequence = ws->shape.count;
+        view->rows = buffers->rows;
+        view->parts = 1;
+        return;
+    }
+    const adm_chunk *of = &ws->chunks[chunk];
+    const adm_span span = adm_chunk_span(ws, stack, chunk);
+    view->first_sequence = of->sequence;
+    view->last_sequence = of->parts > 1 ? of->sequence + 1 : of[1].sequence;
+    view->part = of->part;
+    view->parts = of->parts;
+    if (ws->attended != NULL)
+        view->attended = ws->attended + (chunk - of->part) * model->config.heads;
+    view->first = span.first;
+    view->rows = span.rows;
 }
 
 static void resolve_parameters(const adm_model *model, const adm_sublayer *sub,
@@ -129,10 +140,11 @@ static void resolve_activations(const adm_model *model, const adm_sublayer *sub,
     view->kept_da = at(buffers->kept_da, from);
 }
 
-static void resolve_maps(const adm_model *model, const adm_sublayer *sub, const adm_sublayer_buffers *buffers,
-                         adm_real *partials, adm_sublayer_view *view)
+static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_real *partials,
+                         adm_sublayer_view *view)
 {
     const adm_workspace *ws = &model->ws;
+    const adm_sublayer_buffers *buffers = &ws->stacks[sub->stack].sublayers[sub->index];
     const bool backward = view->dx != NULL;
     for (int i = 0; i < sub->num_maps; i++) {
         const adm_linear_params *params = &sub->maps[i];
@@ -159,8 +171,11 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, const 
     if (!sub->kind->reads_memory)
         return;
     adm_linear *kv = &view->maps[ADM_MAP_KV];
-    const int64_t first = view->memory_offsets[view->first_sequence];
-    kv->rows = view->memory_offsets[view->last_sequence] - first;
+    const adm_span memory =
+        chunk == ADM_ALL_CHUNKS ? (adm_span){0, ws->shape.memory_rows} : adm_memory_span(ws, chunk);
+    const int64_t first = memory.first;
+    view->memory_first = first;
+    kv->rows = memory.rows;
     kv->x = ws->memory + first * view->d;
     kv->y = at(buffers->kv, first * kv->matrix.outputs);
     kv->dy = at(buffers->dkv, first * kv->matrix.outputs);
@@ -182,6 +197,6 @@ adm_sublayer_view adm_resolve(const adm_model *model, const adm_sublayer *sub, i
     resolve_rows(model, sub->stack, chunk, &view);
     resolve_parameters(model, sub, buffers, partials, &view);
     resolve_activations(model, sub, buffers, &view);
-    resolve_maps(model, sub, buffers, partials, &view);
+    resolve_maps(model, sub, chunk, partials, &view);
     return view;
 }

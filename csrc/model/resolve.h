@@ -49,7 +49,9 @@ typedef struct adm_sublayer_view {
     adm_real *kept_da; /* [M, D] where to keep dL/da_i, or NULL */
 
     const int64_t *offsets, *memory_offsets; /* [B + 1] */
-    int64_t first_sequence, last_sequence;
+    int64_t first_sequence, last_sequence;   /* whole, or a part of the first alone */
+    int64_t part, parts, memory_first;       /* of them; number of the first row of their memory */
+    int64_t *attended;                       /* [parts, H] of the sequence, or NULL */
 } adm_sublayer_view;
 
 /* Of the rows of a chunk, or of all with ADM_ALL_CHUNKS; then the sums over rows have no place, since each chunk has

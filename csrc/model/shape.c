@@ -1,12 +1,14 @@
 #include "model/shape.h"
 
-#include "base/base.h"
+#include "kernels/kernels.h"
+#include "layers/span.h"
 
 #include <math.h>
 
 #define CHUNK_MIN_ROWS 48  /* fewer rows do not pay for reading the weights */
 #define CHUNK_MAX_ROWS 256 /* more leave the second-level cache */
 #define CHUNKS_WANTED 64   /* so that many threads share a batch evenly */
+#define LONG_ROWS 512      /* of a sequence, at most, that is never cut */
 
 /* ---- sequences ---- */
 
@@ -47,29 +49,56 @@ void adm_hidden_sides(const adm_hidden *input, adm_side sides[2])
 
 /* ---- chunks and segments ---- */
 
-/* Rows from which a chunk of a batch is full. */
-static int64_t rows_wanted(int64_t rows)
+/* How the sequences of a batch are cut. */
+typedef struct cutting {
+    int64_t wanted; /* rows from which a chunk is full */
+    int64_t tiles;  /* of queries in a part of a long sequence, or 0: none is cut */
+} cutting;
+
+/* Of a batch of so many rows. A chunk's attention is not shared out, so that sequences are cut where one is more than
+   a chunk that is wanted. */
+static cutting cutting_of(int64_t longest, int64_t rows)
 {
-    return adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
+    const int64_t wanted = adm_min(adm_max(rows / CHUNKS_WANTED, CHUNK_MIN_ROWS), CHUNK_MAX_ROWS);
+    const bool cut = longest > adm_max(rows / CHUNKS_WANTED, LONG_ROWS);
+    return (cutting){wanted, cut ? adm_pieces(wanted, ADM_QUERY_TILE) : 0};
 }
 
-int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, int64_t *starts)
+static int64_t parts_of(const cutting *how, int64_t length)
 {
-    const int64_t wanted = rows_wanted(adm_max(total_of(&sides[0], count), total_of(&sides[1], count)));
-    int64_t chunks = 0, filled[2] = {wanted, wanted};
+    return how->tiles == 0 ? 1 : adm_pieces(adm_pieces(length, ADM_QUERY_TILE), how->tiles);
+}
+
+static cutting cutting_of_sides(const adm_side sides[2], int64_t count)
+{
+    return cutting_of(adm_max(longest_of(&sides[0], count), longest_of(&sides[1], count)),
+                      adm_max(total_of(&sides[0], count), total_of(&sides[1], count)));
+}
+
+int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, adm_chunk *chunks)
+{
+    const cutting how = cutting_of_sides(sides, count);
+    int64_t number = 0, filled[2] = {how.wanted, how.wanted}, rows[2] = {0, 0};
     for (int64_t b = 0; b < count; b++) {
-        if (filled[0] >= wanted || filled[1] >= wanted) {
-            if (starts != NULL)
-                starts[chunks] = b;
-            chunks++;
-            filled[0] = filled[1] = 0;
+        const int64_t length[2] = {length_of(&sides[0], b), length_of(&sides[1], b)};
+        const int64_t parts = parts_of(&how, adm_max(length[0], length[1]));
+        const bool begins = parts > 1 || filled[0] >= how.wanted || filled[1] >= how.wanted;
+        for (int64_t part = 0; begins && part < parts; part++, number++)
+            if (chunks != NULL)
+                chunks[number] =
+                    (adm_chunk){b,
+                                part,
+                                parts,
+                                {rows[0] + adm_part_start(length[0], ADM_QUERY_TILE, part, parts),
+                                 rows[1] + adm_part_start(length[1], ADM_QUERY_TILE, part, parts)}};
+        for (int s = 0; s < 2; s++) {
+            filled[s] = length[s] + (begins ? 0 : filled[s]);
+            rows[s] += length[s];
         }
-        filled[0] += length_of(&sides[0], b);
-        filled[1] += length_of(&sides[1], b);
     }
-    if (starts != NULL)
-        starts[chunks] = count;
-    return chunks;
+    if (chunks != NULL)
+        chunks[number] = (adm_chunk){count, 0, 1, {rows[0], rows[1]}};
+    return number;
 }
 
 /* Sub-layers of a segment of so many layers (adm_run); all of the stack where there are no segments. */
@@ -105,6 +134,7 @@ adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, c
     adm_batch_sides(params, batch, sides);
     shape.count = count;
     shape.chunks = adm_cut_chunks(sides, count, NULL);
+    shape.cut = cutting_of_sides(sides, count).tiles > 0;
     for (int s = 0; s < 2; s++)
         shape.rows[s] = total_of(&sides[s], count);
     shape.longest = adm_max(longest_of(&sides[0], count), longest_of(&sides[1], count));
@@ -117,10 +147,13 @@ adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *leng
 {
     const int64_t length = lengths->length, rest = lengths->rest;
     const int64_t count = lengths->count + (rest > 0), rows = lengths->count * length + rest;
-    const int64_t a_chunk = adm_pieces(rows_wanted(rows), length); /* sequences; the rest is in the last */
+    const cutting how = cutting_of(length, rows);
+    const int64_t a_chunk = adm_pieces(how.wanted, length); /* sequences; the rest is in the last */
     adm_shape shape = shape_for_run(params, run, adm_keep_backward(run), true);
     shape.count = count;
-    shape.chunks = adm_pieces(count, a_chunk);
+    shape.cut = how.tiles > 0;
+    shape.chunks = shape.cut ? lengths->count * parts_of(&how, length) + parts_of(&how, rest)
+                             : adm_pieces(count, a_chunk);
     shape.longest = length;
     for (int s = 0; s < 2; s++)
         shape.rows[s] = adm_has_stack(params, s) ? rows : 0;
@@ -142,6 +175,7 @@ adm_shape adm_shape_of_hidden(const adm_params *params, const adm_hidden *input,
     shape.count = input->count;
     shape.hidden = true;
     shape.chunks = adm_cut_chunks(sides, input->count, NULL);
+    shape.cut = cutting_of_sides(sides, input->count).tiles > 0;
     shape.rows[stack] = total_of(&sides[0], input->count);
     shape.memory_rows = total_of(&sides[1], input->count);
     return shape;

@@ -1,4 +1,5 @@
-/* What a batch asks of a workspace, and how it is cut into chunks of whole sequences: by its shape alone. */
+/* What a batch asks of a workspace, and how it is cut into chunks of whole sequences, or of parts of long ones: by its
+   shape alone. */
 #ifndef ADM_MODEL_SHAPE_H
 #define ADM_MODEL_SHAPE_H
 
@@ -18,6 +19,7 @@ typedef struct adm_shape {
     int64_t memory_rows; /* that cross-attention reads */
     int64_t longest;     /* sequence that a stack reads */
     int64_t chunks;
+    bool cut; /* into parts of sequences */
     adm_keep keep;
     bool backward, hidden;
     bool segmented;      /* sub-layers of all segments use the same buffers */
@@ -42,9 +44,15 @@ const adm_sequences *adm_decoded(const adm_params *params, const adm_batch *batc
 
 void adm_batch_sides(const adm_params *params, const adm_batch *batch, adm_side sides[2]);
 void adm_hidden_sides(const adm_hidden *input, adm_side sides[2]);
-/* Cuts `count` sequences into chunks; returns how many, and writes their first sequences [chunks + 1] if starts is not
-   NULL. */
-int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, int64_t *starts);
+/* Where a chunk begins; it ends where the next one does. */
+typedef struct adm_chunk {
+    int64_t sequence;
+    int64_t part, parts; /* of that sequence, each a chunk; or 0 of 1 where sequences are whole */
+    int64_t rows[2];     /* of both sides before it */
+} adm_chunk;
+
+/* Cuts `count` sequences into chunks; returns how many, and writes them [chunks + 1] if chunks is not NULL. */
+int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, adm_chunk *chunks);
 
 adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, const adm_run *run,
                              adm_keep keep, bool backward);

@@ -1,24 +1,50 @@
 #include "model/sublayer.h"
 
+#include "model/ends.h"
 #include "model/residual.h"
 #include "model/resolve.h"
 
 #include <string.h>
 
-void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+/* Where the moments of a chunk's rows are added up, or NULL: nobody asks for them. */
+static double *moments_of(const adm_model *model, const adm_sublayer *sub, int64_t chunk)
+{
+    const int64_t r = model->params.stacks[sub->stack].num_sublayers;
+    return model->ws.run.observe ? model->ws.stacks[sub->stack].moments + (chunk * r + sub->index) * 4 : NULL;
+}
+
+void adm_sublayer_forward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    const int64_t r = model->params.stacks[sub->stack].num_sublayers;
-    double *moments = NULL;
-    if (model->ws.run.observe) {
-        moments = model->ws.stacks[sub->stack].moments + (chunk * r + sub->index) * 4;
-        memset(moments, 0, 4 * sizeof *moments);
-    }
     adm_residual_input_forward(&view);
     adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->forward(worker, &view);
+    sub->kind->forward_in(worker, &view);
+}
+
+void adm_sublayer_forward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+{
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    double *moments = moments_of(model, sub, chunk);
+    if (moments != NULL)
+        memset(moments, 0, 4 * sizeof *moments);
+    sub->kind->forward_out(worker, &view);
     adm_residual_output_forward(&view, moments);
     adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
+                                adm_worker *worker)
+{
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    adm_branch_forward_heads(worker, &view, heads.first, heads.last);
+}
+
+void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+{
+    adm_sublayer_forward_in(model, sub, chunk, worker);
+    if (sub->kind->attends)
+        adm_sublayer_forward_heads(model, sub, chunk, (adm_heads){0, model->config.heads}, worker);
+    adm_sublayer_forward_out(model, sub, chunk, worker);
 }
 
 /* What later sub-layers have overwritten since the forward pass (plan.c), computed again with the same bits: the
@@ -39,18 +65,60 @@ static void compute_shared(const adm_model *model, const adm_sublayer *sub, cons
         adm_norm_forward(view->kernels, &view->inner, view->inner_values, view->inner_normed, all);
 }
 
-void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+/* Keeps dL/dx_{index} of a chunk's rows, and the sum of its squares, as far as they are asked for. */
+static void note_gradient(const adm_model *model, int stack, int64_t index, int64_t chunk)
+{
+    const adm_stack_buffers *buffers = &model->ws.stacks[stack];
+    const int64_t d = model->config.d_model, r = model->params.stacks[stack].num_sublayers;
+    const adm_span span = adm_chunk_span(&model->ws, stack, chunk);
+    const int64_t at = span.first * d, size = span.rows * d;
+    adm_real *kept = index == r ? buffers->kept_dx : buffers->sublayers[index].kept_dx;
+    if (kept != NULL)
+        memcpy(kept + at, buffers->dx + at, (size_t)size * sizeof *kept);
+    if (model->ws.run.observe)
+        buffers->grad_sums[chunk * (r + 1) + index] = model->kernels->sum_squares(buffers->dx + at, size);
+}
+
+void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
     const adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
     const int64_t length = sub->slots.length;
+    if (sub->index == model->params.stacks[sub->stack].num_sublayers - 1) {
+        adm_end_backward(model, sub->stack, chunk);
+        note_gradient(model, sub->stack, sub->index + 1, chunk);
+    }
     memset(buffers->partials + chunk * length, 0, (size_t)length * sizeof *buffers->partials);
     if (sub->last_in_layer && sub->layer_has_kappa)
         memset(view.dlayer, 0, (size_t)(view.rows * view.d) * sizeof *view.dlayer);
     compute_shared(model, sub, &view, chunk);
     adm_residual_output_backward(&view);
     adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->backward(worker, &view);
+    sub->kind->backward_out(worker, &view);
+}
+
+void adm_sublayer_backward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+{
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    sub->kind->backward_in(worker, &view);
     adm_residual_input_backward(&view);
+    note_gradient(model, sub->stack, sub->index, chunk);
+    if (sub->index == 0)
+        adm_embed_backward(model, sub->stack, chunk);
     adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+void adm_sublayer_backward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
+                                 adm_worker *worker)
+{
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    adm_branch_backward_heads(worker, &view, heads.first, heads.last);
+}
+
+void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+{
+    adm_sublayer_backward_out(model, sub, chunk, worker);
+    if (sub->kind->attends)
+        adm_sublayer_backward_heads(model, sub, chunk, (adm_heads){0, model->config.heads}, worker);
+    adm_sublayer_backward_in(model, sub, chunk, worker);
 }

@@ -1,11 +1,27 @@
-/* One sub-layer of a chunk: the residual formula around its branch. */
+/* One sub-layer of a chunk: the residual formula around its branch, and below the first and above the last the stack's
+   ends. */
 #ifndef ADM_MODEL_SUBLAYER_H
 #define ADM_MODEL_SUBLAYER_H
 
 #include "model/model.h"
 
+/* The whole of it, or one after another: up to attention, some heads of that, and what comes after it. */
 void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
+void adm_sublayer_forward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
+void adm_sublayer_forward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
 /* From dx_i to dx_{i-1} in the same place; fills the chunk's partial gradients. */
 void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
+void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
+void adm_sublayer_backward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
+
+/* Heads [first, last) of a sub-layer that attends. */
+typedef struct adm_heads {
+    int64_t first, last;
+} adm_heads;
+
+void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
+                                adm_worker *worker);
+void adm_sublayer_backward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
+                                 adm_worker *worker);
 
 #endif

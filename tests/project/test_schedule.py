@@ -77,4 +77,14 @@ def test_a_real_step_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
     assert several < wide.seconds
     assert {"backward_task", "forward_all_task", "one thread, at the end"} <= {part.name for part in parts}
     schedule.show(workload, 16, alone, several, parts)
-    assert "512 tokens, 16 threads" in capsys.readouterr().out
+    assert "512 tokens in sequences of 32, 16 threads" in capsys.readouterr().out
+
+
+def test_a_step_of_one_long_sequence_is_replayed() -> None:
+    """Parts of it wait for each other, and keep several threads busy."""
+    workload = replace(WORKLOADS["tiny"], encoder_layers=1, decoder_layers=1, d_model=16, vocab_size=50)
+    workload = replace(workload, heads=2, d_ff=32, max_tokens=1200, length=1200)
+    wide = schedule.record(Side(workload, make_batches(workload, 1), 1), 16)
+    several, parts = replay.replay(wide, 16, schedule.names())
+    assert several < wide.seconds / 4
+    assert {"forward_heads_task", "backward_heads_task"} <= {part.name for part in parts}

@@ -203,6 +203,7 @@ def _large_cases() -> list[Case]:
     return [
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
+        Case("parts of sequences", config(ADMIN, **wide | {"max_length": 640}), (530, 3), (70, 600)),
         Case("many sequences", config(POST, **wide, positions="learned"), *many),
         Case(
             "wide heads",

@@ -17,7 +17,13 @@ from proofs.passes import arrays, passes, same, steps
 THREADS = (1, 2, 3, 7, 16)
 MANY = (tuple([9, 1, 14, 30, 5] * 30), tuple([8, 2, 11, 33, 4] * 30))
 ONE_LONG = ((250, *[4, 1, 7, 2] * 25), (3, *[5, 2, 3, 6] * 24, 240, 9, 2, 4))
+LONGEST = (
+    ([130], [1100]),
+    ([700, 3, 64, 40], [2, 800, 65, 9]),
+)
+"""Sequences that are cut into parts: a batch of one, and a few amid short ones."""
 WIDE: dict[str, Any] = {"d_model": 64, "heads": 4, "d_ff": 96, "max_length": 256, "vocab_size": 700}
+LONG = WIDE | {"d_model": 24, "d_ff": 40, "max_length": 1200}
 CHOSEN = [
     *LARGE_CASES,
     next(case for case in CASES if case.name == "every field"),
@@ -27,6 +33,12 @@ CHOSEN = [
     ),
     Case("one long, many short", config(ADMIN, encoder=2, decoder=2, activation="gelu", **WIDE), *ONE_LONG),
     Case("large vocabulary", config(POST, encoder=1, decoder=1, **WIDE | {"vocab_size": 4500}), *MANY),
+    Case("a target in parts", config(ADMIN, encoder=1, decoder=2, **LONG), *LONGEST[0]),
+    Case(
+        "two in parts, pre, gelu",
+        config(PRE, encoder=1, decoder=1, stacks=FINAL, activation="gelu", **LONG),
+        *LONGEST[1],
+    ),
     Case("language model, one long", config(PRE, encoder=0, decoder=3, stacks=FINAL, **WIDE), *ONE_LONG),
 ]
 TRAINED = [
