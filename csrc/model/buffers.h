@@ -70,7 +70,7 @@ typedef struct adm_workspace {
     adm_real *scores;        /* [threads, 2, ADM_KEY_TILE, ADM_QUERY_TILE] */
     adm_real *copies;        /* [threads, ADM_GEMM_SCRATCH] of products */
     int64_t
-        *progress; /* [1 + C + sub-layers of a stack, ADM_COUNT_STRIDE] what of the backward pass is done */
+        *progress; /* [1 + C + 2 sub-layers of a stack, ADM_COUNT_STRIDE] what of the backward pass is done */
     int64_t
         *attended; /* [C, H] tiles of queries of which the gradients are, where sequences are cut, or NULL */
     adm_real *dy, *dh;  /* [M, D] */

@@ -173,6 +173,7 @@ typedef struct backward_region {
     int64_t steps;
     int64_t gradient_tasks; /* of a step; where it has fewer, the rest do nothing */
     int64_t *chunk_done;    /* [C, ADM_COUNT_STRIDE] steps that a chunk has done */
+    int64_t *step_done;     /* [steps, ADM_COUNT_STRIDE] chunks that have done step s */
     int64_t *
         gradient_done; /* [steps, ADM_COUNT_STRIDE] tasks for the parameters' gradients of step s that are done */
     int64_t *vectors_done; /* steps whose vectors' gradients are added up */
@@ -267,6 +268,7 @@ static void chunk_task(const backward_region *region, int64_t step, int64_t chun
     if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
         adm_sublayer_backward(region->model, region->end - 1 - step, chunk, &worker);
     adm_count_done(done);
+    adm_count_done(region->step_done + step * ADM_COUNT_STRIDE);
 }
 
 /* `step` is the one whose gradients are summed. */
@@ -274,8 +276,7 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
 {
     if (step < 0)
         return;
-    for (int64_t chunk = 0; chunk < region->model->ws.shape.chunks; chunk++)
-        adm_wait_for(region->chunk_done + chunk * ADM_COUNT_STRIDE, step + 1);
+    adm_wait_for(region->step_done + step * ADM_COUNT_STRIDE, region->model->ws.shape.chunks);
     adm_worker worker = adm_worker_begin(region->model, thread);
     run_gradient_task(region, step, task, &worker);
     adm_count_done(region->gradient_done + step * ADM_COUNT_STRIDE);
@@ -325,11 +326,13 @@ static void backward_sublayers(adm_model *model, int stack, int64_t first, int64
         .steps = last - first,
         .vectors_done = ws->progress,
         .chunk_done = ws->progress + ADM_COUNT_STRIDE,
-        .gradient_done = ws->progress + (1 + chunks) * ADM_COUNT_STRIDE,
+        .step_done = ws->progress + (1 + chunks) * ADM_COUNT_STRIDE,
+        .gradient_done = ws->progress + (1 + chunks + last - first) * ADM_COUNT_STRIDE,
     };
     for (int64_t i = first; i < last; i++)
         region.gradient_tasks = adm_max(region.gradient_tasks, gradient_tasks(model, &sublayers[i]));
-    memset(ws->progress, 0, (size_t)((1 + chunks + region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
+    memset(ws->progress, 0,
+           (size_t)((1 + chunks + 2 * region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
     if (ws->shape.cut)
         backward_cut(&region);
     else

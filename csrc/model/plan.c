@@ -280,7 +280,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const adm_shape *s
         }
     if (!shape->backward)
         return;
-    ws->progress = adm_arena_int64(arena, (1 + shape->chunks + sublayers) * ADM_COUNT_STRIDE);
+    ws->progress = adm_arena_int64(arena, (1 + shape->chunks + 2 * sublayers) * ADM_COUNT_STRIDE);
     ws->attended = shape->cut ? adm_arena_int64(arena, shape->chunks * model->config.heads) : NULL;
     ws->dy = adm_arena_real(arena, rows);
     ws->dh = adm_arena_real(arena, rows);
