@@ -283,6 +283,22 @@ static void test_rounding(const adm_kernels *kernels)
     }
 }
 
+/* Panels can be packed a part of their steps at a time, each in its place. */
+static void test_packing_by_steps(const adm_kernels *kernels)
+{
+    enum { K = 150, N = 131, STEPS = 64, SIZE = K * (N + ADM_PANEL_MAX) };
+    adm_real *b = filled(K * N, 4), *whole = calloc(2 * SIZE, sizeof *whole), *parts = whole + SIZE;
+    assert(whole != NULL);
+    kernels->gemm_pack(N, K, b, N, ADM_B_ROWS, whole);
+    for (int64_t p = 0; p < K; p += STEPS)
+        for (int64_t j = 0; j < N; j += kernels->panel)
+            kernels->gemm_pack(adm_min(kernels->panel, N - j), adm_min(STEPS, K - p), b + p * N + j, N,
+                               ADM_B_ROWS, parts + j * K + p * kernels->panel);
+    assert(memcmp(whole, parts, SIZE * sizeof *whole) == 0);
+    free(b);
+    free(whole);
+}
+
 /* What is written has the bits of what is added to zeros, where a sum rounds to -0, too. */
 static void test_negative_zero(const adm_kernels *kernels)
 {
@@ -357,6 +373,7 @@ int main(void)
     test_sizes(own);
     test_places(own);
     test_rounding(own);
+    test_packing_by_steps(own);
     test_negative_zero(own);
     test_nan(own);
     test_library(own);

@@ -11,7 +11,7 @@
 #define TOKENS 200
 #define SEQUENCES 20
 
-static int64_t fewest_tasks, most_tasks;
+static int64_t fewest_tasks, most_tasks, first_tasks; /* first: of the first region */
 static int most_threads;
 static const adm_real *watched; /* an element, or NULL, ... */
 static bool watched_was_nan;    /* ... and what it was when the last region began */
@@ -23,6 +23,7 @@ void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, a
 {
     fewest_tasks = adm_min(fewest_tasks, count);
     most_tasks = adm_max(most_tasks, count);
+    first_tasks = first_tasks == 0 ? count : first_tasks;
     most_threads = threads > most_threads ? threads : most_threads;
     if (watched != NULL)
         watched_was_nan = isnan(*watched);
@@ -32,7 +33,7 @@ void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, a
 static void begin_notes(void)
 {
     fewest_tasks = INT64_MAX;
-    most_tasks = 0;
+    most_tasks = first_tasks = 0;
     most_threads = 0;
 }
 
@@ -83,7 +84,8 @@ static void test_loss(int64_t vocab_size)
     adm_error error;
     begin_notes();
     assert(adm_model_loss(model, &batch, &run, &losses[0], &error) == ADM_OK);
-    assert(fewest_tasks >= 3); /* chunks of 180 tokens */
+    assert(fewest_tasks >= 3);              /* chunks of 180 tokens */
+    assert(first_tasks > vocab_size / 100); /* each packs a few rows of a weight, for both directions */
     begin_notes();
     assert(adm_model_backward(model, &batch, &run, &losses[1], &error) == ADM_OK);
     assert(fewest_tasks >= 3);
