@@ -293,7 +293,10 @@ static void zero_task(void *context, int64_t task, int thread)
 void adm_zero(adm_real *values, int64_t length, int threads, adm_stop *stop)
 {
     zeroing all = {values, length, stop};
-    adm_parallel_for_until(stop, threads, (length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &all);
+    if (length <= ZERO_BLOCK) /* one task needs no region */
+        zero_task(&all, 0, 0);
+    else
+        adm_parallel_for_until(stop, threads, (length + ZERO_BLOCK - 1) / ZERO_BLOCK, zero_task, &all);
 }
 
 void adm_count_done(int64_t *count)

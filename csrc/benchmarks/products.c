@@ -43,7 +43,7 @@ static void call_product(const void *work)
             linear.rows = p->rows;
             linear.x = p->x;
             linear.dy = p->y;
-            adm_linear_backward_weight(&worker, &linear, &tiles, first / p->piece);
+            adm_linear_backward_weight(&worker, &linear, &tiles, first / p->piece, true);
             continue;
         }
         linear.x = linear.dx = p->x + first * matrix->inputs;

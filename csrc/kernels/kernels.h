@@ -195,6 +195,7 @@ struct adm_kernels {
     /* Elements [begin, end); returns the sum of the squared changes of w */
     double (*adam)(const adm_adam *adam, int64_t begin, int64_t end);
 
+    int64_t panel; /* columns of a panel, which divide ADM_PANEL_MAX */
     /* packed = panels of B [k, n], which lies as layout says (not packed) */
     void (*gemm_pack)(int64_t n, int64_t k, const adm_real *b, int64_t ldb, adm_layout layout,
                       adm_real *packed);

@@ -84,9 +84,9 @@ void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear)
     worker->kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
 }
 
-/* y = x W^T + bias:  dW = dy^T x */
+/* y = x W^T + bias:  dW = dy^T x. What is written has the bits of what is added to zeros: a tile's -0 becomes +0. */
 void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, const adm_weight_tiles *tiles,
-                                int64_t tile)
+                                int64_t tile, bool accumulate)
 {
     const adm_matrix *matrix = &linear->matrix;
     const int64_t row = tile / tiles->across * tiles->rows, column = tile % tiles->across * tiles->columns;
@@ -101,7 +101,7 @@ void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, co
         .ldb = matrix->inputs,
         .c = linear->dweight + row * matrix->inputs + column,
         .ldc = matrix->inputs,
-        .accumulate = true,
+        .accumulate = accumulate,
         .scratch = worker->copies,
     });
 }

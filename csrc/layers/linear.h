@@ -42,8 +42,8 @@ typedef struct adm_weight_tiles {
 
 /* For about so many tasks. */
 adm_weight_tiles adm_linear_weight_tiles(const adm_kernels *kernels, const adm_matrix *matrix, int64_t tasks);
-/* A tile of dW += dy^T x */
+/* A tile of dW = dy^T x (+ dW where accumulate) */
 void adm_linear_backward_weight(adm_worker *worker, const adm_linear *linear, const adm_weight_tiles *tiles,
-                                int64_t tile);
+                                int64_t tile, bool accumulate);
 
 #endif

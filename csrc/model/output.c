@@ -132,7 +132,7 @@ static void input_columns_task(const output_block *block, int64_t task, adm_work
                                       adm_min(first + ADM_PANEL_MAX, part.matrix.inputs));
 }
 
-/* Rows of dE += dlogits^T x; before them, where the block is cut by columns, those of dx. */
+/* Rows of dE = dlogits^T x, to which later blocks add; before them, where the block is cut by columns, those of dx. */
 static void gradient_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
@@ -143,7 +143,8 @@ static void gradient_task(void *context, int64_t task, int thread)
         input_columns_task(block, task, &worker);
     } else {
         const adm_linear part = rows_of(block, 0, block->rows);
-        adm_linear_backward_weight(&worker, &part, &block->tiles, task - block->input_tasks);
+        const bool accumulate = block->model->ws.run.accumulate || block->first > 0;
+        adm_linear_backward_weight(&worker, &part, &block->tiles, task - block->input_tasks, accumulate);
     }
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }

@@ -2,7 +2,8 @@
 
 #include "model/work.h"
 
-#define OUTPUT_COLUMNS (8 * ADM_PANEL_MAX) /* of the output embedding's W^T that one task packs */
+/* Of a weight, that one task packs: they stay in the second cache from one direction to the other. */
+#define ROWS ADM_PANEL_MAX
 
 static int64_t packed_size(int64_t n, int64_t k)
 {
@@ -35,32 +36,29 @@ void adm_packing_place(adm_model *model)
 /* What the tasks of a region pack. */
 typedef struct pack_region {
     const adm_model *model;
-    int64_t maps;                   /* tasks: places for ADM_NUM_MAPS of every sub-layer */
-    int64_t forward, backward;      /* tasks for parts of the output embedding */
+    int64_t maps;                   /* places for ADM_NUM_MAPS of every sub-layer, ... */
+    int64_t tasks;                  /* ... each with so many tasks; those of the output embedding follow */
     adm_real *panels, *panels_back; /* where W^T goes, and W; NULL: not packed */
 } pack_region;
 
-/* Columns [first, first + columns) of W^T */
-static void pack(const pack_region *region, const adm_linear_params *map, int64_t first, int64_t columns)
+/* Rows [first, first + ROWS) of a weight W: columns of W^T, and steps of the panels of W */
+static void pack(const pack_region *region, const adm_linear_params *map, int64_t first)
 {
-    const int64_t at = first * map->inputs, count = adm_min(columns, map->outputs - first);
+    const adm_kernels *kernels = region->model->kernels;
+    const int64_t outputs = map->outputs, inputs = map->inputs, rows = adm_min(ROWS, outputs - first);
+    const adm_real *weight = region->model->weights + map->weight + first * inputs;
     if (region->panels != NULL)
-        region->model->kernels->gemm_pack(count, map->inputs, region->model->weights + map->weight + at,
-                                          map->inputs, ADM_B_TRANSPOSED,
-                                          region->panels + map->packing.forward + at);
+        kernels->gemm_pack(rows, inputs, weight, inputs, ADM_B_TRANSPOSED,
+                           region->panels + map->packing.forward + first * inputs);
+    if (region->panels_back == NULL)
+        return;
+    adm_real *back = region->panels_back + map->packing.backward + first * kernels->panel;
+    for (int64_t j = 0; j < inputs; j += kernels->panel)
+        kernels->gemm_pack(adm_min(kernels->panel, inputs - j), rows, weight + j, inputs, ADM_B_ROWS,
+                           back + j * outputs);
 }
 
-/* Columns [first, first + columns) of W */
-static void pack_back(const pack_region *region, const adm_linear_params *map, int64_t first, int64_t columns)
-{
-    const int64_t count = adm_min(columns, map->inputs - first);
-    if (region->panels_back != NULL)
-        region->model->kernels->gemm_pack(count, map->outputs, region->model->weights + map->weight + first,
-                                          map->inputs, ADM_B_ROWS,
-                                          region->panels_back + map->packing.backward + first * map->outputs);
-}
-
-/* The map that a task of a sub-layer's stands for, or NULL: the sub-layer has fewer. */
+/* A sub-layer's map, or NULL: the sub-layer has fewer. */
 static const adm_linear_params *map_number(const pack_region *region, int64_t number)
 {
     const adm_stack *stack = region->model->params.stacks;
@@ -71,27 +69,32 @@ static const adm_linear_params *map_number(const pack_region *region, int64_t nu
     return place % ADM_NUM_MAPS < sub->num_maps ? &sub->maps[place % ADM_NUM_MAPS] : NULL;
 }
 
-/* A task packs one linear map of a sub-layer, or a part of the output embedding for one direction. */
 static void pack_task(void *context, int64_t task, int thread)
 {
     const pack_region *region = context;
-    const adm_linear_params *output = &region->model->params.output;
-    const int64_t part = task - region->maps;
+    const int64_t others = region->maps * region->tasks;
+    const bool output = task >= others;
+    const adm_linear_params *map =
+        output ? &region->model->params.output : map_number(region, task / region->tasks);
+    const int64_t first = (output ? task - others : task % region->tasks) * ROWS;
+    if (map == NULL || first >= map->outputs)
+        return;
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (adm_worker_stopped(&worker))
         return;
-    if (part >= region->forward) {
-        pack_back(region, output, (part - region->forward) * ADM_PANEL_MAX, ADM_PANEL_MAX);
-    } else if (part >= 0) {
-        pack(region, output, part * OUTPUT_COLUMNS, OUTPUT_COLUMNS);
-    } else {
-        const adm_linear_params *map = map_number(region, task);
-        if (map == NULL)
-            return;
-        pack(region, map, 0, map->outputs);
-        pack_back(region, map, 0, map->inputs);
-    }
+    pack(region, map, first);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
+}
+
+/* Rows of the largest map of a sub-layer. */
+static int64_t most_rows(const adm_model *model)
+{
+    int64_t rows = 0;
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < model->params.stacks[s].num_sublayers; i++)
+            for (int map = 0; map < model->params.stacks[s].sublayers[i].num_maps; map++)
+                rows = adm_max(rows, model->params.stacks[s].sublayers[i].maps[map].outputs);
+    return rows;
 }
 
 void adm_packing_run(adm_model *model, adm_pack directions)
@@ -102,15 +105,13 @@ void adm_packing_run(adm_model *model, adm_pack directions)
     pack_region region = {
         .model = model,
         .maps = ADM_NUM_MAPS * (stacks[ADM_ENCODER].num_sublayers + stacks[ADM_DECODER].num_sublayers),
+        .tasks = adm_pieces(most_rows(model), ROWS),
         .panels = directions & ADM_PACK_FORWARD ? ws->packed : NULL,
         .panels_back = directions & ADM_PACK_BACKWARD ? ws->packed_back : NULL,
     };
     if (region.panels == NULL && region.panels_back == NULL)
         return;
-    if (output->weight >= 0 && region.panels != NULL)
-        region.forward = adm_pieces(output->outputs, OUTPUT_COLUMNS);
-    if (output->weight >= 0 && region.panels_back != NULL)
-        region.backward = adm_pieces(output->inputs, ADM_PANEL_MAX);
-    adm_parallel_for_until(ws->run.stop, ws->run.threads, region.maps + region.forward + region.backward,
-                           pack_task, &region);
+    const int64_t of_output = output->weight >= 0 ? adm_pieces(output->outputs, ROWS) : 0;
+    adm_parallel_for_until(ws->run.stop, ws->run.threads, region.maps * region.tasks + of_output, pack_task,
+                           &region);
 }

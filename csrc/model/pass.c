@@ -224,7 +224,7 @@ static void weight_gradient(const adm_model *model, const adm_sublayer *sub, int
         return;
     const adm_sublayer_view view = adm_resolve(model, sub, ADM_ALL_CHUNKS);
     const adm_weight_tiles tiles = weight_tiles(model, sub, map);
-    adm_linear_backward_weight(worker, &view.maps[map], &tiles, tile);
+    adm_linear_backward_weight(worker, &view.maps[map], &tiles, tile, model->ws.run.accumulate);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
@@ -355,11 +355,26 @@ void adm_pass_backward(adm_model *model, int stack)
     adm_flush_end(outer);
 }
 
+/* Whether a parameter's whole gradient is written by a product before anything is added to it. */
+static bool is_written(const adm_params *params, const adm_param *param)
+{
+    return (param->ndim == 2 && param->sublayer >= 0) || param->offset == params->output.weight;
+}
+
+/* Zeroes what lies before, between and behind the gradients that products write. */
 void adm_pass_begin_gradients(adm_model *model)
 {
     const adm_run *run = &model->ws.run;
-    if (!run->accumulate)
-        adm_zero(model->gradients, model->params.table.length, run->threads, run->stop);
+    const adm_param_table *table = &model->params.table;
+    int64_t end = 0; /* of the one before: trained parameters lie in the table's order */
+    for (int64_t p = 0; p <= table->count && !run->accumulate; p++) {
+        const adm_param *param = p < table->count ? &table->items[p] : NULL;
+        if (param != NULL && !is_written(&model->params, param))
+            continue;
+        const int64_t next = param != NULL ? param->offset : table->length;
+        adm_zero(model->gradients + end, next - end, run->threads, run->stop);
+        end = param != NULL ? next + param->size : next;
+    }
 }
 
 adm_status adm_pass_end_backward(adm_model *model, adm_error *error)

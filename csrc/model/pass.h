@@ -15,7 +15,7 @@ void adm_pass_forward(adm_model *model);
 /* From dx (gradient of the end) to the gradient of the embedding in the same place; all gradients of the stack's
    parameters but the embeddings'. */
 void adm_pass_backward(adm_model *model, int stack);
-/* Before the backward passes of all stacks: gradients are zero, unless they are added to. */
+/* Before the backward passes of all stacks: unless gradients are added to, those are zero that no product writes. */
 void adm_pass_begin_gradients(adm_model *model);
 /* After them, in place of adm_pass_end: what a pass that was stopped has left of the gradients is worth nothing, so they
    are zero. */

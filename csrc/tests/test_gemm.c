@@ -283,6 +283,52 @@ static void test_rounding(const adm_kernels *kernels)
     }
 }
 
+/* Panels can be packed a part of their steps at a time, each in its place. */
+static void test_packing_by_steps(const adm_kernels *kernels)
+{
+    enum { K = 150, N = 131, STEPS = 64, SIZE = K * (N + ADM_PANEL_MAX) };
+    adm_real *b = filled(K * N, 4), *whole = calloc(2 * SIZE, sizeof *whole), *parts = whole + SIZE;
+    assert(whole != NULL);
+    kernels->gemm_pack(N, K, b, N, ADM_B_ROWS, whole);
+    for (int64_t p = 0; p < K; p += STEPS)
+        for (int64_t j = 0; j < N; j += kernels->panel)
+            kernels->gemm_pack(adm_min(kernels->panel, N - j), adm_min(STEPS, K - p), b + p * N + j, N,
+                               ADM_B_ROWS, parts + j * K + p * kernels->panel);
+    assert(memcmp(whole, parts, SIZE * sizeof *whole) == 0);
+    free(b);
+    free(whole);
+}
+
+/* What is written has the bits of what is added to zeros, where a sum rounds to -0, too. */
+static void test_negative_zero(const adm_kernels *kernels)
+{
+    enum { M = 7, N = 67 };
+    adm_real a[M], b[N], c[2][M * N];
+    for (int i = 0; i < M; i++)
+        a[i] = i % 2 == 0 ? ADM_REAL_MIN : 1;
+    for (int j = 0; j < N; j++)
+        b[j] = (j % 3 == 0 ? ADM_REAL_MIN : 1) * (j % 2 == 0 ? 1 : -1);
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        for (int i = 0; i < M * N; i++)
+            c[accumulate][i] = accumulate ? 0 : OUTSIDE;
+        const adm_flushing outer = adm_flush_begin();
+        kernels->gemm(&(adm_gemm){.scratch = scratch,
+                                  .m = M,
+                                  .n = N,
+                                  .k = 1,
+                                  .a = a,
+                                  .row = 1,
+                                  .step = M,
+                                  .b = b,
+                                  .ldb = N,
+                                  .c = c[accumulate],
+                                  .ldc = N,
+                                  .accumulate = accumulate});
+        adm_flush_end(outer);
+    }
+    assert(memcmp(c[0], c[1], sizeof c[0]) == 0);
+}
+
 /* What is not finite shows. */
 static void test_nan(const adm_kernels *kernels)
 {
@@ -327,6 +373,8 @@ int main(void)
     test_sizes(own);
     test_places(own);
     test_rounding(own);
+    test_packing_by_steps(own);
+    test_negative_zero(own);
     test_nan(own);
     test_library(own);
     return 0;

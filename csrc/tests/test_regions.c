@@ -3,6 +3,7 @@
 #include "base/base.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,10 @@
 #define TOKENS 200
 #define SEQUENCES 20
 
-static int64_t fewest_tasks, most_tasks;
+static int64_t fewest_tasks, most_tasks, first_tasks; /* first: of the first region */
 static int most_threads;
+static const adm_real *watched; /* an element, or NULL, ... */
+static bool watched_was_nan;    /* ... and what it was when the last region began */
 
 void __real_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
 void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, adm_task_fn fn, void *context);
@@ -20,14 +23,17 @@ void __wrap_adm_parallel_for_until(adm_stop *stop, int threads, int64_t count, a
 {
     fewest_tasks = adm_min(fewest_tasks, count);
     most_tasks = adm_max(most_tasks, count);
+    first_tasks = first_tasks == 0 ? count : first_tasks;
     most_threads = threads > most_threads ? threads : most_threads;
+    if (watched != NULL)
+        watched_was_nan = isnan(*watched);
     __real_adm_parallel_for_until(stop, threads, count, fn, context);
 }
 
 static void begin_notes(void)
 {
     fewest_tasks = INT64_MAX;
-    most_tasks = 0;
+    most_tasks = first_tasks = 0;
     most_threads = 0;
 }
 
@@ -78,7 +84,8 @@ static void test_loss(int64_t vocab_size)
     adm_error error;
     begin_notes();
     assert(adm_model_loss(model, &batch, &run, &losses[0], &error) == ADM_OK);
-    assert(fewest_tasks >= 3); /* chunks of 180 tokens */
+    assert(fewest_tasks >= 3);              /* chunks of 180 tokens */
+    assert(first_tasks > vocab_size / 100); /* each packs a few rows of a weight, for both directions */
     begin_notes();
     assert(adm_model_backward(model, &batch, &run, &losses[1], &error) == ADM_OK);
     assert(fewest_tasks >= 3);
@@ -156,10 +163,48 @@ static void test_layer(void)
     adm_model_free(model);
 }
 
+/* Gradients of a pass, where these stood before. */
+static void backward_over(adm_model *model, adm_real before, bool accumulate)
+{
+    int64_t offsets[SEQUENCES + 1];
+    int32_t tokens[TOKENS];
+    fill_offsets(offsets);
+    for (int64_t i = 0; i < TOKENS; i++)
+        tokens[i] = (int32_t)(i * 7919 % VOCABULARY);
+    const adm_batch batch = {.source = {tokens, offsets, SEQUENCES}};
+    const adm_run run = {.threads = 2, .scale = 1, .accumulate = accumulate};
+    adm_loss loss;
+    adm_error error;
+    assert(adm_model_need_gradients(model, &error) == ADM_OK);
+    for (int64_t i = 0; i < adm_model_params(model)->length; i++)
+        adm_model_gradients(model)[i] = before;
+    assert(adm_model_backward(model, &batch, &run, &loss, &error) == ADM_OK);
+}
+
+/* Products write their gradients, which nothing sweeps before: the bits of what is added to zeros, gaps included. */
+static void test_gradients_are_written(void)
+{
+    enum { LARGE = 32000 }; /* so many that the logits come in two blocks */
+    adm_model *written = make_model(LARGE), *added = make_model(LARGE);
+    const adm_param_table *params = adm_model_params(written);
+    const int64_t weight = adm_model_find_param(written, "decoder.0.feed_forward.fc1.weight");
+    backward_over(added, 0, true);
+    backward_over(written, 0, false);
+    watched = adm_model_gradients(written) + params->items[weight].offset;
+    backward_over(written, (adm_real)NAN, false);
+    watched = NULL;
+    assert(watched_was_nan);
+    assert(memcmp(adm_model_gradients(written), adm_model_gradients(added),
+                  (size_t)params->length * sizeof(adm_real)) == 0);
+    adm_model_free(written);
+    adm_model_free(added);
+}
+
 int main(void)
 {
     adm_blas_setup();
     test_layer();
+    test_gradients_are_written();
     test_loss(10000);
     test_loss(32000);
     test_few_rows();

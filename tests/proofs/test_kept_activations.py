@@ -30,6 +30,7 @@ def compare(core: Any, packed: Any) -> None:
     expected, kept = gradients(core, packed, observe=True)
     seen = core.observations()
     for mode in MODES:
+        core.gradient_buffer[...] = np.nan  # of which nothing may be left
         loss, found = gradients(core, packed, **mode)
         assert loss == expected, mode
         np.testing.assert_array_equal(found, kept, err_msg=str(mode))
