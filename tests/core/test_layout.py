@@ -171,7 +171,7 @@ def test_what_a_file_offers_stands_in_its_header(folder):
         declared = header.read_text() if header.exists() else ""
         missing = {name for name in offered if not re.search(rf"\b{name}\(", declared + public)}
         assert not missing, f"{path.relative_to(ROOT)}: {missing}"
-        foreign = set(re.findall(r"^(?!static)[\w* ]+?\b(adm_\w+)\(", declared, re.MULTILINE)) - offered
+        foreign = set(re.findall(r"^(?!static|\s)[\w* ]+?\b(adm_\w+)\(", declared, re.MULTILINE)) - offered
         assert not foreign, f"{header.relative_to(ROOT)} declares {foreign}"
 
 

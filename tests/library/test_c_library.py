@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -14,7 +15,6 @@ import numpy as np
 import pytest
 
 import admin_py as ap
-from admin_py.base.locks import locked_file
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -55,7 +55,10 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that the library is installed into, and from which everything is gone at the end."""
     folder = tmp_path_factory.mktemp("prefix")
     (ROOT / "csrc" / "build").mkdir(exist_ok=True)
-    with locked_file(ROOT / "csrc" / "build" / "library.lock"):  # of tests that run beside these
+    with (ROOT / "csrc" / "build" / "library.lock").open("w") as lock:
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # tests beside these build the same
         make("install", f"PREFIX={folder}")
     yield folder
     make("uninstall", f"PREFIX={folder}")
