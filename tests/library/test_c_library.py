@@ -56,9 +56,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("prefix")
     (ROOT / "csrc" / "build").mkdir(exist_ok=True)
     with (ROOT / "csrc" / "build" / "library.lock").open("w") as lock:
-        fcntl.flock(
-            lock, fcntl.LOCK_EX
-        )  # tests beside these build the same
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests beside these build the same
         make("install", f"PREFIX={folder}")
     yield folder
     make("uninstall", f"PREFIX={folder}")
