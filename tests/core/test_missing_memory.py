@@ -50,7 +50,7 @@ def fail_each(call: Callable[[], Any], check: Callable[[], Any]) -> int:
     while since < ENOUGH:
         error = outcome(call, successes)
         check()
-        assert error is None or type(error) is MemoryError, repr(error)
+        assert error is None or isinstance(error, MemoryError), repr(error)
         raised, since = (raised, since + 1) if error is None else (raised + 1, 0)
         successes += 1
     assert raised > 0
