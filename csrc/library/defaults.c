@@ -3,7 +3,7 @@
 
 #define LAYERS 6
 
-static const adm_scale NO_SCALE = {.kind = ADM_SCALE_NONE, .value = 1.0};
+#define NO_SCALE {.kind = ADM_SCALE_NONE, .value = 1.0}
 
 adm_sublayer_config adm_sublayer_default(void)
 {
@@ -33,31 +33,43 @@ adm_config adm_config_default(void)
 
 /* ---- schemes ---- */
 
+/* What a scheme sets beside the defaults. */
+static const struct {
+    adm_norm_kind norm_pre, norm_post, norm_final;
+    bool profiled;
+    adm_scale omega;
+} SCHEMES[] = {
+    [ADM_SCHEME_POST_LN] = {.norm_post = ADM_NORM_LAYER, .omega = NO_SCALE},
+    [ADM_SCHEME_PRE_LN] = {.norm_pre = ADM_NORM_LAYER, .norm_final = ADM_NORM_LAYER, .omega = NO_SCALE},
+    [ADM_SCHEME_ADMIN] = {.norm_post = ADM_NORM_LAYER,
+                          .profiled = true,
+                          .omega = {.kind = ADM_SCALE_VECTOR, .trained = true, .value = 1.0}},
+};
+#define NUM_SCHEMES (sizeof SCHEMES / sizeof *SCHEMES)
+
 static adm_sublayer_config sublayer_of(adm_scheme scheme)
 {
     adm_sublayer_config sublayer = adm_sublayer_default();
-    if (scheme == ADM_SCHEME_PRE_LN)
-        sublayer.norm_pre = ADM_NORM_LAYER;
-    else
-        sublayer.norm_post = ADM_NORM_LAYER;
-    if (scheme == ADM_SCHEME_ADMIN) {
-        sublayer.profiled = true;
-        sublayer.omega = (adm_scale){.kind = ADM_SCALE_VECTOR, .trained = true, .value = 1.0};
-    }
+    sublayer.norm_pre = SCHEMES[scheme].norm_pre;
+    sublayer.norm_post = SCHEMES[scheme].norm_post;
+    sublayer.profiled = SCHEMES[scheme].profiled;
+    sublayer.omega = SCHEMES[scheme].omega;
     return sublayer;
 }
 
 int64_t adm_config_num_sublayers(const adm_config *config)
 {
-    return config->encoder.layers * 2 + config->decoder.layers * (config->encoder.layers > 0 ? 3 : 2);
+    adm_stack_config decoder = config->decoder;
+    decoder.cross = config->encoder.layers > 0;
+    return adm_stack_num_sublayers(&config->encoder) + adm_stack_num_sublayers(&decoder);
 }
 
 adm_status adm_config_use_scheme(adm_config *config, adm_scheme scheme, adm_sublayer_config *sublayers,
                                  adm_error *error)
 {
-    if ((unsigned int)scheme > ADM_SCHEME_ADMIN)
-        return adm_fail(error, ADM_ERROR_VALUE, "scheme must be one of 3 choices, got number %u",
-                        (unsigned int)scheme);
+    if ((unsigned int)scheme >= NUM_SCHEMES)
+        return adm_fail(error, ADM_ERROR_VALUE, "scheme must be one of %d choices, got number %u",
+                        (int)NUM_SCHEMES, (unsigned int)scheme);
     if (sublayers == NULL)
         return adm_fail(error, ADM_ERROR_VALUE, "sublayers must not be NULL");
     config->decoder.causal = config->decoder.layers > 0;
@@ -67,7 +79,7 @@ adm_status adm_config_use_scheme(adm_config *config, adm_scheme scheme, adm_subl
     adm_stack_config *stacks[] = {&config->encoder, &config->decoder};
     for (int s = 0; s < 2; s++) {
         const bool present = stacks[s]->layers > 0;
-        stacks[s]->norm_final = present && scheme == ADM_SCHEME_PRE_LN ? ADM_NORM_LAYER : ADM_NORM_NONE;
+        stacks[s]->norm_final = present ? SCHEMES[scheme].norm_final : ADM_NORM_NONE;
         for (int64_t i = 0; i < adm_stack_num_sublayers(stacks[s]); i++)
             stacks[s]->sublayers[i] = sublayer_of(scheme);
     }

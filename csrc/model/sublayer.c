@@ -13,23 +13,34 @@ static double *moments_of(const adm_model *model, const adm_sublayer *sub, int64
     return model->ws.run.observe ? model->ws.stacks[sub->stack].moments + (chunk * r + sub->index) * 4 : NULL;
 }
 
+static void forward_in(const adm_sublayer_view *view, adm_worker *worker)
+{
+    adm_residual_input_forward(view);
+    adm_work_note(worker, ADM_WORK_ROWS);
+    view->params->kind->forward_in(worker, view);
+}
+
+static void forward_out(const adm_model *model, const adm_sublayer_view *view, int64_t chunk,
+                        adm_worker *worker)
+{
+    double *moments = moments_of(model, view->params, chunk);
+    if (moments != NULL)
+        memset(moments, 0, 4 * sizeof *moments);
+    view->params->kind->forward_out(worker, view);
+    adm_residual_output_forward(view, moments);
+    adm_work_note(worker, ADM_WORK_ROWS);
+}
+
 void adm_sublayer_forward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    adm_residual_input_forward(&view);
-    adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->forward_in(worker, &view);
+    forward_in(&view, worker);
 }
 
 void adm_sublayer_forward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    double *moments = moments_of(model, sub, chunk);
-    if (moments != NULL)
-        memset(moments, 0, 4 * sizeof *moments);
-    sub->kind->forward_out(worker, &view);
-    adm_residual_output_forward(&view, moments);
-    adm_work_note(worker, ADM_WORK_ROWS);
+    forward_out(model, &view, chunk, worker);
 }
 
 void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
@@ -41,10 +52,11 @@ void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64
 
 void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
-    adm_sublayer_forward_in(model, sub, chunk, worker);
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    forward_in(&view, worker);
     if (sub->kind->attends)
-        adm_sublayer_forward_heads(model, sub, chunk, (adm_heads){0, model->config.heads}, worker);
-    adm_sublayer_forward_out(model, sub, chunk, worker);
+        adm_branch_forward_heads(worker, &view, 0, model->config.heads);
+    forward_out(model, &view, chunk, worker);
 }
 
 /* What later sub-layers have overwritten since the forward pass (plan.c), computed again with the same bits: the
@@ -79,9 +91,9 @@ static void note_gradient(const adm_model *model, int stack, int64_t index, int6
         buffers->grad_sums[chunk * (r + 1) + index] = model->kernels->sum_squares(buffers->dx + at, size);
 }
 
-void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+static void backward_out(adm_model *model, const adm_sublayer_view *view, int64_t chunk, adm_worker *worker)
 {
-    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    const adm_sublayer *sub = view->params;
     const adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
     const int64_t length = sub->slots.length;
     if (sub->index == model->params.stacks[sub->stack].num_sublayers - 1) {
@@ -90,22 +102,34 @@ void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_
     }
     memset(buffers->partials + chunk * length, 0, (size_t)length * sizeof *buffers->partials);
     if (sub->last_in_layer && sub->layer_has_kappa)
-        memset(view.dlayer, 0, (size_t)(view.rows * view.d) * sizeof *view.dlayer);
-    compute_shared(model, sub, &view, chunk);
-    adm_residual_output_backward(&view);
+        memset(view->dlayer, 0, (size_t)(view->rows * view->d) * sizeof *view->dlayer);
+    compute_shared(model, sub, view, chunk);
+    adm_residual_output_backward(view);
     adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->backward_out(worker, &view);
+    sub->kind->backward_out(worker, view);
+}
+
+static void backward_in(adm_model *model, const adm_sublayer_view *view, int64_t chunk, adm_worker *worker)
+{
+    const adm_sublayer *sub = view->params;
+    sub->kind->backward_in(worker, view);
+    adm_residual_input_backward(view);
+    note_gradient(model, sub->stack, sub->index, chunk);
+    if (sub->index == 0)
+        adm_embed_backward(model, sub->stack, chunk);
+    adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+{
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    backward_out(model, &view, chunk, worker);
 }
 
 void adm_sublayer_backward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    sub->kind->backward_in(worker, &view);
-    adm_residual_input_backward(&view);
-    note_gradient(model, sub->stack, sub->index, chunk);
-    if (sub->index == 0)
-        adm_embed_backward(model, sub->stack, chunk);
-    adm_work_note(worker, ADM_WORK_ROWS);
+    backward_in(model, &view, chunk, worker);
 }
 
 void adm_sublayer_backward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
@@ -117,8 +141,9 @@ void adm_sublayer_backward_heads(adm_model *model, const adm_sublayer *sub, int6
 
 void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
-    adm_sublayer_backward_out(model, sub, chunk, worker);
+    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    backward_out(model, &view, chunk, worker);
     if (sub->kind->attends)
-        adm_sublayer_backward_heads(model, sub, chunk, (adm_heads){0, model->config.heads}, worker);
-    adm_sublayer_backward_in(model, sub, chunk, worker);
+        adm_branch_backward_heads(worker, &view, 0, model->config.heads);
+    backward_in(model, &view, chunk, worker);
 }
