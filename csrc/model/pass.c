@@ -174,9 +174,8 @@ typedef struct backward_region {
     int64_t gradient_tasks; /* of a step; where it has fewer, the rest do nothing */
     int64_t *chunk_done;    /* [C, ADM_COUNT_STRIDE] steps that a chunk has done */
     int64_t *step_done;     /* [steps, ADM_COUNT_STRIDE] chunks that have done step s */
-    int64_t *
-        gradient_done; /* [steps, ADM_COUNT_STRIDE] tasks for the parameters' gradients of step s that are done */
-    int64_t *vectors_done; /* steps whose vectors' gradients are added up */
+    int64_t *gradient_done; /* [steps, ADM_COUNT_STRIDE] gradient tasks of step s that are done */
+    int64_t *vectors_done;  /* steps whose vectors' gradients are added up */
 } backward_region;
 
 /* ---- the parameters' gradients ---- */
