@@ -196,7 +196,7 @@ class KeptWeights:
         """That a training which begins finds no weights of another one; ValueError otherwise."""
         there = self._all()
         if there:
-            raise self._others(there[0].path, f"and {len(there) - 1} more files" if len(there) > 1 else "")
+            raise self._others(there[0].path, f"and {len(there) - 1} more" if len(there) > 1 else "")
 
     def check_same(self) -> None:
         """That what is there is of this training, which goes on; ValueError otherwise."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import LARGEST, check_array, check_integer, check_listed, check_mapping
+from admin_py.base.checks import LARGEST, as_number, check_array, check_integer, check_listed, check_mapping
 from admin_py.base.plain_values import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
@@ -123,7 +123,8 @@ class Recorder(_Views):
 
     def add_validation(self, *, nll: float, loss: float, **monitored: float) -> None:
         """Record a validation after the last step, with what else is monitored: the same each time."""
-        row = {"step": self.num_steps, "nll": nll, "loss": loss, **monitored}
+        row = {"step": self.num_steps, "nll": nll, "loss": loss}
+        row |= {name: as_number(name, value) for name, value in monitored.items()}
         if not len(self._valid["step"].values):
             self._valid |= {name: Column(np.float64) for name in monitored}
         if row.keys() != self._valid.keys():

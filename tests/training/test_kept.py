@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,9 @@ def killed_at(moment: int, path: Path, steps: int) -> bool:
     These are files that take their names and files that are removed, locks among them. Returns whether it
     came so far.
     """
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: pytest may have threads
+        child = os.fork()
     if not child:
         count = 0
 
@@ -277,7 +280,7 @@ def test_weights_of_another_training_are_neither_mixed_nor_removed(tmp_path: Pat
     train(make_model(), steps=4, keep=folder, keep_last=3, keep_every=2)
     before, model = files(folder), make_model(seed=6)
     weights = model.state
-    said = r"keep: '.*kept' has weights of another training, last-00000002\.safetensors and 1 more files"
+    said = r"keep: '.*kept' has weights of another training, last-00000002\.safetensors and 1 more\."
     with pytest.raises(ValueError, match=said):
         train(model, steps=4, keep=folder, keep_last=3)
     path = tmp_path / "run.ckpt"
