@@ -389,9 +389,35 @@ static void test_multiply(void)
     }
 }
 
+/* Beside one logit far above the others its class has all probability, wherever it stands. */
+static void test_largest_logit(void)
+{
+    static adm_real logits[70];
+    for (int32_t n = 1; n <= 70; n++) {
+        for (int32_t largest = 0; largest < n; largest++) {
+            double losses[2];
+            for (int32_t c = 0; c < n; c++)
+                logits[c] = c == largest ? 400 : -400;
+            adm_kernels_select()->cross_entropy(&(adm_cross_entropy){
+                .rows = 1,
+                .classes = n,
+                .logits = logits,
+                .labels = &largest,
+                .gradient = true,
+                .factor = 1,
+                .losses = losses,
+            });
+            assert(losses[0] == 0 && losses[1] == 0);
+            for (int32_t c = 0; c < n; c++)
+                assert(fabs((double)logits[c]) < TOLERANCE);
+        }
+    }
+}
+
 int main(void)
 {
     test_table();
+    test_largest_logit();
     test_row_sums();
     test_components();
     test_multiply();
