@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     "init": BELOW_MODEL | {"model", "init"},
     "optim": BELOW_MODEL | {"model", "optim"},
     "analysis": BELOW_MODEL | {"model", "analysis"},
+    "decoding": BELOW_MODEL | {"model", "decoding"},
     "library": {"include", "base", "library"},
     "python": {"include", "base", "python"},
     "benchmarks": BELOW_MODEL | {"benchmarks"},
