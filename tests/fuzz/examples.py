@@ -110,6 +110,16 @@ def subwords() -> SubwordTokenizer:
     return SubwordTokenizer.train(["a man in a hat", "a cat on a mat"], vocab_size=270)
 
 
+@cache
+def codes() -> ap.data.SubwordCodes:
+    return ap.data.SubwordCodes(["a b", "ab c</w>"])
+
+
+@cache
+def moses() -> ap.data.MosesTokenizer:
+    return ap.data.MosesTokenizer(["a", "b"], ("en", "de"), codes=codes())
+
+
 def trained() -> TrainedModel:
     return TrainedModel(model(), data().tokenizer)
 
@@ -144,6 +154,9 @@ INSTANCES: Mapping[type, Callable[[], Any]] = {
     ap.data.CharacterTokenizer: lambda: texts().tokenizer,
     ap.data.NumberTokenizer: ap.data.NumberTokenizer,
     ap.data.SubwordTokenizer: subwords,
+    ap.data.Moses: lambda: ap.data.Moses("en"),
+    ap.data.MosesTokenizer: moses,
+    ap.data.SubwordCodes: codes,
     ap.data.WordTokenizer: lambda: ap.data.WordTokenizer(["a", "b"]),
     ap.schedules.Schedule: lambda: ap.schedules.constant(1e-3),
     ap.schedules.Decay: lambda: ap.schedules.linear(1e-3, 4, steps=10),
@@ -184,6 +197,8 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "ids": lambda: [4, 5, 6],
     "indices": lambda: [0, 1],
     "kind": lambda: "translation",
+    "language": lambda: "en",
+    "languages": lambda: ("en", "de"),
     "lengths": lambda: [2, 3],
     "linear": lambda: ap.analysis.Fit(1.0, 2.0, 0.9),
     "lines": lambda: ["a b", "b a"],
@@ -194,6 +209,7 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "members": tuple,
     "memory": hidden,
     "memory_lengths": lambda: [2, 3],
+    "merges": lambda: ["a b", "ab c</w>"],
     "model": with_gradients,
     "n": lambda: 1,
     "name": lambda: "admin",
@@ -218,6 +234,7 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "site": site,
     "size": lambda: 20,
     "source": lambda: [[4, 5], [6]],
+    "sources": lambda: ["a man", "a cat"],
     "splits": lambda: {name: data().split(name) for name in data().splits},
     "stack": lambda: "encoder",
     "state": lambda: with_gradients().state,
@@ -227,6 +244,8 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "table": MADE[ap.GridTable],
     "tables": lambda: {"encoder": {"omega": [1.0, 1.0], "var_input": [1.0, 2.0], "var_branch": [1.0, 1.0]}},
     "target": lambda: [[4, 5], [6]],
+    "targets": lambda: ["ein Mann", "eine Katze"],
+    "text": lambda: ["viel@@ er", "an@@ trieb"],
     "texts": lambda: ["a b c d e f g h"] * 12,
     "tokenizer": lambda: data().tokenizer,
     "tokens": lambda: np.array([4, 5, 6], np.int32),
@@ -305,6 +324,13 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     },
     "data.Dataset.texts": lambda folder: {},
     "data.DatasetSummary": lambda folder: vars(data().describe()),
+    "data.Moses.detokenize": lambda folder: {"line": "a man , too"},
+    "data.Moses.tokenize": lambda folder: {"line": "A man, too"},
+    "data.Moses.tokenize_file": lambda folder: {"path": _text(folder)},
+    "data.MosesTokenizer.decode": lambda folder: {"ids": [4, 5]},
+    "data.SubwordCodes.learn": lambda folder: {"lines": ["low lower", "new newer"], "merges": 5},
+    "data.SubwordCodes.load": lambda folder: {"path": _codes(folder)},
+    "data.SubwordCodes.segment": lambda folder: {"line": "abc ab"},
     "data.WordTokenizer.decode": lambda folder: {"ids": [4, 5]},
     "analysis.Fit": lambda folder: {"slope": 1.0, "intercept": 2.0, "r2": 0.9},
     "data.Dataset.split": lambda folder: {"name": "valid"},
@@ -379,6 +405,12 @@ def _text(folder: Path) -> Path:
 def _tokenizer(folder: Path) -> Path:
     path = folder / "tokenizer.json"
     subwords().save(path)
+    return path
+
+
+def _codes(folder: Path) -> Path:
+    path = folder / "codes"
+    codes().save(path)
     return path
 
 
