@@ -27,7 +27,7 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 CSRC = ROOT / "csrc"
-FOLDERS = ("base", "kernels", "layers", "model", "init", "optim", "analysis", "python")
+FOLDERS = ("base", "kernels", "layers", "model", "init", "optim", "analysis", "decoding", "python")
 DEFINES = {"admin_py._core": [], "admin_py._core64": ["-DADM_DOUBLE"]}
 BLAS_PREFIX = "scipy_"
 MACOS = sys.platform == "darwin"

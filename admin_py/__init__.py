@@ -31,6 +31,7 @@ from admin_py.experiments.trained import TrainedModel
 from admin_py.live import LivePlot
 from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
+from admin_py.model.decoder import Decoder
 from admin_py.model.layers import DecoderLayer, EncoderLayer
 from admin_py.model.loss import Loss
 from admin_py.model.observation import Observation
@@ -50,6 +51,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Batch",
+    "Decoder",
     "DecoderLayer",
     "Diagnosis",
     "EncoderLayer",

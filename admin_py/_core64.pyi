@@ -1,6 +1,7 @@
 """The compute core in float64: as `_core`, from the same source."""
 
 from ._core import Batch as Batch
+from ._core import Decoder as Decoder
 from ._core import DecoderLayer as DecoderLayer
 from ._core import EncoderLayer as EncoderLayer
 from ._core import Model as Model

@@ -18,6 +18,7 @@ from admin_py.data.vocabulary import Vocabulary
 from admin_py.model import files as model_files
 from admin_py.model.activations import observe
 from admin_py.model.config import TransformerConfig
+from admin_py.model.decoder import Decoder
 from admin_py.model.dropout_steps import CountsSteps
 from admin_py.model.folding import fold
 from admin_py.model.loss import Loss
@@ -450,6 +451,28 @@ class Transformer(CountsSteps, Profiled):
             label_smoothing=label_smoothing,
             seed=self.seed,
         )
+
+    def decoder(self, batch: Batch | None = None, *, bos: int = 1) -> Decoder:
+        """Hypotheses that grow by a token at a time, for a search of one's own.
+
+        Parameters
+        ----------
+        batch : Batch, optional
+            An encoder-decoder's sources, and as targets what translations begin with (by default `bos` each);
+            a language model's prompts.
+        bos : int
+            What translations begin with.
+
+        Raises
+        ------
+        ValueError, IndexError
+            If the model is an encoder, or cannot read the batch.
+
+        See Also
+        --------
+        admin_py.generation.beam_search : the search that most people want.
+        """
+        return Decoder(self, batch, bos=bos)
 
     def reparameterise(self) -> Transformer:
         """A plain Post-LN model that computes the same function, with omega folded into other weights.

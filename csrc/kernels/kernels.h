@@ -84,6 +84,14 @@ typedef struct adm_cross_entropy {
     double *losses; /* [M, 2] the loss and what it is without smoothing */
 } adm_cross_entropy;
 
+/* A query of all heads against keys, each a row of its own with its values `v` elements behind it. */
+typedef struct adm_attend {
+    int64_t keys, heads, width;
+    const adm_real *q;        /* [heads width] */
+    const adm_real *const *k; /* [keys] rows [heads width] */
+    int64_t v;
+} adm_attend;
+
 /* How the second matrix of a product lies. */
 typedef enum adm_layout {
     ADM_B_ROWS,       /* B [k, ldb] */
@@ -183,6 +191,16 @@ struct adm_kernels {
     /* dots [rows] = row by row sum of x y, both [rows, ld], of the first n */
     void (*row_dots)(const adm_real *x, const adm_real *y, int64_t ld, int64_t rows, int64_t n,
                      adm_real *dots);
+
+    /* scores [keys, ld] = q k of every head, ld the number of heads rounded up to ADM_QUERY_STEP; columns beyond are 0 */
+    void (*attend_scores)(const adm_attend *attend, adm_real *scores);
+    /* context [heads width] += p v of every head; p [keys, ld] */
+    void (*attend_sums)(const adm_attend *attend, const adm_real *p, adm_real *context);
+    /* log of the sum of e^z over a row of n */
+    double (*log_sum_exp)(const adm_real *z, int64_t n);
+    /* The k largest of a row, the largest first and of equal ones the first first, with their numbers; how many there are,
+       since NaN and -infinity are left out. */
+    int64_t (*top_of_row)(const adm_real *z, int64_t n, int64_t k, adm_real *values, int32_t *ids);
 
     /* Label-smoothed cross-entropy of rows of logits, each row's apart, and its gradient in their place */
     void (*cross_entropy)(const adm_cross_entropy *entropy);

@@ -28,9 +28,10 @@ void adm_embedding_forward(const adm_embedding *embedding, int64_t first, adm_sp
     const adm_real scale = (adm_real)sqrt((double)d);
     int64_t i = span.first;
     for (int64_t b = first; i < end; b++) {
+        const int64_t start = embedding->starts != NULL ? embedding->starts[b] : 0;
         for (; i < adm_min(embedding->offsets[b + 1], end); i++) {
             const adm_real *e = embedding->embedding + (int64_t)embedding->tokens[i] * d;
-            const adm_real *position = embedding->positions + (i - embedding->offsets[b]) * d;
+            const adm_real *position = embedding->positions + (start + i - embedding->offsets[b]) * d;
             for (int64_t c = 0; c < d; c++)
                 embedding->x[i * d + c] = scale * e[c] + position[c];
         }

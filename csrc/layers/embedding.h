@@ -13,6 +13,7 @@ void adm_positions_fill(adm_real *table, /* [positions, D] */
 typedef struct adm_embedding {
     int64_t d;                 /* D */
     const int64_t *offsets;    /* [B + 1] */
+    const int64_t *starts;     /* [B] positions of the first tokens, or NULL: 0 */
     const int32_t *tokens;     /* [M] */
     const adm_real *embedding; /* [V, D] */
     const adm_real *positions; /* [longest, D] */

@@ -55,10 +55,47 @@ static void backward_columns(adm_worker *worker, const adm_linear *linear, int64
     });
 }
 
+/* ---- forward, maybe by a team ---- */
+
+#define SHARED_MULTIPLY_ADDS ((int64_t)1 << 17) /* from which a region pays */
+
+typedef struct team_product {
+    const adm_worker *worker; /* thread 0's */
+    const adm_linear *linear;
+    int64_t columns; /* of a task */
+    bool relu;
+} team_product;
+
+static void team_task(void *context, int64_t task, int thread)
+{
+    const team_product *product = context;
+    adm_worker worker = {.kernels = product->worker->kernels,
+                         .copies = product->worker->copies + thread * ADM_GEMM_SCRATCH};
+    const int64_t first = task * product->columns;
+    forward_columns(&worker, product->linear, first,
+                    adm_min(first + product->columns, product->linear->matrix.outputs), product->relu);
+}
+
+static bool shares(const adm_worker *worker, const adm_linear *linear)
+{
+    const adm_matrix *matrix = &linear->matrix;
+    return worker->team > 1 && matrix->packed != NULL && matrix->outputs > ADM_PANEL_MAX &&
+           linear->rows * matrix->outputs * matrix->inputs >= SHARED_MULTIPLY_ADDS;
+}
+
 void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
 {
-    forward_columns(worker, linear, 0, linear->matrix.outputs, relu);
+    const int64_t outputs = linear->matrix.outputs;
+    if (!shares(worker, linear)) {
+        forward_columns(worker, linear, 0, outputs, relu);
+        return;
+    }
+    const int64_t columns = adm_round_up(adm_pieces(outputs, worker->team), ADM_PANEL_MAX);
+    team_product product = {worker, linear, columns, relu};
+    adm_parallel_for(worker->team, adm_pieces(outputs, columns), team_task, &product);
 }
+
+/* ---- parts ---- */
 
 void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate)
 {

@@ -56,6 +56,23 @@ adm_status adm_model_check_batch(const adm_model *model, const adm_batch *batch,
     return status;
 }
 
+adm_status adm_model_check_prefixes(const adm_model *model, const adm_batch *batch, adm_error *error)
+{
+    const bool encoder = adm_has_stack(&model->params, ADM_ENCODER);
+    if (batch->source.count < 1)
+        return adm_fail(error, ADM_ERROR_VALUE, "the batch is empty: at least one sequence is needed");
+    if (encoder && batch->target.count != batch->source.count)
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "an encoder-decoder needs as many targets, which begin its translations, as sources, got "
+            "%lld and %lld",
+            (long long)batch->target.count, (long long)batch->source.count);
+    adm_status status = check_sequences(model, "source", &batch->source, 1, error);
+    if (status == ADM_OK && encoder)
+        status = check_sequences(model, "target", &batch->target, 1, error);
+    return status;
+}
+
 adm_status adm_run_check(const adm_run *run, adm_error *error)
 {
     if (run->threads < 1)

@@ -37,6 +37,7 @@ static adm_status lay_out(adm_model *model, const adm_shape *shape, const adm_ru
     model->activations_kept = false;
     model->gradients_kept = false;
     ws->hidden = false;
+    ws->shape = (adm_shape){0}; /* of nothing, should the rest fail */
     adm_plan(model, &arena, shape);
     if (arena.too_large)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for more than 2^64 bytes of activations");
@@ -147,6 +148,36 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
         copy_sequences(&ws->stacks[ADM_ENCODER], &batch->source, 0, NULL);
     if (adm_has_stack(&model->params, ADM_DECODER))
         copy_sequences(&ws->stacks[ADM_DECODER], adm_decoded(&model->params, batch), 1, ws->labels);
+    return ADM_OK;
+}
+
+adm_status adm_workspace_for_steps(adm_model *model, const adm_steps *steps, const adm_run *run,
+                                   adm_error *error)
+{
+    adm_workspace *ws = &model->ws;
+    const int64_t rows = steps->rows, in_chunk = adm_step_chunk(rows, run->threads);
+    int64_t longest = 0;
+    for (int64_t i = 0; i < rows; i++)
+        longest = adm_max(longest, steps->positions[i] + 1);
+    adm_status status = adm_model_need_positions(model, longest, error);
+    if (status == ADM_OK &&
+        !(ws->shape.steps && ws->shape.count == rows && ws->run.threads == run->threads)) {
+        const adm_shape shape = adm_shape_of_steps(&model->params, rows, run->threads);
+        status = lay_out(model, &shape, run, error);
+    }
+    if (status != ADM_OK)
+        return status;
+    ws->run = *run;
+    ws->run.stop = NULL;
+    for (int64_t chunk = 0; chunk <= ws->shape.chunks; chunk++) {
+        const int64_t first = adm_min(chunk * in_chunk, rows);
+        ws->chunks[chunk] = (adm_chunk){first, 0, 1, {0, first}};
+    }
+    adm_stack_buffers *buffers = &ws->stacks[ADM_DECODER];
+    memcpy(buffers->tokens, steps->tokens, (size_t)rows * sizeof *steps->tokens);
+    memcpy(buffers->starts, steps->positions, (size_t)rows * sizeof *steps->positions);
+    for (int64_t i = 0; i <= rows; i++)
+        buffers->offsets[i] = i;
     return ADM_OK;
 }
 

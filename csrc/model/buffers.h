@@ -35,6 +35,7 @@ typedef struct adm_sublayer_buffers {
 typedef struct adm_stack_buffers {
     int64_t rows;                    /* M */
     int64_t *offsets;                /* [B + 1] */
+    int64_t *starts;                 /* [B] positions of the first tokens, or NULL: 0 */
     int32_t *tokens;                 /* [M] */
     adm_sublayer_buffers *sublayers; /* [R], the model's */
     adm_real *embedded;              /* [M, D] before input_scale, or NULL where it is x0 */
@@ -64,6 +65,7 @@ typedef struct adm_workspace {
     adm_real *memory_copy;  /* [M_memory, D] of the caller's */
     adm_real *dmemory;      /* [M_memory, D] */
     int64_t *memory_offsets; /* [B + 1] */
+    adm_real *lent_packed;   /* weights that another has packed for this workspace, or NULL: it has its own */
     adm_real *packed;        /* every weight that forward passes multiply with, or NULL: few rows */
     adm_real *packed_back;   /* and that backward passes multiply with, or NULL */
     double *work;            /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
@@ -115,6 +117,14 @@ adm_status adm_workspace_for_batch(adm_model *model, const adm_batch *batch, con
                                    adm_keep keep, bool backward, adm_error *error);
 adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, const adm_run *run,
                                     adm_keep keep, bool backward, adm_error *error);
+/* Of a step of decoding: rows of one token each, at any position; forward only. */
+typedef struct adm_steps {
+    const int32_t *tokens;    /* [rows] */
+    const int64_t *positions; /* [rows] */
+    int64_t rows;
+} adm_steps;
+adm_status adm_workspace_for_steps(adm_model *model, const adm_steps *steps, const adm_run *run,
+                                   adm_error *error);
 /* The sizes of what a backward pass over a batch lays out; activations of the last pass are lost. */
 adm_status adm_workspace_measure(adm_model *model, const adm_batch *batch, const adm_run *run,
                                  adm_memory_plan *plan, adm_error *error);

@@ -19,6 +19,7 @@ static adm_embedding embedding_of(const adm_model *model, int number)
     adm_embedding embedding = {
         .d = model->config.d_model,
         .offsets = buffers->offsets,
+        .starts = buffers->starts,
         .tokens = buffers->tokens,
         .embedding = model->weights + stack->embedding,
         .positions = learned ? model->weights + stack->positions : model->sinusoids,

@@ -87,12 +87,9 @@ adm_status adm_model_create(const adm_config *config, const adm_kernels *kernels
     return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of parameters", bytes);
 }
 
-void adm_model_free(adm_model *model)
+/* What is not the parameters'. */
+static void free_workspace(adm_model *model)
 {
-    if (model == NULL)
-        return;
-    adm_release(model->weights, adm_buffer_bytes(model));
-    adm_release(model->gradients, adm_buffer_bytes(model));
     adm_release(model->sinusoids, (size_t)(model->num_sinusoids * model->config.d_model) * sizeof(adm_real));
     for (int s = 0; s < 2; s++) {
         free(model->ws.stacks[s].sublayers);
@@ -100,6 +97,43 @@ void adm_model_free(adm_model *model)
     }
     adm_arena_free(&model->ws.arena);
     adm_arena_free(&model->ws.workers);
+}
+
+adm_status adm_model_share(const adm_model *model, adm_model **shared, adm_error *error)
+{
+    adm_status status = ADM_OK;
+    adm_model *own = *shared = calloc(1, sizeof *own);
+    if (own == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a model");
+    own->config = model->config;
+    own->kernels = model->kernels;
+    own->params = model->params;
+    own->packed_lengths = model->packed_lengths;
+    own->weights = model->weights;
+    for (int s = 0; s < 2 && status == ADM_OK; s++)
+        status = allocate_stack(own, s, error);
+    if (status != ADM_OK) {
+        adm_model_unshare(own);
+        *shared = NULL;
+    }
+    return status;
+}
+
+void adm_model_unshare(adm_model *shared)
+{
+    if (shared == NULL)
+        return;
+    free_workspace(shared);
+    free(shared);
+}
+
+void adm_model_free(adm_model *model)
+{
+    if (model == NULL)
+        return;
+    adm_release(model->weights, adm_buffer_bytes(model));
+    adm_release(model->gradients, adm_buffer_bytes(model));
+    free_workspace(model);
     adm_params_free(&model->params);
     free(model->config.encoder.sublayers);
     free(model->config.decoder.sublayers);

@@ -43,6 +43,10 @@ static inline size_t adm_buffer_bytes(const adm_model *model)
     return (size_t)model->params.table.length * sizeof(adm_real);
 }
 
+/* A model that computes with another's parameters in a workspace of its own, to be freed before the other. */
+adm_status adm_model_share(const adm_model *model, adm_model **shared, adm_error *error);
+void adm_model_unshare(adm_model *shared);
+
 /* The table of sinusoids for so many positions, where the model has them. */
 adm_status adm_model_need_positions(adm_model *model, int64_t positions, adm_error *error);
 

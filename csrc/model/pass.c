@@ -12,7 +12,8 @@
 void adm_pass_begin(adm_model *model, adm_stop *stop, adm_pack directions)
 {
     model->ws.run.stop = stop;
-    adm_packing_run(model, directions);
+    if (model->ws.lent_packed == NULL)
+        adm_packing_run(model, directions);
 }
 
 adm_status adm_pass_end(adm_model *model, adm_error *error)

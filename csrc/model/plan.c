@@ -191,6 +191,7 @@ static void plan_stack(adm_model *model, adm_arena *arena, const adm_shape *shap
     if (stack->num_sublayers == 0)
         return;
     buffers->offsets = adm_arena_int64(arena, shape->count + 1);
+    buffers->starts = shape->steps ? adm_arena_int64(arena, shape->count) : NULL;
     buffers->tokens = (int32_t *)adm_arena_real(arena, m);
     buffers->x0 = adm_arena_real(arena, m * d);
     buffers->embedded = stack->input_scale >= 0 ? adm_arena_real(arena, m * d) : buffers->x0;
@@ -292,7 +293,7 @@ static void plan_output(adm_model *model, adm_arena *arena, const adm_shape *sha
 {
     adm_workspace *ws = &model->ws;
     const int64_t v = model->config.vocab_size, m = shape->rows[ADM_DECODER];
-    if (v == 0 || m == 0)
+    if (v == 0 || m == 0 || shape->steps)
         return;
     int64_t rows = LOGITS_BYTES / (v * (int64_t)sizeof(adm_real));
     rows = adm_max(rows / ADM_LOGITS_TASK_ROWS, 1) * ADM_LOGITS_TASK_ROWS;
@@ -337,12 +338,13 @@ static void note_sizes(adm_workspace *ws, const adm_shape *shape, size_t backwar
 void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
 {
     adm_workspace *ws = &model->ws;
+    const bool lent = ws->lent_packed != NULL;
     const bool packed =
-        !model->kernels->by_blas && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
+        !lent && !model->kernels->by_blas && adm_max(shape->rows[0], shape->rows[1]) >= PACKED_FROM_ROWS;
     ws->sizes = (adm_memory_plan){0};
     ws->chunks = (adm_chunk *)adm_arena_int64(arena, (shape->chunks + 1) * CHUNK_INTEGERS);
     const size_t before_packed = arena->used;
-    ws->packed = packed ? adm_arena_real(arena, model->packed_lengths.forward) : NULL;
+    ws->packed = packed ? adm_arena_real(arena, model->packed_lengths.forward) : ws->lent_packed;
     /* whoever recomputes activations would rather have the memory than a few percent of a backward pass */
     const bool packed_back = packed && shape->backward && !shape->segmented;
     ws->packed_back = packed_back ? adm_arena_real(arena, model->packed_lengths.backward) : NULL;

@@ -8,6 +8,8 @@
 #define CHUNK_MIN_ROWS 48  /* fewer rows do not pay for reading the weights */
 #define CHUNK_MAX_ROWS 256 /* more leave the second-level cache */
 #define CHUNKS_WANTED 64   /* so that many threads share a batch evenly */
+#define STEP_MIN_ROWS 24   /* of decoding that a chunk has */
+#define STEP_ROWS 6        /* of which it has a multiple: the tiles of products have so many */
 #define LONG_ROWS 512      /* of a sequence, at most, that is never cut */
 
 /* ---- sequences ---- */
@@ -159,6 +161,24 @@ adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *leng
         shape.rows[s] = adm_has_stack(params, s) ? rows : 0;
     if (adm_has_stack(params, ADM_ENCODER) && adm_has_stack(params, ADM_DECODER))
         shape.memory_rows = rows;
+    return shape;
+}
+
+int64_t adm_step_chunk(int64_t rows, int threads)
+{
+    return adm_round_up(adm_max(adm_pieces(rows, threads), STEP_MIN_ROWS), STEP_ROWS);
+}
+
+/* A row's bits do not depend on its chunk, so that threads may be counted. */
+adm_shape adm_shape_of_steps(const adm_params *params, int64_t rows, int threads)
+{
+    const adm_run run = {0};
+    adm_shape shape = shape_for_run(params, &run, ADM_KEEP_BACKWARD, false);
+    shape.count = rows;
+    shape.steps = true;
+    shape.chunks = adm_pieces(rows, adm_step_chunk(rows, threads));
+    shape.rows[ADM_DECODER] = rows;
+    shape.longest = 1;
     return shape;
 }
 

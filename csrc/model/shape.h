@@ -19,7 +19,8 @@ typedef struct adm_shape {
     int64_t memory_rows; /* that cross-attention reads */
     int64_t longest;     /* sequence that a stack reads */
     int64_t chunks;
-    bool cut; /* into parts of sequences */
+    bool cut;   /* into parts of sequences */
+    bool steps; /* of decoding: sequences of one token, at positions of their own */
     adm_keep keep;
     bool backward, hidden;
     bool segmented;      /* sub-layers of all segments use the same buffers */
@@ -58,6 +59,10 @@ adm_shape adm_shape_of_batch(const adm_params *params, const adm_batch *batch, c
                              adm_keep keep, bool backward);
 /* Of a batch that is thought of: no array is as long as it has sequences. */
 adm_shape adm_shape_of_lengths(const adm_params *params, const adm_lengths *lengths, const adm_run *run);
+/* Of so many rows of decoding, in chunks for so many threads. */
+adm_shape adm_shape_of_steps(const adm_params *params, int64_t rows, int threads);
+/* Rows of such a chunk; the last may have fewer. */
+int64_t adm_step_chunk(int64_t rows, int threads);
 adm_shape adm_shape_of_hidden(const adm_params *params, const adm_hidden *input, const adm_run *run,
                               adm_keep keep, bool backward);
 

@@ -13,15 +13,15 @@ static double *moments_of(const adm_model *model, const adm_sublayer *sub, int64
     return model->ws.run.observe ? model->ws.stacks[sub->stack].moments + (chunk * r + sub->index) * 4 : NULL;
 }
 
-static void forward_in(const adm_sublayer_view *view, adm_worker *worker)
+void adm_sublayer_forward_before(const adm_sublayer_view *view, adm_worker *worker)
 {
     adm_residual_input_forward(view);
     adm_work_note(worker, ADM_WORK_ROWS);
     view->params->kind->forward_in(worker, view);
 }
 
-static void forward_out(const adm_model *model, const adm_sublayer_view *view, int64_t chunk,
-                        adm_worker *worker)
+void adm_sublayer_forward_after(const adm_model *model, const adm_sublayer_view *view, int64_t chunk,
+                                adm_worker *worker)
 {
     double *moments = moments_of(model, view->params, chunk);
     if (moments != NULL)
@@ -34,13 +34,13 @@ static void forward_out(const adm_model *model, const adm_sublayer_view *view, i
 void adm_sublayer_forward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    forward_in(&view, worker);
+    adm_sublayer_forward_before(&view, worker);
 }
 
 void adm_sublayer_forward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    forward_out(model, &view, chunk, worker);
+    adm_sublayer_forward_after(model, &view, chunk, worker);
 }
 
 void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
@@ -53,10 +53,10 @@ void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64
 void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
     const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    forward_in(&view, worker);
+    adm_sublayer_forward_before(&view, worker);
     if (sub->kind->attends)
         adm_branch_forward_heads(worker, &view, 0, model->config.heads);
-    forward_out(model, &view, chunk, worker);
+    adm_sublayer_forward_after(model, &view, chunk, worker);
 }
 
 /* What later sub-layers have overwritten since the forward pass (plan.c), computed again with the same bits: the

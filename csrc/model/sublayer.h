@@ -9,6 +9,11 @@
 void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
 void adm_sublayer_forward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
 void adm_sublayer_forward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
+/* What stands before attention and after it, for those who attend by other means: the view of the sub-layer, and its end. */
+struct adm_sublayer_view;
+void adm_sublayer_forward_before(const struct adm_sublayer_view *view, adm_worker *worker);
+void adm_sublayer_forward_after(const adm_model *model, const struct adm_sublayer_view *view, int64_t chunk,
+                                adm_worker *worker);
 /* From dx_i to dx_{i-1} in the same place; fills the chunk's partial gradients. */
 void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);
 void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker);

@@ -199,7 +199,8 @@ static int module_exec(PyObject *module)
         add_type(module, &pyadm_transformer_spec, state->model, &state->transformer) < 0 ||
         add_type(module, &pyadm_encoder_layer_spec, state->model, &state->encoder_layer) < 0 ||
         add_type(module, &pyadm_decoder_layer_spec, state->model, &state->decoder_layer) < 0 ||
-        add_type(module, &pyadm_optimizer_spec, NULL, &state->optimizer) < 0)
+        add_type(module, &pyadm_optimizer_spec, NULL, &state->optimizer) < 0 ||
+        add_type(module, &pyadm_decoder_spec, NULL, &state->decoder) < 0)
         return -1;
     return pyadm_forks_register();
 }
@@ -213,6 +214,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->encoder_layer);
     Py_VISIT(state->decoder_layer);
     Py_VISIT(state->optimizer);
+    Py_VISIT(state->decoder);
     return 0;
 }
 
@@ -225,6 +227,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->encoder_layer);
     Py_CLEAR(state->decoder_layer);
     Py_CLEAR(state->optimizer);
+    Py_CLEAR(state->decoder);
     return 0;
 }
 

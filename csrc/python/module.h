@@ -26,7 +26,7 @@
 #define PYADM_MAX_THREADS 1024 /* beyond it a number of threads is a mistake */
 
 typedef struct pyadm_state {
-    PyTypeObject *batch, *model, *transformer, *encoder_layer, *decoder_layer, *optimizer;
+    PyTypeObject *batch, *model, *transformer, *encoder_layer, *decoder_layer, *optimizer, *decoder;
     int threads; /* that core calls use */
 } pyadm_state;
 
@@ -128,7 +128,7 @@ void pyadm_hidden_free(pyadm_hidden *hidden);
 void pyadm_layer_forget(PyObject *self);
 
 extern PyType_Spec pyadm_batch_spec, pyadm_model_spec, pyadm_transformer_spec, pyadm_encoder_layer_spec,
-    pyadm_decoder_layer_spec, pyadm_optimizer_spec;
+    pyadm_decoder_layer_spec, pyadm_optimizer_spec, pyadm_decoder_spec;
 
 /* ---- calls into the core ---- */
 

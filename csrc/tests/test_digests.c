@@ -268,6 +268,49 @@ static void note_backward(const shape *s, adm_model *model, const adm_batch *bat
     assert(with_reals(0, adm_model_gradients(model), length) == gradients);
 }
 
+#define DECODED 6 /* tokens that each hypothesis gets */
+
+/* Steps of hypotheses that move, and a search. */
+static void note_decoding(const shape *s, adm_model *model, const adm_batch *batch)
+{
+    const adm_run run = {.threads = THREADS, .scale = 1};
+    const int64_t moves[] = {2, 0, 0, 1}, rows = sizeof moves / sizeof *moves;
+    const int32_t first[B] = {1, 2, 3};
+    const int64_t each[B + 1] = {0, 1, 2, 3}, least[B] = {0, 1, 2}, most[B] = {DECODED, DECODED, 3};
+    const bool both = s->layers[0] > 0;
+    const adm_sequences prefixes = {first, each, B};
+    const adm_batch begun = {both ? batch->source : prefixes, both ? prefixes : (adm_sequences){0}};
+    adm_decoder *decoder = NULL;
+    adm_error error = {0};
+    uint64_t digest = 0;
+    check(adm_decoder_create(model, &decoder, &error), &error);
+    check(adm_decoder_begin(decoder, &begun, true, &run, &error), &error);
+    check(adm_decoder_reorder(decoder, moves, rows, &error), &error);
+    for (int32_t step = 0; step < DECODED; step++) {
+        const int32_t ids[] = {step + 4, step + 5, step + 6, step + 7};
+        check(adm_decoder_step(decoder, ids, &run, &error), &error);
+        digest = with_reals(digest, adm_decoder_logits(decoder), rows * s->vocab_size);
+    }
+    adm_search search = adm_search_default();
+    search.best = 3;
+    search.penalty = ADM_PENALTY_GNMT;
+    search.alpha = 0.6;
+    search.no_repeat = 2;
+    search.least = least;
+    search.most = most;
+    adm_found_list found;
+    check(adm_beam_search(decoder, &begun, true, &search, &run, &found, &error), &error);
+    for (int64_t i = 0; i < found.count; i++) {
+        const adm_found *one = &found.items[i];
+        digest = with_doubles(digest, (double[]){one->score, one->sum}, 2);
+        for (int64_t t = 0; t < one->length; t++)
+            digest = with_word(digest, (uint64_t)one->tokens[t]);
+    }
+    adm_found_free(&found);
+    adm_decoder_free(decoder);
+    note(s->name, "decoding", digest);
+}
+
 /* A few steps of one optimiser; RAdam begins with the sixth to divide by the variance. */
 static void note_training(const shape *s, adm_model *model, const adm_batch *batch, adm_optim_kind kind)
 {
@@ -322,6 +365,7 @@ int main(int argc, char **argv)
         note_profile(s, model, &batch);
         note_analyses(s, model, &batch);
         if (s->layers[1] > 0) {
+            note_decoding(s, model, &batch);
             note_backward(s, model, &batch);
             note_training(s, model, &batch, (adm_optim_kind)(i % OPTIMISERS));
         }

@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     "init": BELOW_MODEL | {"model", "init"},
     "optim": BELOW_MODEL | {"model", "optim"},
     "analysis": BELOW_MODEL | {"model", "analysis"},
+    "decoding": BELOW_MODEL | {"model", "decoding"},
     "library": {"include", "base", "library"},
     "python": {"include", "base", "python"},
     "benchmarks": BELOW_MODEL | {"benchmarks"},
@@ -103,7 +104,7 @@ def test_the_core_names_no_scheme():
 DEFINITION = re.compile(
     r"^(?!static\b|typedef\b|#)[\w* ]*?\b(adm_\w+)\([^;{]*?\)\n\{", re.MULTILINE | re.DOTALL
 )
-MODEL_FOLDERS = ["layers", "model", "init", "analysis"]
+MODEL_FOLDERS = ["layers", "model", "init", "analysis", "decoding"]
 
 
 def definitions(sources: dict[str, str]) -> dict[str, str]:

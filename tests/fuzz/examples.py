@@ -131,6 +131,7 @@ INSTANCES: Mapping[type, Callable[[], Any]] = {
     ap.EncoderLayer: run_encoder,
     ap.DecoderLayer: run_decoder,
     ap.Batch: batch,
+    ap.Decoder: lambda: with_gradients().decoder(ap.Batch([[4, 5], [6]])),
     ap.LivePlot: ap.LivePlot,
     ap.Recorder: recorder,
     ap.SGD: lambda: ap.SGD(0.1),
@@ -276,6 +277,9 @@ def _layer() -> dict[str, Any]:
 
 
 SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
+    "Decoder.reorder": lambda folder: {"parents": [0, 1, 1]},
+    "Decoder.step": lambda folder: {"ids": [4, 5]},
+    "Decoder.top": lambda folder: {"k": 2},
     "DecoderLayer.forward": lambda folder: _layer(),
     "DecoderLayer.observe": lambda folder: _layer(),
     "DecoderLayer.profile": lambda folder: _layer(),
@@ -353,6 +357,7 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
         "valid": 3,
     },
     "data.load_tokenizer": lambda folder: {"path": _tokenizer(folder)},
+    "generation.beam_search": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_length": 2},
     "generation.draw_from": lambda folder: {"logits": np.ones((2, 5)), "uniform": np.array([0.1, 0.9])},
     "generation.greedy": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
     "generation.sample": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.table_model import VOCABULARY, table_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,103 +17,72 @@ from admin_py.model.config import TransformerConfig
 from admin_py.model.transformer import Transformer
 from admin_py.training.optimizers import Adam
 
-V = 12
+V = VOCABULARY
 
 
-class Table(Transformer):
-    """In a model's place: the next token depends on the last one (and on the source's first)."""
-
-    config = None  # no property here
-
-    def __init__(self, follow, kind="encoder_decoder", max_length=50):
-        self.follow = follow
-        self.config = SimpleNamespace(kind=kind, vocab_size=V, max_length=max_length)
-        self.read = []
-
-    def forward(self, batch):
-        sides = (batch.source, batch.target or batch.source)
-        self.read.append([[ids.tolist() for ids in side] for side in sides])
-        rows = [
-            np.eye(V)[self.follow(int(source[0]), int(token))]
-            for source, target in zip(*sides, strict=True)
-            for token in target[:-1]
-        ]
-        return np.array(rows)
-
-
-def count_up_from(source, token):
-    """bos is followed by the source's first token, then one more each time up to 11, then the end."""
-    if token == 1:
-        return source
+def count_up(token):
+    """One more each time up to 11, then the end; after bos the source's token comes."""
     return token + 1 if token < 11 else 2
 
 
 def test_sequences_grow_until_their_own_end():
-    found = greedy(Table(count_up_from), [[9], [11], [7, 5]], max_new_tokens=50)
+    found = greedy(table_model(count_up), [[9], [11], [7, 7, 5]], max_new_tokens=50)
     assert [ids.tolist() for ids in found] == [[1, 9, 10, 11, 2], [1, 11, 2], [1, 7, 8, 9, 10, 11, 2]]
     assert all(ids.dtype == np.int32 for ids in found)
 
 
-def test_ended_sequences_are_read_no_more():
-    table = Table(count_up_from)
-    greedy(table, [[9], [11], [7]], max_new_tokens=50)
-    assert [len(source) for source, _ in table.read] == [3, 3, 2, 2, 1, 1]
-
-
-def test_the_token_to_predict_is_not_read():
-    table = Table(count_up_from)
-    greedy(table, [[9]], max_new_tokens=3)
-    assert [target[0][:-1] for _, target in table.read] == [[1], [1, 9], [1, 9, 10]]
-
-
 @pytest.mark.parametrize("max_new_tokens", [1, 2, 4, 5])
 def test_at_most_max_new_tokens(max_new_tokens):
-    (found,) = greedy(Table(count_up_from), [[9]], max_new_tokens=max_new_tokens)
+    (found,) = greedy(table_model(count_up), [[9]], max_new_tokens=max_new_tokens)
     assert found.tolist() == [1, 9, 10, 11, 2][: 1 + max_new_tokens]
 
 
-def never(source, token):
+def never(token):
     """No sequence ends by itself."""
     return 4
 
 
 @pytest.mark.parametrize("decode", [greedy, partial(sample, top_k=1)], ids=["greedy", "sample"])
 def test_a_translation_may_be_twice_as_long_as_its_source_and_10_tokens(decode):
-    found = decode(Table(never, max_length=50), [[9], [9, 9, 9], [9] * 30], batch_size=2)
+    found = decode(table_model(never, max_length=50), [[9], [9, 9, 9], [9] * 30], batch_size=2)
     assert [ids.size - 1 for ids in found] == [12, 16, 50], "and no longer than the model can read"
 
 
 @pytest.mark.parametrize("asked", [50, 51, 10**6])
 def test_an_encoder_decoder_generates_no_more_than_it_can_read(asked):
-    table = Table(never)
-    (found,) = greedy(table, [[9]], max_new_tokens=asked)
+    (found,) = greedy(table_model(never), [[9]], max_new_tokens=asked)
     assert found.size == 1 + 50
-    assert max(len(target[0]) - 1 for _, target in table.read) == 50
 
 
 def test_a_continuation_fills_the_context_and_has_a_length_after_a_prompt_that_fills_it():
-    table = Table(never, kind="language_model", max_length=50)
-    found = greedy(table, [[9], [9] * 5, [9] * 49, [9] * 60])
+    found = greedy(
+        table_model(never, kind="language_model", max_length=50), [[9], [9] * 5, [9] * 49, [9] * 60]
+    )
     assert [ids.size for ids in found] == [50, 50, 49 + 32, 60 + 32]
 
 
 def test_other_ids_of_beginning_and_end():
-    (found,) = greedy(Table(lambda source, token: token + 1), [[9]], max_new_tokens=9, bos=4, eos=7)
+    (found,) = greedy(table_model(lambda token: (token + 1) % V), [[9]], max_new_tokens=9, bos=4, eos=7)
     assert found.tolist() == [4, 5, 6, 7]
 
 
 def test_a_language_model_continues_its_prompts():
-    table = Table(lambda source, token: token + 1 if token < 11 else 2, kind="language_model")
-    found = greedy(table, [[3, 8], [5]], max_new_tokens=4)
+    found = greedy(table_model(count_up, kind="language_model"), [[3, 8], [5]], max_new_tokens=4)
     assert [ids.tolist() for ids in found] == [[3, 8, 9, 10, 11, 2], [5, 6, 7, 8, 9]]
 
 
 def test_a_language_model_reads_the_last_tokens_that_it_can():
-    table = Table(lambda source, token: 4 + (token - 3) % 7, kind="language_model", max_length=3)
-    (found,) = greedy(table, [[4, 5]], max_new_tokens=9)
-    assert found.tolist() == [4, 5, 6, 7, 8, 9, 10, 4, 5, 6, 7]
-    assert max(len(target[0]) for _, target in table.read) == 3 + 1
-    assert table.read[-1][1][0][:-1] == [4, 5, 6]
+    """Beyond its window each token is what one pass over the last tokens that fit predicts."""
+    model = Transformer(small(encoder_layers=0, max_length=5), seed=4, dtype="float64")
+    prompts = [[4, 5], [6, 7, 8, 9, 10, 11, 4], [5]]
+    found = greedy(model, prompts, max_new_tokens=9)
+    drawn = sample(model, prompts, max_new_tokens=9, top_k=1)
+    for prompt, ids, same in zip(prompts, found, drawn, strict=True):
+        assert ids.tolist() == same.tolist()
+        for at in range(len(prompt), ids.size):
+            window = ids[max(at - 5, 0) : at]
+            logits = model.forward(Batch([[*window, 2]]))
+            assert ids[at] == logits[-1].argmax()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
@@ -128,7 +97,7 @@ def test_batches_change_nothing(decode, batch_size):
 
 def small(**changes):
     sizes = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 16, "heads": 2, "d_ff": 32, "dropout": 0.0}
-    return TransformerConfig(vocab_size=V, max_length=20, **{**sizes, **changes})
+    return TransformerConfig(**({"vocab_size": V, "max_length": 20} | sizes | changes))
 
 
 @pytest.mark.parametrize("layers", [1, 0], ids=["encoder-decoder", "language model"])
@@ -144,10 +113,10 @@ def test_greedy_tokens_are_the_likeliest_of_one_pass_over_the_result(layers):
 
 def test_sources_may_come_as_a_batch():
     sources = [[9], [11]]
-    expected = greedy(Table(count_up_from), sources, max_new_tokens=9)
+    expected = greedy(table_model(count_up), sources, max_new_tokens=9)
     batch = Batch(sources, [[1, 2], [1, 2]])
     for given_as in (batch, batch.source, np.array(sources)[:, :1].tolist()):
-        found = greedy(Table(count_up_from), given_as, max_new_tokens=9)
+        found = greedy(table_model(count_up), given_as, max_new_tokens=9)
         assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
 
 
@@ -220,7 +189,8 @@ def test_samples_follow_the_models_distribution():
 
 @pytest.mark.parametrize("decode", [greedy, sample])
 def test_bad_arguments(decode):
-    table = Table(count_up_from)
+    table = table_model(count_up)
+    encoder = Transformer(small(decoder_layers=0), seed=1)
     with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
         decode(table, [[4]], max_new_tokens=0)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
@@ -232,7 +202,7 @@ def test_bad_arguments(decode):
     with pytest.raises(ValueError, match="sequence 1 is empty"):
         decode(table, [[4], []], max_new_tokens=5)
     with pytest.raises(ValueError, match="an encoder generates nothing"):
-        decode(Table(count_up_from, kind="encoder"), [[4]], max_new_tokens=5)
+        decode(encoder, [[4]], max_new_tokens=5)
 
 
 @pytest.mark.parametrize(
@@ -246,14 +216,14 @@ def test_bad_arguments(decode):
 )
 def test_bad_temperature(temperature, told):
     with pytest.raises(ValueError, match=f"temperature must be {told}"):
-        sample(Table(count_up_from), [[4]], max_new_tokens=5, temperature=temperature)
+        sample(table_model(count_up), [[4]], max_new_tokens=5, temperature=temperature)
 
 
 def test_bad_top_k_and_seed():
     with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
-        sample(Table(count_up_from), [[4]], max_new_tokens=5, top_k=0)
+        sample(table_model(count_up), [[4]], max_new_tokens=5, top_k=0)
     with pytest.raises(ValueError, match=r"seed must be an integer from 0 to \d+, got -1$"):
-        sample(Table(count_up_from), [[4]], max_new_tokens=5, seed=-1)
+        sample(table_model(count_up), [[4]], max_new_tokens=5, seed=-1)
 
 
 def test_ids_and_lengths_that_the_model_cannot_read():

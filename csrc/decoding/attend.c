@@ -1,0 +1,126 @@
+#include "decoding/attend.h"
+
+#include "model/branch.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The keys of one row, in their order: `first` rows side by side, as a pass has left them, and then one of each step. */
+typedef struct key_rows {
+    const adm_real *first;
+    int64_t count, stride;
+    const adm_history *history; /* NULL: of no step */
+    const int32_t *ancestors;
+    int64_t layer, steps;
+} key_rows;
+
+static const adm_real *key_at(const key_rows *rows, int64_t j)
+{
+    if (j < rows->count)
+        return rows->first + j * rows->stride;
+    const int64_t step = j - rows->count;
+    return adm_history_row(rows->history, step, rows->layer, rows->ancestors[step]);
+}
+
+/* One row's heads [first, last), at most ADM_QUERY_TILE. */
+typedef struct row_heads {
+    const key_rows *keys;
+    int64_t first, last, width;
+    const adm_real *q; /* [D] */
+    adm_real *context; /* [D] */
+    int64_t v;         /* from a key's row to its values */
+} row_heads;
+
+/* context = softmax(q k^T / sqrt(K)) v, with a running maximum and sum over tiles of keys */
+static void attend_heads(adm_worker *worker, const row_heads *row)
+{
+    const adm_kernels *kernels = worker->kernels;
+    const int64_t heads = row->last - row->first, at = row->first * row->width;
+    const int64_t queries = adm_round_up(heads, ADM_QUERY_STEP);
+    const int64_t keys = row->keys->count + row->keys->steps;
+    const adm_real scale = (adm_real)(1.0 / sqrt((double)row->width));
+    adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE], factor[ADM_QUERY_TILE], lse[ADM_QUERY_TILE];
+    const adm_real *k[ADM_KEY_TILE];
+    adm_real *context = row->context + at;
+    for (int64_t h = 0; h < queries; h++) {
+        top[h] = -(adm_real)INFINITY;
+        sum[h] = 0;
+    }
+    memset(context, 0, (size_t)(heads * row->width) * sizeof *context);
+    for (int64_t key = 0; key < keys; key += ADM_KEY_TILE) {
+        const int64_t count = adm_min(keys - key, ADM_KEY_TILE);
+        for (int64_t j = 0; j < count; j++)
+            k[j] = key_at(row->keys, key + j) + at;
+        const adm_attend attend = {count, heads, row->width, row->q + at, k, row->v};
+        const adm_softmax_tile softmax = {.keys = count, .queries = queries, .valid = count, .scale = scale};
+        kernels->attend_scores(&attend, worker->scores);
+        kernels->softmax_tile(&softmax, worker->scores, top, sum, factor);
+        if (key > 0)
+            kernels->scale_rows(factor, context, row->width, heads, row->width);
+        kernels->attend_sums(&attend, worker->scores, context);
+    }
+    kernels->softmax_end(top, sum, queries, scale, lse, factor);
+    kernels->scale_rows(factor, context, row->width, heads, row->width);
+}
+
+/* Which of a stack's sub-layers of self-attention this is. */
+static int64_t layer_of(const adm_model *model, const adm_sublayer *sub)
+{
+    return sub->index / model->params.stacks[sub->stack].per_layer;
+}
+
+/* What a hypothesis has read: its prefix, as the reader has left it, and a row of each step. */
+static key_rows read_keys(const adm_decoder *decoder, const adm_sublayer *sub, int64_t i)
+{
+    const adm_history *history = &decoder->history;
+    const adm_stack_buffers *read = &decoder->reader->ws.stacks[ADM_DECODER];
+    const int64_t d = decoder->reader->config.d_model, sequence = history->sequences[i];
+    const adm_real *proj = read->sublayers[sub->index].proj;
+    key_rows keys = {
+        .stride = 3 * d,
+        .history = history,
+        .ancestors = history->ancestors + i * history->steps_capacity,
+        .layer = layer_of(decoder->reader, sub),
+        .steps = history->steps + 1,
+    };
+    if (read->rows == 0)
+        return keys;
+    keys.first = proj + read->offsets[sequence] * keys.stride + d;
+    keys.count = read->offsets[sequence + 1] - read->offsets[sequence];
+    return keys;
+}
+
+static key_rows source_keys(const adm_decoder *decoder, const adm_sublayer *sub, int64_t i)
+{
+    const adm_workspace *ws = &decoder->reader->ws;
+    const int64_t d = decoder->reader->config.d_model, sequence = decoder->history.sequences[i];
+    const int64_t first = ws->memory_offsets[sequence];
+    return (key_rows){
+        .first = ws->stacks[ADM_DECODER].sublayers[sub->index].kv + first * 2 * d,
+        .count = ws->memory_offsets[sequence + 1] - first,
+        .stride = 2 * d,
+    };
+}
+
+void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const adm_sublayer_view *view)
+{
+    const adm_sublayer *sub = view->params;
+    const adm_history *history = &decoder->history;
+    const bool memory = sub->kind->reads_memory;
+    const int64_t d = view->d, heads = view->model->heads, stride = sub->maps[ADM_MAP_IN].outputs;
+    for (int64_t i = 0; i < view->rows; i++) {
+        const int64_t row = view->first + i;
+        const adm_real *proj = view->maps[ADM_MAP_IN].y + i * stride;
+        if (!memory)
+            memcpy(adm_history_row(history, history->steps, layer_of(decoder->reader, sub), row), proj + d,
+                   (size_t)(2 * d) * sizeof *proj);
+        const key_rows keys = memory ? source_keys(decoder, sub, row) : read_keys(decoder, sub, row);
+        for (int64_t first = 0; first < heads; first += ADM_QUERY_TILE) {
+            const row_heads some = {&keys,     first, adm_min(first + ADM_QUERY_TILE, heads),
+                                    d / heads, proj,  view->inner_values + i * d,
+                                    d};
+            attend_heads(worker, &some);
+        }
+    }
+    adm_work_note(worker, ADM_WORK_ATTENTION);
+}
