@@ -23,6 +23,7 @@ VERSIONS = ("0.1", "0.2")
 
 _HEAD = "#version: "
 _MARK = re.compile(rf"{CONTINUED}(?: |$)")
+_LINE_END = re.compile(r"[\r\n]")
 MERGES = 10_000
 
 
@@ -126,7 +127,9 @@ class SubwordCodes:
         """
         merges = check_integer("merges", merges, 1)
         min_frequency = check_integer("min_frequency", min_frequency, 1)
-        kept = [line for line in each_line(lines) if any(len(word) > 1 for word in line.split(" "))]
+        # Line ends inside a line would become pieces, which no file of codes can hold.
+        parted = (_LINE_END.sub(" ", line) for line in each_line(lines))
+        kept = [line for line in parted if any(len(word) > 1 for word in line.split(" "))]
         written = io.StringIO()
         if kept:
             with installed_by("translation"):

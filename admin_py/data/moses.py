@@ -105,7 +105,7 @@ class Moses:
         return self.tokenize_lines(read_lines(path))
 
 
-def each_line(lines: Any) -> Iterator[str]:
+def each_line(lines: Any, name: str = "lines") -> Iterator[str]:
     """What an iterable of strings gives, checked one by one.
 
     Raises
@@ -113,10 +113,15 @@ def each_line(lines: Any) -> Iterator[str]:
     TypeError
         If it is none, or a string itself.
     """
+    wrong = f"{name} must be a list of strings, or what gives them, got {shown(lines)}"
     if isinstance(lines, (str, bytes)) or not isinstance(lines, Iterable):
-        raise TypeError(f"lines must be a list of strings, or what gives them, got {shown(lines)}")
-    for i, line in enumerate(lines):
-        yield check_unicode(f"lines: number {i}", check_text(f"lines: number {i}", line))
+        raise TypeError(wrong)
+    try:
+        given = iter(lines)
+    except Exception:  # of any class: the value's own code has raised it
+        raise TypeError(wrong) from None
+    for i, line in enumerate(given):
+        yield check_unicode(f"{name}: number {i}", check_text(f"{name}: number {i}", line))
 
 
 @cache

@@ -9,7 +9,7 @@ from admin_py.base.arguments import door
 from admin_py.base.checks import check_bool, check_listed, shown
 from admin_py.base.paths import is_path, path_of
 from admin_py.data.codes import SubwordCodes
-from admin_py.data.moses import Moses
+from admin_py.data.moses import Moses, each_line
 from admin_py.data.reading import Path
 from admin_py.data.sequences import Sequences
 from admin_py.data.tokenizer import NUM_SPECIAL, Tokenizer
@@ -80,7 +80,8 @@ class MosesTokenizer(Tokenizer):
             Ids, the 4 special ones included; by default every piece has one.
         """
         made = cls([], languages, codes=codes)
-        cut = [*made._cut(made.source, sources), *made._cut(made.target, targets)]
+        text = ((made.source, each_line(sources, "sources")), (made.target, each_line(targets, "targets")))
+        cut = [line for moses, lines in text for line in made._cut(moses, lines)]
         made._words = WordTokenizer.train(cut, vocab_size=vocab_size)
         return made
 

@@ -177,6 +177,23 @@ def test_text_of_which_nothing_can_be_learned_is_one_error() -> None:
     assert SubwordCodes.learn(["ab"], min_frequency=1).merges == ("a b</w>",)
 
 
+def test_line_ends_inside_a_line_become_no_pieces(tmp_path: Path) -> None:
+    codes = SubwordCodes.learn(["ab\rab ab", "ab\r"])
+    assert codes.merges == ("a b</w>",)
+    codes.save(tmp_path / "codes")
+    assert SubwordCodes.load(tmp_path / "codes") == codes
+    with pytest.raises(ValueError, match="lines have no pair"):
+        SubwordCodes.learn(["a\r"])
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(), st.sampled_from(["en", "de", "fr", "ja"]))
+def test_tokens_of_any_text_are_one_line_without_spaces_around(text: str, language: str) -> None:
+    tokens = Moses(language).tokenize(text)
+    assert tokens == tokens.strip()
+    assert "\n" not in tokens + Moses(language).detokenize(tokens)
+
+
 def test_wrong_arguments_of_codes() -> None:
     for merges in ("a b", ["a"], ["a b c"], ["a  b"], [3], []):
         with pytest.raises((TypeError, ValueError), match="merges"):
