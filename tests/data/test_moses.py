@@ -323,3 +323,14 @@ def test_wrong_arguments_of_a_dataset_of_plain_text(tmp_path: Path) -> None:
     for options, message in wrong:
         with pytest.raises((TypeError, ValueError), match=message):
             ap.data.parallel_text(path, path, **options)  # type: ignore[arg-type]
+
+
+def test_multi30k_of_plain_text_has_the_ids_of_the_published_pieces() -> None:
+    plain = [real_file(f"multi30k/train.{language}.gz") for language in ("en", "de")]
+    cut = [real_file(f"multi30k_bpe10k/train.bpe.{language}.gz") for language in ("en", "de")]
+    codes = real_file("multi30k_bpe10k/codes.gz")
+    options = {"max_lines": 2000, "valid": 100}
+    mine = ap.data.parallel_text(*plain, moses=("en", "de"), codes=codes, **options)
+    published = ap.data.parallel_text(*cut, pretokenized=True, **options)
+    assert mine.fingerprint == published.fingerprint
+    assert mine.decode(mine.split("valid").target[0]) == mine.pairs("valid")[0][1].lower()
