@@ -185,7 +185,7 @@ def paired_bootstrap(
             )
     streams = check_references(references, counts[first])
     scorer = metric_of(metric, convention)
-    warn_of_texts(texts, streams, convention, stacklevel=_LEVELS)
+    warn_of_texts(texts, streams, metric, convention, stacklevel=_LEVELS)
     found, signature = _resampled(texts, streams, scorer, resamples, seed)
     return Comparison(
         metric=metric,

@@ -69,3 +69,26 @@ def warn_of_other(name: str, lines: Sequence[str], convention: str, *, stackleve
     for count, what, way in told:
         text = f"{name} {what}, in {count:,} of {len(lines):,} lines: {way}"
         warn(text, ConventionWarning, stacklevel=stacklevel + 1)
+
+
+def case_counts(metric: str, convention: str) -> bool:
+    """Whether capitals and small letters are told apart.
+
+    Examples
+    --------
+    >>> case_counts("bleu", "detokenised"), case_counts("bleu", "published")
+    (True, False)
+    """
+    return convention == "detokenised" and metric != "ter"
+
+
+def warn_of_case(name: str, lines: Sequence[str], references: Sequence[str], *, stacklevel: int) -> None:
+    """Warn if a text has no capitals where its references have them; stacklevel 1 is the caller."""
+    capitals = sum(line != line.lower() for line in references)
+    if capitals and not any(line != line.lower() for line in lines):
+        warn(
+            f"{name} have no capitals, references in {capitals:,} of {len(references):,} lines: write these "
+            "in lower case, or score by convention='published' what is tokenised",
+            ConventionWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -224,7 +224,7 @@ def _score(metric: str, hypotheses: Any, references: Any, convention: Any) -> Sc
     texts = check_hypotheses("hypotheses", hypotheses)
     streams = check_references(references, len(texts))
     scorer = metric_of(metric, convention)
-    warn_of_texts({"hypotheses": texts}, streams, convention, stacklevel=_LEVELS)
+    warn_of_texts({"hypotheses": texts}, streams, metric, convention, stacklevel=_LEVELS)
     found = scorer.corpus_score(texts, streams)
     told: dict[str, Any] = {}
     if metric == "bleu":

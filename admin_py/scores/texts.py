@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from admin_py.base.checks import check_listed, check_unicode, shown
-from admin_py.scores.conventions import warn_of_other
+from admin_py.scores.conventions import case_counts, warn_of_case, warn_of_other
 
 Streams = list[list["str | None"]]
 """References as sacreBLEU takes them: the first of every sentence, the second of every sentence, ..."""
@@ -54,12 +54,14 @@ def check_references(value: Any, count: int) -> Streams:
 
 
 def warn_of_texts(
-    hypotheses: Mapping[str, list[str]], references: Streams, convention: str, *, stacklevel: int
+    hypotheses: Mapping[str, list[str]], references: Streams, metric: str, convention: str, *, stacklevel: int
 ) -> None:
     """Warn of each text that looks as if it were not of the convention; stacklevel 1 is the caller."""
+    all_references = [line for stream in references for line in stream if line is not None]
     for name, lines in hypotheses.items():
         warn_of_other(name, lines, convention, stacklevel=stacklevel + 1)
-    all_references = [line for stream in references for line in stream if line is not None]
+        if case_counts(metric, convention):
+            warn_of_case(name, lines, all_references, stacklevel=stacklevel + 1)
     warn_of_other("references", all_references, convention, stacklevel=stacklevel + 1)
 
 

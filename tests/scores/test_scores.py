@@ -153,6 +153,14 @@ def test_tokenised_text_is_told_from_plain_text_and_said_where_it_is_called() ->
         ap.scores.ter(found, plain(references), convention="published")
 
 
+def test_a_text_without_capitals_is_told_where_case_counts() -> None:
+    with pytest.warns(ConventionWarning, match="hypotheses have no capitals, references in 1 of 2 lines"):
+        ap.scores.bleu(["ein haus", "da"], ["ein Haus", "da"])
+    ap.scores.bleu(["ein haus", "da"], ["ein Haus", "da"], convention="published")
+    ap.scores.bleu(["ein haus", "Da"], ["ein Haus", "da"])
+    ap.scores.ter(["ein haus", "da"], ["ein Haus", "da"])
+
+
 def test_subwords_that_are_left_are_told_under_both_conventions() -> None:
     for convention in CONVENTIONS:
         with pytest.warns(ConventionWarning, match=r"hypotheses have subwords marked @@ left, in 1 of 2"):
