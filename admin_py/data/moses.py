@@ -77,6 +77,7 @@ class Moses:
         if self.lowercase:
             line = line.lower()
         if self.normalize:
+            # As Perl reads lines, with their ends: before one, too, a full stop leaves quotation marks.
             line = _normalizer(self.language).normalize(f"{line}\n")
         return _tokenizer(self.language).tokenize(line, return_str=True)
 
