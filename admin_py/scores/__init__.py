@@ -5,8 +5,8 @@ given, and every score shows its signature.
 
 - ``"detokenised"``: plain text, as people read it. sacreBLEU's defaults: BLEU cuts it by mteval-v13a and
   keeps its case.
-- ``"published"``: text that is tokenised already, its subwords joined again, as most papers up to 2020 have
-  it. BLEU counts what stands between spaces, in lower case.
+- ``"published"``: text that is tokenised already, its subwords joined again, as many papers have it. BLEU
+  counts what stands between spaces, in lower case.
 
 >>> import admin_py as ap
 >>> ap.scores.ter(["A man sleeps on a bench."], ["A man sleeps on a bench."]).score
