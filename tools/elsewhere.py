@@ -35,6 +35,7 @@ QUICK = (
     *("schemes/test_own_schemes.py", "plots/test_plots.py", "report/test_page.py"),
     *("cli/test_entry.py", "cli/test_unused_options.py"),
     *("generation/test_greedy_and_sample.py", "generation/test_beam.py"),
+    *("scores/test_scores.py", "data/test_moses.py"),
 )
 """Of tests/: something of every package and library; half a minute on two processors."""
 
