@@ -22,7 +22,7 @@ def made_translations_of(errors: float, *, sentences: int = 40, seed: int = 0) -
     ]
     return Translations(
         split="test",
-        sources=tuple(f"source {number}" for number in range(sentences)),
+        sources=tuple(f"sentence {number}" for number in range(sentences)),
         references=tuple(references),
         hypotheses=tuple(found),
         score=bleu(found, references, convention="published"),
