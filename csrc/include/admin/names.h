@@ -31,6 +31,7 @@
 #define adm_fail ADM_NAME(fail)
 #define adm_find_nonfinite ADM_NAME(find_nonfinite)
 #define adm_found_free ADM_NAME(found_free)
+#define adm_inside_region ADM_NAME(inside_region)
 #define adm_kernels_name ADM_NAME(kernels_name)
 #define adm_kernels_select ADM_NAME(kernels_select)
 #define adm_model_activation ADM_NAME(model_activation)
