@@ -34,8 +34,8 @@ QUICK = (
     *("base/test_whole_files.py", "proofs/test_core_differences.py", "proofs/test_package.py"),
     *("schemes/test_own_schemes.py", "plots/test_plots.py", "report/test_page.py"),
     *("cli/test_entry.py", "cli/test_unused_options.py"),
-    *("scores/test_scores.py", "data/test_moses.py"),
     *("generation/test_greedy_and_sample.py", "generation/test_beam.py"),
+    *("scores/test_scores.py", "data/test_moses.py"),
 )
 """Of tests/: something of every package and library; half a minute on two processors."""
 
