@@ -330,6 +330,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     """Where to, threads, progress, errors."""
     parser.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
+    add_running(parser)
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Threads, progress, errors."""
     parser.add_argument("--threads", type=int, metavar="N", help="(default: one a processor)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -147,12 +147,7 @@ def telling(progress: bool, total: int, what: str) -> Iterator[Callable[[int], N
         yield None
         return
     bar = Bar(total, 0, what=what, unit="line")
-
-    def tell(count: int) -> None:
-        for _ in range(count):
-            bar.update()
-
     try:
-        yield tell
+        yield lambda count: bar.update(count=count)
     finally:
         bar.close()
