@@ -34,13 +34,18 @@ if TYPE_CHECKING:
     from admin_py.data import Dataset
     from admin_py.data.batch import Batch
     from admin_py.model.transformer import Transformer
+    from admin_py.training.history import History
 
 SUMMARY = "train one model, with checkpoints"
+
+KEPT = "kept"
+"""The folder of the weights that are kept."""
 
 EXAMPLES = """\
 examples:
   admin-py train --scheme admin --layers 18 --steps 1000 --out run
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
+  admin-py train --steps 4000 --average 5 --patience 10 --out averaged
 
 A run that was stopped, or killed, goes on where it was when the same command is given again. In Python
 admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .model, .tokenizer, .history."""
@@ -58,11 +63,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps between checkpoints (default: 100)",
     )
+    add_averages(parser)
     add_common(parser, out="run")
+
+
+def add_averages(parser: argparse.ArgumentParser) -> None:
+    """Which weights are kept and written."""
+    group = parser.add_argument_group("averages and stopping (default: the last weights are written)")
+    group.add_argument(
+        "--ema", type=float, metavar="D", help="write the moving average of the weights, of this decay: 0.999"
+    )
+    group.add_argument(
+        "--average", type=int, metavar="N", help="write the mean of the weights of the last N epochs"
+    )
+    group.add_argument(
+        "--keep-last",
+        type=int,
+        metavar="N",
+        help="keep the weights of the last N epochs in the folder kept (default: those to be averaged)",
+    )
+    group.add_argument(
+        "--keep-every", type=int, metavar="N", help="keep them every N steps instead of every epoch"
+    )
+    group.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N validations since the best one, and write the best weights",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py train``."""
+    _check_averages(options)
     made, optimizer = model_of(options), _optimizer(options)
     with out_folder(options) as folder:
         return _train(options, *made, optimizer, folder)
@@ -101,15 +134,21 @@ def _train(
             checkpoint=folder / "checkpoint.safetensors",
             checkpoint_every=options.checkpoint_every,
             progress=not options.quiet,
+            ema=options.ema,
+            patience=options.patience,
+            restore_best=options.patience is not None and options.average is None,
+            **_keeping(options, folder),
         )
+    written, told = _written(options, model, history, folder)
+    averages = {name: value for name, value in _given(options, add_averages).items() if value is not None}
     trained = TrainedModel(
-        model,
+        written,
         data.tokenizer,
         history=history,
         profile=profile,
-        settings={**_given(options, add_single, add_training), "valid_every": valid_every},
+        settings={**_given(options, add_single, add_training), "valid_every": valid_every, **averages},
         data={**describe(data), "options": _given(options, add_data)},
-        metadata=run_metadata(seed=options.seed, dtype=model.dtype),
+        metadata=run_metadata(seed=options.seed, dtype=model.dtype, **told),
     )
     write_files(trained, folder)
     write_whole(folder / "history.csv", to_csv(history.to_dataframe()))
@@ -123,6 +162,48 @@ def _train(
         say(f"stopped; the same command goes on from {folder}")
         return STOPPED
     return 0
+
+
+def _check_averages(options: argparse.Namespace) -> None:
+    """That the options which say what is kept and written go together."""
+    if options.ema is not None and options.average is not None:
+        raise UsageError("give one of --ema and --average: each says which weights are written")
+    if options.keep_every is not None and options.keep_last is None and options.average is None:
+        raise UsageError("--keep-every goes with --average or --keep-last")
+    if None not in (options.keep_last, options.average) and options.keep_last < options.average:
+        raise UsageError(f"--average {options.average} needs --keep-last {options.average} at least")
+
+
+def _keeping(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Which weights are kept, as arguments of `train`."""
+    last = options.average if options.keep_last is None else options.keep_last
+    if last is None:
+        return {}
+    every = {} if options.keep_every is None else {"keep_every": options.keep_every}
+    return {"keep_last": last, "keep": folder / KEPT, **every}
+
+
+def _written(
+    options: argparse.Namespace, model: Transformer, history: History, folder: Path
+) -> tuple[Transformer, dict[str, str]]:
+    """The model that is written, and for the metadata which weights it has, where these are not the last."""
+    from admin_py.training.average import average
+    from admin_py.training.kept import LAST, kept_files
+
+    if options.average is not None:
+        files = kept_files(folder / KEPT, LAST)[-options.average :]
+        if not files:
+            say("no epoch is over yet, so there is nothing to be averaged: the last weights are written")
+            return model, {}
+        told = f"mean of those after steps {', '.join(str(one.step) for one in files)}"
+        return average([one.path for one in files]), {"weights": told}
+    best = options.patience is not None and not history.interrupted and history.best_step is not None
+    told = "moving average of those" if options.ema is not None else "those"
+    if best:
+        return model, {"weights": f"{told} after step {history.best_step}, the best"}
+    if history.ema is not None:
+        return history.ema, {"weights": f"{told} after step {history.num_steps}"}
+    return model, {}
 
 
 def _optimizer(options: argparse.Namespace) -> Optimizer:
