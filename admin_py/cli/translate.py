@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.progress import Bar, shows_bars
@@ -13,8 +14,9 @@ from admin_py.cli.given import note_given, refuse, take_given
 from admin_py.cli.input_lines import windows
 from admin_py.cli.lines_out import LinesOut, ReaderGone
 from admin_py.cli.options import add_running, set_threads
-from admin_py.generation.beam import PENALTIES
-from admin_py.generation.limits import BATCH_SIZE, BESIDES, PER_SOURCE_TOKEN
+from admin_py.cli.search_options import SEARCH_OPTIONS, add_search, search_of
+from admin_py.cli.train import KEPT
+from admin_py.generation.limits import BATCH_SIZE
 
 if TYPE_CHECKING:
     from admin_py.cli.translated_lines import TranslatedLines
@@ -26,7 +28,7 @@ SUMMARY = "translate lines, or continue them: a filter"
 EXAMPLES = """\
 examples:
   admin-py translate run < test.en > test.de
-  admin-py translate --beam 5 --lenpen 0.6 run < test.en > test.de
+  admin-py translate --beam 5 --lenpen 0.6 --average 10 run < test.en > test.de
   admin-py translate run --beam 5 --nbest 3 < test.en
       lines as Moses writes them: number ||| translation ||| LogProb= sum ||| score
   admin-py translate shakespeare --sample --temperature 0.8 --seed 3 --max-new-tokens 200 < prompts.txt
@@ -39,7 +41,6 @@ is found are written as \\n."""
 WINDOW = 8
 """Batches whose lines are sorted by their length together."""
 
-SEARCH_OPTIONS = ("length_penalty", "penalty", "min_length", "max_len_a", "max_len_b", "no_repeat_ngram")
 DRAW_OPTIONS = ("temperature", "top_k", "top_p", "seed")
 
 
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--nbest", type=int, metavar="N", help="write so many for each line, with their scores"
     )
     _add_draw(parser)
+    parser.add_argument(
+        "--average",
+        type=int,
+        metavar="N",
+        help="take the mean of the weights of the last N epochs, where train has kept so many",
+    )
     parser.add_argument(
         "--max-new-tokens", type=int, metavar="N", help="of each line at most (default: as many as fit)"
     )
@@ -78,32 +85,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     note_given(parser)
 
 
-def add_search(group: Any) -> None:
-    """Options of a search."""
-    group.add_argument("--beam", type=int, metavar="N", help="hypotheses that are open at once")
-    group.add_argument(
-        "--lenpen",
-        dest="length_penalty",
-        type=float,
-        metavar="X",
-        help="scores are divided by the length to the power of X (default: 1)",
-    )
-    group.add_argument(
-        "--penalty", choices=PENALTIES, help="n^X, or ((5 + n) / 6)^X for a length of n (default: power)"
-    )
-    group.add_argument(
-        "--max-len-a", type=float, metavar="A", help=f"at most A n + B tokens (default: {PER_SOURCE_TOKEN})"
-    )
-    group.add_argument("--max-len-b", type=float, metavar="B", help=f"(default: {BESIDES})")
-    group.add_argument("--min-len", dest="min_length", type=int, metavar="N", help="tokens at least")
-    group.add_argument(
-        "--no-repeat-ngram",
-        type=int,
-        metavar="N",
-        help="the same N tokens never come twice (default: 0, off)",
-    )
-
-
 def _add_draw(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("draw")
     group.add_argument("--sample", action="store_true", help="draw tokens instead of searching")
@@ -125,17 +106,19 @@ def run(options: argparse.Namespace) -> int:
     if options.nbest is not None:
         refuse(given, {"split": "one translation a line, without --nbest"})
     set_threads(options)
-    trained = _opened(options.run_folder)
+    trained = _opened(options.run_folder, options.average)
     lines = _translated(options, given, trained)
     return _filter(options, lines)
 
 
-def _opened(path: str) -> TrainedModel:
-    """The trained model of a folder, whose weights are finite."""
+def _opened(path: str, last: int | None) -> TrainedModel:
+    """The trained model of a folder, whose weights are finite, or with the mean of the last ones."""
     from admin_py.base.checks import with_article
+    from admin_py.base.paths import path_of
     from admin_py.experiments.trained import TrainedModel
     from admin_py.loading import load
     from admin_py.model.state import check_weights
+    from admin_py.training.average import average
 
     trained = load(path)
     if not isinstance(trained, TrainedModel):
@@ -143,6 +126,8 @@ def _opened(path: str) -> TrainedModel:
             f"RUN: {path!r} holds {with_article(type(trained).__name__)}, expected the folder of a trained "
             "model, as admin-py train and TrainedModel.save write it"
         )
+    if last is not None:
+        return replace(trained, model=average(path_of(path, "RUN") / KEPT, last=last))
     check_weights(trained.model.parameters, f"RUN: {path!r}")
     return trained
 
@@ -157,26 +142,12 @@ def _translated(
     told = told_search(trained.settings)
     if options.beam is None and not told:
         refuse(given, dict.fromkeys(("nbest", *SEARCH_OPTIONS), "--beam"))
-    asked: dict[str, Any] = {"n_best": options.nbest, **_search_of(options, told)}
+    asked: dict[str, Any] = {"n_best": options.nbest, **search_of(options, told)}
     asked["max_new_tokens"] = options.max_new_tokens
     if options.sample:
         asked |= {name: getattr(options, name) for name in DRAW_OPTIONS}
     decoding = decoding_of(trained.settings, asked)
     return TranslatedLines(trained, decoding, batch_size=options.batch_size, split=options.split)
-
-
-def _search_of(options: argparse.Namespace, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a search by the names of `beam_search`; those that are not given are None."""
-    found = {
-        name: getattr(options, name)
-        for name in ("beam", "length_penalty", "penalty", "min_length", "no_repeat_ngram")
-    }
-    ends = (options.max_len_a, options.max_len_b)
-    if ends != (None, None):
-        before = told.get("max_length", (PER_SOURCE_TOKEN, BESIDES))
-        before = before if isinstance(before, tuple) else (0.0, before)
-        found["max_length"] = tuple(b if a is None else a for a, b in zip(ends, before, strict=True))
-    return found
 
 
 def _filter(options: argparse.Namespace, lines: TranslatedLines) -> int:

@@ -10,14 +10,14 @@ import shlex
 import signal
 import struct
 import subprocess
-import tempfile
 import termios
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command import COMMAND, LIMIT, run
+from command import COMMAND, LIMIT, run, run_filter
 from helpers.table_model import VOCABULARY, table_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +29,7 @@ from admin_py.data.reading import read_lines
 
 NUMBERS = ap.data.number_words(train=400, valid=20, limit=500)
 LINES = [source for source, _ in NUMBERS.pairs("train")[:150]]
+translate = partial(run_filter, "translate")
 WORDS = WordTokenizer([f"w{i}" for i in range(VOCABULARY - 4)])
 
 
@@ -50,21 +51,6 @@ def speaker(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("speaker")
     ap.TrainedModel(table_model(lambda token: token, kind="language_model"), WORDS).save(folder)
     return folder
-
-
-def translate(*arguments: Any, given: bytes | str = b"") -> subprocess.CompletedProcess[str]:
-    """The command in this process, with the given bytes or text in its standard input."""
-    before = os.dup(0)
-    with tempfile.TemporaryFile() as stream:
-        stream.write(given.encode() if isinstance(given, str) else given)
-        stream.flush()
-        stream.seek(0)
-        os.dup2(stream.fileno(), 0)
-    try:
-        return run("translate", *map(str, arguments))
-    finally:
-        os.dup2(before, 0)
-        os.close(before)
 
 
 def translate_process(*arguments: Any, given: bytes | str) -> subprocess.CompletedProcess[str]:
