@@ -51,7 +51,7 @@ def load(name: str | os.PathLike[str], **parts: Any) -> Recipe:
     10
     >>> load("multi30k")
     Traceback (most recent call last):
-    ValueError: name must be a recipe, one of 'iwslt14-small', ..., or a file that ends in .json, got 'multi30k'
+    ValueError: name must be a recipe, one of 'iwslt14-small', ..., or a file that ends in .json, got ...
     """
     place = _place(name)
     recipe = documents.read(place, _build)
@@ -63,7 +63,9 @@ def _place(name: Any) -> Path:
         return FOLDER / f"{name}{SUFFIX}"
     if not is_path(name) or not os.fsdecode(name).endswith(SUFFIX):
         known = ", ".join(map(repr, names()))
-        raise ValueError(f"name must be a recipe, one of {known}, or a file that ends in {SUFFIX}, got {shown(name)}")
+        raise ValueError(
+            f"name must be a recipe, one of {known}, or a file that ends in {SUFFIX}, got {shown(name)}"
+        )
     return path_of(name, "recipe")
 
 
