@@ -15,7 +15,7 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, generation, plots, recipes, schedules, schemes
+from admin_py import analysis, data, generation, plots, recipes, schedules, schemes, scores
 from admin_py._version import __version__
 from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.analysis.diagnosis.results import Diagnosis
@@ -96,6 +96,7 @@ __all__ = [
     "recipes",
     "schedules",
     "schemes",
+    "scores",
     "set_num_threads",
     "show_versions",
     "study",

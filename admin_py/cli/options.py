@@ -58,7 +58,8 @@ def load_data(options: argparse.Namespace) -> Dataset:
         raise UsageError("--tokenizer has a vocabulary: --vocab-size learns another one")
     held_out = {name: _held_out(options, name) for name in ("valid", "test")}
     for kind, used, names in (
-        ("--source and --target", source is not None, ("pretokenized", "max_lines")),
+        ("--source and --target", source is not None, ("pretokenized", "moses", "max_lines")),
+        ("--moses", options.moses is not None, ("codes",)),
         ("--text", options.text is not None, ("context", "valid_text", "test_text")),
         ("--source or --text", any(named[1:]), ("vocab_size", "tokenizer")),
     ):
@@ -73,6 +74,8 @@ def load_data(options: argparse.Namespace) -> Dataset:
             vocab_size=options.vocab_size,
             tokenizer=options.tokenizer,
             pretokenized=options.pretokenized,
+            moses=None if options.moses is None else tuple(options.moses),
+            codes=options.codes,
             max_lines=options.max_lines,
             valid=held_out["valid"],
             test=held_out["test"],
@@ -211,6 +214,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--pretokenized", action="store_true", help="words are separated by spaces, one id each"
+    )
+    group.add_argument(
+        "--moses",
+        nargs=2,
+        metavar="CODE",
+        help="languages of source and target, such as en de: cut into tokens in lower case, as Moses does",
+    )
+    group.add_argument(
+        "--codes", metavar="FILE", help="cut these tokens into subwords by codes of subword-nmt"
     )
     group.add_argument("--max-lines", type=int, metavar="N", help="read no more lines of a pair of files")
     group.add_argument(
