@@ -1,4 +1,6 @@
-"""The command line: ``admin-py study | profile | train | translate | analyse | grid | score | recipes | info``.
+"""The command line.
+
+``admin-py study | profile | train | translate | analyse | grid | score | recipes | info``.
 
 Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
 stopped by Ctrl-C with what was done kept, 143 by SIGTERM.
