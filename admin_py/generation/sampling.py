@@ -117,7 +117,7 @@ def draw_from(
     array([0, 0, 1, 2])
     >>> draw_from(logits, np.array([0.0, 0.19, 0.21, 0.99]), top_k=1)
     array([1, 1, 1, 1])
-    >>> draw_from(logits, np.array([0.0, 0.19, 0.61, 0.99]), top_p=0.8)
+    >>> draw_from(logits, np.array([0.0, 0.19, 0.61, 0.99]), top_p=0.75)
     array([1, 1, 1, 2])
     """
     logits, uniform = check_array("logits", logits), check_array("uniform", uniform)
