@@ -7,9 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from admin_py.cli.options import UsageError
+from admin_py.cli.search_options import add_search, search_of
 from admin_py.scores import CONVENTIONS
 
-FLAGS = {"beam": "--beam", "length_penalty": "--lenpen", "convention": "--convention"}
+FLAGS = {
+    "beam": "--beam",
+    "length_penalty": "--lenpen",
+    "penalty": "--penalty",
+    "min_length": "--min-len",
+    "max_length": "--max-len-a or --max-len-b",
+    "no_repeat_ngram": "--no-repeat-ngram",
+    "convention": "--convention",
+}
 """Option of ``bleu=`` -> as it is typed."""
 
 TOLD = ("bleu_convention", "bleu_signature")
@@ -24,16 +33,7 @@ def add_bleu(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="translate the held-out sentences, those of --test where there are some, and score them",
     )
-    group.add_argument(
-        "--beam", type=int, metavar="N", help="hypotheses of a sentence that are open at once (default: 5)"
-    )
-    group.add_argument(
-        "--lenpen",
-        dest="length_penalty",
-        type=float,
-        metavar="X",
-        help="scores are divided by the length to the power of X (default: 1)",
-    )
+    add_search(group)
     group.add_argument(
         "--convention",
         choices=CONVENTIONS,
@@ -49,7 +49,8 @@ def given_bleu(options: argparse.Namespace) -> bool | dict[str, Any]:
     UsageError
         If there are options of translations that were not asked for.
     """
-    given = {name: getattr(options, name) for name in FLAGS if getattr(options, name) is not None}
+    asked = {**search_of(options, {}), "convention": options.convention}
+    given = {name: value for name, value in asked.items() if value is not None}
     if given and not options.bleu:
         raise UsageError(f"{FLAGS[next(iter(given))]} goes with --bleu")
     return given or bool(options.bleu)

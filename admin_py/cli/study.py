@@ -30,7 +30,7 @@ examples:
       the embedded default: numbers in words, English to German, 18-18 layers, 300 steps; report in ./study
   admin-py study --source train.en --target train.de --steps 400 --seeds 1 2 --out multi30k
       your own text, line by line, plain or .gz
-  admin-py study --source train.en --target train.de --test-source test.en --test-target test.de --bleu
+  admin-py study --source train.en --target train.de --test test.en test.de --bleu
       and how well each run translates the text of --test, by beam search, scored by sacreBLEU
   admin-py study --text book.txt --layers 12 --schemes post_ln pre_ln admin deepnorm
       language models of one text
