@@ -185,13 +185,14 @@ fuzz: build $(BIN)/.extra-test $(BIN)/.extra-translation
 # All notebooks in kernels of an environment that has the wheel, from a folder that holds nothing else.
 notebooks-check: wheel-check
 	build/wheel-check/venv/bin/python tools/requirements.py notebook > build/wheel-check/notebook.txt
+	build/wheel-check/venv/bin/python tools/requirements.py translation >> build/wheel-check/notebook.txt
 	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet \
 	  --requirement build/wheel-check/notebook.txt
 	cp -r notebooks build/wheel-check/notebooks
 	cd build/wheel-check/notebooks && env -u MPLBACKEND -u PYTHONPATH ../venv/bin/python -m pytest -q \
 	  --rootdir . --nbmake --nbmake-timeout=300 --durations=0 -n $(JOBS) .
 
-notebooks: build $(BIN)/.extra-notebook
+notebooks: build $(BIN)/.extra-notebook $(BIN)/.extra-translation
 	$(BIN)/python tools/execute_notebooks.py
 
 docs: build $(BIN)/.extra-docs $(BIN)/.extra-translation

@@ -25,9 +25,10 @@ from admin_py.data.batch import Batch
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.grid import grid
 from admin_py.experiments.grid.results import Grid
-from admin_py.experiments.study.results import Sample, Study, StudyRun
+from admin_py.experiments.study.results import Sample, SchemeBleu, Study, StudyRun
 from admin_py.experiments.study.study import study
 from admin_py.experiments.trained import TrainedModel
+from admin_py.experiments.translations import Translations
 from admin_py.live import LivePlot
 from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
@@ -75,12 +76,14 @@ __all__ = [
     "Sample",
     "Scale",
     "Scheme",
+    "SchemeBleu",
     "Site",
     "Study",
     "StudyRun",
     "TrainedModel",
     "Transformer",
     "TransformerConfig",
+    "Translations",
     "VarianceProfile",
     "__version__",
     "analysis",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from made_bleu import translated
 from made_results import (
     MADE,
     made_dependency,
@@ -17,6 +18,7 @@ from made_results import (
     made_history,
     made_output_change,
     made_profile,
+    made_study,
     made_updates,
 )
 from surface import Public
@@ -124,8 +126,14 @@ def trained() -> TrainedModel:
     return TrainedModel(model(), data().tokenizer)
 
 
+@cache
+def two_schemes() -> ap.Study:
+    return translated(made_study({"post_ln": [0.6], "admin": [0.5, None]}))
+
+
 INSTANCES: Mapping[type, Callable[[], Any]] = {
     **MADE,
+    ap.Study: two_schemes,
     ap.Transformer: with_gradients,
     ap.TransformerConfig: config,
     ap.EncoderLayer: run_encoder,
@@ -306,6 +314,7 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     ),
     "Optimizer": lambda folder: {"lr": 1e-3, "options": {}},
     "Site": lambda folder: vars(site()) if hasattr(site(), "__dict__") else dataclasses.asdict(site()),
+    "Study.bleu": lambda folder: {"resamples": 20},
     "Study.select": lambda folder: {"scheme": "admin"},
     "Study.of_scheme": lambda folder: {"scheme": "admin"},
     "Study.run": lambda folder: {"scheme": "admin", "seed": 1},
@@ -370,7 +379,7 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "generation.greedy": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
     "generation.sample": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
     "grid": lambda folder: {"data": data(), "scheme": "admin", "lr": 1e-3, **SMALL},
-    "study": lambda folder: {"data": data(), "schemes": "admin", **SMALL},
+    "study": lambda folder: {"data": data(), "schemes": "admin", "bleu": {"beam": 2}, **SMALL},
     "load": lambda folder: {"path": _model_file(folder)},
     "Transformer.load": lambda folder: {"path": _model_file(folder)},
     "Study.load": lambda folder: {"folder": _saved(folder, "study", MADE[ap.Study]())},
