@@ -15,7 +15,7 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, generation, plots, schedules, schemes, scores
+from admin_py import analysis, data, generation, plots, recipes, schedules, schemes, scores
 from admin_py._version import __version__
 from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.analysis.diagnosis.results import Diagnosis
@@ -93,6 +93,7 @@ __all__ = [
     "load",
     "plan_memory",
     "plots",
+    "recipes",
     "schedules",
     "schemes",
     "scores",

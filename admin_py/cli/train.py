@@ -11,6 +11,7 @@ from admin_py.analysis.unmeasured import Measures
 from admin_py.base.csv_files import to_csv
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
+from admin_py.cli.given import note_given, take_given
 from admin_py.cli.options import (
     STOPPED,
     UsageError,
@@ -22,11 +23,18 @@ from admin_py.cli.options import (
     out_folder,
     show,
 )
-from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
+from admin_py.cli.recipe_options import (
+    add_decoding,
+    add_recipe,
+    add_train_settings,
+    decoding_settings,
+    take_recipe,
+)
+from admin_py.experiments.settings import describe, usual_valid_every
+from admin_py.experiments.train_settings import meaningless, optimizer_of, schedule_of
 from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel, write_files
 from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
-from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
 from admin_py.training.profiling import as_tried
 
@@ -46,6 +54,7 @@ examples:
   admin-py train --scheme admin --layers 18 --steps 1000 --out run
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
   admin-py train --steps 4000 --average 5 --patience 10 --out averaged
+  admin-py train --recipe multi30k-tiny --source train.en --target train.de --valid val.en val.de --out run
 
 A run that was stopped, or killed, goes on where it was when the same command is given again. In Python
 admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .model, .tokenizer, .history."""
@@ -53,9 +62,11 @@ admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .mod
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    add_recipe(parser)
     add_data(parser)
     add_single(parser)
     add_training(parser)
+    add_train_settings(parser)
     parser.add_argument(
         "--checkpoint-every",
         type=int,
@@ -64,7 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps between checkpoints (default: 100)",
     )
     add_averages(parser)
+    add_decoding(parser)
     add_common(parser, out="run")
+    note_given(parser)
 
 
 def add_averages(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +108,9 @@ def add_averages(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py train``."""
+    given = take_given(options)
+    recipe = take_recipe(options, given)
+    options.decoding = decoding_settings(options, recipe)
     _check_averages(options)
     made, optimizer = model_of(options), _optimizer(options)
     with out_folder(options) as folder:
@@ -124,10 +140,11 @@ def _train(
             model,
             data,
             optimizer=optimizer,
-            schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
+            schedule=schedule_of(vars(options)),
             steps=options.steps,
             profile=asked,
             max_tokens=options.max_tokens,
+            accumulate=options.accumulate,
             clip_norm=options.clip_norm,
             label_smoothing=options.label_smoothing,
             valid_every=valid_every,
@@ -146,7 +163,7 @@ def _train(
         data.tokenizer,
         history=history,
         profile=profile,
-        settings={**_given(options, add_single, add_training), "valid_every": valid_every, **averages},
+        settings={**_settings(options), "valid_every": valid_every, **averages},
         data={**describe(data), "options": _given(options, add_data)},
         metadata=run_metadata(seed=options.seed, dtype=model.dtype, **told),
     )
@@ -207,13 +224,19 @@ def _written(
 
 
 def _optimizer(options: argparse.Namespace) -> Optimizer:
-    made = OPTIMIZERS[options.optimizer](lr=options.lr)
-    told = made.to_dict()
-    if options.beta2 is None:
-        return made
-    if "betas" not in told:
-        raise UsageError(f"--beta2 has no meaning for --optimizer {options.optimizer}, which has none")
-    return optimizers.from_dict({**told, "betas": [told["betas"][0], options.beta2]})
+    without = meaningless(vars(options))
+    if without is not None:
+        name = without.replace("_", "-")
+        raise UsageError(f"--{name} has no meaning for --optimizer {options.optimizer}, which has none")
+    return optimizer_of(vars(options))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """How the model is trained and translates, as plain values."""
+    told = _given(options, add_single, add_training, add_train_settings)
+    if options.recipe is not None:
+        told["recipe"] = options.recipe
+    return {**told, "decoding": options.decoding} if options.decoding else told
 
 
 def _given(options: argparse.Namespace, *add: Callable[[argparse.ArgumentParser], None]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import admin_py as ap
 
-MODULES = (ap, ap.data, ap.analysis, ap.plots, ap.schedules, ap.schemes, ap.scores, ap.generation)
+MODULES = (ap, ap.data, ap.analysis, ap.plots, ap.schedules, ap.schemes, ap.scores, ap.generation, ap.recipes)
 
 CLASSES = ("load", "from_dict", "from_arrays", "from_clinic", "from_lists", "concatenate", "train")
 """Methods of classes, which need no object."""
