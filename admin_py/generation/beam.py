@@ -58,7 +58,7 @@ def beam_search(
     n_best: int = 1,
     length_penalty: float = 1.0,
     penalty: str = "power",
-    min_length: Any = 0,
+    min_length: Any = 1,
     max_length: Any = (PER_SOURCE_TOKEN, BESIDES),
     no_repeat_ngram: int = 0,
     stop: str = "bound",
@@ -87,7 +87,8 @@ def beam_search(
         ((5 + n) / 6)^length_penalty (Wu et al. 2016, equation 14). 0 is none.
     min_length, max_length : int or pair (a, b)
         Tokens before the end, at least and at most: a n + b, rounded down, for a source or a prompt of n, the
-        end counted. Nothing is longer than the model reads. What is as long as it may be ends there.
+        end counted. Nothing is longer than the model reads. What is as long as it may be ends there. By
+        default one token, as in fairseq and CTranslate2: no translation is empty.
     no_repeat_ngram : int
         No hypothesis has the same so many tokens twice in a row of them; 0: it may.
     stop : {"bound", "count"}

@@ -128,8 +128,8 @@ static void end_team(void *ending)
     team = NULL;
 }
 
-/* When the library is loaded. Without memory for the handlers forks are as before, and without a key there are no teams. */
-__attribute__((constructor)) static void set_up(void)
+/* When the library is loaded, before library/meet.c: who registers later is asked sooner at a fork. Without memory for the handlers forks are as before, and without a key there are no teams. */
+__attribute__((constructor(101))) static void set_up(void)
 {
     key_made = pthread_key_create(&team_key, end_team) == 0;
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

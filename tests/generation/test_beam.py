@@ -118,11 +118,18 @@ def test_a_beam_of_all_sequences_finds_the_best(seed: int, kind: str, length: in
     np.testing.assert_allclose([score for _, score, _, _ in found], [one.score for one in best], rtol=1e-9)
 
 
+def test_no_translation_is_empty_unless_it_may_be() -> None:
+    model, sequences = model_of(3, "encoder_decoder"), sequences_of(3, 9)
+    shortest = [one.ids.size for (one,) in beam_search(model, sequences, min_length=0, max_length=9)]
+    assert min(shortest) == 2  # bos, eos
+    assert min(one.ids.size for (one,) in beam_search(model, sequences, max_length=9)) == 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_beam_of_one_that_ends_with_the_first_is_greedy(kind: str) -> None:
     model, sequences = model_of(3, kind), sequences_of(3, 9)
     expected = greedy(model, sequences, max_new_tokens=9)
-    found = beam_search(model, sequences, beam=1, stop="count", max_length=9)
+    found = beam_search(model, sequences, beam=1, stop="count", min_length=0, max_length=9)
     for ids, (one,) in zip(expected, found, strict=True):
         assert one.ids[: ids.size].tolist() == ids.tolist()
         assert one.ids[-1] == EOS
