@@ -57,7 +57,7 @@ $(BIN)/.installed: pyproject.toml setup.py admin_py/_version.py $(BIN)/.build-re
 	$(PIP) install --quiet --no-build-isolation --editable .
 	@touch $@
 
-# Extras of pyproject.toml, installed by name: test, lint, bench, notebook, docs.
+# Extras of pyproject.toml, installed by name: test, lint, bench, notebook, translation, docs.
 $(BIN)/.extra-%: pyproject.toml tools/requirements.py | $(BIN)/python
 	$(BIN)/python tools/requirements.py $* > $@.txt
 	$(PIP) install --quiet --requirement $@.txt
@@ -84,7 +84,7 @@ test-c: $(BIN)/.build-requirements
 test-clang: $(BIN)/.build-requirements
 	$(MAKE_CORE) test CC=clang BUILD=build/clang
 
-test-python: build $(BIN)/.extra-test
+test-python: build $(BIN)/.extra-test $(BIN)/.extra-translation
 	$(BIN)/python -m pytest $(TESTS_SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # ---- what a developer types ----
@@ -179,7 +179,7 @@ test-oldest:
 
 # Every fuzzer with a budget of its own; what a failure prints repeats it.
 FUZZ_SECONDS ?= 3000
-fuzz: build $(BIN)/.extra-test
+fuzz: build $(BIN)/.extra-test $(BIN)/.extra-translation
 	ADMIN_PY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) -m fuzz $(PYTEST_ARGS) tests
 
 # All notebooks in kernels of an environment that has the wheel, from a folder that holds nothing else.
@@ -194,7 +194,7 @@ notebooks-check: wheel-check
 notebooks: build $(BIN)/.extra-notebook
 	$(BIN)/python tools/execute_notebooks.py
 
-docs: build $(BIN)/.extra-docs
+docs: build $(BIN)/.extra-docs $(BIN)/.extra-translation
 	rm -rf docs/_build docs/api/generated
 	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs docs/_build/html
 	@echo "the documentation is $(abspath docs/_build/html)/index.html"

@@ -15,7 +15,7 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, generation, plots, schedules, schemes
+from admin_py import analysis, data, generation, plots, recipes, schedules, schemes, scores
 from admin_py._version import __version__
 from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.analysis.diagnosis.results import Diagnosis
@@ -40,10 +40,12 @@ from admin_py.model.transformer import Transformer
 from admin_py.plots.tables import GridTable
 from admin_py.results import Result
 from admin_py.schemes import Residual, Scale, Scheme, Site
+from admin_py.training.average import average
 from admin_py.training.history import History
 from admin_py.training.memory import MemoryPlan, plan_memory
 from admin_py.training.optimizers import SGD, Adam, AdamW, NovoGrad, Optimizer, RAdam
 from admin_py.training.recorder import Recorder
+from admin_py.training.stopping import Monitor
 from admin_py.training.train import train
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "LivePlot",
     "Loss",
     "MemoryPlan",
+    "Monitor",
     "NovoGrad",
     "Observation",
     "Optimizer",
@@ -81,6 +84,7 @@ __all__ = [
     "VarianceProfile",
     "__version__",
     "analysis",
+    "average",
     "data",
     "diagnose",
     "generation",
@@ -89,8 +93,10 @@ __all__ = [
     "load",
     "plan_memory",
     "plots",
+    "recipes",
     "schedules",
     "schemes",
+    "scores",
     "set_num_threads",
     "show_versions",
     "study",

@@ -76,6 +76,10 @@ USES = {
     ),
     "tokenizer": Use(lambda path: DATA.tokenizer.save(path), ap.data.load_tokenizer),
     "checkpoint": Use(train, lambda path: train(path, steps=2)),
+    "kept weights": Use(
+        lambda path: train(None, keep=path, keep_last=1, keep_every=1, resume=False),
+        lambda path: ap.average(path, last=1),
+    ),
     "trained model": Use(
         lambda path: ap.TrainedModel(made(), DATA.tokenizer).save(path), ap.TrainedModel.load
     ),
@@ -91,7 +95,7 @@ USES = {
     ),
 }
 
-FOLDERS = ("trained model", "study", "copy of a study", "run", "grid", "copy of a grid")
+FOLDERS = ("kept weights", "trained model", "study", "copy of a study", "run", "grid", "copy of a grid")
 TEXTS = ("text", "pair")
 FILES = tuple(name for name in USES if name not in (*FOLDERS, *TEXTS))
 
@@ -232,6 +236,6 @@ for command in (["train"], ["profile"], ["analyse", "gradients"], ["study"], ["g
     )
     assert done.returncode == 0, done.stderr.decode()
     written = {os.fsencode(name) for name in os.listdir(tmp_path / "home")}
-    expected = {os.fsencode(f"{NO_UTF8}-{name}") for name in COMMANDS if name != "info"}
+    expected = {os.fsencode(f"{NO_UTF8}-{name}") for name in COMMANDS if name not in ("info", "score")}
     assert expected <= written
     assert os.listdir(tmp_path / "work") == [NO_UTF8]

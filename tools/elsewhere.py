@@ -30,10 +30,12 @@ QUICK = (
     *(f"model/test_{name}.py" for name in ("layers", "profile", "transformer")),
     *(f"training/test_{name}.py" for name in ("checkpoint", "history", "resume", "train")),
     *(f"analysis/test_{name}.py" for name in ("attention", "gradients", "updates")),
-    *(f"test_{name}.py" for name in ("generation", "live", "results", "schedules")),
+    *(f"test_{name}.py" for name in ("live", "results", "schedules")),
     *("base/test_whole_files.py", "proofs/test_core_differences.py", "proofs/test_package.py"),
     *("schemes/test_own_schemes.py", "plots/test_plots.py", "report/test_page.py"),
     *("cli/test_entry.py", "cli/test_unused_options.py"),
+    *("generation/test_greedy_and_sample.py", "generation/test_beam.py"),
+    *("scores/test_scores.py", "data/test_moses.py"),
 )
 """Of tests/: something of every package and library; half a minute on two processors."""
 

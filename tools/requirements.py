@@ -2,8 +2,8 @@
 
     requirements.py build     to build
     requirements.py run       to run
-    requirements.py EXTRA     an extra's, by its name: test, lint, bench, notebook, docs
-    requirements.py quick     what the quick tests need of `test`: see tools/elsewhere.py
+    requirements.py EXTRA     an extra's, by its name: test, lint, bench, notebook, translation, docs
+    requirements.py quick     what the quick tests need of `test`, and `translation`: see tools/elsewhere.py
     requirements.py oldest    what is required at run time, exactly at the oldest version that is promised
 
 `make` installs the build's requirements with it into an environment that is kept; pip itself would make a
@@ -39,7 +39,8 @@ def requirements(name: str) -> list[str]:
         return [oldest(line) for line in tables["project"]["dependencies"]]
     extras = tables["project"]["optional-dependencies"]
     if name == "quick":
-        return [line for line in extras["test"] if not line.startswith(TOOLS)]
+        tested = [line for line in extras["test"] if not line.startswith(TOOLS)]
+        return [*tested, *extras["translation"]]
     return extras[name]
 
 

@@ -59,6 +59,7 @@ CLASSES = frozenset(
         "SourceUse",
         "Study",
         "StudyRun",
+        "SubwordCodes",
         "Tokenizer",
         "tokenizers.Tokenizer",
         "Transformer",

@@ -42,13 +42,13 @@ class Bar:
     Parameters
     ----------
     total, done : int
-        Units in all, and those that are there already.
+        Units in all, None where that is not known, and those that are there already.
     what, unit : str
     leave : bool
         Whether it stays when it is closed.
     """
 
-    def __init__(self, total: int, done: int, *, what: str, unit: str, leave: bool = True) -> None:
+    def __init__(self, total: int | None, done: int, *, what: str, unit: str, leave: bool = True) -> None:
         self._figures: Callable[[], Sequence[str]] | None = None
         self._shown_at = -SHOWN_SECONDS
         self._stream = Quiet(sys.stderr)
@@ -64,14 +64,14 @@ class Bar:
             shown["file"] = self._stream
         self._bar = tqdm(dynamic_ncols=True, **shown)
 
-    def update(self, figures: Callable[[], Sequence[str]] | None = None) -> None:
-        """A unit is done.
+    def update(self, figures: Callable[[], Sequence[str]] | None = None, *, count: int = 1) -> None:
+        """A unit is done, or so many.
 
         The figures beside the bar, the most important first, are asked for when it is drawn.
         """
         self._figures = figures or self._figures
         self._try(self._draw_figures, seldom=True)
-        self._try(lambda: self._bar.update(1))
+        self._try(lambda: self._bar.update(count))
 
     def note(self, text: str) -> None:
         """A line above the bar."""

@@ -1,4 +1,6 @@
-"""The command line: ``admin-py study | profile | train | analyse | grid | info``.
+"""The command line.
+
+``admin-py study | profile | train | translate | analyse | grid | score | recipes | info``.
 
 Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
 stopped by Ctrl-C with what was done kept, 143 by SIGTERM.
@@ -14,7 +16,7 @@ from typing import Any
 from admin_py._version import __version__
 from admin_py.base.signals import Termination
 from admin_py.base.streams import finish, occupy_closed, say
-from admin_py.cli import analyse, grid, info, profile, study, train
+from admin_py.cli import analyse, grid, info, profile, recipes, score, study, train, translate
 from admin_py.cli.options import STOPPED, UsageError
 
 OK, ERROR, USAGE, TERMINATED = 0, 1, 2, 143
@@ -23,8 +25,11 @@ COMMANDS: Mapping[str, ModuleType] = {
     "study": study,
     "profile": profile,
     "train": train,
+    "translate": translate,
     "analyse": analyse,
     "grid": grid,
+    "score": score,
+    "recipes": recipes,
     "info": info,
 }
 """Name -> module with SUMMARY, EXAMPLES, ``add_arguments(parser)`` and ``run(options)``."""
@@ -74,7 +79,7 @@ def describe(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
         return f"not enough memory{': ' + text if text else ''}"
-    if isinstance(error, (ValueError, TypeError, IndexError, OSError, RuntimeError)) and text:
+    if isinstance(error, (ValueError, TypeError, IndexError, OSError, RuntimeError, ImportError)) and text:
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"
 

@@ -14,6 +14,8 @@ from admin_py.base.streams import say, say_result
 from admin_py.base.whole_files import clear_all_aside
 from admin_py.experiments.configuration import configuration
 from admin_py.experiments.settings import SETTINGS, Setting
+from admin_py.experiments.train_settings import model_settings
+from admin_py.experiments.train_settings import setting as row_of
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -56,7 +58,8 @@ def load_data(options: argparse.Namespace) -> Dataset:
         raise UsageError("--tokenizer has a vocabulary: --vocab-size learns another one")
     held_out = {name: _held_out(options, name) for name in ("valid", "test")}
     for kind, used, names in (
-        ("--source and --target", source is not None, ("pretokenized", "max_lines")),
+        ("--source and --target", source is not None, ("pretokenized", "moses", "max_lines")),
+        ("--moses", options.moses is not None, ("codes",)),
         ("--text", options.text is not None, ("context", "valid_text", "test_text")),
         ("--source or --text", any(named[1:]), ("vocab_size", "tokenizer")),
     ):
@@ -71,6 +74,8 @@ def load_data(options: argparse.Namespace) -> Dataset:
             vocab_size=options.vocab_size,
             tokenizer=options.tokenizer,
             pretokenized=options.pretokenized,
+            moses=None if options.moses is None else tuple(options.moses),
+            codes=options.codes,
             max_lines=options.max_lines,
             valid=held_out["valid"],
             test=held_out["test"],
@@ -89,10 +94,16 @@ def load_data(options: argparse.Namespace) -> Dataset:
 def _held_out(options: argparse.Namespace, name: str) -> tuple[str, str] | None:
     """The pair of files of a split, or none."""
     source, target = (getattr(options, f"{name}_{side}") for side in ("source", "target"))
+    both = getattr(options, name)
+    if both is not None:
+        if source is not None or target is not None:
+            raise UsageError(f"--{name} is --{name}-source and --{name}-target, give one or the other")
+        source, target = both
     if source is None and target is None:
         return None
     if source is None or target is None or options.source is None:
-        raise UsageError(f"--{name}-source and --{name}-target go together, with --source and --target")
+        typed = f"--{name} goes" if both is not None else f"--{name}-source and --{name}-target go together,"
+        raise UsageError(f"{typed} with --source and --target")
     return source, target
 
 
@@ -135,7 +146,8 @@ def fresh_model(
     from admin_py.model.transformer import Transformer
 
     values = {**vars(options), "scheme": scheme}
-    config = configuration(values, data.kind, vocab_size=data.vocab_size, max_length=data.longest)
+    more = model_settings(values, data.longest)
+    config = configuration(values, data.kind, vocab_size=data.vocab_size, **more)
     model = Transformer(config, seed=seed, dtype=options.dtype)
     return model, next(data.batches(max_tokens=options.max_tokens, seed=seed))
 
@@ -176,10 +188,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--valid-source", metavar="FILE", help="held-out text (default: a part of the training text)"
     )
     group.add_argument("--valid-target", metavar="FILE", help="its translation")
+    group.add_argument("--valid", nargs=2, metavar=("SRC", "TGT"), help="the two at once")
     group.add_argument(
         "--test-source", metavar="FILE", help="text for a split that no training looks at (default: none)"
     )
     group.add_argument("--test-target", metavar="FILE", help="its translation")
+    group.add_argument("--test", nargs=2, metavar=("SRC", "TGT"), help="the two at once")
     group.add_argument("--text", metavar="FILE", help="one text, for language models")
     group.add_argument(
         "--valid-text", metavar="FILE", help="held-out text (default: the last tenth of the text)"
@@ -200,6 +214,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--pretokenized", action="store_true", help="words are separated by spaces, one id each"
+    )
+    group.add_argument(
+        "--moses",
+        nargs=2,
+        metavar="CODE",
+        help="languages of source and target, such as en de: cut into tokens in lower case, as Moses does",
+    )
+    group.add_argument(
+        "--codes", metavar="FILE", help="cut these tokens into subwords by codes of subword-nmt"
     )
     group.add_argument("--max-lines", type=int, metavar="N", help="read no more lines of a pair of files")
     group.add_argument(
@@ -232,7 +255,7 @@ def add_setting(
     ----------
     parser : ArgumentParser or group
     name : str
-        As in `admin_py.experiments.settings.SETTINGS`.
+        As in `admin_py.experiments.settings.SETTINGS` or `TRAIN_SETTINGS`.
     axis : bool
         Whether it takes several values.
     optional : bool
@@ -240,7 +263,7 @@ def add_setting(
     alias : str
         Another name.
     """
-    setting = SETTINGS[name]
+    setting = row_of(name)
     usual = setting.default
     told = "none" if usual is None else " ".join(map(str, usual)) if isinstance(usual, list) else str(usual)
     words = (
@@ -330,6 +353,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     """Where to, threads, progress, errors."""
     parser.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
+    add_running(parser)
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Threads, progress, errors."""
     parser.add_argument("--threads", type=int, metavar="N", help="(default: one a processor)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -11,6 +11,7 @@ from admin_py.analysis.unmeasured import Measures
 from admin_py.base.csv_files import to_csv
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
+from admin_py.cli.given import note_given, take_given
 from admin_py.cli.options import (
     STOPPED,
     UsageError,
@@ -22,11 +23,18 @@ from admin_py.cli.options import (
     out_folder,
     show,
 )
-from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, describe, usual_valid_every
+from admin_py.cli.recipe_options import (
+    add_decoding,
+    add_recipe,
+    add_train_settings,
+    decoding_settings,
+    take_recipe,
+)
+from admin_py.experiments.settings import describe, usual_valid_every
+from admin_py.experiments.train_settings import meaningless, optimizer_of, schedule_of
 from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel, write_files
 from admin_py.plots.files import write_picture
 from admin_py.results import run_metadata
-from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
 from admin_py.training.profiling import as_tried
 
@@ -34,13 +42,19 @@ if TYPE_CHECKING:
     from admin_py.data import Dataset
     from admin_py.data.batch import Batch
     from admin_py.model.transformer import Transformer
+    from admin_py.training.history import History
 
 SUMMARY = "train one model, with checkpoints"
+
+KEPT = "kept"
+"""The folder of the weights that are kept."""
 
 EXAMPLES = """\
 examples:
   admin-py train --scheme admin --layers 18 --steps 1000 --out run
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
+  admin-py train --steps 4000 --average 5 --patience 10 --out averaged
+  admin-py train --recipe multi30k-tiny --source train.en --target train.de --valid val.en val.de --out run
 
 A run that was stopped, or killed, goes on where it was when the same command is given again. In Python
 admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .model, .tokenizer, .history."""
@@ -48,9 +62,11 @@ admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .mod
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    add_recipe(parser)
     add_data(parser)
     add_single(parser)
     add_training(parser)
+    add_train_settings(parser)
     parser.add_argument(
         "--checkpoint-every",
         type=int,
@@ -58,11 +74,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps between checkpoints (default: 100)",
     )
+    add_averages(parser)
+    add_decoding(parser)
     add_common(parser, out="run")
+    note_given(parser)
+
+
+def add_averages(parser: argparse.ArgumentParser) -> None:
+    """Which weights are kept and written."""
+    group = parser.add_argument_group("averages and stopping (default: the last weights are written)")
+    group.add_argument(
+        "--ema", type=float, metavar="D", help="write the moving average of the weights, of this decay: 0.999"
+    )
+    group.add_argument(
+        "--average", type=int, metavar="N", help="write the mean of the weights of the last N epochs"
+    )
+    group.add_argument(
+        "--keep-last",
+        type=int,
+        metavar="N",
+        help="keep the weights of the last N epochs in the folder kept (default: those to be averaged)",
+    )
+    group.add_argument(
+        "--keep-every", type=int, metavar="N", help="keep them every N steps instead of every epoch"
+    )
+    group.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N validations since the best one, and write the best weights",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``admin-py train``."""
+    given = take_given(options)
+    recipe = take_recipe(options, given)
+    options.decoding = decoding_settings(options, recipe)
+    _check_averages(options)
     made, optimizer = model_of(options), _optimizer(options)
     with out_folder(options) as folder:
         return _train(options, *made, optimizer, folder)
@@ -91,25 +140,32 @@ def _train(
             model,
             data,
             optimizer=optimizer,
-            schedule=SCHEDULES[options.schedule](options.lr, options.warmup, options.steps),
+            schedule=schedule_of(vars(options)),
             steps=options.steps,
             profile=asked,
             max_tokens=options.max_tokens,
+            accumulate=options.accumulate,
             clip_norm=options.clip_norm,
             label_smoothing=options.label_smoothing,
             valid_every=valid_every,
             checkpoint=folder / "checkpoint.safetensors",
             checkpoint_every=options.checkpoint_every,
             progress=not options.quiet,
+            ema=options.ema,
+            patience=options.patience,
+            restore_best=options.patience is not None and options.average is None,
+            **_keeping(options, folder),
         )
+    written, told = _written(options, model, history, folder)
+    averages = {name: value for name, value in _given(options, add_averages).items() if value is not None}
     trained = TrainedModel(
-        model,
+        written,
         data.tokenizer,
         history=history,
         profile=profile,
-        settings={**_given(options, add_single, add_training), "valid_every": valid_every},
+        settings={**_settings(options), "valid_every": valid_every, **averages},
         data={**describe(data), "options": _given(options, add_data)},
-        metadata=run_metadata(seed=options.seed, dtype=model.dtype),
+        metadata=run_metadata(seed=options.seed, dtype=model.dtype, **told),
     )
     write_files(trained, folder)
     write_whole(folder / "history.csv", to_csv(history.to_dataframe()))
@@ -125,14 +181,62 @@ def _train(
     return 0
 
 
+def _check_averages(options: argparse.Namespace) -> None:
+    """That the options which say what is kept and written go together."""
+    if options.ema is not None and options.average is not None:
+        raise UsageError("give one of --ema and --average: each says which weights are written")
+    if options.keep_every is not None and options.keep_last is None and options.average is None:
+        raise UsageError("--keep-every goes with --average or --keep-last")
+    if None not in (options.keep_last, options.average) and options.keep_last < options.average:
+        raise UsageError(f"--average {options.average} needs --keep-last {options.average} at least")
+
+
+def _keeping(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Which weights are kept, as arguments of `train`."""
+    last = options.average if options.keep_last is None else options.keep_last
+    if last is None:
+        return {}
+    every = {} if options.keep_every is None else {"keep_every": options.keep_every}
+    return {"keep_last": last, "keep": folder / KEPT, **every}
+
+
+def _written(
+    options: argparse.Namespace, model: Transformer, history: History, folder: Path
+) -> tuple[Transformer, dict[str, str]]:
+    """The model that is written, and for the metadata which weights it has, where these are not the last."""
+    from admin_py.training.average import average
+    from admin_py.training.kept import LAST, kept_files
+
+    if options.average is not None:
+        files = kept_files(folder / KEPT, LAST)[-options.average :]
+        if not files:
+            say("no epoch is over yet, so there is nothing to be averaged: the last weights are written")
+            return model, {}
+        told = f"mean of those after steps {', '.join(str(one.step) for one in files)}"
+        return average([one.path for one in files]), {"weights": told}
+    best = options.patience is not None and not history.interrupted and history.best_step is not None
+    told = "moving average of those" if options.ema is not None else "those"
+    if best:
+        return model, {"weights": f"{told} after step {history.best_step}, the best"}
+    if history.ema is not None:
+        return history.ema, {"weights": f"{told} after step {history.num_steps}"}
+    return model, {}
+
+
 def _optimizer(options: argparse.Namespace) -> Optimizer:
-    made = OPTIMIZERS[options.optimizer](lr=options.lr)
-    told = made.to_dict()
-    if options.beta2 is None:
-        return made
-    if "betas" not in told:
-        raise UsageError(f"--beta2 has no meaning for --optimizer {options.optimizer}, which has none")
-    return optimizers.from_dict({**told, "betas": [told["betas"][0], options.beta2]})
+    without = meaningless(vars(options))
+    if without is not None:
+        name = without.replace("_", "-")
+        raise UsageError(f"--{name} has no meaning for --optimizer {options.optimizer}, which has none")
+    return optimizer_of(vars(options))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """How the model is trained and translates, as plain values."""
+    told = _given(options, add_single, add_training, add_train_settings)
+    if options.recipe is not None:
+        told["recipe"] = options.recipe
+    return {**told, "decoding": options.decoding} if options.decoding else told
 
 
 def _given(options: argparse.Namespace, *add: Callable[[argparse.ArgumentParser], None]) -> dict[str, Any]:

@@ -365,7 +365,8 @@ def encode_lines(
     """Ids of lines, which are checked, as a model of data of this kind reads them, see `Dataset.encode`."""
     if not isinstance(side, str) or side not in ("source", "target"):
         raise ValueError(f"side must be 'source' or 'target', got {shown(side)}")
-    sequences = tokenizer.encode_lines(lines)
+    encode = tokenizer.encode_targets if side == "target" else tokenizer.encode_lines
+    sequences = encode(lines)
     if kind == "translation":
         sequences = sequences.affixed(first=BOS if side == "target" else None, last=EOS)
     return sequences

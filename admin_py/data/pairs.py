@@ -10,8 +10,10 @@ import numpy as np
 import tokenizers
 
 from admin_py.base.checks import MAX_COUNT, MAX_DRAW_SEED, check_bool, check_integer
+from admin_py.data.codes import SubwordCodes
 from admin_py.data.dataset import Dataset, Split
 from admin_py.data.held_out import counts_of, parted
+from admin_py.data.moses_tokenizer import MosesTokenizer, as_codes
 from admin_py.data.reading import LinePairs, Path
 from admin_py.data.subwords import SubwordTokenizer
 from admin_py.data.tokenizer import BOS, EOS, Tokenizer, as_tokenizer
@@ -30,6 +32,8 @@ class PairOptions:
     pretokenized: bool
     max_length: int
     seed: int
+    moses: MosesTokenizer | None = None
+    """Without a vocabulary: how text is cut from which one is to be learned."""
 
     @classmethod
     def checked(
@@ -40,6 +44,8 @@ class PairOptions:
         pretokenized: bool,
         max_length: int,
         seed: int,
+        moses: tuple[str, str] | None = None,
+        codes: SubwordCodes | Path | None = None,
     ) -> PairOptions:
         """The options, or the error that one of them deserves, before any text is read."""
         max_length = check_integer("max_length", max_length, 1, MAX_COUNT)
@@ -49,10 +55,16 @@ class PairOptions:
             raise ValueError(
                 "vocab_size and tokenizer exclude each other: a tokenizer has its own vocabulary"
             )
+        if codes is not None and moses is None:
+            raise ValueError("codes goes with moses, the languages of source and target")
+        for name, given in {"tokenizer": tokenizer, "pretokenized": pretokenized or None}.items():
+            if moses is not None and given is not None:
+                raise ValueError(f"moses and {name} exclude each other: each says how text is cut")
+        cut = None if moses is None else _cut(moses, as_codes(codes))
         ready = None if tokenizer is None else as_tokenizer(tokenizer)
         if pretokenized and ready is not None and not isinstance(ready, WordTokenizer):
             raise ValueError(f"pretokenized text needs a WordTokenizer, got a {type(ready).__name__}")
-        return cls(vocab_size, ready, pretokenized, max_length, seed)
+        return cls(vocab_size, ready, pretokenized, max_length, seed, cut)
 
     def dataset(
         self, name: str, pairs: LinePairs, held_out: Mapping[str, object], *, ready: str = "a pair of files"
@@ -83,13 +95,22 @@ class PairOptions:
 
     def _asked(self) -> int | None:
         """Ids that a vocabulary which is learned shall have; None where all words are taken."""
-        if self.tokenizer is not None or (self.pretokenized and self.vocab_size is None):
+        takes_all = self.vocab_size is None and (self.pretokenized or self.moses is not None)
+        if self.tokenizer is not None or takes_all:
             return None
         return VOCAB_SIZE if self.vocab_size is None else self.vocab_size
 
     def _tokenizer(self, pairs: LinePairs) -> Tokenizer:
         if self.tokenizer is not None:
             return self.tokenizer
+        if self.moses is not None:
+            return MosesTokenizer.train(
+                pairs.sources,
+                pairs.targets,
+                languages=self.moses.languages,
+                codes=self.moses.codes,
+                vocab_size=self.vocab_size,
+            )
         text = chain(pairs.sources, pairs.targets)
         if self.pretokenized:
             return WordTokenizer.train(text, vocab_size=self.vocab_size)
@@ -109,7 +130,7 @@ def encode_pairs(name: str, pairs: LinePairs, tokenizer: Tokenizer, max_length: 
     ValueError
         If none is left.
     """
-    source, target = tokenizer.encode_lines(pairs.sources), tokenizer.encode_lines(pairs.targets)
+    source, target = tokenizer.encode_lines(pairs.sources), tokenizer.encode_targets(pairs.targets)
     full = (source.lengths > 0) & (target.lengths > 0)
     # A source is given an end. The decoder reads all of its target but the last token, and a beginning.
     most = np.inf if max_length is None else max_length - 1
@@ -125,6 +146,14 @@ def encode_pairs(name: str, pairs: LinePairs, tokenizer: Tokenizer, max_length: 
         lines = ([pairs.sources[i] for i in kept], [pairs.targets[i] for i in kept])
     source, target = source.affixed(last=EOS), target.affixed(first=BOS, last=EOS)
     return Split(source, target, lines, blank=pairs.blank + empty, too_long=too_long)
+
+
+def _cut(moses: tuple[str, str], codes: SubwordCodes | None) -> MosesTokenizer:
+    """How text of two languages is cut, without a vocabulary."""
+    try:
+        return MosesTokenizer([], moses, codes=codes)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"moses: {error}") from None
 
 
 def _parted(pairs: LinePairs, counts: Mapping[str, int], seed: int) -> dict[str, LinePairs]:

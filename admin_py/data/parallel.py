@@ -6,6 +6,7 @@ import tokenizers
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_integer
+from admin_py.data.codes import SubwordCodes
 from admin_py.data.dataset import Dataset
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
 from admin_py.data.reading import Path, name_of, read_pairs
@@ -23,6 +24,8 @@ def parallel_text(
     max_length: int = MAX_LENGTH,
     tokenizer: Tokenizer | tokenizers.Tokenizer | Path | None = None,
     pretokenized: bool = False,
+    moses: tuple[str, str] | None = None,
+    codes: SubwordCodes | Path | None = None,
     max_lines: int | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -35,7 +38,7 @@ def parallel_text(
         UTF-8 text, plain or compressed with gzip.
     vocab_size : int, optional
         Ids of the joint vocabulary, special ones included; at least 260 for subwords. By default 8,000
-        subwords, or all words of pretokenized text.
+        subwords, or all words of pretokenized text or with moses.
     valid : pair of paths, float, or int, optional
         Held-out text: two further files, or a share (below 1) or number of lines taken from the files at
         random; 0 for none. By default 5 % of the lines, at most 1,000.
@@ -48,6 +51,11 @@ def parallel_text(
         Use this vocabulary instead of learning one.
     pretokenized : bool
         Split lines on spaces, one id a word. Pieces that end in ``@@`` are joined again by `decode`.
+    moses : pair of str, optional
+        Codes of the languages, such as ("en", "de"): lines are cut into tokens in lower case as Moses does,
+        and `decode` gives plain text, see `MosesTokenizer`.
+    codes : SubwordCodes or path, optional
+        With moses: cut tokens into subwords by these, such as the file that subword-nmt has written.
     max_lines : int, optional
         Read only so many lines of the training files.
     seed : int
@@ -90,6 +98,8 @@ def parallel_text(
         vocab_size=vocab_size,
         tokenizer=tokenizer,
         pretokenized=pretokenized,
+        moses=moses,
+        codes=codes,
         max_length=max_length,
         seed=seed,
     )

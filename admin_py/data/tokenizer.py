@@ -67,6 +67,10 @@ class Tokenizer(ABC):
     def encode_lines(self, lines: Sequence[str]) -> Sequences:
         """Ids of every line, nothing put before or after them. A line without text gives no ids."""
 
+    def encode_targets(self, lines: Sequence[str]) -> Sequences:
+        """Ids of every line of the target side; other ones only where the sides are of two languages."""
+        return self.encode_lines(lines)
+
     @abstractmethod
     def _join(self, ids: list[int]) -> str:
         """Text of ids that are pieces or unknown."""

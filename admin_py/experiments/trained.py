@@ -13,7 +13,7 @@ import msgspec
 
 from admin_py.base import documents
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_mapping
+from admin_py.base.checks import check_bool, check_mapping
 from admin_py.base.locks import locked
 from admin_py.base.paths import absolute_path
 from admin_py.base.plain_files import read_plain
@@ -21,8 +21,9 @@ from admin_py.base.plain_values import freeze_field, thaw
 from admin_py.base.unused import goes_with
 from admin_py.base.whole_files import clear_all_aside
 from admin_py.data.dataset import encode_lines
-from admin_py.data.tokenizer import BOS, EOS, Tokenizer, load_tokenizer
-from admin_py.generation import BATCH_SIZE, greedy, sample
+from admin_py.data.tokenizer import Tokenizer, load_tokenizer
+from admin_py.experiments.decoding import DRAW, SEARCH, decoding_of, telling, told_search, translations
+from admin_py.generation import BATCH_SIZE
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
 from admin_py.results import decode, encode, read_json
@@ -47,6 +48,16 @@ FILES: Mapping[str, str] = {
 """Attribute -> its file in the folder; all but the model may be None, and have no file then."""
 
 DRAWN = ("a temperature, such as 1.0, which makes draws", lambda given: given["temperature"] is not None)
+UNDRAWN = ("a search, and a temperature makes draws", lambda given: given["temperature"] is None)
+SEARCHED = (
+    "a beam, which makes a search",
+    lambda given: (
+        given["temperature"] is None
+        and (given["beam"] is not None or bool(told_search(given["self"].settings)))
+    ),
+)
+BESIDES = ("n_best", "temperature", "max_new_tokens")
+"""Arguments of `TrainedModel.generate` that say how text is found, beside those of a search and a draw."""
 
 MAPPINGS = ("settings", "data", "metadata")
 """Attributes that are kept in `TRAINED_FILE` itself."""
@@ -136,10 +147,10 @@ class TrainedModel:
         return self.tokenizer
 
     @overload
-    def translate(self, texts: str, **options: Any) -> str: ...
+    def translate(self, texts: str, **options: Any) -> Any: ...
     @overload
-    def translate(self, texts: Sequence[str], **options: Any) -> list[str]: ...
-    def translate(self, texts: str | Sequence[str], **options: Any) -> str | list[str]:
+    def translate(self, texts: Sequence[str], **options: Any) -> list[Any]: ...
+    def translate(self, texts: str | Sequence[str], **options: Any) -> Any:
         """Translate text with an encoder-decoder.
 
         Parameters
@@ -147,11 +158,12 @@ class TrainedModel:
         texts : str or sequence of str
             One sentence or several.
         **options
-            As of `generate`.
+            As of `generate`: ``beam=5`` searches, ``n_best=3`` returns several with their scores.
 
         Returns
         -------
-        str, or a list of str, one a text
+        str, or a list, one a text
+            As of `generate`.
 
         Raises
         ------
@@ -164,39 +176,30 @@ class TrainedModel:
             raise ValueError(f"model must be an encoder-decoder to translate, got one of kind {kind!r}{hint}")
         return self.generate(texts, **options)
 
-    @overload
-    def generate(  # type: ignore[overload-overlap]  # a str is one text, though also a Sequence[str]
-        self,
-        texts: str,
-        *,
-        max_new_tokens: int | None = ...,
-        temperature: float | None = ...,
-        top_k: int | None = ...,
-        seed: int = ...,
-        batch_size: int = ...,
-    ) -> str: ...
-    @overload
-    def generate(
-        self,
-        texts: Sequence[str],
-        *,
-        max_new_tokens: int | None = ...,
-        temperature: float | None = ...,
-        top_k: int | None = ...,
-        seed: int = ...,
-        batch_size: int = ...,
-    ) -> list[str]: ...
-    @goes_with(top_k=DRAWN, seed=DRAWN)
+    @goes_with(
+        beam=UNDRAWN,
+        **dict.fromkeys((*SEARCH[1:], "n_best"), SEARCHED),
+        **dict.fromkeys(DRAW, DRAWN),
+    )
     def generate(
         self,
         texts: str | Sequence[str],
         *,
         max_new_tokens: int | None = None,
+        beam: int | None = None,
+        n_best: int | None = None,
+        length_penalty: float | None = None,
+        penalty: str | None = None,
+        min_length: Any = None,
+        max_length: Any = None,
+        no_repeat_ngram: int | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
+        top_p: float | None = None,
         seed: int = 0,
         batch_size: int = BATCH_SIZE,
-    ) -> str | list[str]:
+        progress: bool = False,
+    ) -> Any:
         """Text from text: a language model continues it, an encoder-decoder translates it.
 
         Parameters
@@ -204,28 +207,45 @@ class TrainedModel:
         texts : str or sequence of str
             One text or several.
         max_new_tokens : int, optional
-            Of each, at most; by default as many as fit, see `admin_py.generation.greedy`.
+            Of each, at most, the end counted but for a search; by default as many as fit, see
+            `admin_py.generation.greedy`, and of a search `max_length`.
+        beam : int, optional
+            Search with so many hypotheses, see `admin_py.generation.beam_search`; 1 takes the likeliest token
+            each time. By default as ``settings["decoding"]`` says, which a recipe has filled in, and without
+            that no search.
+        n_best : int, optional
+            Return so many for each text, with their scores, at most `beam`.
+        length_penalty, penalty, min_length, max_length, no_repeat_ngram
+            Of the search, as of `admin_py.generation.beam_search`; by default as ``settings["decoding"]``
+            says, or that function.
         temperature : float, optional
-            Draw from the model's distribution, its logits divided by it. By default nothing is drawn: the
-            likeliest token is taken each time.
-        top_k : int, optional
-            Draw from the k likeliest tokens alone; with a temperature.
+            Draw from the model's distribution, its logits divided by it, instead of searching.
+        top_k, top_p : int, float, optional
+            Draw from the k likeliest tokens alone, and from the fewest with p of the probability; with a
+            temperature.
         seed : int
             Of the draw.
         batch_size : int
             Texts that are read at once.
+        progress : bool
+            Show a bar, where the standard error stream is a terminal or in a notebook.
 
         Returns
         -------
         str, or a list of str, one a text
-            A translation; or the text given, as the tokenizer knows it, with its continuation.
+            A translation; or the text given, as the tokenizer knows it, with its continuation. With `n_best`
+            a list of `Translation` instead of each, the best first: their ``text``, ``score`` and
+            ``log_probability``.
 
         Raises
         ------
         ValueError, TypeError
-            If there is no tokenizer, a text is none or too long, a text to be continued has no tokens, or as
-            `admin_py.generation.greedy` and `sample`.
+            If there is no tokenizer, a text is none or too long, a text to be continued has no tokens, an
+            option does not go with the others, or as `beam_search`, `greedy` and `sample`.
         """
+        asked = {name: value for name, value in locals().items() if name in (*SEARCH, *DRAW, *BESIDES)}
+        how = decoding_of(self.settings, asked)
+        progress = check_bool("progress", progress)
         tokenizer = self._tokenizer()
         continues = self.model.config.kind == "language_model"
         several = [texts] if isinstance(texts, str) else texts
@@ -237,14 +257,11 @@ class TrainedModel:
                 raise ValueError(f"{which} has no tokens to be continued: {several[i]!r:.80}")
         if not several:
             return []
-        options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "bos": BOS, "eos": EOS}
-        options["batch_size"] = batch_size
-        if temperature is None:
-            found = greedy(self.model, given, **options)
-        else:
-            found = sample(self.model, given, temperature=temperature, top_k=top_k, seed=seed, **options)
-        decoded = [tokenizer.decode(ids) for ids in found]
-        return decoded[0] if isinstance(texts, str) else decoded
+        with telling(progress, len(given), "continuing" if continues else "translating") as told:
+            hypotheses = how.find(self.model, given, batch_size=batch_size, progress=told)
+        found = [translations(tokenizer, one) for one in hypotheses]
+        results = found if n_best is not None else [one[0].text for one in found]
+        return results[0] if isinstance(texts, str) else results
 
     # Files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def greedy(
     bos: int = 1,
     eos: int = 2,
     batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], object] | None = None,
 ) -> list[NDArray[np.int32]]:
     """The likeliest token after each other, until the end of the sequence.
 
@@ -52,6 +54,8 @@ def greedy(
         With what an encoder-decoder's target begins; after what nothing is generated.
     batch_size : int
         Sequences that are read at once.
+    progress : callable, optional
+        Told the number of sequences after each batch.
 
     Returns
     -------
@@ -99,11 +103,18 @@ def greedy(
         batch = Batch(given.take(numbers), first) if translates else Batch(first)
         for b, _score, _sum, ids in search.run(batch, np.zeros(numbers.size, np.int64), limits[numbers]):
             results[numbers[b]] = np.concatenate([first[b], ids])
+        _tell(progress, numbers)
     for numbers in _batches(given, ~within, batch_size):
         grown = grow(decoder, begun.take(numbers), limits[numbers], _likeliest, eos)
         for number, ids in zip(numbers, grown, strict=True):
             results[number] = ids
+        _tell(progress, numbers)
     return results
+
+
+def _tell(progress: Callable[[int], object] | None, numbers: NDArray[np.int64]) -> None:
+    if progress is not None:
+        progress(numbers.size)
 
 
 def _likeliest(scores: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:

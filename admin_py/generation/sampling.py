@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import MAX_DRAW_SEED, check_array, check_integer, check_number
+from admin_py.base.checks import MAX_COUNT, MAX_DRAW_SEED, check_array, check_integer, check_number, shown
 from admin_py.base.exact_math import exp
 from admin_py.data.sequences import Sequences
 from admin_py.generation.growing import grow
@@ -33,15 +34,17 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
+    numbers: Any = None,
     bos: int = 1,
     eos: int = 2,
     batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], object] | None = None,
 ) -> list[NDArray[np.int32]]:
     """Tokens drawn from the model's distribution, until the end of the sequence.
 
     Parameters
     ----------
-    model, sequences, max_new_tokens, bos, eos, batch_size
+    model, sequences, max_new_tokens, bos, eos, batch_size, progress
         As of `greedy`.
     temperature : float
         Logits are divided by it: below 1 likely tokens become likelier.
@@ -52,6 +55,9 @@ def sample(
         those that top_k leaves.
     seed : int
         Of the draw. Each sequence has random numbers of its own, whatever stands beside it.
+    numbers : array of int, optional
+        By which those are told apart, a number a sequence: 0, 1, 2 and so on by default. Of a part of many
+        sequences their numbers among all draw the same as all at once.
 
     Returns
     -------
@@ -76,11 +82,12 @@ def sample(
     translates = check_generates(model)
     given = given_sequences(model, sequences)
     limits = most_tokens(model, given.lengths, max_new_tokens)
+    named = _numbers(numbers, len(given))
     decoder = Decoder(model, bos=int(bos))
     results: list[NDArray[np.int32]] = []
     for start in range(0, len(given), batch_size):
-        numbers = np.arange(start, min(start + batch_size, len(given)))
-        streams = [_stream(seed, number) for number in numbers.tolist()]
+        chosen = np.arange(start, min(start + batch_size, len(given)))
+        streams = [_stream(seed, number) for number in named[chosen].tolist()]
 
         def draw(
             scores: NDArray[Any], rows: NDArray[np.int64], streams: list[np.random.PCG64] = streams
@@ -89,10 +96,24 @@ def sample(
             uniform = np.array([(streams[row].random_raw() >> 11) * 2.0**-53 for row in rows.tolist()])
             return draw_from(scores, uniform, temperature=temperature, top_k=top_k, top_p=top_p)
 
-        sources = given.take(numbers)
-        begun = Sequences.from_lists([[bos]] * numbers.size) if translates else sources
-        results += grow(decoder, begun, limits[numbers], draw, eos, sources if translates else None)
+        sources = given.take(chosen)
+        begun = Sequences.from_lists([[bos]] * chosen.size) if translates else sources
+        results += grow(decoder, begun, limits[chosen], draw, eos, sources if translates else None)
+        if progress is not None:
+            progress(chosen.size)
     return results
+
+
+def _numbers(given: Any, count: int) -> NDArray[np.int64]:
+    """A number of each sequence."""
+    if given is None:
+        return np.arange(count)
+    array = check_array("numbers", given, "iu")
+    if array.shape != (count,):
+        raise ValueError(f"numbers must be [{count}], one a sequence, got {shown(given)}")
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) <= MAX_COUNT:
+        raise ValueError(f"numbers must be from 0 to {MAX_COUNT}, got {shown(given)}")
+    return array.astype(np.int64)
 
 
 def _stream(seed: int, number: int) -> np.random.PCG64:
@@ -117,7 +138,7 @@ def draw_from(
     array([0, 0, 1, 2])
     >>> draw_from(logits, np.array([0.0, 0.19, 0.21, 0.99]), top_k=1)
     array([1, 1, 1, 1])
-    >>> draw_from(logits, np.array([0.0, 0.19, 0.61, 0.99]), top_p=0.75)
+    >>> draw_from(logits, np.array([0.0, 0.19, 0.61, 0.99]), top_p=0.7)
     array([1, 1, 1, 2])
     """
     logits, uniform = check_array("logits", logits), check_array("uniform", uniform)

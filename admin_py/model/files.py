@@ -45,8 +45,9 @@ def write(
     seed: int,
     step: int,
     vocabulary: Vocabulary | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model's file, whole or not at all. Missing folders are made.
+    """Write a model's file, whole or not at all, with more entries in its header. Missing folders are made.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def write(
     """
     path = path_of(path)
     make_folder(path.parent)
-    header = {"config": json.dumps(config.to_dict()), "seed": str(seed), "step": str(step)}
+    header = {"config": json.dumps(config.to_dict()), "seed": str(seed), "step": str(step), **(more or {})}
     if vocabulary is not None:
         header["vocabulary"] = json.dumps(vocabulary.to_dict())
     tensors.write(path, tensors.MODEL, state, header)

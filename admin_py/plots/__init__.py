@@ -20,6 +20,7 @@ from admin_py.plots.own_dependency import plot_own_dependency
 from admin_py.plots.predicted_dependency import plot_predicted_dependency
 from admin_py.plots.profile import plot_profile, plot_quantity
 from admin_py.plots.schedule import plot_schedule
+from admin_py.plots.scores import plot_scores
 from admin_py.plots.source_use import plot_source_use
 from admin_py.plots.style import context, scheme_style
 from admin_py.plots.training import plot_curves, plot_history, plot_training
@@ -52,6 +53,7 @@ __all__ = [
     "plot_profile",
     "plot_quantity",
     "plot_schedule",
+    "plot_scores",
     "plot_source_use",
     "plot_training",
     "plot_update_histogram",

@@ -38,6 +38,9 @@ SEPARATOR = "/"
 WEIGHTS = f"weights{SEPARATOR}"
 """What the names of the model's own tensors begin with."""
 
+FLAT = ("average", "best")
+"""Tensors of all weights, one after the other."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 
@@ -46,11 +49,12 @@ class _Position(msgspec.Struct, forbid_unknown_fields=True):
     batch: Count
 
 
-class _Progress(msgspec.Struct, forbid_unknown_fields=True):
+class _Progress(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     step: Count
     tail: bool
     diverged_at: Count | None
     diverged_because: str | None
+    best_step: Count | None = None
 
 
 class _Rest(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,9 +84,13 @@ class TrainingState:
         Where in the data the next step begins: ``"epoch"``, and ``"batch"`` within it.
     progress : mapping
         ``"step"``, the steps done; ``"tail"``, whether their validation and callbacks are done too;
-        ``"diverged_at"`` and ``"diverged_because"``.
+        ``"diverged_at"`` and ``"diverged_because"``; where there is `best`, ``"best_step"``, its step.
     vocabulary : Vocabulary, optional
         Of the model.
+    average : float64 array, optional
+        The moving average of all weights, as they lie in the model.
+    best : array, optional
+        All weights of the best validation, where they come back at the end.
     """
 
     setup: Mapping[str, Any]
@@ -92,6 +100,13 @@ class TrainingState:
     position: Mapping[str, int]
     progress: Mapping[str, Any]
     vocabulary: Vocabulary | None = None
+    average: NDArray[Any] | None = None
+    best: NDArray[Any] | None = None
+
+    @property
+    def best_steps(self) -> list[int]:
+        """The step of the best weights; empty without them."""
+        return [] if self.best is None else [self.progress.get("best_step", 0)]
 
 
 def save(path: str | os.PathLike[str], state: TrainingState) -> None:
@@ -105,6 +120,7 @@ def save(path: str | os.PathLike[str], state: TrainingState) -> None:
     """
     moments = {name: state.optimizer[name] for name in ("m", "v") if state.optimizer[name] is not None}
     arrays = dict(_flat({"weights": state.weights, "optimizer": moments, "history": state.history}))
+    arrays |= {name: value for name in FLAT if (value := getattr(state, name)) is not None}
     rest = {
         "setup": state.setup,
         "optimizer_step": state.optimizer["step"],
@@ -183,6 +199,7 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], rest: _Rest) -> TrainingState:
         history=nested["history"],
         position=msgspec.to_builtins(rest.position),
         progress=msgspec.to_builtins(rest.progress),
+        **{name: nested.get(name) for name in FLAT},
     )
 
 
@@ -233,7 +250,7 @@ def check_same_setup(path: str | os.PathLike[str], saved: Mapping[str, Any], own
     for name in dict.fromkeys((*FIRST, *own, *saved)):
         was, now = saved.get(name), own.get(name)
         if was != now:
-            where, was, now = _first_difference(name, was, now)
+            where, was, now = first_difference(name, was, now)
             raise _another(path, _users_name(where), _told(was), _told(now))
 
 
@@ -286,12 +303,12 @@ def _told(value: Any) -> str:
     return shown(value)
 
 
-def _first_difference(name: str, was: Any, now: Any) -> tuple[str, Any, Any]:
+def first_difference(name: str, was: Any, now: Any) -> tuple[str, Any, Any]:
     """Down to the entry that differs, where both are mappings."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*now, *was)):
             if was.get(key) != now.get(key):
-                return _first_difference(f"{name}.{key}", was.get(key), now.get(key))
+                return first_difference(f"{name}.{key}", was.get(key), now.get(key))
     return name, was, now
 
 

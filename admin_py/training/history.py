@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from admin_py.base.checks import check_instance, shown
 from admin_py.results import Result, figure
+from admin_py.training.best import NLL, best_first
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from admin_py.model.transformer import Transformer
 
 STEP_COLUMNS: Mapping[str, type] = {
     "loss": np.float64,
@@ -28,7 +31,10 @@ STEP_COLUMNS: Mapping[str, type] = {
 """Arrays with an element for every step, and their types."""
 
 VALID_COLUMNS: Mapping[str, type] = {"step": np.int64, "nll": np.float64, "loss": np.float64}
-"""Arrays with an element for every validation."""
+"""Arrays with an element for every validation, whatever else is monitored."""
+
+STOPPING = "stopping"
+"""In the metadata: what was monitored, and how the training was to end by it."""
 
 MATRICES = "matrices"
 """Beside the stacks in the observations: norms of weight matrices."""
@@ -75,6 +81,18 @@ class _Views:
         return float(values[-1]) if len(values) and self.diverged_at is None else float("nan")
 
     @property
+    def best_step(self) -> int | None:
+        """Step of the best validation: by what was monitored, nll otherwise; None where none has a number."""
+        told = self.metadata.get(STOPPING, {})
+        found = best_first(self.valid, told.get("monitor", NLL), told.get("larger_is_better", False))
+        return found[0] if found else None
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the training ended because its validations improved no more, see `patience` of `train`."""
+        return bool(self.metadata.get(STOPPING, {}).get("stopped", False))
+
+    @property
     def train_nll(self) -> float:
         """Mean loss of the last twentieth of the training batches, without smoothing, dropout on."""
         nll = np.asarray(self.nll)
@@ -82,12 +100,12 @@ class _Views:
         return float(tail.mean()) if len(tail) else float("nan")
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row for each step; ``valid_nll`` and ``valid_loss`` are nan where there was no validation."""
+        """A row for each step; ``valid_nll``, ``valid_loss`` and the like are nan without a validation."""
         import pandas as pd
 
         table = {"step": self.steps, **{name: getattr(self, name) for name in STEP_COLUMNS}}
         at = self.valid["step"] - 1
-        for name in ("nll", "loss"):
+        for name in (name for name in self.valid if name != "step"):
             column = np.full(self.num_steps, np.nan)
             column[at] = self.valid[name]
             table[f"valid_{name}"] = column
@@ -128,7 +146,8 @@ class History(_Views, Result):
         Spent in the step; validation and checkpoints are not counted.
     valid : mapping
         ``"step"`` int64 [k], ``"nll"`` and ``"loss"`` float64 [k]: means over the whole validation split,
-        dropout off, after the steps named.
+        dropout off, after the steps named; and under the name of a `Monitor` what it measured, float64 [k].
+        Of the average of the weights where `train` had `ema`: the metadata say ``"validated": "average"``.
     observations : mapping
         ``"step"`` int64 [j], and for each stack of the model a mapping of ``"var_input"``, ``"var_branch"``
         and ``"omega"`` (mean over its features; ``"omega_spread"`` is the standard deviation), float64
@@ -177,9 +196,9 @@ class History(_Views, Result):
         check_instance("loss", self.loss, np.ndarray)
         for name, dtype in STEP_COLUMNS.items():
             _check_column(name, getattr(self, name), dtype, len(self.loss))
-        if not isinstance(self.valid, Mapping) or self.valid.keys() != VALID_COLUMNS.keys():
+        if not isinstance(self.valid, Mapping) or not VALID_COLUMNS.keys() <= self.valid.keys():
             raise ValueError(f"valid must map {', '.join(VALID_COLUMNS)} to arrays, got {shown(self.valid)}")
-        for name, dtype in VALID_COLUMNS.items():
+        for name, dtype in {**dict.fromkeys(self.valid, np.float64), **VALID_COLUMNS}.items():
             _check_column(f"valid[{name!r}]", self.valid[name], dtype, len(self.valid["step"]))
         at = self.valid["step"]
         if at.size and not (at.min() >= 1 and at.max() <= self.num_steps):
@@ -188,6 +207,16 @@ class History(_Views, Result):
             )
         if not isinstance(self.observations, Mapping) or "step" not in self.observations:
             raise ValueError("observations must be a mapping with an array 'step'")
+
+    @property
+    def ema(self) -> Transformer | None:
+        """A model with the moving average of the weights, where `train` had `ema`.
+
+        It goes with the object that `train` returned: files and copies are without, and give None.
+        """
+        return self._ema
+
+    _ema: ClassVar[Transformer | None] = None  # of the object where there is one
 
     def _summary(self) -> str:
         parts = [f"{self.num_steps:,} steps"]
@@ -199,6 +228,9 @@ class History(_Views, Result):
             parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
         if self.diverged_at is not None:
             parts.append(f"diverged at step {self.diverged_at:,}: {self.diverged_because}")
+        if self.stopped_early:
+            best = self.best_step
+            parts.append("stopped early" if best is None else f"stopped early, best at step {best:,}")
         if self.interrupted:
             parts.append("interrupted")
         return ", ".join(parts)

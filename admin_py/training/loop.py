@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +15,22 @@ from numpy.typing import NDArray
 
 from admin_py.base.builds import MODULES
 from admin_py.base.versions import origin
+from admin_py.model import files as model_files
 from admin_py.model.state import check_state, write_state
 from admin_py.results import run_metadata
 from admin_py.training import checkpoint as checkpoints
 from admin_py.training.checkpoint import TrainingState
 from admin_py.training.divergence import explain_gradient, explain_loss, explain_update
-from admin_py.training.history import History
+from admin_py.training.feed import Feed, num_predicted
+from admin_py.training.history import STOPPING, History
 from admin_py.training.interrupts import DeferredInterrupt
+from admin_py.training.kept import BEST, LAST, KeptWeights
+from admin_py.training.moving_average import MovingAverage
 from admin_py.training.observing import StepObserver
 from admin_py.training.profiling import AS_GIVEN, OFF, UNKNOWN
 from admin_py.training.progress import TrainingProgress
 from admin_py.training.recorder import Recorder
+from admin_py.training.restoring import check_best, check_parts, history_of, num_updates
 
 if TYPE_CHECKING:
     from admin_py.data.batch import Batch
@@ -32,33 +40,6 @@ if TYPE_CHECKING:
 
 PROFILE, ORIGIN = "profile", "computed by"
 """In a checkpoint's setup, beside what decides the numbers: what became of omega, what computed them."""
-
-
-class Feed:
-    """The training batches of one epoch after the other; knows the place from which it goes on."""
-
-    def __init__(self, data: Dataset, *, max_tokens: int, seed: int, epoch: int = 0, batch: int = 0) -> None:
-        self._data, self._max_tokens, self._seed = data, max_tokens, seed
-        self.epoch, self.batch = epoch, batch
-        self._batches = self._open()
-
-    def _open(self) -> Iterator[Batch]:
-        return self._data.batches(max_tokens=self._max_tokens, seed=self._seed + self.epoch, start=self.batch)
-
-    def __next__(self) -> Batch:
-        batch = next(self._batches, None)
-        if batch is None:
-            self.epoch, self.batch = self.epoch + 1, 0
-            self._batches = self._open()
-            batch = next(self._batches)  # a split has a sequence, so an epoch has a batch
-        self.batch += 1
-        return batch
-
-
-def num_predicted(batch: Batch) -> int:
-    """Tokens that a model predicts: all but the first of each sequence."""
-    predicted = batch.source if batch.target is None else batch.target
-    return predicted.tokens.size - batch.num_sequences
 
 
 class Diverged(Exception):
@@ -83,6 +64,11 @@ class Loop:
         self._saved_at: int | None = None
         self._limit = float(np.sqrt(np.finfo(model.dtype).max))
         self._observer = StepObserver(model)
+        self._average = None if plan.ema is None else MovingAverage(plan.ema)
+        self._best: NDArray[Any] | None = None
+        self._best_at = 0
+        self.kept = None if plan.keeping is None else KeptWeights(plan.keeping, self._digest())
+        self._tell_stopping()
         self.profiled = AS_GIVEN
         """What became of omega before the first step."""
 
@@ -100,6 +86,10 @@ class Loop:
             if not history.num_steps and self.profiled not in (AS_GIVEN, OFF):
                 shown.said(f"profile of {self.model.config.scheme_name}: {self.profiled}")
             with DeferredInterrupt() as interrupt:
+                if self.kept is not None:
+                    self.kept.begin(history.num_steps)
+                    if self._tail_done:
+                        self._keep(begins=True)  # what the kill of an earlier process has left undone
                 self._finish_step(shown, interrupt)
                 while history.num_steps < steps and not self._stopped(interrupt):
                     self._step()
@@ -107,6 +97,8 @@ class Loop:
                     self._finish_step(shown, interrupt)
                 if history.diverged_at is not None:
                     shown.stopped(history, f"diverged: {history.diverged_because}")
+                elif self._is_over() and history.num_steps < steps:
+                    shown.stopped(history, f"{self.plan.stopping.name} improves no more")
                 elif self._stopped(interrupt) and (history.num_steps < steps or not self._tail_done):
                     history.interrupted = True
                     shown.stopped(history, "interrupted")
@@ -115,10 +107,24 @@ class Loop:
                 self._save()
         finally:
             shown.close()
-        return history.freeze(self._metadata())
+        if self._best is not None and not history.interrupted:
+            self.model._core.weights[...] = self._best
+        return self._frozen()
+
+    def _frozen(self) -> History:
+        history = self.history.freeze(self._metadata())
+        if self._average is not None:
+            with self._judged():
+                averaged = self.model.copy()
+            object.__setattr__(history, "_ema", averaged)
+        return history
 
     def _stopped(self, interrupt: DeferredInterrupt) -> bool:
-        return interrupt.requested or self.history.diverged_at is not None
+        return interrupt.requested or self.history.diverged_at is not None or self._is_over()
+
+    def _is_over(self) -> bool:
+        """Whether the validations improve no more."""
+        return self._tail_done and self.plan.stopping.is_over(self.history.valid, self.history.num_steps)
 
     def _step(self) -> None:
         """One update, or the record of why there is none."""
@@ -192,6 +198,8 @@ class Loop:
                 self.model._core.weights[...] = before
             raise Diverged(why)
         row["update_norm"] = update_norm
+        if self._average is not None:
+            self._average.add(self.model._core.weights)
 
     def _weights_at_risk(self, lr: float, norm: float) -> NDArray[Any] | None:
         """A copy of the weights, if the update may be so large that it overflows; usually it is not."""
@@ -213,7 +221,8 @@ class Loop:
             found = self._validate(interrupt)
             if found is None:
                 return
-            self.history.add_validation(nll=found[0], loss=found[1])
+            self.history.add_validation(**found)
+            self._take_best()
             shown.validated(self.history)
         self._tail_done = True
         try:
@@ -221,6 +230,7 @@ class Loop:
                 callback(self.history.num_steps, self.model, self.history)
         except KeyboardInterrupt:
             interrupt.requested = True
+        self._keep()
         if self.history.num_steps % self.plan.checkpoint_every == 0:
             self._save()
 
@@ -230,18 +240,72 @@ class Loop:
             return False
         return step % every == 0 or step == self.plan.steps
 
-    def _validate(self, interrupt: DeferredInterrupt) -> tuple[float, float] | None:
-        """nll and loss, means over the tokens of the split "valid"; None if Ctrl-C came in between."""
+    def _validate(self, interrupt: DeferredInterrupt) -> dict[str, float] | None:
+        """nll and loss, means over the tokens of the split "valid", and what is monitored.
+
+        None if Ctrl-C came in between.
+        """
         sums, tokens = np.zeros(2), 0
         batches = self.data.batches(max_tokens=self.plan.max_tokens, split="valid", shuffle=False)
-        for batch in batches:
-            found = self.model.loss(batch, label_smoothing=self.plan.label_smoothing)
-            sums += found.num_tokens * np.array([found.nll, found.loss])
-            tokens += found.num_tokens
-            if interrupt.requested:
-                return None
-        nll, loss = sums / tokens
-        return float(nll), float(loss)
+        with self._judged():
+            for batch in batches:
+                found = self.model.loss(batch, label_smoothing=self.plan.label_smoothing)
+                sums += found.num_tokens * np.array([found.nll, found.loss])
+                tokens += found.num_tokens
+                if interrupt.requested:
+                    return None
+            nll, loss = sums / tokens
+            return {"nll": float(nll), "loss": float(loss), **self.plan.stopping.measured(self.model)}
+
+    # The weights that are judged, and what is kept of them
+
+    def _judged(self) -> AbstractContextManager[None]:
+        """Inside the block the model has the weights that are judged: the average, if there is one."""
+        return nullcontext() if self._average is None else self._average.in_place_of(self.model._core.weights)
+
+    def _best_steps(self) -> list[int]:
+        return self.plan.stopping.best_first(self.history.valid)
+
+    def _take_best(self) -> None:
+        """A copy of the weights, if their validation is the best and they come back at the end."""
+        if self.plan.stopping.restore_best and self._best_steps()[:1] == [self.history.num_steps]:
+            with self._judged():
+                self._best, self._best_at = self.model._core.weights.copy(), self.history.num_steps
+
+    def _keep(self, *, begins: bool = False) -> None:
+        """Write the weights of this step where they are to be kept, and remove those that no longer are."""
+        step, kept = self.history.num_steps, self.kept
+        if kept is None or not step or self.history.diverged_at is not None:
+            return
+        due = kept.is_due(step, epoch_ends=self._feed.ends_epoch(self.plan.accumulate))
+        if not (begins or due or step in self.history.valid["step"][-1:]):
+            return
+        best = self._best_steps()[: kept.keeping.best or 0]
+        told: dict[str, Any] = {"step": step, "epoch": self._feed.epochs_done}
+        kinds: dict[str, dict[str, Any]] = {LAST: told} if due else {}
+        if step in best:
+            name = self.plan.stopping.name
+            value = float(self.history.valid[name][-1])
+            better = self.plan.stopping.larger_is_better
+            kinds[BEST] = {**told, "monitor": name, "value": value, "larger_is_better": better}
+        if kinds:
+            self._save()
+            with self._judged():
+                for kind, words in kinds.items():
+                    kept.write(kind, words, self._write_model)
+        kept.remove_old(best)
+
+    def _write_model(self, path: Path, header: dict[str, str]) -> None:
+        model = self.model
+        model_files.write(
+            path,
+            model.parameters,
+            model.config,
+            seed=model.seed,
+            step=self.history.num_steps * self.plan.accumulate,  # passes with dropout
+            vocabulary=model.vocabulary,
+            more=header,
+        )
 
     # Checkpoints
 
@@ -255,7 +319,23 @@ class Loop:
         data = {"fingerprint": self.data.fingerprint}
         return json.loads(json.dumps({"model": model, **self.plan.describe(), "data": data}))
 
+    def _digest(self) -> str:
+        """Of all that decides the numbers."""
+        return sha256(json.dumps(self._describe(), sort_keys=True).encode()).hexdigest()
+
+    def _tell_stopping(self) -> None:
+        """What is monitored, where something follows from it, in the history that callbacks see."""
+        keeping = self.plan.keeping
+        told = self.plan.stopping.told(best_is_kept=keeping is not None and keeping.best is not None)
+        self.history.metadata = {} if told is None else {STOPPING: told}
+
     def _metadata(self) -> dict[str, Any]:
+        more: dict[str, Any] = {
+            name: {**told, "stopped": self._is_over() and self.history.num_steps < self.plan.steps}
+            for name, told in self.history.metadata.items()
+        }
+        if self._average is not None and self.plan.valid_every is not None:
+            more["validated"] = "average"
         return run_metadata(
             seed=self.model.seed,
             dtype=self.model.dtype,
@@ -264,6 +344,7 @@ class Loop:
             data=self.data.name,
             profile=self.profiled,
             training=self.plan.describe(),
+            **more,
         )
 
     def _save(self) -> None:
@@ -281,8 +362,11 @@ class Loop:
                 "tail": self._tail_done,
                 "diverged_at": self.history.diverged_at,
                 "diverged_because": self.history.diverged_because,
+                **({} if self._best is None else {"best_step": self._best_at}),
             },
             vocabulary=self.model.vocabulary,
+            average=None if self._average is None else self._average.mean,
+            best=self._best,
         )
         checkpoints.save(self.plan.checkpoint, state)
         self._saved_at = step
@@ -307,41 +391,34 @@ class Loop:
                 f"steps must be at least {state.progress['step']}, the step of the checkpoint {path!r}, got "
                 f"{self.plan.steps}"
             )
-        try:
-            history = Recorder(state.history, matrices=self._observer.names)
-            history.diverged_at = state.progress["diverged_at"]
-            history.diverged_because = state.progress["diverged_because"]
-            if history.freeze().num_steps != state.progress["step"]:
-                raise ValueError(f"its history has {history.num_steps} steps, not {state.progress['step']}")
-            self._check_moments(state.optimizer)
+        if self.kept is not None:
+            self.kept.check_same()
+        with _reading(path):
+            history = history_of(state, self.plan, matrices=self._observer.names)
+            check_parts(state, self.model, self.plan)
             weights = check_state(state.weights, self.model.parameters, allow_nonfinite=True)
-            self._check_position(state)
             feed = self._new_feed(**state.position)
+        check_best(path, state, self.plan.stopping)
+        with _reading(path):
             self.plan.optimizer.load_state(state.optimizer)  # all of it or nothing
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path!r} is a damaged checkpoint: {error}") from error
         write_state(weights, self.model._core.parameters)
         self.history = history
+        self._tell_stopping()
+        if self.plan.stopping.restore_best and state.best is not None:
+            self._best, self._best_at = state.best, state.best_steps[0]
+        if self._average is not None:
+            self._average.restore(state.average, num_updates(state))
         self.profiled = profiled
         self._count_passes()
         self._feed = feed
         self._tail_done = state.progress["tail"]
-        self._saved_at = state.progress["step"]
+        self._saved_at = state.progress["step"] if self._tail_done else None
 
-    def _check_position(self, state: TrainingState) -> None:
-        """That so many batches have been read: each epoch has one at least."""
-        epoch, batch = state.position["epoch"], state.position["batch"]
-        read = state.progress["step"] * self.plan.accumulate
-        if epoch + batch > read:
-            raise ValueError(
-                f"its position is batch {batch} of epoch {epoch}, after {read} batches that were read"
-            )
 
-    def _check_moments(self, optimizer: Any) -> None:
-        """That moments have the model's dtype and one of the two lengths that optimisers use."""
-        length = self.model._core.trained_length
-        for name, lengths in (("m", {length}), ("v", {length, len(self.model.parameters)})):
-            value = optimizer[name]
-            if value is not None and (value.dtype != self.model.dtype or value.size not in lengths):
-                expected = f"{self.model.dtype} [{length}]"
-                raise ValueError(f"its moment {name} is {value.dtype} [{value.size}], expected {expected}")
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """What is wrong with a checkpoint is an error that names it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path!r} is a damaged checkpoint: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
@@ -15,9 +15,11 @@ from admin_py.base.paths import absolute_path
 from admin_py.data.dataset import Dataset
 from admin_py.model.fitting import check_fits
 from admin_py.model.transformer import Transformer
+from admin_py.training.kept import Keeping
 from admin_py.training.observing import ObserveAt
 from admin_py.training.optimizers import Optimizer
 from admin_py.training.recorder import Recorder
+from admin_py.training.stopping import Stopping
 
 Callback = Callable[[int, Transformer, Recorder], Any]
 """Called with the step, the model and the history so far."""
@@ -41,6 +43,9 @@ class Plan:
     callbacks: tuple[Callback, ...]
     profile: str | bool
     checkpoint_activations: bool | int = False
+    ema: float | None = None
+    stopping: Stopping = field(default_factory=Stopping)
+    keeping: Keeping | None = None
 
     def lr(self, step: int) -> float:
         """Learning rate of a step, counted from 1."""
@@ -65,6 +70,8 @@ class Plan:
             "label_smoothing": self.label_smoothing,
             "observe": self.observe.describe(),
         }
+        more = {"ema": self.ema, "monitor": self.stopping.describe()}
+        numbers |= {name: value for name, value in more.items() if value is not None}
         return json.loads(json.dumps(numbers))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from admin_py.base.progress import Bar, shows_bars
 from admin_py.base.streams import say
+from admin_py.training.history import VALID_COLUMNS
 
 if TYPE_CHECKING:
     from admin_py.training.recorder import Recorder
@@ -64,6 +65,8 @@ class TrainingProgress:
         """After a validation."""
         nll = history.valid["nll"][-1]
         text = f"validation nll {nll:.4f}"
+        for name in history.valid.keys() - VALID_COLUMNS.keys():
+            text += f", {name} {history.valid[name][-1]:.4g}"
         self._validation = f"valid {nll:.4f}"  # short: a terminal of 80 columns has room for it
         if self._lines and (self._quiet_since_validation() or history.num_steps == self._steps):
             self._last_validation = time.monotonic()

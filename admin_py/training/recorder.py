@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import LARGEST, check_array, check_integer, check_listed, check_mapping
+from admin_py.base.checks import LARGEST, as_number, check_array, check_integer, check_listed, check_mapping
 from admin_py.base.plain_values import freeze
 from admin_py.training.history import MATRICES, STEP_COLUMNS, VALID_COLUMNS, History, _Views
 
@@ -73,7 +73,8 @@ class Recorder(_Views):
         given = arrays or {}
         self._steps = {name: Column(dtype, given.get(name, ())) for name, dtype in STEP_COLUMNS.items()}
         valid = given.get("valid", {})
-        self._valid = {name: Column(dtype, valid.get(name, ())) for name, dtype in VALID_COLUMNS.items()}
+        columns = {**VALID_COLUMNS, **{name: np.float64 for name in valid if name not in VALID_COLUMNS}}
+        self._valid = {name: Column(dtype, valid.get(name, ())) for name, dtype in columns.items()}
         observed = dict(given.get("observations", {}))
         self._observed_at = Column(np.int64, observed.pop("step", ()))
         self._observed = {
@@ -84,7 +85,7 @@ class Recorder(_Views):
         self.diverged_at: int | None = None
         self.diverged_because: str | None = None
         self.interrupted = False
-        self.metadata: Mapping[str, Any] = {}  # known when it is frozen
+        self.metadata: Mapping[str, Any] = {}  # all of it is known when it is frozen
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         steps = self.__dict__.get("_steps", {})
@@ -120,9 +121,15 @@ class Recorder(_Views):
         for name, value in values.items():
             self._steps[name].append(value)
 
-    def add_validation(self, *, nll: float, loss: float) -> None:
-        """Record a validation after the last step."""
-        for name, value in (("step", self.num_steps), ("nll", nll), ("loss", loss)):
+    def add_validation(self, *, nll: float, loss: float, **monitored: float) -> None:
+        """Record a validation after the last step, with what else is monitored: the same each time."""
+        row = {"step": self.num_steps, "nll": nll, "loss": loss}
+        row |= {name: as_number(name, value) for name, value in monitored.items()}
+        if not len(self._valid["step"].values):
+            self._valid |= {name: Column(np.float64) for name in monitored}
+        if row.keys() != self._valid.keys():
+            raise ValueError(f"monitored must be as before, {', '.join(self._valid)}, got {', '.join(row)}")
+        for name, value in row.items():
             self._valid[name].append(value)
 
     def add_observation(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import MAX_COUNT, check_bool, check_integer
+from admin_py.base.checks import MAX_COUNT, check_bool, check_integer, check_probability
 from admin_py.base.precision import check_held
 from admin_py.base.streams import warn
 from admin_py.base.unused import goes_with
@@ -16,7 +16,10 @@ from admin_py.data.dataset import Dataset
 from admin_py.model.state import check_weights
 from admin_py.model.transformer import Transformer
 from admin_py.training import checkpoint as checkpoints
+from admin_py.training import kept
+from admin_py.training.best import NLL
 from admin_py.training.history import History
+from admin_py.training.kept import EPOCH, read_keeping
 from admin_py.training.loop import Loop
 from admin_py.training.named_optimizers import OptimizerLike, as_optimizer
 from admin_py.training.observing import read_observe
@@ -33,12 +36,37 @@ from admin_py.training.plan import (
     check_share,
 )
 from admin_py.training.profiling import AUTO, check_profile, profile_first
+from admin_py.training.stopping import Monitor, read_stopping
+
+VALIDATIONS = ("validations, valid_every=", lambda given: given["valid_every"] is not None)
 
 
 @door
 @goes_with(
     checkpoint_every=("a checkpoint", lambda given: given["checkpoint"] is not None),
-    resume=("a checkpoint", lambda given: given["checkpoint"] is not None),
+    resume=(
+        "a checkpoint, or a folder to keep weights in",
+        lambda given: given["checkpoint"] is not None or given["keep"] is not None,
+    ),
+    monitor=VALIDATIONS,
+    patience=VALIDATIONS,
+    restore_best=VALIDATIONS,
+    keep_last=(
+        "a place for the files, checkpoint= or keep=",
+        lambda given: given["checkpoint"] is not None or given["keep"] is not None,
+    ),
+    keep_best=(
+        "validations, valid_every=, and a place for the files, checkpoint= or keep=",
+        lambda given: (
+            given["valid_every"] is not None
+            and (given["checkpoint"] is not None or given["keep"] is not None)
+        ),
+    ),
+    keep_every=("keep_last", lambda given: given["keep_last"] is not None),
+    keep=(
+        "keep_last or keep_best",
+        lambda given: given["keep_last"] is not None or given["keep_best"] is not None,
+    ),
 )
 def train(
     model: Transformer,
@@ -58,6 +86,14 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 100,
     resume: bool = True,
+    keep_last: int | None = None,
+    keep_every: int | str = EPOCH,
+    keep_best: int | None = None,
+    keep: str | os.PathLike[str] | None = None,
+    ema: float | None = None,
+    monitor: str | Monitor = NLL,
+    patience: int | None = None,
+    restore_best: bool = False,
     observe: int | str | Iterable[int] = 0,
     observe_every: int = 0,
     checkpoint_activations: bool | int = False,
@@ -113,7 +149,32 @@ def train(
     checkpoint_every : int
         Steps between checkpoints.
     resume : bool
-        False begins anew, whatever checkpoint there is, and replaces it.
+        False begins anew, whatever checkpoint there is, and replaces it, and the weights that were kept.
+    keep_last : int, optional
+        Keep the weights of so many of the last epochs as files of models, for `average`:
+        ``last-00000120.safetensors`` after step 120, in the folder `keep`. Each comes with a checkpoint, and
+        the oldest is removed when the new one is whole.
+    keep_every : "epoch" or int
+        Keep them at the end of every epoch, in the step that takes its last batch, or every so many steps.
+    keep_best : int, optional
+        Keep the weights of so many of the best validations by `monitor` likewise, as ``best-*``.
+    keep : path, optional
+        The folder; by default beside the checkpoint, with ``.kept`` added to its name.
+    ema : float, optional
+        Decay of an exponential moving average of the weights, from 0 to below 1, such as .999: the mean of
+        the weights after every step so far, in which each counts `ema` times the next, so that the initial
+        weights have no part in it. It is kept in float64 (8 bytes a weight) and in the checkpoint.
+        ``history.ema`` is the model that has it. Validations, `monitor`, what is kept and the best weights
+        are those of the average then; training goes on with the model's own.
+    monitor : {"nll", "loss"} or Monitor
+        What says which validation is the best: the smaller nll or loss, or what a `Monitor` measures, which
+        is recorded in ``history.valid`` under its name.
+    patience : int, optional
+        End the training after so many validations since the best one. One that has ended goes on when it is
+        called with more.
+    restore_best : bool
+        Whether the model has the weights of the best validation when the training has ended, but for Ctrl-C.
+        The checkpoint keeps those of the last step beside them.
     observe : int, "log" or iterable of int
         When to record variances, omega and gradient norms of all sub-layers, and for every weight matrix the
         norms of gradient, weights and update (``history.observations``, `analysis.updates`): at the first
@@ -135,7 +196,7 @@ def train(
     History
         Also where the training diverges (``history.diverged_at``; the model keeps the last finite weights) or
         is stopped by Ctrl-C or SIGTERM (``history.interrupted``; between two steps, after a checkpoint if
-        there is one).
+        there is one), or by `patience` (``history.stopped_early``).
 
     Raises
     ------
@@ -144,9 +205,9 @@ def train(
         has weights that are not finite, or the checkpoint is damaged or of another training. Model and
         optimiser are then as before.
     OSError
-        If the checkpoint cannot be read or written; an older one is as before.
+        If the checkpoint or weights to be kept cannot be read or written; older ones are as before.
     RuntimeError
-        If another training has the checkpoint, with the id of its process.
+        If another training has the checkpoint or the folder, with the id of its process.
 
     Notes
     -----
@@ -174,6 +235,7 @@ def train(
     """
     steps = check_integer("steps", steps, 1, MAX_COUNT)
     chosen = as_optimizer(optimizer, lr)
+    place = absolute_checkpoint(checkpoint)
     plan = Plan(
         optimizer=chosen,
         schedule=check_schedule(schedule, lr, rate=chosen.lr, warmup=warmup, steps=steps),
@@ -183,12 +245,15 @@ def train(
         clip_norm=check_clip_norm("clip_norm", clip_norm),
         label_smoothing=check_share("label_smoothing", label_smoothing),
         valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
-        checkpoint=absolute_checkpoint(checkpoint),
+        checkpoint=place,
         checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
         observe=read_observe(observe, observe_every),
         callbacks=check_callbacks(callbacks),
         profile=check_profile(profile),
         checkpoint_activations=check_activation_segments(checkpoint_activations),
+        ema=None if ema is None else check_probability("ema", ema),
+        stopping=read_stopping(monitor, patience, restore_best),
+        keeping=read_keeping(checkpoint=place, keep=keep, last=keep_last, every=keep_every, best=keep_best),
     )
     resume, progress = check_bool("resume", resume), check_bool("progress", progress)
     check_model(model)
@@ -197,9 +262,15 @@ def train(
         check_held("lr", chosen.lr, model.dtype)
     check_data(data, model, plan)
 
-    with nullcontext() if plan.checkpoint is None else checkpoints.held(plan.checkpoint):
+    with ExitStack() as stack:
+        if plan.checkpoint is not None:
+            stack.enter_context(checkpoints.held(plan.checkpoint))
+        if plan.keeping is not None:
+            stack.enter_context(kept.held(plan.keeping.folder))
         loop = Loop(model, data, plan)
         if not _restored(loop, plan, resume=resume):
+            if loop.kept is not None and resume:
+                loop.kept.check_empty()
             check_weights(model.parameters)
             loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
         if model.vocabulary is None:

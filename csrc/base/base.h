@@ -128,9 +128,7 @@ void adm_fork_end(void);
    cannot end here, but others can begin. */
 bool adm_fork_lost_threads(void);
 
-/* Whether this thread has begun a region that has not ended: what it asks runs amid that. The core's two builds, one for
-   each precision, tell each other. */
-bool adm_inside_region(void);
+/* The core's two builds, one for each precision, tell each other their adm_inside_region. */
 void adm_region_know(bool (*inside)(void));
 /* Once in a process where the system did not let a region have the threads that it wanted: how many it had. Else 0. */
 int adm_threads_missing(void);

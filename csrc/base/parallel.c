@@ -34,12 +34,12 @@ static pthread_key_t team_key; /* ends a thread's team with it */
 static bool key_made;
 
 /* Of `running`, those of the regions that this thread has begun, and how many of these have several threads. */
-static _Thread_local int own, several;
+static _Thread_local int begun, several;
 static _Thread_local adm_team *team;
 
 bool adm_inside_region(void)
 {
-    return own > 0;
+    return begun > 0;
 }
 
 void adm_region_know(bool (*inside)(void))
@@ -51,7 +51,7 @@ void adm_region_know(bool (*inside)(void))
    nor another one in which the same is done would end before. */
 static bool may_wait(void)
 {
-    return own == 0 && (inside_other == NULL || !inside_other());
+    return begun == 0 && (inside_other == NULL || !inside_other());
 }
 
 static bool others_run(void)
@@ -116,7 +116,7 @@ static void after_fork_in_child(void)
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     forks = 0;
-    running = own;
+    running = begun;
     threads_lost |= several > 0;
     if (team != NULL)
         adm_team_forget(team);
@@ -128,8 +128,8 @@ static void end_team(void *ending)
     team = NULL;
 }
 
-/* When the library is loaded. Without memory for the handlers forks are as before, and without a key there are no teams. */
-__attribute__((constructor)) static void set_up(void)
+/* When the library is loaded, before library/meet.c: who registers later is asked sooner at a fork. Without memory for the handlers forks are as before, and without a key there are no teams. */
+__attribute__((constructor(101))) static void set_up(void)
 {
     key_made = pthread_key_create(&team_key, end_team) == 0;
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
@@ -177,7 +177,7 @@ int adm_threads_missing(void)
 static void count_running(int threads)
 {
     running += threads;
-    own += threads;
+    begun += threads;
 }
 
 /* How many threads a region has: as many as wanted, or fewer where there is no room, or the system makes no more. */

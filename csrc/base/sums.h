@@ -6,6 +6,13 @@
 
 #define ADM_SUM_LANES 32
 
+#ifdef __clang__ /* which, up to its version 14 at least, unrolls so short a loop before it asks whether to vectorise it */
+#define ADM_LANES_SIDE_BY_SIDE                                                                               \
+    _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) unroll(disable)")
+#else
+#define ADM_LANES_SIDE_BY_SIDE _Pragma("omp simd")
+#endif
+
 /* Does element i and returns what it adds to the sum. */
 typedef double (*adm_element_fn)(const void *context, int64_t i);
 
@@ -18,9 +25,9 @@ static inline __attribute__((always_inline)) double adm_sum_elements(adm_element
     double lanes[ADM_SUM_LANES] = {0};
     int64_t i = begin;
     for (; i + ADM_SUM_LANES <= end; i += ADM_SUM_LANES)
-#pragma omp simd
-        for (int64_t j = 0; j < ADM_SUM_LANES; j++)
-            lanes[j] += fn(context, i + j);
+        ADM_LANES_SIDE_BY_SIDE
+    for (int64_t j = 0; j < ADM_SUM_LANES; j++)
+        lanes[j] += fn(context, i + j);
     for (int64_t j = 0; i + j < end; j++)
         lanes[j] += fn(context, i + j);
     for (int distance = ADM_SUM_LANES / 2; distance > 0; distance /= 2)

@@ -35,14 +35,29 @@ static void call_norm_backward(const void *work)
 {
     const rows_work *w = work;
     const adm_norm_args norm = layer_norm(w);
-    const adm_norm_grads grads = {w->sums, w->sums + w->n, NULL};
-    w->kernels->norm_backward(&norm, w->x, w->y, w->mean, w->rstd, w->z, &grads, w->rows);
+    w->kernels->norm_backward(&(adm_norm_gradient){
+        .norm = &norm,
+        .rows = w->rows,
+        .dy = w->x,
+        .x = w->y,
+        .mean = w->mean,
+        .rstd = w->rstd,
+        .dx = w->z,
+        .grads = {w->sums, w->sums + w->n, NULL},
+    });
 }
 
 static void call_residual_forward(const void *work)
 {
     const rows_work *w = work;
-    w->kernels->residual_forward(w->vector, w->x, NULL, w->y, 0, NULL, w->z, w->rows, w->n);
+    w->kernels->residual_forward(&(adm_residual_sum){
+        .rows = w->rows,
+        .n = w->n,
+        .omega = w->vector,
+        .r = w->x,
+        .b = w->y,
+        .y = w->z,
+    });
 }
 
 /* The scale is 1, so that what is kept does not grow from call to call. */

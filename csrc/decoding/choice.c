@@ -10,8 +10,6 @@ typedef struct choice_region {
     const adm_decoder *decoder;
     adm_real *scores;   /* [rows, V] log p, or NULL */
     const adm_top *top; /* or the best */
-    adm_real *values;   /* [rows, k] their logits */
-    bool *finite;       /* [rows] */
 } choice_region;
 
 static void score_row(const choice_region *region, int64_t row)
@@ -20,7 +18,7 @@ static void score_row(const choice_region *region, int64_t row)
     const int64_t v = model->config.vocab_size;
     const adm_real *z = region->decoder->logits + row * v;
     const double lse = model->kernels->log_sum_exp(z, v);
-    region->finite[row] = isfinite(lse);
+    region->decoder->finite[row] = isfinite(lse);
     for (int64_t c = 0; c < v; c++)
         region->scores[row * v + c] = (adm_real)((double)z[c] - lse);
 }
@@ -30,9 +28,9 @@ static void choose_row(const choice_region *region, int64_t row)
     const adm_model *model = region->decoder->reader;
     const adm_top *top = region->top;
     const int64_t v = model->config.vocab_size, k = top->k;
-    adm_real *z = region->decoder->logits + row * v, *values = region->values + row * k;
+    adm_real *z = region->decoder->logits + row * v, *values = region->decoder->top + row * k;
     const double lse = model->kernels->log_sum_exp(z, v);
-    region->finite[row] = isfinite(lse);
+    region->decoder->finite[row] = isfinite(lse);
     if (top->forbid != NULL)
         top->forbid(top->context, row, z);
     const int64_t found = model->kernels->top_of_row(z, v, k, values, top->ids + row * k);
@@ -61,7 +59,7 @@ static adm_status run_choice(choice_region *region, const adm_run *run, adm_erro
     const int64_t rows = region->decoder->predicted;
     adm_parallel_for(run->threads, adm_pieces(rows, TASK_ROWS), choice_task, region);
     for (int64_t row = 0; row < rows; row++)
-        if (!region->finite[row])
+        if (!region->decoder->finite[row])
             return adm_fail(error, ADM_ERROR_VALUE,
                             "hypothesis %lld has logits that are not finite: the model has diverged",
                             (long long)row);
@@ -75,37 +73,36 @@ static adm_status check_predicted(const adm_decoder *decoder, const adm_run *run
     return adm_run_check(run, error);
 }
 
-static adm_status no_memory(adm_error *error)
-{
-    return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a choice");
-}
-
 adm_status adm_decoder_scores(adm_decoder *decoder, const adm_run *run, adm_real *scores, adm_error *error)
 {
-    adm_status status = check_predicted(decoder, run, error);
-    if (status != ADM_OK)
-        return status;
     choice_region region = {.decoder = decoder, .scores = scores};
-    region.finite = malloc((size_t)decoder->predicted * sizeof *region.finite);
-    status = region.finite == NULL ? no_memory(error) : run_choice(&region, run, error);
-    free(region.finite);
-    return status;
+    const adm_status status = check_predicted(decoder, run, error);
+    return status == ADM_OK ? run_choice(&region, run, error) : status;
+}
+
+/* Room for the logits of the best. */
+static adm_status need_top(adm_decoder *decoder, int64_t length, adm_error *error)
+{
+    if (length <= decoder->top_length)
+        return ADM_OK;
+    adm_real *top = realloc(decoder->top, (size_t)length * sizeof *top);
+    if (top == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a choice");
+    decoder->top = top;
+    decoder->top_length = length;
+    return ADM_OK;
 }
 
 adm_status adm_decoder_top(adm_decoder *decoder, const adm_top *top, const adm_run *run, adm_error *error)
 {
+    const int64_t v = decoder->reader->config.vocab_size;
     adm_status status = check_predicted(decoder, run, error);
     if (status != ADM_OK)
         return status;
-    if (top->k < 1 || top->k > decoder->reader->config.vocab_size)
+    if (top->k < 1 || top->k > v)
         return adm_fail(error, ADM_ERROR_VALUE, "k must be from 1 to the vocabulary's %lld, got %lld",
-                        (long long)decoder->reader->config.vocab_size, (long long)top->k);
+                        (long long)v, (long long)top->k);
     choice_region region = {.decoder = decoder, .top = top};
-    region.finite = malloc((size_t)decoder->predicted * sizeof *region.finite);
-    region.values = malloc((size_t)(decoder->predicted * top->k) * sizeof *region.values);
-    status =
-        region.finite == NULL || region.values == NULL ? no_memory(error) : run_choice(&region, run, error);
-    free(region.finite);
-    free(region.values);
-    return status;
+    status = need_top(decoder, decoder->predicted * top->k, error);
+    return status == ADM_OK ? run_choice(&region, run, error) : status;
 }

@@ -60,14 +60,26 @@ static size_t logits_bytes(const adm_decoder *decoder, int64_t rows)
     return (size_t)(rows * decoder->reader->config.vocab_size) * sizeof(adm_real);
 }
 
+static void free_logits(adm_decoder *decoder)
+{
+    if (decoder->logits != NULL)
+        adm_release(decoder->logits, logits_bytes(decoder, decoder->logits_rows));
+    free(decoder->finite);
+    free(decoder->ids);
+    decoder->logits = NULL;
+    decoder->finite = NULL;
+    decoder->ids = NULL;
+    decoder->logits_rows = 0;
+}
+
 void adm_decoder_free(adm_decoder *decoder)
 {
     if (decoder == NULL)
         return;
     if (decoder->packed != NULL)
         adm_release(decoder->packed, packed_bytes(decoder));
-    if (decoder->logits != NULL)
-        adm_release(decoder->logits, logits_bytes(decoder, decoder->logits_rows));
+    free_logits(decoder);
+    free(decoder->top);
     adm_history_free(&decoder->history);
     adm_model_unshare(decoder->reader);
     adm_model_unshare(decoder->stepper);
@@ -127,15 +139,16 @@ static adm_status need_logits(adm_decoder *decoder, int64_t rows, adm_error *err
 {
     if (rows <= decoder->logits_rows)
         return ADM_OK;
-    if (decoder->logits != NULL)
-        adm_release(decoder->logits, logits_bytes(decoder, decoder->logits_rows));
-    decoder->logits_rows = 0;
-    decoder->logits = adm_alloc(logits_bytes(decoder, rows));
-    if (decoder->logits == NULL)
-        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of logits",
-                        logits_bytes(decoder, rows));
+    free_logits(decoder);
     decoder->logits_rows = rows;
-    return ADM_OK;
+    decoder->logits = adm_alloc(logits_bytes(decoder, rows));
+    decoder->finite = malloc((size_t)rows * sizeof *decoder->finite);
+    decoder->ids = malloc((size_t)rows * sizeof *decoder->ids);
+    if (decoder->logits != NULL && decoder->finite != NULL && decoder->ids != NULL)
+        return ADM_OK;
+    free_logits(decoder);
+    return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of logits",
+                    logits_bytes(decoder, rows));
 }
 
 static adm_status check_step(const adm_decoder *decoder, const int32_t *ids, adm_error *error)
@@ -248,17 +261,14 @@ static adm_status read_batch(adm_decoder *decoder, const adm_batch *batch, const
 static adm_status step_first(adm_decoder *decoder, const adm_sequences *prefixes, const adm_run *run,
                              adm_error *error)
 {
-    int32_t *ids = malloc((size_t)prefixes->count * sizeof *ids);
-    adm_history *history = &decoder->history;
-    if (ids == NULL)
-        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for the hypotheses");
+    const adm_status status = need_logits(decoder, prefixes->count, error);
+    if (status != ADM_OK)
+        return status;
     for (int64_t b = 0; b < prefixes->count; b++) {
-        ids[b] = prefixes->tokens[prefixes->offsets[b + 1] - 1];
-        history->lengths[b]--; /* the step reads it */
+        decoder->ids[b] = prefixes->tokens[prefixes->offsets[b + 1] - 1];
+        decoder->history.lengths[b]--; /* the step reads it */
     }
-    const adm_status status = take_step(decoder, ids, run, error);
-    free(ids);
-    return status;
+    return take_step(decoder, decoder->ids, run, error);
 }
 
 adm_status adm_decoder_begin(adm_decoder *decoder, const adm_batch *batch, bool pack, const adm_run *run,

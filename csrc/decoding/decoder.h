@@ -16,6 +16,10 @@ struct adm_decoder {
     int64_t predicted;   /* rows of logits */
     adm_real *logits;    /* [logits_rows, V] */
     int64_t logits_rows;
+    bool *finite;  /* [logits_rows] whether a row's logits are */
+    int32_t *ids;  /* [logits_rows] of the first step */
+    adm_real *top; /* [top_length] logits of the best of each row */
+    int64_t top_length;
 };
 
 #endif

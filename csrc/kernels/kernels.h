@@ -47,6 +47,41 @@ typedef struct adm_norm_grads {
     adm_real *scale; /* [1] */
 } adm_norm_grads;
 
+/* y = norm(x), rows of norm->n elements: dx = d norm(x) / dx . dy */
+typedef struct adm_norm_gradient {
+    const adm_norm_args *norm;
+    int64_t rows;         /* M */
+    const adm_real *dy;   /* [M, n] */
+    const adm_real *x;    /* [M, n] */
+    const adm_real *mean; /* [M] of the forward pass, as rstd */
+    const adm_real *rstd; /* [M] */
+    adm_real *dx;         /* [M, n], may be dy */
+    adm_norm_grads grads; /* of the parameters: added to */
+} adm_norm_gradient;
+
+/* h = dropout(activation(z)), of which relu reads h and gelu z: dh becomes dz */
+typedef struct adm_activation_gradient {
+    adm_activation activation;
+    int64_t rows, n; /* M, F */
+    int64_t row0;
+    adm_dropout dropout; /* as in the forward pass */
+    adm_real *dh;        /* [M, F] */
+    const adm_real *z;   /* [M, F] */
+    const adm_real *h;   /* [M, F] */
+} adm_activation_gradient;
+
+/* y = omega r + alpha b + kappa l */
+typedef struct adm_residual_sum {
+    int64_t rows, n;       /* M, D */
+    const adm_real *omega; /* [D] or NULL for 1, as alpha */
+    const adm_real *alpha; /* [D] */
+    adm_real kappa;
+    const adm_real *r; /* [M, D] */
+    const adm_real *b; /* [M, D] */
+    const adm_real *l; /* [M, D] or NULL */
+    adm_real *y;       /* [M, D], may be b */
+} adm_residual_sum;
+
 /* The family of Adam on flat buffers:
      g = g grad_scale + l2 w
      m = beta1 m + (1 - beta1) g
@@ -148,22 +183,14 @@ struct adm_kernels {
     void (*add_column_sums)(const adm_real *x, adm_real *sums, int64_t rows, int64_t n);
     /* h = gelu(z) */
     void (*gelu_forward)(const adm_real *z, adm_real *h, int64_t count);
-    /* dh becomes dz; relu reads h (after dropout), gelu reads z */
-    void (*activation_backward)(adm_activation activation, adm_real *dh, const adm_real *z, const adm_real *h,
-                                int64_t rows, int64_t n, int64_t row0, const adm_dropout *dropout);
+    void (*activation_backward)(const adm_activation_gradient *gradient);
 
     /* y = norm(x); saves mean and rstd [rows] */
     void (*norm_forward)(const adm_norm_args *norm, const adm_real *x, adm_real *y, adm_real *mean,
                          adm_real *rstd, int64_t rows);
-    /* dx = d norm(x) / dx . dy (dx may be dy); parameter gradients are added to */
-    void (*norm_backward)(const adm_norm_args *norm, const adm_real *dy, const adm_real *x,
-                          const adm_real *mean, const adm_real *rstd, adm_real *dx,
-                          const adm_norm_grads *grads, int64_t rows);
+    void (*norm_backward)(const adm_norm_gradient *gradient);
 
-    /* y = omega r + alpha b + kappa l; omega, alpha [n] or NULL for 1; l may be NULL; y may be b */
-    void (*residual_forward)(const adm_real *omega, const adm_real *r, const adm_real *alpha,
-                             const adm_real *b, adm_real kappa, const adm_real *l, adm_real *y, int64_t rows,
-                             int64_t n);
+    void (*residual_forward)(const adm_residual_sum *sum);
     /* y = omega x (+ add, may be NULL); omega [n] or NULL for 1 */
     void (*scale_add)(const adm_real *omega, const adm_real *x, const adm_real *add, adm_real *y,
                       int64_t rows, int64_t n);

@@ -36,9 +36,16 @@ void adm_feed_forward_backward_out(adm_worker *worker, const adm_feed_forward *b
    z = h W_in^T + bias:                         dh = dz W_in, dbias = sum of dz */
 void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *block)
 {
-    const int64_t rows = block->in->rows, f = block->in->matrix.outputs;
-    worker->kernels->activation_backward(block->activation, block->in->dy, block->in->y, block->hidden, rows,
-                                         f, block->row, &block->dropout);
+    worker->kernels->activation_backward(&(adm_activation_gradient){
+        .activation = block->activation,
+        .rows = block->in->rows,
+        .n = block->in->matrix.outputs,
+        .row0 = block->row,
+        .dropout = block->dropout,
+        .dh = block->in->dy,
+        .z = block->in->y,
+        .h = block->hidden,
+    });
     adm_linear_backward_bias(worker, block->in);
     adm_work_note(worker, ADM_WORK_ROWS);
     adm_linear_backward_input(worker, block->in, false);

@@ -13,6 +13,14 @@ void adm_norm_backward(const adm_kernels *kernels, const adm_norm *norm, const a
                        const adm_real *x, adm_real *dx, adm_span span)
 {
     const int64_t i = span.first, at = i * norm->args.n;
-    kernels->norm_backward(&norm->args, dy + at, x + at, norm->mean + i, norm->rstd + i, dx + at,
-                           &norm->grads, span.rows);
+    kernels->norm_backward(&(adm_norm_gradient){
+        .norm = &norm->args,
+        .rows = span.rows,
+        .dy = dy + at,
+        .x = x + at,
+        .mean = norm->mean + i,
+        .rstd = norm->rstd + i,
+        .dx = dx + at,
+        .grads = norm->grads,
+    });
 }

@@ -3,21 +3,36 @@
 
 #define LAYERS 6
 
-#define NO_SCALE {.kind = ADM_SCALE_NONE, .value = 1.0}
+adm_scale adm_scale_default(adm_scale_kind kind)
+{
+    return (adm_scale){.kind = kind, .trained = kind != ADM_SCALE_NONE, .value = 1.0};
+}
+
+adm_gains adm_gains_default(void)
+{
+    return (adm_gains){1.0, 1.0, 1.0, 1.0, 1.0, 1.0};
+}
 
 adm_sublayer_config adm_sublayer_default(void)
 {
     return (adm_sublayer_config){
         .input_scale = 1.0,
-        .omega = NO_SCALE,
-        .alpha = NO_SCALE,
+        .omega = adm_scale_default(ADM_SCALE_NONE),
+        .alpha = adm_scale_default(ADM_SCALE_NONE),
         .qkv_fused_init = true,
-        .gains = {1.0, 1.0, 1.0, 1.0, 1.0, 1.0},
+        .gains = adm_gains_default(),
     };
+}
+
+adm_stack_config adm_stack_default(int64_t layers)
+{
+    return (adm_stack_config){.layers = layers, .embedding_gain = 1.0};
 }
 
 adm_config adm_config_default(void)
 {
+    adm_stack_config decoder = adm_stack_default(LAYERS);
+    decoder.causal = decoder.cross = true;
     return (adm_config){
         .d_model = 512,
         .heads = 8,
@@ -26,8 +41,8 @@ adm_config adm_config_default(void)
         .share_embeddings = ADM_SHARE_ALL,
         .dropout = 0.1,
         .norm_eps = 1e-5,
-        .encoder = {.layers = LAYERS, .embedding_gain = 1.0},
-        .decoder = {.layers = LAYERS, .embedding_gain = 1.0, .causal = true, .cross = true},
+        .encoder = adm_stack_default(LAYERS),
+        .decoder = decoder,
     };
 }
 
@@ -37,13 +52,11 @@ adm_config adm_config_default(void)
 static const struct {
     adm_norm_kind norm_pre, norm_post, norm_final;
     bool profiled;
-    adm_scale omega;
+    adm_scale_kind omega;
 } SCHEMES[] = {
-    [ADM_SCHEME_POST_LN] = {.norm_post = ADM_NORM_LAYER, .omega = NO_SCALE},
-    [ADM_SCHEME_PRE_LN] = {.norm_pre = ADM_NORM_LAYER, .norm_final = ADM_NORM_LAYER, .omega = NO_SCALE},
-    [ADM_SCHEME_ADMIN] = {.norm_post = ADM_NORM_LAYER,
-                          .profiled = true,
-                          .omega = {.kind = ADM_SCALE_VECTOR, .trained = true, .value = 1.0}},
+    [ADM_SCHEME_POST_LN] = {.norm_post = ADM_NORM_LAYER},
+    [ADM_SCHEME_PRE_LN] = {.norm_pre = ADM_NORM_LAYER, .norm_final = ADM_NORM_LAYER},
+    [ADM_SCHEME_ADMIN] = {.norm_post = ADM_NORM_LAYER, .profiled = true, .omega = ADM_SCALE_VECTOR},
 };
 #define NUM_SCHEMES (sizeof SCHEMES / sizeof *SCHEMES)
 
@@ -53,7 +66,7 @@ static adm_sublayer_config sublayer_of(adm_scheme scheme)
     sublayer.norm_pre = SCHEMES[scheme].norm_pre;
     sublayer.norm_post = SCHEMES[scheme].norm_post;
     sublayer.profiled = SCHEMES[scheme].profiled;
-    sublayer.omega = SCHEMES[scheme].omega;
+    sublayer.omega = adm_scale_default(SCHEMES[scheme].omega);
     return sublayer;
 }
 

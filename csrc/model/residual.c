@@ -59,9 +59,17 @@ void adm_residual_output_forward(const adm_sublayer_view *view, double *moments)
         }
         if (adm_norm_exists(&view->branch))
             adm_norm_forward(kernels, &view->branch, view->a, view->b, span);
-        kernels->residual_forward(view->omega, view->r + at, view->alpha, view->b + at, kappa,
-                                  view->layer_input == NULL ? NULL : view->layer_input + at, view->y + at,
-                                  span.rows, d);
+        kernels->residual_forward(&(adm_residual_sum){
+            .rows = span.rows,
+            .n = d,
+            .omega = view->omega,
+            .alpha = view->alpha,
+            .kappa = kappa,
+            .r = view->r + at,
+            .b = view->b + at,
+            .l = view->layer_input == NULL ? NULL : view->layer_input + at,
+            .y = view->y + at,
+        });
         if (adm_norm_exists(&view->post))
             adm_norm_forward(kernels, &view->post, view->y, view->x_next, span);
     }

@@ -93,22 +93,32 @@ failed:
     return NULL;
 }
 
-/* Hidden states and the offsets of their sequences; 0, or -1 with an exception. */
-static int read_states(const adm_config *config, PyObject *x, const char *x_name, PyObject *lengths,
-                       const char *lengths_name, int64_t count, const adm_real **data, int64_t *rows,
-                       int64_t **offsets)
+/* Hidden states as they were given, and what is read of them. */
+typedef struct states {
+    const char *name, *lengths_name;
+    PyObject *given, *lengths;
+    const adm_real *x; /* [rows, D] */
+    int64_t rows;
+    int64_t count;    /* of sequences, or PYADM_ANY before that is read */
+    int64_t *offsets; /* [count + 1], to be freed */
+} states;
+
+/* 0, or -1 with an exception */
+static int read_states(const adm_config *config, states *states)
 {
     const int64_t shape[] = {PYADM_ANY, config->d_model};
-    PyArrayObject *states = pyadm_array_check(x, x_name, PYADM_REAL, 2, shape);
-    if (states == NULL)
+    PyArrayObject *x = pyadm_array_check(states->given, states->name, PYADM_REAL, 2, shape);
+    if (x == NULL)
         return -1;
-    PyArrayObject *given = pyadm_array_check(lengths, lengths_name, NPY_INT64, 1, &count);
-    if (given == NULL)
+    PyArrayObject *lengths =
+        pyadm_array_check(states->lengths, states->lengths_name, NPY_INT64, 1, &states->count);
+    if (lengths == NULL)
         return -1;
-    *data = PyArray_DATA(states);
-    *rows = PyArray_DIM(states, 0);
-    *offsets = offsets_of(given, lengths_name, *rows, config->max_length);
-    return *offsets == NULL ? -1 : 0;
+    states->x = PyArray_DATA(x);
+    states->rows = PyArray_DIM(x, 0);
+    states->count = PyArray_DIM(lengths, 0);
+    states->offsets = offsets_of(lengths, states->lengths_name, states->rows, config->max_length);
+    return states->offsets == NULL ? -1 : 0;
 }
 
 int pyadm_hidden_read(const adm_model *model, PyObject *x, PyObject *lengths, PyObject *memory,
@@ -127,18 +137,28 @@ int pyadm_hidden_read(const adm_model *model, PyObject *x, PyObject *lengths, Py
                         "memory and memory_lengths must be None: the layer has no cross-attention");
         return -1;
     }
-    adm_hidden *input = &hidden->input;
-    if (read_states(config, x, "x", lengths, "lengths", PYADM_ANY, &input->x, &hidden->rows,
-                    &hidden->offsets) < 0)
+    states read = {
+        .name = "x", .lengths_name = "lengths", .given = x, .lengths = lengths, .count = PYADM_ANY};
+    if (read_states(config, &read) < 0)
         return -1;
-    input->offsets = hidden->offsets;
-    input->count = PyArray_DIM((PyArrayObject *)lengths, 0);
-    if (cross && read_states(config, memory, "memory", memory_lengths, "memory_lengths", input->count,
-                             &input->memory, &hidden->memory_rows, &hidden->memory_offsets) < 0) {
+    hidden->rows = read.rows;
+    hidden->offsets = read.offsets;
+    hidden->input = (adm_hidden){.x = read.x, .offsets = read.offsets, .count = read.count};
+    if (!cross)
+        return 0;
+    states remembered = {.name = "memory",
+                         .lengths_name = "memory_lengths",
+                         .given = memory,
+                         .lengths = memory_lengths,
+                         .count = read.count};
+    if (read_states(config, &remembered) < 0) {
         pyadm_hidden_free(hidden);
         return -1;
     }
-    input->memory_offsets = hidden->memory_offsets;
+    hidden->memory_rows = remembered.rows;
+    hidden->memory_offsets = remembered.offsets;
+    hidden->input.memory = remembered.x;
+    hidden->input.memory_offsets = remembered.offsets;
     return 0;
 }
 

@@ -39,7 +39,7 @@ static double error_of(adm_real y, wide exact)
     return fabs((double)(((wide)y - exact) / (wide)ldexp(1.0, exponent - DIGITS)));
 }
 
-static adm_real some(int block, int i, double farthest)
+static adm_real number(int block, int i, double farthest)
 {
     const uint64_t key = adm_random_key(1, (uint64_t)block, 0);
     const double u = 2 * adm_random_uniform(key, (uint64_t)i) - 1;
@@ -56,7 +56,7 @@ static void test_tanh(const adm_kernels *kernels)
         one[i] = 1;
     for (int block = 0; block < BLOCKS; block++) {
         for (int i = 0; i < N; i++)
-            x[i] = some(block, i, 20);
+            x[i] = number(block, i, 20);
         kernels->norm_forward(&dyt, x, y, NULL, NULL, 1);
         for (int i = 0; i < N; i++)
             worst = fmax(worst, error_of(y[i], TANH((wide)x[i])));
@@ -79,7 +79,7 @@ static void test_gelu(const adm_kernels *kernels)
     double worst = 0;
     for (int block = 0; block < BLOCKS; block++) {
         for (int i = 0; i < N; i++)
-            z[i] = some(block, i, FARTHEST);
+            z[i] = number(block, i, FARTHEST);
         kernels->gelu_forward(z, h, N);
         for (int i = 0; i < N; i++)
             worst = fmax(worst, error_of(h[i], (wide)z[i] * ERFC(-(wide)z[i] / SQRT2) / 2));

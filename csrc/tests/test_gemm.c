@@ -350,15 +350,15 @@ static void test_nan(const adm_kernels *kernels)
 }
 
 /* The library's products, which are the same for every table. */
-static void test_library(const adm_kernels *own)
+static void test_library(const adm_kernels *kernels)
 {
     setenv("ADMIN_PY_GEMM", "openblas", 1);
     const adm_kernels *library = adm_kernels_select();
 #ifdef ADM_NO_BLAS
-    assert(library == NULL && own != NULL);
+    assert(library == NULL && kernels != NULL);
 #else
     assert(library->by_blas);
-    if (strcmp(own->name, "generic") != 0)
+    if (strcmp(kernels->name, "generic") != 0)
         return;
     test_sizes(library);
     test_nan(library);
@@ -368,14 +368,14 @@ static void test_library(const adm_kernels *own)
 int main(void)
 {
     adm_blas_setup();
-    const adm_kernels *own = adm_kernels_select();
-    assert(!own->by_blas);
-    test_sizes(own);
-    test_places(own);
-    test_rounding(own);
-    test_packing_by_steps(own);
-    test_negative_zero(own);
-    test_nan(own);
-    test_library(own);
+    const adm_kernels *kernels = adm_kernels_select();
+    assert(!kernels->by_blas);
+    test_sizes(kernels);
+    test_places(kernels);
+    test_rounding(kernels);
+    test_packing_by_steps(kernels);
+    test_negative_zero(kernels);
+    test_nan(kernels);
+    test_library(kernels);
     return 0;
 }

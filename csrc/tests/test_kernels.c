@@ -77,9 +77,21 @@ static void call_sums(const adm_kernels *k, arrays *x, int64_t n)
 
 static void call_activation(const adm_kernels *k, arrays *x, int64_t n)
 {
-    k->activation_backward(ADM_ACTIVATION_RELU, x->out, x->a, x->a, ROWS, n, 3, &some_dropout);
+    adm_activation_gradient gradient = {
+        .activation = ADM_ACTIVATION_RELU,
+        .rows = ROWS,
+        .n = n,
+        .row0 = 3,
+        .dropout = some_dropout,
+        .dh = x->out,
+        .z = x->b,
+        .h = x->a,
+    };
+    k->activation_backward(&gradient);
     k->gelu_forward(x->b, x->a, ROWS * n);
-    k->activation_backward(ADM_ACTIVATION_GELU, x->c, x->b, x->a, ROWS, n, 3, &some_dropout);
+    gradient.activation = ADM_ACTIVATION_GELU;
+    gradient.dh = x->c;
+    k->activation_backward(&gradient);
 }
 
 static void call_norm(const adm_kernels *k, arrays *x, int64_t n)
@@ -88,17 +100,35 @@ static void call_norm(const adm_kernels *k, arrays *x, int64_t n)
     adm_real dscale = 0;
     for (int i = 0; i < 3; i++) {
         const adm_norm_args norm = {kinds[i], n, (adm_real)1e-5, x->vector[0], x->vector[1], x->vector[0]};
-        const adm_norm_grads grads = {x->vector[2], x->vector[3], &dscale};
         k->norm_forward(&norm, x->a, x->out, x->stats[0], x->stats[1], ROWS);
-        k->norm_backward(&norm, x->b, x->a, x->stats[0], x->stats[1], x->c, &grads, ROWS);
+        k->norm_backward(&(adm_norm_gradient){
+            .norm = &norm,
+            .rows = ROWS,
+            .dy = x->b,
+            .x = x->a,
+            .mean = x->stats[0],
+            .rstd = x->stats[1],
+            .dx = x->c,
+            .grads = {x->vector[2], x->vector[3], &dscale},
+        });
         x->sums[i] = dscale;
     }
 }
 
 static void call_residual(const adm_kernels *k, arrays *x, int64_t n)
 {
-    k->residual_forward(x->vector[0], x->a, x->vector[1], x->b, (adm_real)0.5, x->c, x->out, ROWS, n);
-    k->residual_forward(NULL, x->a, NULL, x->out, 0, NULL, x->b, ROWS, n);
+    k->residual_forward(&(adm_residual_sum){
+        .rows = ROWS,
+        .n = n,
+        .omega = x->vector[0],
+        .alpha = x->vector[1],
+        .kappa = (adm_real)0.5,
+        .r = x->a,
+        .b = x->b,
+        .l = x->c,
+        .y = x->out,
+    });
+    k->residual_forward(&(adm_residual_sum){.rows = ROWS, .n = n, .r = x->a, .b = x->out, .y = x->b});
     k->scale_add(x->vector[2], x->b, x->a, x->c, ROWS, n);
     k->scale_add(NULL, x->c, NULL, x->a, ROWS, n);
 }
@@ -389,6 +419,31 @@ static void test_multiply(void)
     }
 }
 
+/* Beside one logit far above the others its class has all probability, wherever it stands. */
+static void test_largest_logit(void)
+{
+    static adm_real logits[70];
+    for (int32_t n = 1; n <= 70; n++) {
+        for (int32_t largest = 0; largest < n; largest++) {
+            double losses[2];
+            for (int32_t c = 0; c < n; c++)
+                logits[c] = c == largest ? 400 : -400;
+            adm_kernels_select()->cross_entropy(&(adm_cross_entropy){
+                .rows = 1,
+                .classes = n,
+                .logits = logits,
+                .labels = &largest,
+                .gradient = true,
+                .factor = 1,
+                .losses = losses,
+            });
+            assert(losses[0] == 0 && losses[1] == 0);
+            for (int32_t c = 0; c < n; c++)
+                assert(fabs((double)logits[c]) < TOLERANCE);
+        }
+    }
+}
+
 /* The k largest by looking for the largest k times; of equal ones the first, NaN and -infinity left out. */
 static int64_t plain_top(const adm_real *z, int64_t n, int64_t k, int32_t *ids)
 {
@@ -455,6 +510,7 @@ static void test_top_of_row(void)
 int main(void)
 {
     test_table();
+    test_largest_logit();
     test_row_sums();
     test_components();
     test_multiply();

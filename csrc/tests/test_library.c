@@ -61,6 +61,16 @@ static void test_defaults_are_right(void)
         const adm_optim_config config = adm_optim_default((adm_optim_kind)kind);
         assert(adm_optim_check(&config, &error) == ADM_OK);
     }
+    for (int kind = ADM_SCALE_NONE; kind <= (int)ADM_SCALE_VECTOR; kind++) {
+        adm_config config = small(ADM_SCHEME_POST_LN);
+        const adm_scale scale = adm_scale_default((adm_scale_kind)kind);
+        assert(scale.value == 1.0 && scale.trained == (kind != ADM_SCALE_NONE) && !scale.shared);
+        config.encoder = adm_stack_default(config.encoder.layers);
+        config.encoder.sublayers = sublayers;
+        sublayers[0].omega = sublayers[0].alpha = scale;
+        sublayers[0].gains = adm_gains_default();
+        assert(adm_config_check(&config, &error) == ADM_OK);
+    }
     const adm_run run = adm_run_default();
     assert(adm_run_check(&run, &error) == ADM_OK);
     assert(strcmp(adm_version(), ADM_VERSION) == 0);

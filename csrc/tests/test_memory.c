@@ -112,6 +112,39 @@ static void test_steps_once_warm(int64_t segment_layers)
     adm_model_free(self.model);
 }
 
+/* From the beginning through steps whose hypotheses branch, leave and are chosen among. */
+static void decode(adm_decoder *decoder)
+{
+    static const int64_t parents[] = {0, 0, 1, 1, 2, 3, 4, 4, 5, 5, 6, 7};
+    static double scores[TEXTS * 4];
+    static int32_t ids[TEXTS * 4];
+    const adm_run run = {.threads = THREADS, .scale = 1.0};
+    const adm_top top = {.k = 4, .scores = scores, .ids = ids};
+    adm_error error;
+    assert(adm_decoder_begin(decoder, &small.batch, true, &run, &error) == ADM_OK);
+    for (int64_t count = 12; count > 6; count--) {
+        assert(adm_decoder_top(decoder, &top, &run, &error) == ADM_OK);
+        assert(adm_decoder_reorder(decoder, parents, count, &error) == ADM_OK);
+        assert(adm_decoder_step(decoder, ids, &run, &error) == ADM_OK);
+    }
+}
+
+static void test_decoding_once_warm(void)
+{
+    adm_model *model = small_model_make(&model_sizes, 1);
+    adm_decoder *decoder = NULL;
+    adm_error error;
+    assert(adm_decoder_create(model, &decoder, &error) == ADM_OK);
+    decode(decoder);
+    const int64_t before = memory_calls;
+    const size_t held = adm_decoder_memory(decoder);
+    for (int i = 0; i < 3; i++)
+        decode(decoder);
+    assert(memory_calls == before && adm_decoder_memory(decoder) == held);
+    adm_decoder_free(decoder);
+    adm_model_free(model);
+}
+
 static void test_a_plan_is_what_a_pass_takes(int64_t segment_layers)
 {
     adm_model *model = small_model_make(&model_sizes, 1), *outline = NULL;
@@ -166,6 +199,7 @@ int main(void)
         test_steps_once_warm(segment_layers);
         test_a_plan_is_what_a_pass_takes(segment_layers);
     }
+    test_decoding_once_warm();
     test_gradients_exist_from_the_first_backward_pass_on();
     return 0;
 }

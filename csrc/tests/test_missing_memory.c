@@ -90,6 +90,29 @@ static adm_status norms(adm_model *model, adm_model *other, adm_error *error)
     return adm_model_norms(adm_model_params(model), adm_model_weights(model), NULL, numbers[0], 1, error);
 }
 
+/* A search whose hypotheses need room as they grow. */
+static adm_status search(adm_model *model, adm_model *other, adm_error *error)
+{
+    static const int32_t first[TEXTS] = {1, 2, 3, 4};
+    static const int64_t each[TEXTS + 1] = {0, 1, 2, 3, 4}, least[TEXTS] = {0}, most[TEXTS] = {9, 9, 9, 9};
+    const adm_batch begun = {batch->source, {first, each, TEXTS}};
+    adm_search options = adm_search_default();
+    adm_decoder *decoder = NULL;
+    adm_found_list found;
+    (void)other;
+    options.beam = 3;
+    options.no_repeat = 2;
+    options.least = least;
+    options.most = most;
+    adm_status status = adm_decoder_create(model, &decoder, error);
+    if (status == ADM_OK)
+        status = adm_beam_search(decoder, &begun, true, &options, &run, &found, error);
+    if (status == ADM_OK)
+        adm_found_free(&found);
+    adm_decoder_free(decoder);
+    return status;
+}
+
 static double loss_of(adm_model *model)
 {
     const adm_run plain = {.threads = 1, .scale = 1.0};
@@ -123,7 +146,7 @@ static void test_call(call_fn call, double expected)
 
 int main(void)
 {
-    static const call_fn calls[] = {forward, loss, backward, profile, change, dependency, norms};
+    static const call_fn calls[] = {forward, loss, backward, profile, change, dependency, norms, search};
     adm_blas_setup();
     static small_batch texts;
     batch = small_batch_make(&texts, TEXTS, LENGTH);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "admin/admin.h"
 #include "base/base.h"
+#include "tests/threads.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,20 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER /* which ends children of processes with threads */
-#endif
-#endif
 
 #define V 31
 #define B 32
 #define LONG 80 /* length of the first sequence; the others have 2 to 7 */
 #define STEPS 2
-#define LONGEST 300 /* seconds, after which a test that hangs is ended by the alarm */
 
 typedef struct pairs {
     int64_t offsets[B + 1];
@@ -83,9 +76,9 @@ typedef struct training {
 } training;
 
 /* Forward, backward, clipping and Adam, STEPS times. */
-static void *train(void *own)
+static void *train(void *context)
 {
-    training *t = own;
+    training *t = context;
     static const adm_optim_config adam = {.kind = ADM_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8};
     adm_model *model = make_model(t->seed);
     const adm_param_table *params = adm_model_params(model);
@@ -180,14 +173,6 @@ static void test_masters_at_once(void)
 }
 
 #ifndef THREAD_SANITIZER
-/* Whether the child has come to its end, a signal that no leak check follows: what the threads had that it has not is
-   lost. */
-static bool ended_well(pid_t child)
-{
-    int status = 0;
-    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
 /* The child is killed by the alarm if it hangs. */
 static void fork_and_train(const training *expected)
 {
@@ -195,8 +180,8 @@ static void fork_and_train(const training *expected)
     assert(child >= 0);
     if (child == 0) {
         alarm(LONGEST);
-        const training own = trained(expected->seed, 3);
-        (void)raise(equal(expected, &own) ? SIGKILL : SIGABRT);
+        const training again = trained(expected->seed, 3);
+        (void)raise(equal(expected, &again) ? SIGKILL : SIGABRT);
     }
     assert(ended_well(child));
 }
@@ -220,127 +205,6 @@ static void test_forks(void)
 #endif
 
 /* ---- how many threads there are ---- */
-
-#define TASKS 2000
-static int thread_of[TASKS];
-
-static void note_thread(void *context, int64_t task, int thread)
-{
-    (void)context;
-    thread_of[task] = thread;
-}
-
-static int threads_used(int wanted)
-{
-    int most = 0;
-    adm_parallel_for(wanted, TASKS, note_thread, NULL);
-    for (int i = 0; i < TASKS; i++)
-        most = thread_of[i] > most ? thread_of[i] : most;
-    return most + 1;
-}
-
-/* ---- forks from what a region's thread asks ---- */
-
-static int waits; /* that have begun for others to end their regions */
-
-int __real_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
-int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
-int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
-{
-    __atomic_add_fetch(&waits, 1, __ATOMIC_SEQ_CST);
-    return __real_pthread_cond_wait(condition, mutex);
-}
-
-#ifndef THREAD_SANITIZER
-static int inside; /* of the region of another thread */
-
-/* Until somebody waits for the end. */
-static void stay_inside(void *context, int64_t task, int thread)
-{
-    (void)context, (void)task, (void)thread;
-    __atomic_store_n(&inside, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&waits, __ATOMIC_SEQ_CST) == 0)
-        sched_yield();
-    __atomic_store_n(&inside, 0, __ATOMIC_SEQ_CST);
-}
-
-static void *run_region(void *ignored)
-{
-    (void)ignored;
-    adm_parallel_for(1, 1, stay_inside, NULL);
-    return NULL;
-}
-
-/* Forks while another thread is in a region, of one thread at that. */
-static pid_t fork_beside_region(void)
-{
-    pthread_t thread;
-    waits = 0;
-    (void)alarm(LONGEST);
-    assert(pthread_create(&thread, NULL, run_region, NULL) == 0);
-    while (!__atomic_load_n(&inside, __ATOMIC_SEQ_CST))
-        sched_yield();
-    const pid_t child = fork();
-    assert(child >= 0 && !__atomic_load_n(&inside, __ATOMIC_SEQ_CST));
-    if (child > 0) {
-        assert(pthread_join(thread, NULL) == 0);
-        (void)alarm(0);
-    }
-    return child;
-}
-
-static pid_t forked; /* what the last fork amid a region gave; -1: there was none yet */
-
-static bool fork_amid_region(void *context)
-{
-    (void)context;
-    __atomic_store_n(&forked, fork(), __ATOMIC_SEQ_CST);
-    return false;
-}
-
-static void await_fork(void *stop, int64_t task, int thread)
-{
-    (void)task;
-    (void)adm_stop_asked(stop, thread);
-    while (__atomic_load_n(&forked, __ATOMIC_SEQ_CST) < 0)
-        sched_yield();
-}
-
-/* A region of one thread goes on in both; forks of the child wait for regions as ever. */
-static void test_fork_amid_a_region_of_one_thread(void)
-{
-    adm_stop stop = {.asked = fork_amid_region};
-    forked = -1;
-    adm_parallel_for_until(&stop, 1, 1, await_fork, &stop);
-    assert(!adm_fork_lost_threads());
-    if (forked == 0) {
-        alarm(LONGEST);
-        const pid_t grandchild = fork_beside_region();
-        (void)raise(grandchild == 0 || ended_well(grandchild) ? SIGKILL : SIGABRT);
-    }
-    assert(ended_well(forked));
-}
-
-static bool fork_and_begin_region(void *context)
-{
-    (void)fork_amid_region(context);
-    if (forked > 0)
-        return false;
-    alarm(LONGEST);
-    assert(threads_used(3) == 1);
-    (void)raise(adm_fork_lost_threads() ? SIGKILL : SIGABRT);
-    return true;
-}
-
-/* Of a region of several threads the child has one, and can begin regions with that. */
-static void test_fork_amid_a_region_of_several_threads(void)
-{
-    adm_stop stop = {.asked = fork_and_begin_region};
-    forked = -1;
-    adm_parallel_for_until(&stop, 3, 6, await_fork, &stop);
-    assert(!adm_fork_lost_threads() && ended_well(forked));
-}
-#endif
 
 static void test_limits(void)
 {
@@ -492,8 +356,6 @@ int main(void)
 {
 #ifndef THREAD_SANITIZER
     test_forks();
-    test_fork_amid_a_region_of_one_thread();
-    test_fork_amid_a_region_of_several_threads();
 #endif
     test_number_of_threads();
     test_masters_at_once();

@@ -37,6 +37,20 @@ def test_pairs_of_files(folder: Path) -> None:
     assert [data.num_sequences(split) for split in data.splits] == [9, 1, 3]
 
 
+def test_plain_text_by_moses_and_codes(folder: Path) -> None:
+    pytest.importorskip("sacremoses")
+    (folder / "codes").write_text("#version: 0.2\nl i\nn e</w>\n", encoding="utf-8")
+    data = load("--source", "a", "--target", "b", "--moses", "en", "de", "--codes", "codes")
+    assert [data.tokenizer.piece(int(i)) for i in data.encode("A line 3")[:-1]] == ["a", "li@@", "ne", "3"]
+    assert data.decode(data.encode("B line 3", side="target")) == "b line 3"
+    for arguments, message in (
+        (["--source", "a", "--target", "b", "--codes", "codes"], "--codes goes with --moses"),
+        (["--text", "a", "--moses", "en", "de"], "--moses goes with --source and --target"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load(*arguments)
+
+
 def test_texts(folder: Path) -> None:
     data = load("--text", "a", "--valid-text", "c", "--test-text", "d", "--context", "7")
     assert [data.texts(split)[0] for split in data.splits] == [

@@ -43,7 +43,7 @@ def test_help_says_what_there_is(command: list[str], capsys) -> None:
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: admin-py")
-    if command and command != ["info"]:
+    if command and command[0] not in ("info", "recipes", "score"):
         assert f"admin-py {command[0]} --" in text or f"admin-py {command[0]} gradients --" in text, (
             "an example"
         )
@@ -73,7 +73,8 @@ def test_the_examples_of_the_help_are_understood() -> None:
     lines = re.findall(r"^  admin-py (.*)$", shown.replace("\\\n", " "), flags=re.MULTILINE)
     assert len(lines) >= 9
     for line in lines:
-        assert parser.parse_args(line.split()).command == line.split()[0]
+        words = re.split(r" [<>|] ", line)[0].split()  # what follows is the shell's
+        assert parser.parse_args(words).command == words[0]
 
 
 def test_study_of_two_files_writes_results_that_load_and_a_report(tmp_path: Path) -> None:

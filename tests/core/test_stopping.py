@@ -48,6 +48,9 @@ CALLS: dict[str, Callable[[ap.Transformer, Any], Any]] = {
     "profile": lambda model, batch: model.profile(batch),
     "dependency": ap.analysis.dependency,
     "output change": lambda model, batch: ap.analysis.output_change(model, batch, repeats=1),
+    "beam search": lambda model, batch: ap.generation.beam_search(model, batch, min_length=40, max_length=40),
+    "greedy": lambda model, batch: ap.generation.greedy(model, batch.source.take(range(4)), eos=1),
+    "decoder": lambda model, batch: model.decoder(batch),
 }
 
 

@@ -82,9 +82,9 @@ def test_text_is_what_generation_makes_of_ids(speaker: ap.TrainedModel, translat
     )
     options = {"temperature": 2.0, "top_k": 5, "seed": 3, "max_new_tokens": 9}
     drawn = translator.generate(["two hundred and one", "three"], **options)
-    assert drawn == NUMBERS.decode(sample(translator.model, ids, **options))  # type: ignore[arg-type]
+    assert drawn == NUMBERS.decode(sample(translator.model, ids, **options))
     options["seed"] = 4
-    assert drawn != translator.generate(["two hundred and one", "three"], **options)  # type: ignore[call-overload]
+    assert drawn != translator.generate(["two hundred and one", "three"], **options)
 
 
 def test_text_that_cannot_be_read(speaker: ap.TrainedModel, translator: ap.TrainedModel) -> None:
@@ -117,7 +117,7 @@ def test_a_draws_arguments_need_a_temperature(
         with pytest.raises(
             ValueError, match=f"^{name} goes with a temperature, .* got {name}={value} without$"
         ):
-            call("a b", **{name: value})  # type: ignore[call-overload]
+            call("a b", **{name: value})
 
 
 def test_an_empty_text_may_be_translated(translator: ap.TrainedModel) -> None:
@@ -240,7 +240,7 @@ def test_arguments_are_checked() -> None:
         ),
     ):
         with pytest.raises(error, match=words):
-            ap.TrainedModel(**{"model": model, **given})  # type: ignore[arg-type]
+            ap.TrainedModel(**{"model": model, **given})
 
 
 def test_settings_are_plain_values_in_the_file(tmp_path: Path) -> None:

@@ -110,6 +110,16 @@ def subwords() -> SubwordTokenizer:
     return SubwordTokenizer.train(["a man in a hat", "a cat on a mat"], vocab_size=270)
 
 
+@cache
+def codes() -> ap.data.SubwordCodes:
+    return ap.data.SubwordCodes(["a b", "ab c</w>"])
+
+
+@cache
+def moses() -> ap.data.MosesTokenizer:
+    return ap.data.MosesTokenizer(["a", "b"], ("en", "de"), codes=codes())
+
+
 def trained() -> TrainedModel:
     return TrainedModel(model(), data().tokenizer)
 
@@ -123,6 +133,7 @@ INSTANCES: Mapping[type, Callable[[], Any]] = {
     ap.Batch: batch,
     ap.Decoder: lambda: with_gradients().decoder(ap.Batch([[4, 5], [6]])),
     ap.LivePlot: ap.LivePlot,
+    ap.Monitor: lambda: ap.Monitor("ones", lambda model: 1.0, larger_is_better=True),
     ap.Recorder: recorder,
     ap.SGD: lambda: ap.SGD(0.1),
     ap.Adam: ap.Adam,
@@ -135,6 +146,7 @@ INSTANCES: Mapping[type, Callable[[], Any]] = {
     Scheme: scheme,
     Site: site,
     TrainedModel: trained,
+    ap.recipes.Recipe: lambda: ap.recipes.load("numbers"),
     ap.schemes.Table: lambda: ap.schemes.Table(residuals()),
     ap.analysis.Fit: lambda: ap.analysis.Fit(1.0, 2.0, 0.9),
     ap.data.Dataset: data,
@@ -145,6 +157,9 @@ INSTANCES: Mapping[type, Callable[[], Any]] = {
     ap.data.CharacterTokenizer: lambda: texts().tokenizer,
     ap.data.NumberTokenizer: ap.data.NumberTokenizer,
     ap.data.SubwordTokenizer: subwords,
+    ap.data.Moses: lambda: ap.data.Moses("en"),
+    ap.data.MosesTokenizer: moses,
+    ap.data.SubwordCodes: codes,
     ap.data.WordTokenizer: lambda: ap.data.WordTokenizer(["a", "b"]),
     ap.schedules.Schedule: lambda: ap.schedules.constant(1e-3),
     ap.schedules.Decay: lambda: ap.schedules.linear(1e-3, 4, steps=10),
@@ -184,7 +199,11 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "i": lambda: 4,
     "ids": lambda: [4, 5, 6],
     "indices": lambda: [0, 1],
+    "hypotheses": lambda: ["a man in a hat", "a cat"],
     "kind": lambda: "translation",
+    "larger_is_better": lambda: True,
+    "language": lambda: "en",
+    "languages": lambda: ("en", "de"),
     "lengths": lambda: [2, 3],
     "linear": lambda: ap.analysis.Fit(1.0, 2.0, 0.9),
     "lines": lambda: ["a b", "b a"],
@@ -192,10 +211,13 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "loss": lambda: 1.0,
     "lr": lambda: 1e-3,
     "maps": MADE[ap.analysis.AttentionMap],
+    "measure": lambda: lambda model: 1.0,
     "members": tuple,
     "memory": hidden,
     "memory_lengths": lambda: [2, 3],
+    "merges": lambda: ["a b", "ab c</w>"],
     "model": with_gradients,
+    "models": lambda: [model(), model()],
     "n": lambda: 1,
     "name": lambda: "admin",
     "nll": lambda: 1.0,
@@ -210,24 +232,30 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "probabilities": lambda: MADE[ap.analysis.AttentionMap]().probabilities,
     "profile": made_profile,
     "profiles": lambda: [made_profile(), made_profile("post_ln")],
+    "references": lambda: ["a man in a hat", "a cat"],
     "residuals": residuals,
     "results": made_output_change,
     "rule": lambda: lambda site: Residual(),
     "scheme": lambda: "admin",
+    "scores": MADE[ap.scores.Comparison],
     "seed": lambda: 3,
     "sequences": lambda: [[4, 5], [6]],
     "site": site,
     "size": lambda: 20,
     "source": lambda: [[4, 5], [6]],
+    "sources": lambda: ["a man", "a cat"],
     "splits": lambda: {name: data().split(name) for name in data().splits},
     "stack": lambda: "encoder",
     "state": lambda: with_gradients().state,
     "step": lambda: 2,
     "steps": lambda: 10,
     "sublayer": lambda: "encoder.0.self_attn",
+    "systems": lambda: {"a": ["a man in a hat", "a cat"], "b": ["a man", "a cat"]},
     "table": MADE[ap.GridTable],
     "tables": lambda: {"encoder": {"omega": [1.0, 1.0], "var_input": [1.0, 2.0], "var_branch": [1.0, 1.0]}},
     "target": lambda: [[4, 5], [6]],
+    "targets": lambda: ["ein Mann", "eine Katze"],
+    "text": lambda: ["viel@@ er", "an@@ trieb"],
     "texts": lambda: ["a b c d e f g h"] * 12,
     "tokenizer": lambda: data().tokenizer,
     "tokens": lambda: np.array([4, 5, 6], np.int32),
@@ -309,6 +337,13 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     },
     "data.Dataset.texts": lambda folder: {},
     "data.DatasetSummary": lambda folder: vars(data().describe()),
+    "data.Moses.detokenize": lambda folder: {"line": "a man , too"},
+    "data.Moses.tokenize": lambda folder: {"line": "A man, too"},
+    "data.Moses.tokenize_file": lambda folder: {"path": _text(folder)},
+    "data.MosesTokenizer.decode": lambda folder: {"ids": [4, 5]},
+    "data.SubwordCodes.learn": lambda folder: {"lines": ["low lower", "new newer"], "merges": 5},
+    "data.SubwordCodes.load": lambda folder: {"path": _codes(folder)},
+    "data.SubwordCodes.segment": lambda folder: {"line": "abc ab"},
     "data.WordTokenizer.decode": lambda folder: {"ids": [4, 5]},
     "analysis.Fit": lambda folder: {"slope": 1.0, "intercept": 2.0, "r2": 0.9},
     "data.Dataset.split": lambda folder: {"name": "valid"},
@@ -327,6 +362,9 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
         "valid": 3,
     },
     "data.load_tokenizer": lambda folder: {"path": _tokenizer(folder)},
+    "recipes.load": lambda folder: {"name": "numbers"},
+    "recipes.Recipe": lambda folder: {"name": "a recipe"},
+    "recipes.Recipe.replace": lambda folder: {"model": {"layers": 2}},
     "generation.beam_search": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_length": 2},
     "generation.draw_from": lambda folder: {"logits": np.ones((2, 5)), "uniform": np.array([0.1, 0.9])},
     "generation.greedy": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
@@ -353,12 +391,26 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "plots.plot_gradient_bars": lambda folder: {"gradients": MADE[ap.analysis.GradientSpread]()},
     "plots.plot_grid_panels": lambda folder: {"tables": MADE[ap.GridTable]()},
     "plots.scheme_style": lambda folder: {"name": "admin"},
+    "scores.paired_bootstrap": lambda folder: {
+        "systems": ARGUMENTS["systems"](),
+        "references": ARGUMENTS["references"](),
+        "resamples": 20,
+    },
     "schedules.from_dict": lambda folder: {"data": ap.schedules.constant(1e-3).to_dict()},
     "schedules.named": lambda folder: {"name": "cosine", "lr": 1e-3, "warmup": 4, "steps": 10},
     "schemes.register": lambda folder: {"scheme": scheme(), "replace": True},
     "schemes.unregister": lambda folder: {"name": _registered()},
     "set_num_threads": lambda folder: {"n": 1},
-    "train": lambda folder: {"model": model(), "data": data(), "steps": 1, "progress": False},
+    "train": lambda folder: {
+        "model": model(),
+        "data": data(),
+        "steps": 1,
+        "progress": False,
+        "valid_every": 1,
+        "keep": folder / "kept",
+        "keep_last": 1,
+        "resume": False,
+    },
     **{
         f"{kind}.step": lambda folder: {"model": with_gradients()}
         for kind in ("SGD", "Adam", "AdamW", "RAdam", "NovoGrad", "Optimizer")
@@ -384,6 +436,12 @@ def _text(folder: Path) -> Path:
 def _tokenizer(folder: Path) -> Path:
     path = folder / "tokenizer.json"
     subwords().save(path)
+    return path
+
+
+def _codes(folder: Path) -> Path:
+    path = folder / "codes"
+    codes().save(path)
     return path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import admin_py as ap
 
-MODULES = (ap, ap.data, ap.analysis, ap.plots, ap.schedules, ap.schemes, ap.generation)
+MODULES = (ap, ap.data, ap.analysis, ap.plots, ap.schedules, ap.schemes, ap.scores, ap.generation, ap.recipes)
 
 CLASSES = ("load", "from_dict", "from_arrays", "from_clinic", "from_lists", "concatenate", "train")
 """Methods of classes, which need no object."""
@@ -66,7 +66,7 @@ def _names(module: ModuleType) -> list[str]:
 
 
 def _of_class(name: str, kind: type) -> Iterator[Public]:
-    if inspect.isabstract(kind):
+    if inspect.isabstract(kind) or issubclass(kind, BaseException):
         return
     yield Public(name, None, kind, _parameters(kind))
     for attribute, value in inspect.getmembers_static(kind):

@@ -150,6 +150,9 @@ FOUND_BEFORE: tuple[tuple[str, dict[str, str]], ...] = (
     ("analysis.updates", {"schedule": "abstract class"}),
     ("data.WordTokenizer.train", {"lines": "surrogate"}),
     ("plots.plot_training", {"entropy": "inf"}),
+    ("data.SubwordCodes.segment_lines", {"lines": "array 0-d bool"}),
+    ("data.Moses.tokenize_lines", {"lines": "raising __len__ __getitem__"}),
+    ("data.MosesTokenizer.train", {"targets": "blanks"}),
 )
 """Calls that were once answered with an error without the argument's name, or with none of the documented."""
 

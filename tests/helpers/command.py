@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,6 +35,20 @@ def run(*arguments: str | os.PathLike[str], cwd: Path | None = None) -> subproce
     finally:
         os.chdir(before)
     return subprocess.CompletedProcess(command, status, out.getvalue(), error.getvalue())
+
+
+def run_filter(*arguments: object, given: bytes | str = b"") -> subprocess.CompletedProcess[str]:
+    """The command in this process, with the given bytes or text in its standard input."""
+    before = os.dup(0)
+    with tempfile.TemporaryFile() as stream:
+        stream.write(given.encode() if isinstance(given, str) else given)
+        stream.seek(0)
+        os.dup2(stream.fileno(), 0)
+    try:
+        return run(*map(str, arguments))
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
 
 
 def run_process(

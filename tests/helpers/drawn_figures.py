@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from made_results import (
     made_attention,
+    made_comparison,
     made_dependency,
     made_diagnosis,
     made_gradients,
@@ -121,6 +122,7 @@ DRAWN: Mapping[str, Callable[..., Any]] = {
     "plot_schedule": lambda case, **into: plot_schedule(
         [1, 2, 3], [0.5e-3, 1e-3, 0.8e-3], label="warm-up 2", **into
     ),
+    "plot_scores": lambda case, **into: plots.plot_scores(made_comparison(case.schemes), **into),
     "plot_source_use": lambda case, **into: plots.plot_source_use(case.each(made_source_use), **into),
     "plot_training": lambda case, **into: plots.plot_training(case.histories(), entropy=2.5, **into),
     "plot_update_histogram": lambda case, **into: plots.plot_update_histogram(

@@ -30,6 +30,7 @@ from admin_py.model.observation import Observation
 from admin_py.model.profile import VarianceProfile
 from admin_py.plots.tables import GridTable
 from admin_py.results import Result
+from admin_py.scores import Comparison, Score
 from admin_py.training.history import History
 from admin_py.training.memory import MemoryPlan, plan_memory
 from admin_py.training.recorder import Recorder
@@ -379,8 +380,45 @@ def made_full_study() -> Study:
     return dataclasses.replace(study, runs=runs)
 
 
+def made_score() -> Score:
+    """Of BLEU."""
+    return Score(
+        metric="bleu",
+        score=31.25,
+        signature="nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        convention="detokenised",
+        num_sentences=1000,
+        precisions=(62.5, 37.5, 25.0, 16.5),
+        brevity_penalty=0.98,
+        length=12_000,
+        reference_length=12_250.0,
+        metadata={"seed": None},
+    )
+
+
+def made_comparison(systems: Sequence[str] = ("post_ln", "admin"), *, seed: int = 0) -> Comparison:
+    """Of BLEU, with an interval and a p value of every system."""
+    random = np.random.default_rng(seed)
+    scores = random.uniform(20.0, 40.0, len(systems))
+    return Comparison(
+        metric="bleu",
+        signature="nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        convention="detokenised",
+        systems=tuple(systems),
+        scores=scores,
+        means=scores + random.uniform(-0.1, 0.1, len(systems)),
+        half_widths=random.uniform(0.5, 1.5, len(systems)),
+        p_values=np.array([np.nan, *random.uniform(0.0, 0.2, len(systems) - 1)]),
+        num_sentences=1000,
+        resamples=1000,
+        seed=12345,
+        metadata={"seed": 12345},
+    )
+
+
 MADE: Mapping[type[Result], Callable[[], Result]] = {
     AttentionMap: made_attention,
+    Comparison: made_comparison,
     Dependency: made_dependency,
     Diagnosis: made_diagnosis,
     GradientNorms: made_gradients,
@@ -392,6 +430,7 @@ MADE: Mapping[type[Result], Callable[[], Result]] = {
     MemoryPlan: made_memory_plan,
     Observation: made_observation,
     OutputChange: made_output_change,
+    Score: made_score,
     SourceUse: made_source_use,
     Study: made_full_study,
     StudyRun: lambda: made_full_study().runs[0],

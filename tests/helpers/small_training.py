@@ -1,9 +1,9 @@
 """Trainings of a few milliseconds a step, for the tests; run as a program it is one to be killed.
 
-    python small_training.py CHECKPOINT STEPS [THREADS]
+    python small_training.py CHECKPOINT STEPS [THREADS] [kept]
 
-trains with a checkpoint at every step and prints each step's number when the step, its validation and its
-checkpoint's turn have come.
+trains with a checkpoint at every step and prints each step's number when the step and its validation are
+done; with "kept" as `KEPT` says, which also has weights kept and averaged.
 """
 
 from __future__ import annotations
@@ -21,6 +21,17 @@ from admin_py.training.checkpoint import TrainingState, load
 
 DATA = ap.data.copy_task(symbols=8, train=60, valid=12, seed=3)
 SEED = 5
+
+
+KEPT: dict[str, Any] = {
+    "keep_last": 3,
+    "keep_best": 2,
+    "ema": 0.9,
+    "restore_best": True,
+    "valid_every": 3,
+    "checkpoint_every": 4,
+}
+"""A training that keeps the weights of epochs and of the best validations of its moving average."""
 
 
 def make_model(
@@ -89,6 +100,7 @@ def assert_same_state(a: TrainingState, b: TrainingState) -> None:
     assert (a.position, a.progress) == (b.position, b.progress)
     old, new = ({name: h[name] for name in h if name != "seconds"} for h in (a.history, b.history))
     np.testing.assert_equal(old, new)
+    np.testing.assert_equal((a.average, a.best), (b.average, b.best))
 
 
 def assert_same_files(a: Any, b: Any) -> None:
@@ -97,14 +109,15 @@ def assert_same_files(a: Any, b: Any) -> None:
 
 
 if __name__ == "__main__":
-    path, steps, *threads = sys.argv[1:]
-    for count in threads:
+    path, steps, *more = sys.argv[1:]
+    settings = KEPT if "kept" in more else {"checkpoint_every": 1}
+    for count in more[:1]:
         ap.set_num_threads(int(count), oversubscribe=True)
     history = train(
         make_model(),
         steps=int(steps),
         checkpoint=path,
-        checkpoint_every=1,
         callbacks=[lambda step, model, history: print(step, flush=True)],
+        **settings,
     )
     print(f"end {history.num_steps} {history.interrupted}", flush=True)

@@ -151,6 +151,12 @@ def test_both_precisions_in_one_process(compiled, static):
 
 
 @needs_tools
+@pytest.mark.parametrize("static", [False, True])
+def test_what_a_call_asks_computes_in_the_other_precision_while_a_fork_waits(compiled, static):
+    run(compiled(C_COMPILERS[0], HERE / "asks.c", HERE / "both64.c", static=static))
+
+
+@needs_tools
 def test_files_of_python_and_of_c_are_one_format(compiled, tmp_path):
     config = ap.TransformerConfig(
         vocab_size=11, encoder_layers=2, decoder_layers=2, d_model=16, heads=4, d_ff=24

@@ -15,6 +15,7 @@ import pytest
 from made_results import (
     MADE,
     made_attention,
+    made_comparison,
     made_dependency,
     made_diagnosis,
     made_gradients,
@@ -64,6 +65,7 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "plot_profile": (made_profile(),),
     "plot_quantity": ([made_profile()],),
     "plot_schedule": ([1, 2], [0.1, 0.2]),
+    "plot_scores": (made_comparison(),),
     "plot_source_use": ([made_source_use()],),
     "plot_training": ([("admin", made_history())],),
     "plot_update_histogram": ([made_updates()],),

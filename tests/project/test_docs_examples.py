@@ -83,6 +83,8 @@ EXAMPLES: Mapping[str, Example] = {
             "layers=3, steps=100": "layers=1, d_model=16, d_ff=16, steps=3",
             "warmup=100), steps=100": "warmup=4), steps=4",
             "valid_every=25": "valid_every=2",
+            "lr=1e-3, steps=150": "lr=1e-3, steps=6",
+            "keep_every=30": "keep_every=2",
         }
     ),
     "docs/performance.md": Example({"vocab_size=1000": "vocab_size=20, d_model=16, heads=2, d_ff=16"}),

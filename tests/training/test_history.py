@@ -67,6 +67,34 @@ def test_a_recorder_goes_on_from_the_arrays_of_another() -> None:
     assert later.freeze() == whole.freeze()
 
 
+def test_what_else_is_monitored_is_the_same_at_every_validation(tmp_path: Path) -> None:
+    recorder = Recorder()
+    for step in (1, 2):
+        recorder.add_step(**dict.fromkeys(STEP_COLUMNS, 1))
+        recorder.add_validation(nll=1.0, loss=2.0, bleu=10.0 * step)
+    recorder.add_step(**dict.fromkeys(STEP_COLUMNS, 1))
+    for wrong in ({}, {"chrf": 1.0}, {"bleu": 1.0, "chrf": 1.0}):
+        with pytest.raises(ValueError, match="monitored must be as before, step, nll, loss, bleu, got step"):
+            recorder.add_validation(nll=1.0, loss=2.0, **wrong)
+    with pytest.raises(TypeError, match="bleu must be a number, got 'a'"):
+        recorder.add_validation(nll=1.0, loss=2.0, bleu="a")  # type: ignore[arg-type]
+    history = recorder.freeze()
+    assert history.valid["bleu"].tolist() == [10.0, 20.0]
+    assert Recorder(recorder.arrays()).freeze() == history
+    history.save(tmp_path / "history.json")
+    assert ap.History.load(tmp_path / "history.json") == history
+    table = history.to_dataframe()
+    assert list(table.columns)[-3:] == ["valid_nll", "valid_loss", "valid_bleu"]
+    assert table["valid_bleu"].tolist()[:2] == [10.0, 20.0]
+
+
+def test_a_column_of_a_validation_of_another_length_is_refused() -> None:
+    data = recorded().freeze().to_dict()
+    data["valid"]["bleu"] = {"__array__": "float64", "shape": [1], "data": [1.0]}
+    with pytest.raises(ValueError, match=r"valid\['bleu'\] must be an array float64 \[2\]"):
+        ap.History.from_dict(data)
+
+
 def test_a_column_grows_past_its_room_and_its_views_stay() -> None:
     column = Column(np.float64)
     for i in range(100):

@@ -25,7 +25,7 @@ from small_training import (
 import admin_py as ap
 from admin_py.base import defaults
 from admin_py.experiments.settings import DEFAULTS
-from admin_py.training.loop import Feed, num_predicted
+from admin_py.training.feed import Feed, num_predicted
 from admin_py.training.named_optimizers import as_optimizer
 from admin_py.training.plan import rate_at
 

@@ -6,8 +6,17 @@
 
 ADM_BEGIN
 
+/* No parameter for kind NONE; else one that is trained, 1 at first. */
+ADM_API adm_scale adm_scale_default(adm_scale_kind kind);
+
+/* Factors 1. */
+ADM_API adm_gains adm_gains_default(void);
+
 /* The plain residual x + f(x). */
 ADM_API adm_sublayer_config adm_sublayer_default(void);
+
+/* A stack of so many layers without causal or cross-attention, whose sub-layers are still to be given. */
+ADM_API adm_stack_config adm_stack_default(int64_t layers);
 
 /* An encoder-decoder of 6 layers each, width 512, whose vocab_size and sub-layers are still to be given. */
 ADM_API adm_config adm_config_default(void);

@@ -18,6 +18,9 @@ typedef struct adm_stop {
 /* First asked after a while. */
 ADM_API void adm_stop_begin(adm_stop *stop);
 
+/* Whether this thread has begun a region of threads, of this precision, that has not ended: what it asks runs amid that. */
+ADM_API bool adm_inside_region(void);
+
 ADM_END
 
 #endif
