@@ -146,14 +146,14 @@ void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const ad
                 fetch_keys(&next, d);
         }
         for (int64_t first = 0; first < heads; first += ADM_QUERY_TILE) {
-            const row_heads some = {&keys,
+            const row_heads part = {&keys,
                                     first,
                                     adm_min(first + ADM_QUERY_TILE, heads),
                                     d / heads,
                                     view->maps[ADM_MAP_IN].y + i * stride,
                                     view->inner_values + i * d,
                                     d};
-            attend_heads(worker, &some);
+            attend_heads(worker, &part);
         }
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);
