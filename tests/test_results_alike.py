@@ -19,6 +19,8 @@ from matplotlib.axes import Axes
 
 import admin_py as ap
 from admin_py import plots
+from admin_py.experiments.study.results import SchemeBleu
+from admin_py.experiments.translations import Translations
 from admin_py.results import Result, result_classes
 
 
@@ -82,7 +84,8 @@ def test_what_is_said_to_draw_it_does(result: Result) -> None:
         assert result.drawn_by in plots.__all__
         assert getattr(plots, result.drawn_by)(result) is not None
     else:  # parts of these are drawn
-        assert isinstance(result, ap.Grid | ap.GridCell | ap.Study | ap.StudyRun)
+        parts = (ap.Grid, ap.GridCell, ap.Study, ap.StudyRun, SchemeBleu, Translations)
+        assert isinstance(result, parts)
 
 
 def test_what_is_loaded_equals_what_was_saved(result: Result, tmp_path: Path) -> None:

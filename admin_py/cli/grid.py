@@ -12,6 +12,7 @@ from admin_py.base.paths import path_of
 from admin_py.base.streams import say, shielded
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
+from admin_py.cli.bleu_options import add_bleu, bleu_words, given_bleu
 from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data, show
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.jobs import title_of
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--preset", choices=grid_presets.names(), help="a grid of the paper's questions")
     add_settings(parser)
+    add_bleu(parser)
     parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
     add_places(parser, workers="one a processor; 1 trains here, one cell after another")
     parser.add_argument("--threads", type=int, metavar="N", help="of each process (default: 1)")
@@ -62,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
         load_data(options),
         preset=options.preset,
         **given_settings(options),
+        bleu=given_bleu(options),
         workers=None if workers == 1 else workers,
         threads=options.threads,
         keep_models=bool(options.keep_models),
@@ -85,9 +88,13 @@ def _write(found: Grid, folder: Path) -> None:
     for name, picture in (pictures or {}).items():
         write_whole(folder / name, picture)
     several = [axis for axis in AXES if table[axis].nunique(dropna=False) > 1] or ["scheme"]
-    shown = table[[*several, "train_nll", "valid_nll", "seconds", "outcome", "diverged_at"]]
+    bleu = ["bleu"] if "bleu" in table else []
+    shown = table[[*several, "train_nll", "valid_nll", *bleu, "seconds", "outcome", "diverged_at"]]
     show(shown.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
-    show(f"written to {folder}: {', '.join(['grid.csv', *(pictures or {}), 'grid.json', 'cells/'])}")
+    for words in bleu_words(found.cells):
+        show(words)
+    folders = ["cells/", *(["translations/"] if bleu else [])]
+    show(f"written to {folder}: {', '.join(['grid.csv', *(pictures or {}), 'grid.json', *folders])}")
     if why:
         say(why)
 

@@ -9,6 +9,7 @@ from admin_py.base.csv_files import to_csv
 from admin_py.base.paths import path_of
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
+from admin_py.cli.bleu_options import TOLD, add_bleu, bleu_words, given_bleu
 from admin_py.cli.options import (
     STOPPED,
     add_common,
@@ -29,6 +30,8 @@ examples:
       the embedded default: numbers in words, English to German, 18-18 layers, 300 steps; report in ./study
   admin-py study --source train.en --target train.de --steps 400 --seeds 1 2 --out multi30k
       your own text, line by line, plain or .gz
+  admin-py study --source train.en --target train.de --test test.en test.de --bleu
+      and how well each run translates the text of --test, by beam search, scored by sacreBLEU
   admin-py study --text book.txt --layers 12 --schemes post_ln pre_ln admin deepnorm
       language models of one text
   admin-py study --schemes post_ln/pre_ln pre_ln/post_ln
@@ -44,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=int, default=4, metavar="N", help="held-out examples to decode (default: 4)"
     )
+    add_bleu(parser)
     add_places(parser, workers="none: one run after another, here")
     add_common(parser, out="study")
 
@@ -58,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         data,
         **given_settings(options),
         samples=options.samples,
+        bleu=given_bleu(options),
         workers=options.workers,
         keep_models=options.keep_models is not False,
         out=options.out,
@@ -67,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     if found.runs:
         write_whole(folder / "results.csv", to_csv(found.to_dataframe()))
         page = found.report(folder)
-        show(_study_table(found))
+        show("\n".join([_study_table(found), *bleu_words(found.runs)]))
         show(f"report: {page}")
     if found.interrupted:
         say(f"stopped; the same command goes on from {folder}")
@@ -76,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _study_table(found: Any) -> str:
-    """What varies, losses, time and outcome of every run."""
-    table = found.to_dataframe().drop(columns=["diverged_at", "tokens_per_second", "num_parameters"])
+    """What varies, losses, time, outcome and BLEU of every run."""
+    left_out = ["diverged_at", "tokens_per_second", "num_parameters", *TOLD]
+    table = found.to_dataframe().drop(columns=left_out, errors="ignore")
     return str(table.to_string(index=False, float_format="{:.3f}".format))

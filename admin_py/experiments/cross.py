@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from admin_py.base.checks import attribute_of, check_choice, check_instance, check_listed, shown
 from admin_py.experiments.settings import ARGUMENT_OF, AXES, show
 from admin_py.experiments.told import check_cross
+from admin_py.experiments.translations import lacks_translations
 from admin_py.results import Result
 
 PLACES = (*AXES, "encoder", "decoder")
@@ -97,8 +98,13 @@ class Cross(Result):
 
     @property
     def interrupted(self) -> bool:
-        """Whether some that were asked for are not there, as after Ctrl-C."""
-        return not set(self.asked) <= {one.name for one in self.members}
+        """Whether some that were asked for are not there, or not translated, as after Ctrl-C."""
+        there = {one.name for one in self.members if not self._lacks(one)}
+        return not set(self.asked) <= there
+
+    def _lacks(self, member: Any) -> bool:
+        """Whether a whole one is without translations that were asked for."""
+        return self.settings.get("bleu") is not None and lacks_translations(member)
 
     @property
     def entropy(self) -> float | None:

@@ -26,6 +26,7 @@ from admin_py.experiments.pool import pool
 from admin_py.experiments.progress import Progress
 from admin_py.experiments.settings import describe
 from admin_py.experiments.train_job import Trained, Way
+from admin_py.experiments.translations import lacks_translations, put_translations
 from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in
 from admin_py.results import decode, encode, run_metadata
 from admin_py.training.plan import check_callbacks
@@ -66,6 +67,12 @@ class Kept(Protocol):
 
     def save(self, folder: Path, name: str, found: Trained) -> Any:
         """Write one, with its model if that is kept; returns it as it would be loaded."""
+
+    def translations(self, folder: Path, name: str) -> Path:
+        """Where the translations of one are, if it has any."""
+
+    def model(self, folder: Path, name: str) -> Path:
+        """Where the model of one is, if it was kept."""
 
     def checkpoint(self, folder: Path, name: str) -> Path:
         """Where one that is not whole keeps its training."""
@@ -191,7 +198,7 @@ class Engine(Generic[C]):
             if folder is not None:
                 self._clear_left(folder)
                 self._begin(folder)
-            missing = [job for job in self.jobs if job.name not in self.members]
+            missing = [job for job in self.jobs if self._is_due(job)]
             if workers is None or not missing:
                 stopped = self._train(self.places.executor, missing)
             else:
@@ -213,7 +220,14 @@ class Engine(Generic[C]):
             checkpoint=None if folder is None else str(self.kept.checkpoint(folder, job.name)),
             callbacks=self.places.callbacks,
             progress=self.places.progress and here and self.task.shows_training,
+            whole=self.members.get(job.name),
+            model=None if folder is None else str(self.kept.model(folder, job.name)),
         )
+
+    def _is_due(self, job: Job) -> bool:
+        """Whether it is to be trained, or to be translated."""
+        member = self.members.get(job.name)
+        return member is None or (self.task.translating is not None and lacks_translations(member))
 
     def _train(self, executor: Any, jobs: list[Job]) -> bool:
         """Returns whether Ctrl-C came before the last was whole."""
@@ -248,6 +262,9 @@ class Engine(Generic[C]):
         folder, member = self.places.folder, found.result
         if folder is None:
             keep_model(member, found.model)
+        elif job.name in self.members:
+            put_translations(self.kept.translations(folder, job.name), member.translations)
+            keep_model(member, self.kept.model(folder, job.name))
         else:
             member = self.kept.save(folder, job.name, found)
             self.kept.checkpoint(folder, job.name).unlink(missing_ok=True)
@@ -259,7 +276,8 @@ class Engine(Generic[C]):
 
     def _clear_left(self, folder: Path) -> None:
         """Remove what killed processes have left half-written."""
-        places = {self.kept.checkpoint(folder, job.name).parent for job in self.jobs}
+        files = (self.kept.checkpoint, self.kept.translations)
+        places = {file(folder, job.name).parent for job in self.jobs for file in files}
         for place in (folder, *sorted(places)):
             clear_all_aside(place)
 
@@ -272,6 +290,7 @@ class Engine(Generic[C]):
             found = self.kept.member(folder, job.name)
             if found is not None:
                 self._check_same(folder, job, found)
+                self._check_translations(folder, job, found)
                 self.members[job.name] = found
         if old is not None:
             self.cross = grown(self.cross, old)
@@ -289,6 +308,8 @@ class Engine(Generic[C]):
                     f"{_named(new.data, now)}"
                 )
         for name, value in new.settings.items():
+            if name == "bleu":  # the translations say how they were made
+                continue
             if not same(old.settings.get(name), decode(encode(value))):
                 was = old.settings.get(name)
                 raise ValueError(f"out: {str(folder)!r} holds a {what} with {name} {was!r}, not {value!r}")
@@ -302,6 +323,27 @@ class Engine(Generic[C]):
                     f"out: {str(folder)!r} holds a {self.kept.unit} of the same name in which {named} was "
                     "another one"
                 )
+
+    def _check_translations(self, folder: Path, job: Job, found: Any) -> None:
+        """That its translations were made as is asked for, or can be made."""
+        asked, there = self.task.translating, found.translations
+        if asked is None:
+            return
+        place = f"out: {str(folder)!r} holds {job.title!r}"
+        if there is not None:
+            was = {name: made for name, made in there.options.items() if not same(made, asked.options[name])}
+            if was:
+                now = {name: asked.options[name] for name in was}
+                raise ValueError(f"{place} translated with {_told(was)}, not {_told(now)}")
+        if lacks_translations(found) and not self.kept.model(folder, job.name).exists():
+            raise ValueError(
+                f"{place} trained without its model being kept, so that nothing can be translated: leave "
+                "bleu out, or choose another folder"
+            )
+
+
+def _told(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def _named(data: Mapping[str, Any], fingerprint: str | None) -> str:

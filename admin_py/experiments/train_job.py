@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from admin_py import schedules
 from admin_py.analysis.unmeasured import Measures
 from admin_py.experiments.jobs import Job
+from admin_py.experiments.translating import Translating
 from admin_py.model.profile import VarianceProfile
 from admin_py.model.transformer import Transformer
 from admin_py.training.history import History
@@ -36,12 +37,22 @@ class Way:
         As of `admin_py.train`.
     progress : bool
         Whether the training's own progress is shown.
+    whole : object
+        The run or cell, if it is whole but for its translations: it is not trained again.
+    model : str or None
+        File of that one's model.
     """
 
     checkpoint: str | None = None
     stop: Callable[[], bool] | None = None
     callbacks: tuple[Callback, ...] = ()
     progress: bool = False
+    whole: Any = None
+    model: str | None = None
+
+
+class Stopped(Exception):
+    """A job was not begun, or its translating was left, since Ctrl-C had come."""
 
 
 class Trained(NamedTuple):
@@ -96,6 +107,38 @@ def finish(job: Job, data: Dataset, begun: Begun, way: Way, *, observe: Any = 0)
             progress=way.progress,
             callbacks=way.callbacks if way.stop is None else (*way.callbacks, ask),
         )
+
+
+def translate(model: Transformer, data: Dataset, translating: Translating | None, way: Way) -> Any:
+    """The translations of the held-out sentences by a trained model, where they are asked for.
+
+    Raises
+    ------
+    Stopped
+        If it was told to stop before it was through.
+    """
+    if translating is None:
+        return None
+
+    def ask(_: int) -> None:
+        if way.stop is not None and way.stop():
+            raise Stopped
+
+    return translating(model, data, ask)
+
+
+def translate_whole(data: Dataset, translating: Translating, way: Way) -> Trained:
+    """A run or a cell that is whole, with its translations.
+
+    Raises
+    ------
+    OSError
+        If the file of its model cannot be read here.
+    Stopped
+        As `translate`.
+    """
+    model = Transformer.load(str(way.model))
+    return Trained(replace(way.whole, translations=translate(model, data, translating, way)), None)
 
 
 def unfinished(history: History) -> str:

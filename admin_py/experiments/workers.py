@@ -21,7 +21,8 @@ from admin_py.base.scratch import scratch_folder
 from admin_py.base.threads import set_num_threads
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.pool import Pool, asked_to_stop, in_worker, main_can_be_read, readable_main
-from admin_py.experiments.train_job import Trained, Way
+from admin_py.experiments.train_job import Stopped, Trained, Way
+from admin_py.experiments.translating import Translating
 
 if TYPE_CHECKING:
     from admin_py.data import Dataset
@@ -33,6 +34,10 @@ class Task(Protocol):
     @property
     def needs_text(self) -> bool:
         """Whether it reads the text of the data, not the ids alone."""
+
+    @property
+    def translating(self) -> Translating | None:
+        """How every job's model translates held-out sentences, if it does."""
 
     @property
     def shows_training(self) -> bool:
@@ -52,10 +57,6 @@ DIED = (
 
 STOP = -1
 """In the place of a finished job's number: Ctrl-C has come."""
-
-
-class Stopped(Exception):
-    """A job was not begun, since Ctrl-C had come."""
 
 
 _PROCESS = uuid.uuid4().hex

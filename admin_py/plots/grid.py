@@ -14,7 +14,7 @@ from admin_py.plots.drawing import drawing, new_axes
 from admin_py.plots.legends import color_bar, legend_below
 from admin_py.plots.room import fitting, measured, set_title, size_of
 from admin_py.plots.style import FAINT, INK, MUTED, PAPER, SCHEMES, legend_text
-from admin_py.plots.tables import GridTable
+from admin_py.plots.tables import LARGER_IS_BETTER, GridTable
 from admin_py.plots.ticks import name_axis
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.text import Text
 
-COLORS = "viridis_r"
-"""From yellow, a small loss, to dark blue; even steps of lightness, so that it survives grey print."""
+COLORS, COLORS_OF_SCORES = "viridis_r", "viridis"
+"""From yellow, a small loss or a large score, to dark blue; even steps of lightness, so that it survives
+grey print."""
 
 DIVERGED, BLOWN, STUCK, BLIND = "xxx", "++", "///", "..."
 """Hatches: a seed diverged; blew up; does not train within the budget; learns without reading its source."""
@@ -164,7 +165,7 @@ def _beyond(tables: Sequence[GridTable], scale: Normalize) -> Literal["max", "ne
 def _draw(ax: Axes, table: GridTable, scale: Normalize, decimals: int) -> Any:
     from matplotlib import colormaps
 
-    colors = colormaps[COLORS]
+    colors = colormaps[COLORS_OF_SCORES if table.value in LARGER_IS_BETTER else COLORS]
     rows, columns = table.mean.shape
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     ax.grid(False)

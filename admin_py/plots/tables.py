@@ -56,8 +56,12 @@ VALUES: Mapping[str, str] = {
     "train_nll": "training nll per token, nats",
     "best_valid_nll": "lowest validation nll per token, nats",
     "seconds": "training time, s",
+    "bleu": "BLEU",
 }
 """What a figure may show, and its label."""
+
+LARGER_IS_BETTER = ("bleu",)
+"""Of these."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

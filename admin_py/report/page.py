@@ -23,10 +23,12 @@ from admin_py.base.words import listing, number, spread
 from admin_py.experiments.study.run import NOT_COMPUTED
 from admin_py.plots.files import drawn
 from admin_py.plots.style import scheme_style
-from admin_py.report import summary
+from admin_py.report import summary, translations
 from admin_py.report.picture import Absent, Picture, absent, by_run, several_seeds, table_of
 from admin_py.report.pictures import entries
+from admin_py.report.sentences import side_by_side
 from admin_py.report.svg import inline_svg
+from admin_py.report.translations import Section
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
@@ -39,9 +41,6 @@ PLACE_LENGTH = 120
 TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
-MAX_TEXT = 400
-"""Characters of a text that are shown; of an output twice the reference's, at least MIN_TEXT."""
-MIN_TEXT = 120
 
 DASH = 2.0
 """Pixels of a unit of a line's dashes."""
@@ -133,16 +132,18 @@ def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
 
 def _write_one(study: Study, folder: Path) -> None:
     """The report of a study in which only schemes and seeds vary."""
-    shown = _entries(study)
+    shown, translated = _entries(study), translations.section(study)
     path = folder / REPORT_FILE
-    for one in shown:
+    for one in (*shown, *_pictures_of(translated)):
         if isinstance(one, Picture):
             write_whole(path.parent / DATA_FOLDER / f"{one.name}.csv", to_csv(one.table()))
     diagnosed = [run for run in study.runs if run.diagnosis is not None]
     if diagnosed:
         table = by_run(diagnosed, lambda run: table_of(run.diagnosis))
         write_whole(path.parent / DIAGNOSIS_DATA, to_csv(table))
-    write_whole(path, _render(study, shown))
+    for name, table in (translated.tables if translated else {}).items():
+        write_whole(path.parent / DATA_FOLDER / f"{name}.csv", to_csv(table))
+    write_whole(path, _render(study, shown, translated))
 
 
 def render(study: Study) -> str:
@@ -163,7 +164,11 @@ def render(study: Study) -> str:
     ValueError
         If the study has no run.
     """
-    return _render(study, _entries(study))
+    return _render(study, _entries(study), translations.section(study))
+
+
+def _pictures_of(translated: Section | None) -> tuple[Picture, ...]:
+    return translated.pictures if translated is not None else ()
 
 
 def _entries(study: Study) -> list[Picture | Absent]:
@@ -199,9 +204,10 @@ def _css() -> Any:
     return Markup((TEMPLATES / "report.css").read_text("utf-8"))
 
 
-def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
+def _render(study: Study, shown: Sequence[Picture | Absent], translated: Section | None) -> str:
     """The page, and a line for each of its pictures that could not be drawn."""
     samples, diagnoses = _samples(study), _diagnoses(study)
+    names = listing(map(label, study.schemes))
     first = study.data["kind"] == "translation"
     models = "models trained from the first seed" if several_seeds(study) else "trained models"
     return _template("report.html.j2").render(
@@ -219,7 +225,10 @@ def _render(study: Study, shown: Sequence[Picture | Absent]) -> str:
         no_diagnosis=absent(study, "diagnosis", "", "", "").why,
         not_asked=summary.not_asked(study),
         diagnosis_data=DIAGNOSIS_DATA,
-        parts=_parts(shown, listing(map(label, study.schemes))),
+        parts=_parts(shown, names),
+        translated=None if translated is None else translated.told,
+        pictures_of_translations=_parts(_pictures_of(translated), names),
+        data_folder=DATA_FOLDER,
         samples=samples,
         samples_read=(
             f"Greedy decoding (the likeliest token each time) of {len(samples)} held-out examples, not "
@@ -362,22 +371,9 @@ def _samples(study: Study) -> list[dict[str, Any]]:
     result = []
     for index in range(min((len(run.samples) for run in runs), default=0)):
         first = runs[0].samples[index]
-        outputs = [
-            {
-                "scheme": run.scheme,
-                "label": label(run.scheme),
-                "text": _shorten(run.samples[index].output, max(MIN_TEXT, 2 * len(first.expected))),
-                "right": run.samples[index].output == first.expected,
-            }
-            for run in runs
-        ]
-        shown = {"source": _shorten(first.source), "expected": _shorten(first.expected), "outputs": outputs}
-        result.append(shown)
+        outputs = {run.scheme: run.samples[index].output for run in runs}
+        result.append(side_by_side(first.source, first.expected, outputs))
     return result[:SHOWN_SAMPLES]
-
-
-def _shorten(text: str, limit: int = MAX_TEXT) -> str:
-    return printable(text if len(text) <= limit else text[:limit] + " ...", lines=True)
 
 
 def _settings(study: Study) -> list[tuple[str, str]]:

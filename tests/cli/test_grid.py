@@ -123,3 +123,27 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     whole = len(ap.Grid.load(tmp_path).cells)
     assert 1 <= whole < 40
     assert len(pd.read_csv(tmp_path / "grid.csv")) == whole
+
+
+def test_bleu_is_a_column_and_its_kind_a_line(tmp_path: Path) -> None:
+    pytest.importorskip("sacrebleu")
+    arguments = ["--scheme", "post_ln", "admin", "--layers", "1", "--steps", "2", "--workers", "1", "--quiet"]
+    found = run(*arguments, "--bleu", "--beam", "2", "--lenpen", "0.5", "--out", tmp_path)
+    assert found.returncode == 0, found.stderr
+    grid = ap.Grid.load(tmp_path)
+    assert grid.settings["bleu"]["beam"] == 2
+    assert grid.settings["bleu"]["length_penalty"] == 0.5
+    table = pd.read_csv(tmp_path / "grid.csv")
+    assert list(table["bleu"]) == pytest.approx([cell.bleu for cell in grid.cells])
+    assert table["bleu_signature"].nunique() == 1
+    assert "bleu" in found.stdout.splitlines()[0]
+    assert f"BLEU of 500 sentences of valid, published: {table['bleu_signature'][0]}" in found.stdout
+    assert "translations/" in found.stdout.splitlines()[-1]
+
+
+def test_options_of_translations_go_with_bleu(tmp_path: Path) -> None:
+    for option in (["--beam", "3"], ["--lenpen", "1"], ["--convention", "published"]):
+        found = run(*option, "--out", tmp_path / "new")
+        assert (found.returncode, found.stdout) == (2, "")
+        assert f"{option[0]} goes with --bleu" in found.stderr
+    assert not (tmp_path / "new").exists()

@@ -23,7 +23,8 @@ from admin_py.experiments.cross import axes_of
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.results import Grid
 from admin_py.experiments.settings import AXES, default_of
-from admin_py.experiments.study.results import Sample, Study, StudyRun
+from admin_py.experiments.study.results import Sample, SchemeBleu, Study, StudyRun
+from admin_py.experiments.translations import Translations
 from admin_py.model.config import STACKS, TransformerConfig
 from admin_py.model.names import place_of
 from admin_py.model.observation import Observation
@@ -416,6 +417,37 @@ def made_comparison(systems: Sequence[str] = ("post_ln", "admin"), *, seed: int 
     )
 
 
+def made_translations() -> Translations:
+    """Of two sentences."""
+    return Translations(
+        split="test",
+        sources=("a house", "a tree"),
+        references=("ein Haus", "ein Baum"),
+        hypotheses=("ein Haus", "ein <Baum>"),
+        score=made_score(),
+        search={"beam": 5, "length_penalty": 1.0, "max_length": (1.5, 10.0)},
+        metadata={"seed": None},
+    )
+
+
+def made_scheme_bleu() -> SchemeBleu:
+    """Of two schemes and two seeds."""
+    random = np.random.default_rng(0)
+    return SchemeBleu(
+        together=made_comparison(),
+        first=("post_ln",) * 3,
+        second=("admin",) * 3,
+        seeds=("1", "2", "all"),
+        first_bleu=random.uniform(20.0, 30.0, 3),
+        second_bleu=random.uniform(30.0, 40.0, 3),
+        low=random.uniform(0.0, 1.0, 3),
+        high=random.uniform(10.0, 20.0, 3),
+        p_values=random.uniform(0.0, 0.2, 3),
+        split="test",
+        metadata={"seed": 12345},
+    )
+
+
 MADE: Mapping[type[Result], Callable[[], Result]] = {
     AttentionMap: made_attention,
     Comparison: made_comparison,
@@ -430,10 +462,12 @@ MADE: Mapping[type[Result], Callable[[], Result]] = {
     MemoryPlan: made_memory_plan,
     Observation: made_observation,
     OutputChange: made_output_change,
+    SchemeBleu: made_scheme_bleu,
     Score: made_score,
     SourceUse: made_source_use,
     Study: made_full_study,
     StudyRun: lambda: made_full_study().runs[0],
+    Translations: made_translations,
     UpdateNorms: made_updates,
     VarianceProfile: made_profile,
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
+from made_bleu import translated
 from made_results import made_study
 
 import admin_py as ap
@@ -55,7 +57,8 @@ def study() -> Study:
         StudyRun(**{**vars(run), "samples": samples, "diagnosis": replace(diagnosis, scheme=run.scheme)})
         for run in made.runs
     )
-    return made.with_members(runs)
+    made = made.with_members(runs)
+    return translated(made) if find_spec("sacrebleu") else made
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import DIVERGED, outcome_of
 from admin_py.experiments.settings import AXES, show
 from admin_py.experiments.told import check_setup, check_values
-from admin_py.results import Result, figure
+from admin_py.experiments.translations import Translated, Translations
+from admin_py.results import figure
 from admin_py.training.history import History
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GridCell(Result):
+class GridCell(Translated):
     """One training of a grid.
 
     Attributes
@@ -51,6 +52,8 @@ class GridCell(Result):
         models, where it was not trained to the end, and where the split has no other sources.
     without : mapping of str to str
         Name of a number that is None to why it is; empty in cells of older versions.
+    translations : Translations or None
+        Of held-out sentences, where they were asked for (``bleu=True``) and it was trained to its end.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class GridCell(Result):
     metadata: Mapping[str, Any]
     other_source_nll: float | None = None
     without: Mapping[str, str] = field(default_factory=dict)
+    translations: Translations | None = None
 
     def _check_told(self) -> None:
         check_values(self.values)
@@ -152,7 +156,12 @@ class GridCell(Result):
         losses = ("train_nll", "valid_nll", "best_valid_nll", "other_source_nll")
         names = (*losses, "outcome", "diverged_at", "diverged_because")
         results = {name: getattr(self, name) for name in (*names, "seconds", "num_parameters")}
-        return {**self.values, "layers": layers if isinstance(layers, int) else show(layers), **results}
+        return {
+            **self.values,
+            "layers": layers if isinstance(layers, int) else show(layers),
+            **results,
+            **self.bleu_row(),
+        }
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row: axes and results."""
@@ -170,7 +179,8 @@ class GridCell(Result):
         def kept(cell: GridCell) -> dict[str, Any]:
             data = cell.to_dict()
             history = {k: v for k, v in data["history"].items() if k not in ("seconds", "metadata")}
-            return {**data, "history": history, "metadata": None}
+            told = None if cell.translations is None else cell.translations.hypotheses
+            return {**data, "history": history, "metadata": None, "translations": told}
 
         return kept(self) == kept(other)
 
@@ -178,7 +188,8 @@ class GridCell(Result):
         """How it ended, in a line."""
         if self.outcome == DIVERGED:
             return f"diverged at step {self.diverged_at}: {self.diverged_because}"
-        return f"{self.outcome}, validation nll {self.valid_nll:.3f}, {self.seconds:.0f} s"
+        bleu = "" if self.translations is None else f", BLEU {self.bleu:.2f}"
+        return f"{self.outcome}, validation nll {self.valid_nll:.3f}{bleu}, {self.seconds:.0f} s"
 
     def _summary(self) -> str:
         return f"{title_of(self.values)}: {self.last_words()}"

@@ -1,4 +1,5 @@
-"""The folder of a grid: ``grid.json``, and for each cell ``cells/NAME.json`` and perhaps its model."""
+"""The folder of a grid: ``grid.json``, and for each cell ``cells/NAME.json``, perhaps its model, and
+``translations/NAME.json`` where it has translated."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ from typing import Any
 from admin_py.base import documents
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.kept_models import keep_model, put_model
+from admin_py.experiments.translations import put_translations, read_translations
 from admin_py.model.transformer import Transformer
 from admin_py.results import read_json
 
-GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
+GRID_FILE, CELLS_FOLDER, TRANSLATIONS_FOLDER = "grid.json", "cells", "translations"
 
 
 class GridFiles:
@@ -64,12 +66,23 @@ class GridFiles:
         for cell in cross.cells:
             _write(cell_file(folder, cell.name), cell, cell.model)
 
+    def translations(self, folder: Path, name: str) -> Path:
+        """Where a cell's translations are, if it has any."""
+        return translations_file(cell_file(folder, name))
+
+    def model(self, folder: Path, name: str) -> Path:
+        """Where a cell's model is, if it was kept."""
+        return model_file(cell_file(folder, name))
+
     def checkpoint(self, folder: Path, name: str) -> Path:
         """Where a cell that is not whole keeps its training."""
         return folder / CELLS_FOLDER / f"{name}.checkpoint"
 
     def _load(self, path: Path) -> GridCell:
         cell = GridCell.load(path)
+        translations = read_translations(translations_file(path))
+        if translations is not None:
+            cell = replace(cell, translations=translations)
         keep_model(cell, model_file(path))
         return cell
 
@@ -84,8 +97,14 @@ def model_file(cell: Path) -> Path:
     return cell.with_suffix(".safetensors")
 
 
+def translations_file(cell: Path) -> Path:
+    """Where the translations of a cell that is kept in this file are kept, if it has any."""
+    return cell.parent.with_name(TRANSLATIONS_FOLDER) / cell.name
+
+
 def _write(path: Path, cell: GridCell, model: Transformer | None) -> None:
-    """A cell's file. It is away while that of its model is written: a whole cell has its own or none."""
+    """A cell's file. It is away while those beside it are written: a whole cell has its own or none."""
     path.unlink(missing_ok=True)
     put_model(model_file(path), model)
-    cell.save(path)
+    put_translations(translations_file(path), cell.translations)
+    replace(cell, translations=None).save(path)

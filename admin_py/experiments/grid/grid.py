@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.arguments import door
@@ -13,6 +13,7 @@ from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.grid.results import FILES, Grid
 from admin_py.experiments.grid.train_cell import TrainCell
 from admin_py.experiments.settings import Layers, OneOptimizer, OneScheme, filled, named
+from admin_py.experiments.translating import Translating
 from admin_py.training.plan import Callback
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def grid(
     dtype: str | None = None,
     scheme: OneScheme | list[OneScheme] | None = None,
     seed: int | list[int] | None = None,
+    bleu: bool | Mapping[str, Any] = False,
     executor: Any = None,
     workers: int | None = None,
     threads: int | None = None,
@@ -108,6 +110,13 @@ def grid(
         Default: float32.
     scheme, seed : optional
         `schemes` and `seeds` by the names that a run, a cell and `select` have for them.
+    bleu : bool or mapping, default False
+        After training, translate the held-out sentences (the split "test", or "valid" where there is none) by
+        beam search and score them: ``cell.bleu`` and ``cell.translations``, and columns of the table. A
+        mapping gives options: those of `admin_py.generation.beam_search` from ``beam`` to
+        ``no_repeat_ngram``, ``split``, and ``convention``, see `admin_py.scores`; by default text that was
+        cut by words before is scored as "published", any other as "detokenised". In `out` what was trained
+        without it is translated, not trained again, where its model was kept.
     executor : object, optional
         Whatever has ``submit(function, *arguments)`` and returns futures, such as a
         ``concurrent.futures.ProcessPoolExecutor`` (in the context "spawn": processes that are forked after
@@ -141,6 +150,8 @@ def grid(
     ValueError, TypeError
         Naming the argument, what was given and what was expected, before anything is trained; also where
         `out` holds a grid with other settings or data, or an optimiser cannot be sent to another process.
+    ModuleNotFoundError
+        If `bleu` is asked for without sacreBLEU: ``pip install admin-py[translation]``.
     OSError
         If `out` cannot be written.
     RuntimeError
@@ -174,12 +185,14 @@ def grid(
         out=out,
         progress=progress,
     )
+    data = number_words() if data is None else data
+    translating = Translating.checked(bleu, data)
     return Engine(
-        number_words() if data is None else data,
+        data,
         filled({**chosen, **given}),
         make=Grid,
-        more={},
-        task=TrainCell(keep_model=places.keep_models),
+        more={} if translating is None else {"bleu": translating.options},
+        task=TrainCell(keep_model=places.keep_models, translating=translating),
         kept=FILES,
         places=places,
     ).run()

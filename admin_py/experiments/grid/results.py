@@ -118,12 +118,14 @@ class Grid(Cross):
         x, y : str
             Axes, or ``"encoder"`` and ``"decoder"`` for the two schemes of hybrids.
         value : str
-            ``"valid_nll"``, ``"train_nll"``, ``"best_valid_nll"`` or ``"seconds"``.
+            ``"valid_nll"``, ``"train_nll"``, ``"best_valid_nll"``, ``"seconds"``; ``"bleu"`` where there are
+            translations.
 
         Raises
         ------
         ValueError
-            For other names, and where cells of one place differ in more than their seed.
+            For other names, for BLEU where nothing was translated, and where cells of one place differ in
+            more than their seed.
         """
         import pandas as pd
 
@@ -135,6 +137,8 @@ class Grid(Cross):
         """As `pivot`, with what diverged, blew up and does not train beside the means."""
         x, y = (_place(name, given) for name, given in (("x", x), ("y", y)))
         check_choice("value", value, tuple(VALUES))
+        if value == "bleu" and all(cell.translations is None for cell in self.cells):
+            raise ValueError("value: no cell has a BLEU, for which grid(..., bleu=True) asks")
         if x == y:
             raise ValueError(f"x and y must be two axes, got {shown(x)} twice")
         columns, rows = self.values(x), self.values(y)

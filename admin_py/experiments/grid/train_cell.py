@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, ClassVar
 from admin_py.analysis.source_use import source_use
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.jobs import Job
-from admin_py.experiments.train_job import Trained, Way, begin, finish, unfinished
+from admin_py.experiments.train_job import (
+    Trained,
+    Way,
+    begin,
+    finish,
+    translate,
+    translate_whole,
+    unfinished,
+)
+from admin_py.experiments.translating import Translating
 from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
@@ -23,15 +32,24 @@ class TrainCell:
     Attributes
     ----------
     keep_model : bool
+    translating : Translating or None
+        How held-out sentences are translated, where they are.
     """
 
-    needs_text: ClassVar[bool] = False
     shows_training: ClassVar[bool] = False
 
     keep_model: bool = False
+    translating: Translating | None = None
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether it compares translations."""
+        return self.translating is not None
 
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train one cell; its history says so if it was stopped."""
+        if way.whole is not None and self.translating is not None:
+            return translate_whole(data, self.translating, way)
         begun = begin(job, data)
         model, measures = begun.model, begun.measures
         history = finish(job, data, begun, way)
@@ -50,6 +68,7 @@ class TrainCell:
             metadata=run_metadata(seed=job.values["seed"], dtype=model.dtype),
             other_source_nll=other,
             without=measures.without,
+            translations=translate(model, data, self.translating, way) if whole else None,
         )
         return Trained(cell, model if self.keep_model else None)
 

@@ -11,20 +11,27 @@ from typing import Any
 from admin_py.base import documents
 from admin_py.base.paths import absolute_path
 from admin_py.experiments.kept_models import MODEL_FILE, keep_model, put_model
+from admin_py.experiments.translations import Translations, put_translations, read_translations
 from admin_py.model.transformer import Transformer
 from admin_py.results import Result, read_json
 
 STUDY_FILE, RUNS_FOLDER, RUN_FILE = "study.json", "runs", "run.json"
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, TRANSLATIONS_FILE = "checkpoint.safetensors", "translations.json"
 
 OLD = "the run was made before the package took it down"
 
 
-def save_run(folder: str | os.PathLike[str], own: Mapping[str, Any], results: Mapping[str, Result]) -> None:
+def save_run(
+    folder: str | os.PathLike[str],
+    own: Mapping[str, Any],
+    results: Mapping[str, Result],
+    translations: Translations | None,
+) -> None:
     """Write a run's results, each in a file, and last ``run.json``, which says that it is whole."""
     base = absolute_path(folder, "folder")
     for name, result in results.items():
         result.save(base / f"{name}.json")
+    put_translations(base / TRANSLATIONS_FILE, translations)
     documents.write(base / RUN_FILE, own)
 
 
@@ -60,6 +67,9 @@ def load_run(
         return from_dict({**own, **results, "without": lacking})
 
     run = read_json(base / RUN_FILE, parse)
+    translations = read_translations(base / TRANSLATIONS_FILE)
+    if translations is not None:
+        run = replace(run, translations=translations)
     keep_model(run, base / MODEL_FILE)
     return run
 
@@ -114,6 +124,14 @@ class StudyFiles:
         """Write all runs, with the models that they have."""
         for run in cross.runs:
             _write(run_folder(folder, run.name), run, run.model)
+
+    def translations(self, folder: Path, name: str) -> Path:
+        """Where a run's translations are, if it has any."""
+        return run_folder(folder, name) / TRANSLATIONS_FILE
+
+    def model(self, folder: Path, name: str) -> Path:
+        """Where a run's model is, if it was kept."""
+        return run_folder(folder, name) / MODEL_FILE
 
     def checkpoint(self, folder: Path, name: str) -> Path:
         """Where a run that is not whole keeps its training."""

@@ -14,14 +14,16 @@ from admin_py.base.checks import shown
 from admin_py.experiments.cross import Cross, check_members
 from admin_py.experiments.folder import load, save
 from admin_py.experiments.settings import show
+from admin_py.experiments.study.bleu import SchemeBleu, compare_schemes
 from admin_py.experiments.study.files import StudyFiles
 from admin_py.experiments.study.run import Sample, StudyRun
 from admin_py.results import figure
+from admin_py.scores.comparison import RESAMPLES, SEED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Sample", "SchemeSummary", "Study", "StudyRun"]
+__all__ = ["Sample", "SchemeBleu", "SchemeSummary", "Study", "StudyRun"]
 
 
 class SchemeSummary(NamedTuple):
@@ -56,8 +58,6 @@ class SchemeSummary(NamedTuple):
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Cross):
     """Schemes compared on one task: all runs, and what they were run on. Frozen.
-
-    Its `save` and `load` take a folder.
 
     Its `save` and `load` take a folder.
 
@@ -171,8 +171,26 @@ class Study(Cross):
         self.need_one("scheme", "seed")
         return tuple(_summarise(self.of_scheme(scheme)) for scheme in self.schemes)
 
+    def bleu(self, *, resamples: int = RESAMPLES, seed: int = SEED) -> SchemeBleu:
+        """Compare the translations of the schemes by paired bootstrap: of each seed, and of all together.
+
+        Parameters
+        ----------
+        resamples : int
+            How often as many sentences are drawn as there are, from 1 to 100,000.
+        seed : int
+            Of the draws, which all runs have in common.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two schemes have translations, or more than schemes and seeds vary.
+        """
+        self.need_one("scheme", "seed")
+        return compare_schemes(self.runs, resamples, seed)
+
     def to_dataframe(self) -> pd.DataFrame:
-        """A row a run: what varies, its losses, outcome, time and speed."""
+        """A row a run: what varies, its losses, outcome, time and speed, and BLEU where it has translated."""
         import pandas as pd
 
         others = [axis for axis in self.several if axis not in ("scheme", "seed")]

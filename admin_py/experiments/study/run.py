@@ -22,6 +22,7 @@ from admin_py.experiments.kept_models import kept_model
 from admin_py.experiments.outcomes import outcome_of
 from admin_py.experiments.study import files
 from admin_py.experiments.told import check_setup, check_values
+from admin_py.experiments.translations import Translated, Translations
 from admin_py.model.profile import VarianceProfile
 from admin_py.results import FORMAT, Result, encode, figure
 from admin_py.training.history import History
@@ -67,7 +68,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StudyRun(Result):
+class StudyRun(Translated):
     """One scheme trained from one seed.
 
     Attributes
@@ -103,6 +104,8 @@ class StudyRun(Result):
         Of the last layer in a held-out example, after training.
     source_use : SourceUse or None
         Losses with right and with others' sources, after training; None for language models.
+    translations : Translations or None
+        Of held-out sentences, where they were asked for (``bleu=True``) and it was trained to its end.
     without : mapping of str to str
         Name of a result that is None, or of samples that there are none of, to why it is so.
 
@@ -135,6 +138,7 @@ class StudyRun(Result):
     attention: AttentionMap | None = None
     source_use: SourceUse | None = None
     without: Mapping[str, str] = field(default_factory=dict)
+    translations: Translations | None = None
 
     def __post_init__(self) -> None:
         samples = tuple(map(_sample, check_listed("samples", self.samples)))
@@ -209,7 +213,8 @@ class StudyRun(Result):
             return f"stopped after step {self.history.num_steps}"
         if self.history.diverged_at is not None:
             return f"diverged at step {self.history.diverged_at}: {self.history.diverged_because}"
-        return f"{self.outcome}, validation nll {self.valid_nll:.3f}, {self.seconds:.0f} s"
+        bleu = "" if self.translations is None else f", BLEU {self.bleu:.2f}"
+        return f"{self.outcome}, validation nll {self.valid_nll:.3f}{bleu}, {self.seconds:.0f} s"
 
     def row(self) -> dict[str, Any]:
         """Its row of a study's table."""
@@ -221,6 +226,7 @@ class StudyRun(Result):
             **{name: getattr(self, name) for name in names},
             "diverged_at": self.history.diverged_at,
             **{name: getattr(self, name) for name in more},
+            **self.bleu_row(),
         }
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -242,9 +248,11 @@ class StudyRun(Result):
             If a file cannot be written.
         """
         results = {name: getattr(self, name) for name in (*ALWAYS, *ANALYSES)}
-        rest = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in results}
+        apart = (*results, "translations")
+        rest = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in apart}
         own = {"kind": self.kind, "format": FORMAT, **encode(rest), **dict.fromkeys(results)}
-        files.save_run(folder, own, {name: one for name, one in results.items() if one is not None})
+        there = {name: one for name, one in results.items() if one is not None}
+        files.save_run(folder, own, there, self.translations)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> StudyRun:

@@ -13,7 +13,16 @@ from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.experiments.jobs import Job
 from admin_py.experiments.settings import CONTINUATION, PROMPT
 from admin_py.experiments.study.run import Sample, StudyRun
-from admin_py.experiments.train_job import Trained, Way, begin, finish, unfinished
+from admin_py.experiments.train_job import (
+    Trained,
+    Way,
+    begin,
+    finish,
+    translate,
+    translate_whole,
+    unfinished,
+)
+from admin_py.experiments.translating import Translating
 from admin_py.generation import greedy
 from admin_py.model.transformer import Transformer
 from admin_py.results import run_metadata
@@ -37,6 +46,8 @@ class TrainRun:
     samples : int
         Held-out examples to decode.
     keep_model : bool
+    translating : Translating or None
+        How held-out sentences are translated, where they are.
     """
 
     needs_text: ClassVar[bool] = True
@@ -44,9 +55,12 @@ class TrainRun:
 
     samples: int = 4
     keep_model: bool = True
+    translating: Translating | None = None
 
     def __call__(self, job: Job, data: Dataset, way: Way) -> Trained:
         """Train one scheme from one seed; its history says so if it was stopped."""
+        if way.whole is not None and self.translating is not None:
+            return translate_whole(data, self.translating, way)
         begun = begin(job, data)
         model, batch, profile, measures = begun
         smoothing = job.training["label_smoothing"]
@@ -83,6 +97,7 @@ class TrainRun:
             values=job.values,
             setup=job.setup,
             entropy=job.entropy,
+            translations=translate(model, data, self.translating, way) if whole else None,
             **found,
             without=measures.without,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from admin_py.base.arguments import door
@@ -13,6 +13,7 @@ from admin_py.experiments.folder import Engine, Places
 from admin_py.experiments.settings import Layers, OneOptimizer, OneScheme, filled, named
 from admin_py.experiments.study.results import FILES, Study
 from admin_py.experiments.study.runner import TrainRun
+from admin_py.experiments.translating import Translating
 from admin_py.training.plan import Callback
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def study(
     scheme: OneScheme | list[OneScheme] | None = None,
     seed: int | list[int] | None = None,
     samples: int = 4,
+    bleu: bool | Mapping[str, Any] = False,
     executor: Any = None,
     workers: int | None = None,
     threads: int | None = None,
@@ -111,6 +113,13 @@ def study(
         `schemes` and `seeds` by the names that a run, a cell and `select` have for them.
     samples : int
         Held-out examples to decode.
+    bleu : bool or mapping, default False
+        After training, translate the held-out sentences (the split "test", or "valid" where there is none) by
+        beam search and score them: ``run.bleu`` and ``run.translations``, and columns of the table. A
+        mapping gives options: those of `admin_py.generation.beam_search` from ``beam`` to
+        ``no_repeat_ngram``, ``split``, and ``convention``, see `admin_py.scores`; by default text that was
+        cut by words before is scored as "published", any other as "detokenised". In `out` what was trained
+        without it is translated, not trained again, where its model was kept.
     executor, workers, threads : object, int, int, optional
         Where runs are trained, as of `admin_py.grid`; by default here, one after another.
     callbacks : iterable of callable
@@ -135,6 +144,8 @@ def study(
     ValueError, TypeError
         Naming the argument, what was given and what was expected; also where `out` holds a study with other
         settings.
+    ModuleNotFoundError
+        If `bleu` is asked for without sacreBLEU: ``pip install admin-py[translation]``.
     OSError
         If `out` cannot be written.
     RuntimeError
@@ -167,12 +178,15 @@ def study(
         out=out,
         progress=progress,
     )
+    data = number_words() if data is None else data
+    translating = Translating.checked(bleu, data)
+    told = {} if translating is None else {"bleu": translating.options}
     return Engine(
-        number_words() if data is None else data,
+        data,
         filled(given),
         make=Study,
-        more={"samples": samples},
-        task=TrainRun(samples=samples, keep_model=places.keep_models),
+        more={"samples": samples, **told},
+        task=TrainRun(samples=samples, keep_model=places.keep_models, translating=translating),
         kept=FILES,
         places=places,
     ).run()
