@@ -91,13 +91,15 @@ test-python: build $(BIN)/.extra-test $(BIN)/.extra-translation
 
 # Of docs the Python files only: ruff would format the examples in its pages, too.
 LINTED := admin_py tests benchmarks tools setup.py .ci $(wildcard docs/*.py) docs/_ext docs/examples
+# Where the core is compiled with warnings as errors; what was already is not again.
+WERROR_BUILD ?= build/werror
 lint: build $(BIN)/.extra-lint $(BIN)/.extra-test
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(MAKE_CORE) format-check FORMATTER=$(BIN)/clang-format
-	$(MAKE_CORE) all BUILD=build/werror WERROR=1
+	$(MAKE_CORE) all BUILD=$(WERROR_BUILD) WERROR=1
 	ADMIN_PY_WERROR=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/werror
 
 format: $(BIN)/.extra-lint
@@ -124,7 +126,7 @@ SANITIZED_TESTS ?= $(filter-out $(NOT_SANITIZED),$(wildcard tests/core/test_*.py
 SANITIZER_LIBRARIES = $$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so)
 sanitize-python: build $(BIN)/.extra-test
 	rm -rf $(SANITIZED)
-	ADMIN_PY_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-lib $(SANITIZED)
+	ADMIN_PY_WERROR= ADMIN_PY_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-lib $(SANITIZED)
 	LD_PRELOAD=$(SANITIZER_LIBRARIES) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)) \
 	  $(BIN)/pytest -q $(TESTS_SIDE_BY_SIDE) -p no:cacheprovider -k "not nothing_grows" $(SANITIZED_TESTS)

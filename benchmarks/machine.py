@@ -44,7 +44,7 @@ JEMALLOC = (
     "/usr/lib/libjemalloc.so.2",
     "/usr/local/lib/libjemalloc.so.2",
 )
-PACKAGES = ("admin-py", "numpy", "torch")
+PACKAGES = ("admin-py", "numpy", "torch", "ctranslate2")
 
 
 def environment(cpu: str, threads: int) -> dict[str, str | None]:

@@ -227,15 +227,18 @@ for command in (["train"], ["profile"], ["analyse", "gradients"], ["study"], ["g
     out = f"{sys.argv[2]}-{command[0]}"
     status = main([*command, *sizes, *trained, "--text", sys.argv[1], "--out", out])
     assert status == 0, command
+assert main(["translate", f"{sys.argv[2]}-train"]) == 0
 """
     done = subprocess.run(
         [sys.executable, "-c", script, NO_UTF8, f"~/{NO_UTF8}"],
         env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=600,
     )
     assert done.returncode == 0, done.stderr.decode()
     written = {os.fsencode(name) for name in os.listdir(tmp_path / "home")}
-    expected = {os.fsencode(f"{NO_UTF8}-{name}") for name in COMMANDS if name not in ("info", "score")}
+    write_none = ("info", "recipes", "score", "translate")
+    expected = {os.fsencode(f"{NO_UTF8}-{name}") for name in COMMANDS if name not in write_none}
     assert expected <= written
     assert os.listdir(tmp_path / "work") == [NO_UTF8]

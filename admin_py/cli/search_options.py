@@ -6,10 +6,18 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from admin_py.generation.beam import PENALTIES
+from admin_py.generation.beam import PENALTIES, STOPS
 from admin_py.generation.limits import BESIDES, PER_SOURCE_TOKEN
 
-SEARCH_OPTIONS = ("length_penalty", "penalty", "min_length", "max_len_a", "max_len_b", "no_repeat_ngram")
+SEARCH_OPTIONS = (
+    "length_penalty",
+    "penalty",
+    "min_length",
+    "max_len_a",
+    "max_len_b",
+    "no_repeat_ngram",
+    "stop",
+)
 """What goes with ``--beam``."""
 
 
@@ -37,13 +45,19 @@ def add_search(group: Any) -> None:
         metavar="N",
         help="the same N tokens never come twice (default: 0, off)",
     )
+    group.add_argument(
+        "--stop",
+        choices=STOPS,
+        help="when no open hypothesis can still become the best, or when as many as --beam have ended, as in "
+        "fairseq (default: bound)",
+    )
 
 
 def search_of(options: argparse.Namespace, told: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a search by the names of `beam_search`; those that are not given are None."""
     found = {
         name: getattr(options, name)
-        for name in ("beam", "length_penalty", "penalty", "min_length", "no_repeat_ngram")
+        for name in ("beam", "length_penalty", "penalty", "min_length", "no_repeat_ngram", "stop")
     }
     ends = (options.max_len_a, options.max_len_b)
     if ends != (None, None):

@@ -15,7 +15,7 @@ from admin_py.generation import BATCH_SIZE, beam_search, greedy, sample
 from admin_py.generation.beam import Hypothesis
 from admin_py.model.transformer import Transformer
 
-SEARCH = ("beam", "length_penalty", "penalty", "min_length", "max_length", "no_repeat_ngram")
+SEARCH = ("beam", "length_penalty", "penalty", "min_length", "max_length", "no_repeat_ngram", "stop")
 """Options of a search, as `beam_search` has them: what a recipe says of them holds where nothing is given."""
 
 DRAW = ("top_k", "top_p", "seed")

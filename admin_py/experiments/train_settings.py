@@ -9,7 +9,7 @@ from typing import Any
 from admin_py.base.checks import MAX_COUNT, check_number, check_probability, shown
 from admin_py.experiments.setting_checks import Check, beta, choice, integer, optional, positive
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, SETTINGS, Setting
-from admin_py.generation.beam import PENALTIES
+from admin_py.generation.beam import PENALTIES, STOPS
 from admin_py.model.config import MAX_SIZE, POSITIONS, SHARING
 from admin_py.schedules import Schedule
 from admin_py.training import optimizers
@@ -68,6 +68,7 @@ DECODING: Mapping[str, Check] = {
     "min_length": integer(0, MAX_COUNT),
     "max_length": check_pair,
     "no_repeat_ngram": integer(0, MAX_COUNT),
+    "stop": choice(STOPS),
 }
 """Options of `beam_search` that a training may say -> their checks."""
 

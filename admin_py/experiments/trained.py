@@ -193,6 +193,7 @@ class TrainedModel:
         min_length: Any = None,
         max_length: Any = None,
         no_repeat_ngram: int | None = None,
+        stop: str | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -215,7 +216,7 @@ class TrainedModel:
             that no search.
         n_best : int, optional
             Return so many for each text, with their scores, at most `beam`.
-        length_penalty, penalty, min_length, max_length, no_repeat_ngram
+        length_penalty, penalty, min_length, max_length, no_repeat_ngram, stop
             Of the search, as of `admin_py.generation.beam_search`; by default as ``settings["decoding"]``
             says, or that function.
         temperature : float, optional

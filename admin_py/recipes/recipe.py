@@ -145,7 +145,7 @@ class Recipe:
         Parameters
         ----------
         **parts
-                A mapping of each part with other values, which are merged into it: ``model={"layers": 6}``.
+            A mapping of each part with other values, which are merged into it: ``model={"layers": 6}``.
             Another optimiser has its own betas, eps and weight decay where they are not given, another
             schedule ends where it does. Sources of values that are replaced are left out.
 

@@ -22,6 +22,19 @@ static const adm_real *key_at(const key_rows *rows, int64_t j)
     return adm_history_row(rows->history, step, rows->layer, rows->ancestors[step]);
 }
 
+#define FETCHED 16384 /* elements of a row's keys and values that are asked for, at most */
+
+/* Asks for what the next row will read, while this one's is read: a step's keys lie far from those of the step before. */
+static void fetch_keys(const key_rows *rows, int64_t d)
+{
+    const int64_t keys = adm_min(rows->count + rows->steps, FETCHED / (2 * d));
+    for (int64_t j = 0; j < keys; j++) {
+        const adm_real *key = key_at(rows, j);
+        for (int64_t c = 0; c < 2 * d; c += ADM_ALIGN / (int64_t)sizeof *key)
+            __builtin_prefetch(key + c, 0, 2);
+    }
+}
+
 /* One row's heads [first, last), at most ADM_QUERY_TILE. */
 typedef struct row_heads {
     const key_rows *keys;
@@ -102,24 +115,45 @@ static key_rows source_keys(const adm_decoder *decoder, const adm_sublayer *sub,
     };
 }
 
-void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const adm_sublayer_view *view)
+static key_rows keys_of(const adm_decoder *decoder, const adm_sublayer *sub, int64_t row)
+{
+    return sub->kind->reads_memory ? source_keys(decoder, sub, row) : read_keys(decoder, sub, row);
+}
+
+/* Keeps the keys and values of a chunk's rows. */
+static void keep_keys(const adm_decoder *decoder, const adm_sublayer_view *view)
 {
     const adm_sublayer *sub = view->params;
     const adm_history *history = &decoder->history;
-    const bool memory = sub->kind->reads_memory;
+    const int64_t d = view->d, layer = layer_of(decoder->reader, sub);
+    for (int64_t i = 0; i < view->rows; i++)
+        memcpy(adm_history_row(history, history->steps, layer, view->first + i),
+               view->maps[ADM_MAP_IN].y + i * 3 * d + d, (size_t)(2 * d) * sizeof(adm_real));
+}
+
+void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const adm_sublayer_view *view)
+{
+    const adm_sublayer *sub = view->params;
     const int64_t d = view->d, heads = view->model->heads, stride = sub->maps[ADM_MAP_IN].outputs;
+    if (!sub->kind->reads_memory)
+        keep_keys(decoder, view);
+    key_rows next = keys_of(decoder, sub, view->first);
     for (int64_t i = 0; i < view->rows; i++) {
-        const int64_t row = view->first + i;
-        const adm_real *proj = view->maps[ADM_MAP_IN].y + i * stride;
-        if (!memory)
-            memcpy(adm_history_row(history, history->steps, layer_of(decoder->reader, sub), row), proj + d,
-                   (size_t)(2 * d) * sizeof *proj);
-        const key_rows keys = memory ? source_keys(decoder, sub, row) : read_keys(decoder, sub, row);
+        const key_rows keys = next;
+        if (i + 1 < view->rows) {
+            next = keys_of(decoder, sub, view->first + i + 1);
+            if (next.first != keys.first || !sub->kind->reads_memory)
+                fetch_keys(&next, d);
+        }
         for (int64_t first = 0; first < heads; first += ADM_QUERY_TILE) {
-            const row_heads some = {&keys,     first, adm_min(first + ADM_QUERY_TILE, heads),
-                                    d / heads, proj,  view->inner_values + i * d,
+            const row_heads part = {&keys,
+                                    first,
+                                    adm_min(first + ADM_QUERY_TILE, heads),
+                                    d / heads,
+                                    view->maps[ADM_MAP_IN].y + i * stride,
+                                    view->inner_values + i * d,
                                     d};
-            attend_heads(worker, &some);
+            attend_heads(worker, &part);
         }
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);

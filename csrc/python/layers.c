@@ -104,21 +104,20 @@ typedef struct states {
 } states;
 
 /* 0, or -1 with an exception */
-static int read_states(const adm_config *config, states *states)
+static int read_states(const adm_config *config, states *read)
 {
     const int64_t shape[] = {PYADM_ANY, config->d_model};
-    PyArrayObject *x = pyadm_array_check(states->given, states->name, PYADM_REAL, 2, shape);
+    PyArrayObject *x = pyadm_array_check(read->given, read->name, PYADM_REAL, 2, shape);
     if (x == NULL)
         return -1;
-    PyArrayObject *lengths =
-        pyadm_array_check(states->lengths, states->lengths_name, NPY_INT64, 1, &states->count);
+    PyArrayObject *lengths = pyadm_array_check(read->lengths, read->lengths_name, NPY_INT64, 1, &read->count);
     if (lengths == NULL)
         return -1;
-    states->x = PyArray_DATA(x);
-    states->rows = PyArray_DIM(x, 0);
-    states->count = PyArray_DIM(lengths, 0);
-    states->offsets = offsets_of(lengths, states->lengths_name, states->rows, config->max_length);
-    return states->offsets == NULL ? -1 : 0;
+    read->x = PyArray_DATA(x);
+    read->rows = PyArray_DIM(x, 0);
+    read->count = PyArray_DIM(lengths, 0);
+    read->offsets = offsets_of(lengths, read->lengths_name, read->rows, config->max_length);
+    return read->offsets == NULL ? -1 : 0;
 }
 
 int pyadm_hidden_read(const adm_model *model, PyObject *x, PyObject *lengths, PyObject *memory,

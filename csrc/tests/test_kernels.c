@@ -444,6 +444,69 @@ static void test_largest_logit(void)
     }
 }
 
+/* The k largest by looking for the largest k times; of equal ones the first, NaN and -infinity left out. */
+static int64_t plain_top(const adm_real *z, int64_t n, int64_t k, int32_t *ids)
+{
+    int64_t found = 0;
+    for (; found < k; found++) {
+        int64_t best = -1;
+        for (int64_t c = 0; c < n; c++) {
+            bool is_new = z[c] > -(adm_real)INFINITY;
+            for (int64_t i = 0; i < found; i++)
+                is_new = is_new && ids[i] != c;
+            if (is_new && (best < 0 || z[c] > z[best]))
+                best = c;
+        }
+        if (best < 0)
+            return found;
+        ids[found] = (int32_t)best;
+    }
+    return found;
+}
+
+#define LONG_ROW 140000
+#define MOST_WANTED 12
+
+/* Rows of noise, of few different values, in order, and of next to nothing. */
+static adm_real row_element(int kind, int64_t c, int64_t n)
+{
+    const uint64_t key = adm_random_key(77, (uint64_t)n, (uint64_t)kind);
+    const double noise = adm_random_normal(key, (uint64_t)c);
+    switch (kind) {
+    case 0:
+        return (adm_real)noise;
+    case 1:
+        return (adm_real)floor(noise);
+    case 2:
+        return (adm_real)c;
+    case 3:
+        return (adm_real)-c;
+    default:
+        return noise > 2.5 ? (adm_real)floor(noise) : c % 2 == 0 ? (adm_real)NAN : -(adm_real)INFINITY;
+    }
+}
+
+static void test_top_of_row(void)
+{
+    static const int64_t LENGTHS[] = {1, 2, 12, 63, 64, 65, 800, 1000, 10000, 65536, LONG_ROW};
+    static const int64_t WANTED[] = {1, 2, 10, MOST_WANTED};
+    static adm_real z[LONG_ROW];
+    const adm_kernels *kernels = adm_kernels_select();
+    for (size_t length = 0; length < sizeof LENGTHS / sizeof *LENGTHS; length++) {
+        for (int test = 0; test < 5 * 4; test++) {
+            const int64_t n = LENGTHS[length], k = adm_min(WANTED[test % 4], n);
+            adm_real values[MOST_WANTED];
+            int32_t ids[MOST_WANTED], expected[MOST_WANTED];
+            for (int64_t c = 0; c < n; c++)
+                z[c] = row_element(test / 4, c, n);
+            const int64_t found = kernels->top_of_row(z, n, k, values, ids);
+            assert(found == plain_top(z, n, k, expected));
+            for (int64_t i = 0; i < found; i++)
+                assert(ids[i] == expected[i] && values[i] == z[expected[i]]);
+        }
+    }
+}
+
 int main(void)
 {
     test_table();
@@ -454,5 +517,6 @@ int main(void)
     test_exponential();
     test_logarithm();
     test_dropout();
+    test_top_of_row();
     return 0;
 }

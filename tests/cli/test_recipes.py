@@ -66,7 +66,7 @@ def test_a_training_by_a_recipe_is_that_of_python(tmp_path: Path, pairs: list[st
     np.testing.assert_equal(dict(trained.model.parameters), dict(mean.parameters))
     assert trained.settings["recipe"] == "multi30k-tiny"
     assert trained.settings["decoding"] == {
-        "beam": 5, "length_penalty": 1.0, "penalty": "power", "max_length": (0.0, 200.0),
+        "beam": 5, "length_penalty": 1.0, "penalty": "power", "max_length": (0.0, 200.0), "stop": "count",
     }  # fmt: skip
     assert trained.settings["accumulate"] == 2
     assert trained.translate("the cat") == trained.translate("the cat", beam=5)
@@ -85,7 +85,7 @@ def test_every_value_may_be_typed(tmp_path: Path, pairs: list[str]) -> None:
     search = ["--beam", "3", "--lenpen", "0.5", "--penalty", "gnmt", "--max-len-a", "1.5", "--min-len", "1"]
     out = tmp_path / "run"
     found = run("train", "--recipe", "iwslt14-small", *pairs, "--vocab-size", "280", *words, *search,
-                "--no-repeat-ngram", "2", "--quiet", "--out", out)  # fmt: skip
+                "--no-repeat-ngram", "2", "--stop", "bound", "--quiet", "--out", out)  # fmt: skip
     assert found.returncode == 0, found.stderr
     trained = ap.load(out)
     config = trained.model.config
@@ -99,7 +99,7 @@ def test_every_value_may_be_typed(tmp_path: Path, pairs: list[str]) -> None:
     assert trained.history.lr[-1] == ap.schedules.cosine(0.02, 2, steps=3, initial=1e-3, final=1e-4)(3)
     assert trained.settings["decoding"] == {
         "beam": 3, "length_penalty": 0.5, "penalty": "gnmt", "max_length": (1.5, 200.0), "min_length": 1,
-        "no_repeat_ngram": 2,
+        "no_repeat_ngram": 2, "stop": "bound",
     }  # fmt: skip
 
 

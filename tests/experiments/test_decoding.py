@@ -30,7 +30,7 @@ def ids() -> list[np.ndarray]:
 def test_a_beam_searches() -> None:
     trained = untrained()
     options: dict[str, Any] = {"beam": 4, "length_penalty": 0.5, "penalty": "gnmt", "no_repeat_ngram": 2}
-    options |= {"min_length": 2, "max_length": (1.0, 3)}
+    options |= {"min_length": 2, "max_length": (1.0, 3), "stop": "count"}
     expected = beam_search(trained.model, ids(), n_best=3, **options)
     found = trained.translate(TEXTS, n_best=3, **options)
     assert [[one.score for one in several] for several in found] == [

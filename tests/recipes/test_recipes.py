@@ -159,6 +159,6 @@ def test_a_trained_model_translates_as_its_recipe_says(tmp_path: Path) -> None:
     found = ap.load(tmp_path / "run")
     assert found.settings["recipe"] == "multi30k-tiny"
     assert found.settings["decoding"]["beam"] == 5
-    options: dict[str, Any] = {"beam": 5, "length_penalty": 1.0, "max_length": (0, 200)}
+    options: dict[str, Any] = {"beam": 5, "length_penalty": 1.0, "max_length": (0, 200), "stop": "count"}
     bare = ap.TrainedModel(model, data.tokenizer)
     assert found.translate("the cat", n_best=2) == bare.translate("the cat", n_best=2, **options)
