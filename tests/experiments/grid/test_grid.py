@@ -177,7 +177,7 @@ def test_a_pivot_never_mixes_what_is_not_a_seed(small: Grid) -> None:
     with pytest.raises(ValueError, match="two axes"):
         small.pivot("lr", "lr")
     with pytest.raises(ValueError, match="value must be one of 'valid_nll'"):
-        small.pivot("lr", "scheme", value="bleu")
+        small.pivot("lr", "scheme", value="chrf")
 
 
 def test_select(small: Grid) -> None:
