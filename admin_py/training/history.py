@@ -216,7 +216,7 @@ class History(_Views, Result):
         """
         return self._ema
 
-    _ema: ClassVar[Transformer | None] = None  # of the object where there is one
+    _ema: ClassVar[Any] = None  # a Transformer, of the object where there is one
 
     def _summary(self) -> str:
         parts = [f"{self.num_steps:,} steps"]
