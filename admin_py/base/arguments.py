@@ -37,6 +37,7 @@ CLASSES = frozenset(
     [
         "AttentionMap",
         "Batch",
+        "Comparison",
         "Dataset",
         "DecoderLayer",
         "Dependency",
@@ -54,6 +55,7 @@ CLASSES = frozenset(
         "Recorder",
         "Residual",
         "Scheme",
+        "Score",
         "Sequences",
         "Site",
         "SourceUse",
@@ -61,7 +63,6 @@ CLASSES = frozenset(
         "StudyRun",
         "SubwordCodes",
         "Tokenizer",
-        "tokenizers.Tokenizer",
         "Transformer",
         "TransformerConfig",
         "UpdateNorms",
