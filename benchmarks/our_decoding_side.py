@@ -6,10 +6,9 @@ import time
 from typing import Any
 
 import admin_py as ap
-from admin_py.base import versions
 from admin_py.generation import beam_search, greedy
 from benchmarks.decoding_cases import BOS, EOS, TOKENS, Case
-from benchmarks.our_side import make_config
+from benchmarks.our_side import make_config, told_system
 
 
 class Side:
@@ -23,7 +22,7 @@ class Side:
 
     def describe(self) -> dict[str, Any]:
         """Version, kernels, BLAS, threads."""
-        return {"name": f"admin-py {ap.__version__}", **versions.system()}
+        return {"name": f"admin-py {ap.__version__}", **told_system()}
 
     def save(self, folder: str) -> None:
         """The same weights for the other side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import admin_py as ap
@@ -39,6 +40,12 @@ def make_optimizer(workload: Workload) -> ap.optimizers.Optimizer:
     return ap.Adam(lr=1e-4, betas=(0.9, 0.98), eps=1e-9)
 
 
+def told_system() -> dict[str, Any]:
+    """Kernels, BLAS and threads as results keep them: of files their names, not a machine's folders."""
+    system = versions.system()
+    return {**system, "blas_file": Path(system["blas_file"]).name} if system.get("blas_file") else system
+
+
 class Side(TimedSide):
     """Steps of admin-py."""
 
@@ -51,7 +58,7 @@ class Side(TimedSide):
 
     def describe(self) -> dict[str, Any]:
         """Version, kernels, BLAS, threads."""
-        return {"name": f"admin-py {ap.__version__}", **versions.system()}
+        return {"name": f"admin-py {ap.__version__}", **told_system()}
 
     def timings(self) -> dict[str, float] | None:
         """Seconds so far for each kind of work (matrix products, attention, rows, loss, optimiser).

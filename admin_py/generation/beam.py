@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_integer, check_number
 from admin_py.data.batch import Batch
-from admin_py.data.sequences import Sequences
 from admin_py.generation.limits import (
     BATCH_SIZE,
     BESIDES,
     PER_SOURCE_TOKEN,
-    by_length,
-    check_generates,
-    check_special_ids,
-    given_sequences,
+    Asked,
+    check_asked,
     line,
 )
 from admin_py.model.decoder import Decoder
@@ -122,8 +119,7 @@ def beam_search(
     >>> [one.ids[-1].item() for one in found[0]], found[0][0].score >= found[0][1].score
     ([2, 2], True)
     """
-    translates = check_generates(model)
-    check_special_ids(model, bos=bos, eos=eos)
+    asked = check_asked(model, sequences, bos=bos, eos=eos, batch_size=batch_size)
     beam = check_integer("beam", beam, 1, model.config.vocab_size)
     options = {
         "beam": beam,
@@ -134,49 +130,42 @@ def beam_search(
         "no_repeat": check_integer("no_repeat_ngram", no_repeat_ngram, 0, 2**31 - 1),
         "eos": int(eos),
     }
-    batch_size = check_integer("batch_size", batch_size, 1)
-    given = given_sequences(model, sequences)
-    least = line("min_length", min_length, given.lengths)
-    most = _longest(model, line("max_length", max_length, given.lengths), given.lengths)
-    search = Search(Decoder(model, bos=int(bos)), options)
-    results: list[list[Hypothesis]] = [[] for _ in range(len(given))]
-    for numbers in by_length(given.lengths, batch_size):
-        begun = given.take(numbers) if not translates else Sequences.from_lists([[bos]] * numbers.size)
-        batch = Batch(given.take(numbers), begun) if translates else Batch(begun)
+    least = line("min_length", min_length, asked.given.lengths)
+    most = _longest(asked, line("max_length", max_length, asked.given.lengths), model.config.max_length)
+    decoder = Decoder(model, bos=int(bos))
+    results: list[list[Hypothesis]] = [[] for _ in range(len(asked.given))]
+    for numbers in asked.batches(np.arange(len(asked.given))):
         bounds = np.minimum(least[numbers], most[numbers]), most[numbers]
-        for b, score, total, ids in search.run(batch, *bounds):
-            results[numbers[b]].append(Hypothesis(np.concatenate([begun[b], ids]), score, total))
+        for b, score, total, ids in search(decoder, asked.batch(numbers), *bounds, options):
+            begun = asked.begun[numbers[b]]
+            results[numbers[b]].append(Hypothesis(np.concatenate([begun, ids]), score, total))
         if progress is not None:
             progress(numbers.size)
     return results
 
 
-def _longest(model: Transformer, wanted: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+def _longest(asked: Asked, wanted: NDArray[np.int64], readable: int) -> NDArray[np.int64]:
     """What is asked for, as far as the model reads it after what it begins with."""
-    begun = lengths if model.config.kind == "language_model" else np.ones_like(lengths)
-    room = model.config.max_length - begun
+    room = readable - asked.begun.lengths
     if (room < 1).any():
         number = int(np.argmax(room < 1))
         raise ValueError(
-            f"sequences must leave room for a token: number {number} has {lengths[number]} tokens, and the "
-            f"model reads {model.config.max_length}"
+            f"sequences must leave room for a token: number {number} has {asked.begun.lengths[number]} "
+            f"tokens, and the model reads {readable}"
         )
     return np.maximum(np.minimum(wanted, room), 1)
 
 
-class Search:
-    """Searches of batch after batch with one decoder, whose weights are packed once."""
+def search(
+    decoder: Decoder,
+    batch: Batch,
+    least: NDArray[np.int64],
+    most: NDArray[np.int64],
+    options: dict[str, Any],
+) -> list[tuple[int, float, float, NDArray[np.int32]]]:
+    """(number in the batch, score, sum of log p, what follows) of what the core finds.
 
-    def __init__(self, decoder: Decoder, options: dict[str, Any]) -> None:
-        self.decoder = decoder
-        self.options = options
-        self._packed = False
-
-    def run(
-        self, batch: Batch, least: NDArray[np.int64], most: NDArray[np.int64]
-    ) -> list[tuple[int, float, float, NDArray[np.int32]]]:
-        """(number in the batch, score, sum of log p, what follows) of what is found."""
-        core = batch.core(self.decoder.model.dtype)
-        found = self.decoder._core.beam_search(core, least, most, pack=not self._packed, **self.options)
-        self._packed = True
-        return found
+    The weights are those of the decoder's first batch.
+    """
+    core = batch.core(decoder.model.dtype)
+    return decoder._core.beam_search(core, least, most, pack=False, **options)

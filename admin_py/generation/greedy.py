@@ -9,19 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.arguments import door
-from admin_py.base.checks import check_integer
-from admin_py.data.batch import Batch
-from admin_py.data.sequences import Sequences
-from admin_py.generation.beam import Search
+from admin_py.generation.beam import search
 from admin_py.generation.growing import grow
-from admin_py.generation.limits import (
-    BATCH_SIZE,
-    by_length,
-    check_generates,
-    check_special_ids,
-    given_sequences,
-    most_tokens,
-)
+from admin_py.generation.limits import BATCH_SIZE, check_asked, most_tokens
 from admin_py.model.decoder import Decoder
 from admin_py.model.transformer import Transformer
 
@@ -84,28 +74,20 @@ def greedy(
     >>> [ids.size <= 1 + 2 * n + 10 for n, ids in zip((3, 2), greedy(model, [[4, 5, 2], [6, 2]]))]
     [True, True]
     """
-
-    if max_new_tokens is not None:
-        max_new_tokens = check_integer("max_new_tokens", max_new_tokens, 1)
-    batch_size = check_integer("batch_size", batch_size, 1)
-    check_special_ids(model, bos=bos, eos=eos)
-    translates = check_generates(model)
-    given = given_sequences(model, sequences)
-    limits = most_tokens(model, given.lengths, max_new_tokens)
-    begun = Sequences.from_lists([[bos]] * len(given)) if translates else given
+    asked = check_asked(model, sequences, bos=bos, eos=eos, batch_size=batch_size)
+    limits = most_tokens(model, asked.given.lengths, max_new_tokens)
     # A search with one hypothesis, as far as the model reads the whole of it.
-    within = begun.lengths + limits <= model.config.max_length + 1
-    results: list[NDArray[np.int32]] = [np.empty(0, np.int32)] * len(given)
+    within = asked.begun.lengths + limits <= model.config.max_length + 1
+    results: list[NDArray[np.int32]] = [np.empty(0, np.int32)] * len(asked.given)
     decoder = Decoder(model, bos=int(bos))
-    search = Search(decoder, {"beam": 1, "alpha": 0.0, "end": "count", "cut": True, "eos": int(eos)})
-    for numbers in _batches(given, within, batch_size):
-        first = begun.take(numbers)
-        batch = Batch(given.take(numbers), first) if translates else Batch(first)
-        for b, _score, _sum, ids in search.run(batch, np.zeros(numbers.size, np.int64), limits[numbers]):
-            results[numbers[b]] = np.concatenate([first[b], ids])
+    options = {"beam": 1, "alpha": 0.0, "end": "count", "cut": True, "eos": int(eos)}
+    for numbers in asked.batches(np.flatnonzero(within)):
+        least = np.zeros(numbers.size, np.int64)
+        for b, _, _, ids in search(decoder, asked.batch(numbers), least, limits[numbers], options):
+            results[numbers[b]] = np.concatenate([asked.begun[numbers[b]], ids])
         _tell(progress, numbers)
-    for numbers in _batches(given, ~within, batch_size):
-        grown = grow(decoder, begun.take(numbers), limits[numbers], _likeliest, eos)
+    for numbers in asked.batches(np.flatnonzero(~within)):
+        grown = grow(decoder, asked.batch(numbers), limits[numbers], _likeliest, eos)
         for number, ids in zip(numbers, grown, strict=True):
             results[number] = ids
         _tell(progress, numbers)
@@ -119,9 +101,3 @@ def _tell(progress: Callable[[int], object] | None, numbers: NDArray[np.int64]) 
 
 def _likeliest(scores: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return scores.argmax(axis=1)
-
-
-def _batches(given: Sequences, chosen: NDArray[np.bool_], batch_size: int) -> list[NDArray[np.int64]]:
-    """Numbers of the chosen sequences, those of a length beside each other."""
-    numbers = np.flatnonzero(chosen)
-    return [numbers[batch] for batch in by_length(given.lengths[numbers], batch_size)]

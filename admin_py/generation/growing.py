@@ -17,19 +17,16 @@ Choose = Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.int64]]
 
 
 def grow(
-    decoder: Decoder,
-    begun: Sequences,
-    limits: NDArray[np.int64],
-    choose: Choose,
-    eos: int,
-    sources: Sequences | None = None,
+    decoder: Decoder, batch: Batch, limits: NDArray[np.int64], choose: Choose, eos: int
 ) -> list[NDArray[np.int32]]:
-    """Lengthens every sequence in begun until its end or limit; sources is None for a language model.
+    """Lengthens what every sequence of a batch begins with until its end or limit.
 
     A language model reads no more than the last `max_length` tokens, each at another position than before, so
-    that from there on nothing that was kept is of use.
+    that from there on nothing that was kept is of use. The weights are those of the decoder's first batch.
     """
     window = decoder.model.config.max_length
+    begun = batch.source if batch.target is None else batch.target
+    sources = None if batch.target is None else batch.source
     grown = [list(begun[b]) for b in range(len(begun))]
     growing = np.arange(len(grown))
     _begin(decoder, [ids[-window:] for ids in grown], sources)
@@ -54,4 +51,5 @@ def grow(
 
 def _begin(decoder: Decoder, begun: list[list[int]], sources: Sequences | None) -> None:
     prefixes = Sequences.from_lists(begun)
-    decoder.begin(Batch(prefixes) if sources is None else Batch(sources, prefixes))
+    batch = Batch(prefixes) if sources is None else Batch(sources, prefixes)
+    decoder.begin(batch, weights_changed=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,34 @@ PER_SOURCE_TOKEN, BESIDES = 2, 10
 
 AT_LEAST = 32
 """By default a continuation may have so many tokens, however long its prompt is."""
+
+
+class Asked(NamedTuple):
+    """Sequences to be continued, checked."""
+
+    given: Sequences
+    """Sources or prompts."""
+    begun: Sequences
+    """What the results begin with: bos, or the prompts themselves."""
+    batch_size: int
+
+    def batch(self, numbers: NDArray[np.int64]) -> Batch:
+        """The sequences of these numbers, as a decoder begins with them."""
+        begun = self.begun.take(numbers)
+        return Batch(begun) if self.begun is self.given else Batch(self.given.take(numbers), begun)
+
+    def batches(self, chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The chosen numbers by batches, the longest first, so that those of a batch end together."""
+        return [chosen[some] for some in by_length(self.given.lengths[chosen], self.batch_size)]
+
+
+def check_asked(model: Transformer, sequences: Any, *, bos: Any, eos: Any, batch_size: Any) -> Asked:
+    """The arguments that all ways to generate have in common."""
+    batch_size = check_integer("batch_size", batch_size, 1)
+    check_special_ids(model, bos=bos, eos=eos)
+    translates = check_generates(model)
+    given = given_sequences(model, sequences)
+    return Asked(given, Sequences.from_lists([[bos]] * len(given)) if translates else given, batch_size)
 
 
 def check_special_ids(model: Transformer, **ids: Any) -> None:
@@ -68,6 +96,8 @@ def most_tokens(
     model: Transformer, lengths: NDArray[np.int64], max_new_tokens: int | None
 ) -> NDArray[np.int64]:
     """Tokens that may be generated after each sequence, [B], from the lengths of what is given, [B]."""
+    if max_new_tokens is not None:
+        max_new_tokens = check_integer("max_new_tokens", max_new_tokens, 1)
     readable = model.config.max_length
     if model.config.kind == "language_model":
         if max_new_tokens is None:

@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 from admin_py.base.arguments import door
 from admin_py.base.checks import MAX_COUNT, MAX_DRAW_SEED, check_array, check_integer, check_number, shown
 from admin_py.base.exact_math import exp
-from admin_py.data.sequences import Sequences
 from admin_py.generation.growing import grow
-from admin_py.generation.limits import (
-    BATCH_SIZE,
-    check_generates,
-    check_special_ids,
-    given_sequences,
-    most_tokens,
-)
+from admin_py.generation.limits import BATCH_SIZE, check_asked, most_tokens
 from admin_py.model.decoder import Decoder
 from admin_py.model.transformer import Transformer
 
@@ -75,18 +68,14 @@ def sample(
         top_k = check_integer("top_k", top_k, 1)
     top_p = _top_p(top_p)
     seed = check_integer("seed", seed, 0, MAX_DRAW_SEED)
-    if max_new_tokens is not None:
-        max_new_tokens = check_integer("max_new_tokens", max_new_tokens, 1)
-    batch_size = check_integer("batch_size", batch_size, 1)
-    check_special_ids(model, bos=bos, eos=eos)
-    translates = check_generates(model)
-    given = given_sequences(model, sequences)
-    limits = most_tokens(model, given.lengths, max_new_tokens)
-    named = _numbers(numbers, len(given))
+    asked = check_asked(model, sequences, bos=bos, eos=eos, batch_size=batch_size)
+    count = len(asked.given)
+    limits = most_tokens(model, asked.given.lengths, max_new_tokens)
+    named = _numbers(numbers, count)
     decoder = Decoder(model, bos=int(bos))
     results: list[NDArray[np.int32]] = []
-    for start in range(0, len(given), batch_size):
-        chosen = np.arange(start, min(start + batch_size, len(given)))
+    for start in range(0, count, asked.batch_size):
+        chosen = np.arange(start, min(start + asked.batch_size, count))
         streams = [_stream(seed, number) for number in named[chosen].tolist()]
 
         def draw(
@@ -96,9 +85,7 @@ def sample(
             uniform = np.array([(streams[row].random_raw() >> 11) * 2.0**-53 for row in rows.tolist()])
             return draw_from(scores, uniform, temperature=temperature, top_k=top_k, top_p=top_p)
 
-        sources = given.take(chosen)
-        begun = Sequences.from_lists([[bos]] * chosen.size) if translates else sources
-        results += grow(decoder, begun, limits[chosen], draw, eos, sources if translates else None)
+        results += grow(decoder, asked.batch(chosen), limits[chosen], draw, eos)
         if progress is not None:
             progress(chosen.size)
     return results

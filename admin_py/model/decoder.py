@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from admin_py.base.arguments import door
 from admin_py.base.builds import MODULES
 from admin_py.base.checks import check_array, check_bool, check_instance, check_integer, shown
-from admin_py.data.batch import Batch
+from admin_py.data.batch import MAX_ID, Batch
 from admin_py.model.config import TransformerConfig
-
-MAX_ID = 2**31 - 1
 
 
 class Decoded(Protocol):

@@ -13,7 +13,7 @@ from reference import beam as plain
 
 from admin_py.data.batch import Batch
 from admin_py.generation import beam_search, greedy
-from admin_py.generation.beam import Search
+from admin_py.generation.beam import search
 from admin_py.model.config import TransformerConfig
 from admin_py.model.decoder import Decoder
 from admin_py.model.transformer import Transformer
@@ -111,9 +111,9 @@ def test_a_beam_of_all_sequences_finds_the_best(seed: int, kind: str, length: in
     prefix = [1] if kind == "encoder_decoder" else sequence
     options = plain.Options(beam=V**length, n_best=9, most=length, length_penalty=0.5)
     best = plain.exhaustive(scorer(model, sequence), prefix, options, V)
-    search = Search(Decoder(model), {"beam": V**length, "best": 9 if length > 1 else V, "alpha": 0.5})
+    wanted = {"beam": V**length, "best": 9 if length > 1 else V, "alpha": 0.5}
     batch = Batch([sequence], [prefix]) if kind == "encoder_decoder" else Batch([prefix])
-    found = search.run(batch, np.array([0]), np.array([length]))
+    found = search(Decoder(model), batch, np.array([0]), np.array([length]), wanted)
     assert [ids.tolist() for _, _, _, ids in found] == [list(one.ids) for one in best]
     np.testing.assert_allclose([score for _, score, _, _ in found], [one.score for one in best], rtol=1e-9)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import keeping, kernels, machine, rounds, scaling, single_kernels, table
+from benchmarks import keeping, kernels, machine, our_side, rounds, scaling, single_kernels, table
 from benchmarks.counting import compulsory_bytes, num_weights, useful_flops
 from benchmarks.rooflines import draw_roofline
 from benchmarks.turns import Runner, SideFailed, child_environment, take_turns
@@ -424,3 +424,13 @@ def test_files_that_are_kept_can_be_printed() -> None:
         assert kernels.format_entries(keeping.load(path, kernels.KIND)["entries"])
     for path in keeping.RESULTS.glob("single_kernels-*.json"):
         assert kernels.format_file(path)
+
+
+def test_what_is_kept_names_no_folder_of_a_machine() -> None:
+    for path in (ROOT / "benchmarks" / "results").glob("*.json"):
+        assert re.findall(r'"/[^" ]*/[^"]*"', path.read_text(encoding="utf-8")) == [], path.name
+
+
+def test_a_side_tells_of_its_library_by_name() -> None:
+    file = our_side.told_system().get("blas_file")
+    assert file is None or file == Path(file).name
