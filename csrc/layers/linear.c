@@ -55,7 +55,7 @@ static void backward_columns(adm_worker *worker, const adm_linear *linear, int64
     });
 }
 
-/* ---- forward, maybe by a team ---- */
+/* ---- the whole forward product, maybe by a team ---- */
 
 #define SHARED_MULTIPLY_ADDS ((int64_t)1 << 17) /* from which a region pays */
 
@@ -95,7 +95,7 @@ void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu)
     adm_parallel_for(worker->team, adm_pieces(outputs, columns), team_task, &product);
 }
 
-/* ---- parts ---- */
+/* ---- backward, and columns alone ---- */
 
 void adm_linear_backward_input(adm_worker *worker, const adm_linear *linear, bool accumulate)
 {
