@@ -123,7 +123,7 @@ static const row_kernel KERNELS[] = {
     {"norm backward", call_norm_backward, 3, 3, {{256, 128}, {256, 512}, {32768, 512}}},
     {"residual forward", call_residual_forward, 3, 3, {{256, 128}, {256, 512}, {32768, 512}}},
     {"dropout", call_dropout, 1, 2, {{256, 128}, {256, 512}, {65536, 512}}},
-    {"gelu forward", call_gelu_forward, 2, 2, {{256, 256}, {256, 1024}, {32768, 1024}}},
+    {"gelu forward", call_gelu_forward, 2, 3, {{256, 256}, {256, 1024}, {32768, 1024}}},
     {"softmax forward", call_softmax_forward, 1, 2, {{32, 32}, {128, 64}, {524288, 64}}},
     {"cross-entropy", call_cross_entropy, 1, 2, {{48, LABELS}, {384, LABELS}, {4096, LABELS}}},
 };

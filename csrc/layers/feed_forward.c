@@ -43,7 +43,7 @@ void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *bl
         .row0 = block->row,
         .dropout = block->dropout,
         .dh = block->in->dy,
-        .z = block->in->y,
+        .derivative = block->in->y,
         .h = block->hidden,
     });
     adm_linear_backward_bias(worker, block->in);

@@ -84,7 +84,7 @@ static void call_activation(const adm_kernels *k, arrays *x, int64_t n)
         .row0 = 3,
         .dropout = some_dropout,
         .dh = x->out,
-        .z = x->b,
+        .derivative = x->b,
         .h = x->a,
     };
     k->activation_backward(&gradient);
