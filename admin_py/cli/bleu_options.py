@@ -17,6 +17,7 @@ FLAGS = {
     "min_length": "--min-len",
     "max_length": "--max-len-a or --max-len-b",
     "no_repeat_ngram": "--no-repeat-ngram",
+    "stop": "--stop",
     "convention": "--convention",
 }
 """Option of ``bleu=`` -> as it is typed."""

@@ -14,7 +14,7 @@ from admin_py.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from admin_py.data.words import UNKNOWN_WORD
 from admin_py.experiments.translations import Translations
 from admin_py.generation import beam_search
-from admin_py.generation.beam import PENALTIES
+from admin_py.generation.beam import PENALTIES, STOPS
 from admin_py.generation.limits import BESIDES, PER_SOURCE_TOKEN, line
 from admin_py.results import run_metadata
 from admin_py.scores import CONVENTIONS, bleu
@@ -31,6 +31,7 @@ SEARCH: Mapping[str, Any] = {
     "min_length": 0,
     "max_length": (PER_SOURCE_TOKEN, BESIDES),
     "no_repeat_ngram": 0,
+    "stop": "bound",
 }
 """Options of the search, and what they are where nothing is said."""
 
@@ -134,6 +135,7 @@ def _search(asked: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
     found["beam"] = check_integer("bleu: beam", found["beam"], 1, data.vocab_size)
     found["length_penalty"] = check_number("bleu: length_penalty", found["length_penalty"])
     check_choice("bleu: penalty", found["penalty"], PENALTIES)
+    check_choice("bleu: stop", found["stop"], STOPS)
     found["no_repeat_ngram"] = check_integer("bleu: no_repeat_ngram", found["no_repeat_ngram"], 0, 2**31 - 1)
     for name in ("min_length", "max_length"):
         line(f"bleu: {name}", found[name], np.ones(1, np.int64))

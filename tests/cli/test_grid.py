@@ -15,6 +15,7 @@ from command import run as run_command
 from pictures import Picture, svg_colors
 
 import admin_py as ap
+from admin_py.experiments.translating import SEARCH
 from admin_py.cli.grid import EXAMPLES
 from admin_py.experiments.grid import presets as grid_presets
 
@@ -128,11 +129,18 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
 def test_bleu_is_a_column_and_its_kind_a_line(tmp_path: Path) -> None:
     pytest.importorskip("sacrebleu")
     arguments = ["--scheme", "post_ln", "admin", "--layers", "1", "--steps", "2", "--workers", "1", "--quiet"]
-    found = run(*arguments, "--bleu", "--beam", "2", "--lenpen", "0.5", "--out", tmp_path)
+    searched = {
+        "--beam": 2, "--lenpen": 0.5, "--penalty": "gnmt", "--max-len-a": 1.5, "--max-len-b": 4, "--min-len": 1,
+        "--no-repeat-ngram": 2, "--stop": "count",
+    }  # fmt: skip
+    options = [str(part) for option in searched.items() for part in option]
+    found = run(*arguments, "--bleu", *options, "--out", tmp_path)
     assert found.returncode == 0, found.stderr
     grid = ap.Grid.load(tmp_path)
-    assert grid.settings["bleu"]["beam"] == 2
-    assert grid.settings["bleu"]["length_penalty"] == 0.5
+    assert {name: grid.settings["bleu"][name] for name in SEARCH} == {
+        "beam": 2, "length_penalty": 0.5, "penalty": "gnmt", "min_length": 1, "max_length": (1.5, 4.0),
+        "no_repeat_ngram": 2, "stop": "count",
+    }  # fmt: skip
     table = pd.read_csv(tmp_path / "grid.csv")
     assert list(table["bleu"]) == pytest.approx([cell.bleu for cell in grid.cells])
     assert table["bleu_signature"].nunique() == 1
@@ -142,8 +150,11 @@ def test_bleu_is_a_column_and_its_kind_a_line(tmp_path: Path) -> None:
 
 
 def test_options_of_translations_go_with_bleu(tmp_path: Path) -> None:
-    for option in (["--beam", "3"], ["--lenpen", "1"], ["--convention", "published"]):
+    for option in (
+        ["--beam", "3"], ["--lenpen", "1"], ["--penalty", "gnmt"], ["--max-len-b", "4"], ["--min-len", "1"],
+        ["--no-repeat-ngram", "2"], ["--stop", "count"], ["--convention", "published"],
+    ):  # fmt: skip
         found = run(*option, "--out", tmp_path / "new")
         assert (found.returncode, found.stdout) == (2, "")
-        assert f"{option[0]} goes with --bleu" in found.stderr
+        assert option[0] in found.stderr and "goes with --bleu" in found.stderr
     assert not (tmp_path / "new").exists()

@@ -228,6 +228,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     "a split": ({"split": "dev"}, ValueError, "bleu: split must be one of .*got 'dev'"),
     "a convention": ({"convention": "cased"}, ValueError, "bleu: convention must be one of"),
     "a penalty": ({"penalty": "none"}, ValueError, "bleu: penalty must be one of"),
+    "an end": ({"stop": "never"}, ValueError, "bleu: stop must be one of"),
     "a length": ({"max_length": "long"}, TypeError, "bleu: max_length"),
 }
 

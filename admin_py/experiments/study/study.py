@@ -117,7 +117,7 @@ def study(
         After training, translate the held-out sentences (the split "test", or "valid" where there is none) by
         beam search and score them: ``run.bleu`` and ``run.translations``, and columns of the table. A
         mapping gives options: those of `admin_py.generation.beam_search` from ``beam`` to
-        ``no_repeat_ngram``, ``split``, and ``convention``, see `admin_py.scores`; by default text that was
+        ``stop``, ``split``, and ``convention``, see `admin_py.scores`; by default text that was
         cut by words before is scored as "published", any other as "detokenised". In `out` what was trained
         without it is translated, not trained again, where its model was kept.
     executor, workers, threads : object, int, int, optional
