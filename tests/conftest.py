@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import hypothesis
 import pytest
+import tqdm
 
 import admin_py as ap
 
@@ -14,6 +15,9 @@ collect_ignore = [] if find_spec("torch") else ["helpers/torch_reference.py", "h
 # No test is about time: a machine that does other things too takes longer than a deadline now and then.
 hypothesis.settings.register_profile("admin_py", deadline=None)
 hypothesis.settings.load_profile("admin_py")
+
+# The thread by which bars look after themselves would meet the allocations that tests of missing memory let fail.
+tqdm.tqdm.monitor_interval = 0
 
 # Where the tests are started in the background, Ctrl-C is ignored, by the processes that they start too.
 # Those that are sent one must hear it.
