@@ -2,18 +2,12 @@
 
 #include "base/base.h"
 #include "decoding/decoder.h"
+#include "decoding/search.h"
 #include "model/shape.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-adm_search adm_search_default(void)
-{
-    return (adm_search){.beam = 5, .best = 1, .alpha = 1.0, .eos = 2};
-}
-
-#define MAX_BEAM ((int64_t)1 << 20) /* of what one has use for */
 
 /* A token after another: hypotheses that branch share what they have in common. */
 typedef struct token_node {
@@ -343,50 +337,6 @@ void adm_found_free(adm_found_list *found)
 
 /* ---- the search ---- */
 
-static adm_status check_lengths(const adm_decoder *decoder, const adm_search *search,
-                                const adm_sequences *prefixes, adm_error *error)
-{
-    const int64_t longest = decoder->reader->config.max_length;
-    for (int64_t b = 0; b < prefixes->count; b++) {
-        const int64_t prefix = prefixes->offsets[b + 1] - prefixes->offsets[b];
-        const int64_t read = prefix + search->most[b] - (search->cut ? 1 : 0);
-        if (search->least[b] < 0 || search->most[b] < adm_max(search->least[b], 1))
-            return adm_fail(
-                error, ADM_ERROR_VALUE,
-                "sequence %lld must get from least to most tokens, most at least 1, got %lld to %lld",
-                (long long)b, (long long)search->least[b], (long long)search->most[b]);
-        if (read > longest)
-            return adm_fail(error, ADM_ERROR_VALUE,
-                            "sequence %lld with %lld tokens at most would be longer than the model reads, "
-                            "max_length=%lld",
-                            (long long)b, (long long)search->most[b], (long long)longest);
-    }
-    return ADM_OK;
-}
-
-static adm_status check_search(const adm_decoder *decoder, const adm_search *search,
-                               const adm_sequences *prefixes, adm_error *error)
-{
-    const int64_t v = decoder->reader->config.vocab_size;
-    if (search->least == NULL || search->most == NULL)
-        return adm_fail(error, ADM_ERROR_VALUE, "least and most must be given, got NULL");
-    if (search->beam < 1 || search->beam > MAX_BEAM)
-        return adm_fail(error, ADM_ERROR_VALUE, "beam must be from 1 to %lld, got %lld", (long long)MAX_BEAM,
-                        (long long)search->beam);
-    if (search->best < 1 || search->best > search->beam)
-        return adm_fail(error, ADM_ERROR_VALUE, "best must be from 1 to beam=%lld, got %lld",
-                        (long long)search->beam, (long long)search->best);
-    if (!isfinite(search->alpha))
-        return adm_fail(error, ADM_ERROR_VALUE, "alpha must be finite, got %g", search->alpha);
-    if (search->no_repeat < 0)
-        return adm_fail(error, ADM_ERROR_VALUE, "no_repeat must be at least 0, got %lld",
-                        (long long)search->no_repeat);
-    if (search->eos < 0 || search->eos >= v)
-        return adm_fail(error, ADM_ERROR_INDEX, "eos is outside the vocabulary [0, %lld), got %d",
-                        (long long)v, (int)search->eos);
-    return check_lengths(decoder, search, prefixes, error);
-}
-
 static void free_search(beam_search *all)
 {
     void *parts[] = {all->sequences,  all->finished, all->open,   all->next,   all->row_sequence,
@@ -452,7 +402,7 @@ adm_status adm_beam_search(adm_decoder *decoder, const adm_batch *batch, bool pa
     beam_search all = {
         .search = search, .decoder = decoder, .prefixes = adm_decoded(&decoder->reader->params, batch)};
     *found = (adm_found_list){0};
-    adm_status status = check_search(decoder, search, all.prefixes, error);
+    adm_status status = adm_search_check(decoder, search, all.prefixes, error);
     if (status != ADM_OK)
         return status;
     all.looked_at = 2 * search->beam;
