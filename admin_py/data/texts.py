@@ -18,6 +18,7 @@ from admin_py.base.checks import (
     is_real,
     shown,
 )
+from admin_py.data.codes import SubwordCodes
 from admin_py.data.dataset import Dataset
 from admin_py.data.held_out import counts_of, parted
 from admin_py.data.pairs import MAX_LENGTH, PairOptions
@@ -38,6 +39,8 @@ def from_texts(
     level: Literal["char", "subword"] | None = None,
     tokenizer: Tokenizer | tokenizers.Tokenizer | Path | None = None,
     pretokenized: bool = False,
+    moses: tuple[str, str] | None = None,
+    codes: SubwordCodes | Path | None = None,
     context: int | None = None,
     max_length: int | None = None,
     valid: Texts | float | int | None = None,
@@ -60,6 +63,8 @@ def from_texts(
     tokenizer : Tokenizer, tokenizers.Tokenizer or path, optional
         Use this vocabulary instead of learning one.
     pretokenized : bool
+        Of pairs, as for `parallel_text`.
+    moses, codes : pair of str, SubwordCodes or path, optional
         Of pairs, as for `parallel_text`.
     context : int, optional
         Of strings, as for `text`: 256 by default.
@@ -111,13 +116,16 @@ def from_texts(
             pretokenized=pretokenized,
             max_length=MAX_LENGTH if max_length is None else max_length,
             seed=seed,
+            moses=moses,
+            codes=codes,
         )
         lines = {
             key: _line_pairs(key, value) if isinstance(value, list) else value
             for key, value in held_out.items()
         }
         return options.dataset(name, _line_pairs("texts", given), lines, ready=_READY)
-    _refuse("texts are strings", max_length=max_length, pretokenized=pretokenized or None)
+    of_pairs = {"max_length": max_length, "pretokenized": pretokenized or None, "moses": moses, "codes": codes}
+    _refuse("texts are strings", **of_pairs)
     windows = TextOptions.checked(
         level=level,
         vocab_size=vocab_size,

@@ -297,6 +297,10 @@ def test_a_dataset_of_plain_text_makes_a_model_that_takes_and_gives_it(tmp_path:
     data = ap.data.parallel_text(english, german, moses=("en", "de"), codes=tmp_path / "codes", valid=2)
     assert data.decode(data.encode(GERMAN[0], side="target")) == GERMAN[0].lower()
     assert data.describe().tokenizer == "moses"
+    in_memory = ap.data.from_texts(
+        list(zip(ENGLISH, GERMAN, strict=True)), moses=("en", "de"), codes=learned(), valid=2
+    )
+    assert in_memory.fingerprint == data.fingerprint
     config = ap.TransformerConfig(
         vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=32, heads=2, d_ff=64
     )
@@ -323,6 +327,10 @@ def test_wrong_arguments_of_a_dataset_of_plain_text(tmp_path: Path) -> None:
     for options, message in wrong:
         with pytest.raises((TypeError, ValueError), match=message):
             ap.data.parallel_text(path, path, **options)  # type: ignore[arg-type]
+        with pytest.raises((TypeError, ValueError), match=message):
+            ap.data.from_texts([("a", "b")] * 5, **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="moses does not apply where texts are strings"):
+        ap.data.from_texts(["a b"] * 5, moses=("en", "de"))
 
 
 def test_multi30k_of_plain_text_has_the_ids_of_the_published_pieces() -> None:
