@@ -1,10 +1,11 @@
-"""The paper's table at a laptop's budget: `python -m benchmarks.translation_table --data FOLDER --work FOLDER`.
+"""The paper's table at a laptop's budget: `python -m benchmarks.translation_table`.
 
-Post-LN, Pre-LN and Admin of 6 + 6 and 18 + 18 layers translate Multi30k, English to German, by one recipe. The
-learning rate of each scheme and depth is chosen on validation from one small grid, by shorter trainings of one
-seed; then three seeds are trained and translate test2016 by beam search. Every training is a cell of a grid in
-`--work`, so that the same command goes on where it was stopped; after each the results are written, with the
-curves, and the translations beside them, which anyone can score again. `--table` prints what the results hold.
+Post-LN, Pre-LN and Admin of 6 + 6 and 18 + 18 layers translate Multi30k, English to German, by one recipe.
+The learning rate of each scheme and depth is chosen on validation from one small grid, by shorter trainings
+of one seed; then three seeds are trained and translate test2016 by beam search. Every training is a cell of a
+grid in `--work`, so that the same command goes on where it was stopped; after each the results are written,
+with the curves, and the translations beside them, which anyone can score again. `--table` prints what the
+results hold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import admin_py as ap
 from admin_py.base.whole_files import write_whole
+from admin_py.data import Dataset
 from benchmarks import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,24 +45,23 @@ SEARCH: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def read_data(folder: Path, codes: Path | None) -> ap.Dataset:
+def read_data(folder: Path, codes: Path | None) -> Dataset:
     """Multi30k as Moses cuts it, in lower case, in subwords."""
 
     def pair(name: str) -> tuple[str, str]:
         return str(folder / f"{name}.en.gz"), str(folder / f"{name}.de.gz")
 
     source, target = pair("train")
-    return ap.data.parallel_text(
-        source, target, valid=pair("val"), test=pair("test2016"), moses=("en", "de"), codes=codes, name="Multi30k"
-    )  # fmt: skip
+    held_out = {"valid": pair("val"), "test": pair("test2016")}
+    return ap.data.parallel_text(source, target, **held_out, moses=("en", "de"), codes=codes, name="Multi30k")
 
 
-def train(data: ap.Dataset, work: Path, depth: int, steps: int, **axes: Any) -> ap.Grid:
+def train(data: Dataset, work: Path, depth: int, steps: int, **axes: Any) -> ap.Grid:
     """A grid in a folder of its own for each depth and number of steps."""
     name = f"{depth}-{steps}" + ("" if axes.get("bleu") is None else f"-{axes['schemes']}")
     return ap.grid(
         data, layers=depth, steps=steps, **RECIPE, **axes, threads=2, out=work / name, progress=True
-    )  # fmt: skip
+    )
 
 
 def chosen_rate(cells: list[Mapping[str, Any]], depth: int, scheme: str) -> float:
@@ -102,7 +103,7 @@ def file_name(entry: Mapping[str, Any]) -> str:
 # ---- runs ----
 
 
-def run(data: ap.Dataset, work: Path, out: Path, options: argparse.Namespace) -> None:
+def run(data: Dataset, work: Path, out: Path, options: argparse.Namespace) -> None:
     """All that is not in `work` yet, results written as they come: first the shorter trainings of a depth."""
     for depth in options.depths:
         pilots = train(data, work, depth, PILOT_STEPS, schemes=list(SCHEMES), lr=list(RATES), seeds=SEEDS[0])
@@ -145,7 +146,7 @@ def load(out: Path) -> dict[str, Any]:
     if not path.exists():
         about = {**machine.describe(), "versions": machine.package_versions()}
         return {"machine": about, "recipe": dict(RECIPE), "search": dict(SEARCH), "entries": []}
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def keep(out: Path, entry: Mapping[str, Any]) -> None:

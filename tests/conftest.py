@@ -16,7 +16,7 @@ collect_ignore = [] if find_spec("torch") else ["helpers/torch_reference.py", "h
 hypothesis.settings.register_profile("admin_py", deadline=None)
 hypothesis.settings.load_profile("admin_py")
 
-# The thread by which bars look after themselves would meet the allocations that tests of missing memory let fail.
+# The thread by which bars look after themselves would meet allocations that tests of missing memory let fail.
 tqdm.tqdm.monitor_interval = 0
 
 # Where the tests are started in the background, Ctrl-C is ignored, by the processes that they start too.

@@ -124,7 +124,12 @@ def from_texts(
             for key, value in held_out.items()
         }
         return options.dataset(name, _line_pairs("texts", given), lines, ready=_READY)
-    of_pairs = {"max_length": max_length, "pretokenized": pretokenized or None, "moses": moses, "codes": codes}
+    of_pairs = {
+        "max_length": max_length,
+        "pretokenized": pretokenized or None,
+        "moses": moses,
+        "codes": codes,
+    }
     _refuse("texts are strings", **of_pairs)
     windows = TextOptions.checked(
         level=level,

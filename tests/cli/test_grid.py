@@ -15,9 +15,9 @@ from command import run as run_command
 from pictures import Picture, svg_colors
 
 import admin_py as ap
-from admin_py.experiments.translating import SEARCH
 from admin_py.cli.grid import EXAMPLES
 from admin_py.experiments.grid import presets as grid_presets
+from admin_py.experiments.translating import SEARCH
 
 SMALL = ["--task", "copy", "--d-model", "8", "--d-ff", "16", "--heads", "2"]
 
@@ -130,8 +130,8 @@ def test_bleu_is_a_column_and_its_kind_a_line(tmp_path: Path) -> None:
     pytest.importorskip("sacrebleu")
     arguments = ["--scheme", "post_ln", "admin", "--layers", "1", "--steps", "2", "--workers", "1", "--quiet"]
     searched = {
-        "--beam": 2, "--lenpen": 0.5, "--penalty": "gnmt", "--max-len-a": 1.5, "--max-len-b": 4, "--min-len": 1,
-        "--no-repeat-ngram": 2, "--stop": "count",
+        "--beam": 2, "--lenpen": 0.5, "--penalty": "gnmt", "--max-len-a": 1.5, "--max-len-b": 4,
+        "--min-len": 1, "--no-repeat-ngram": 2, "--stop": "count",
     }  # fmt: skip
     options = [str(part) for option in searched.items() for part in option]
     found = run(*arguments, "--bleu", *options, "--out", tmp_path)
@@ -156,5 +156,6 @@ def test_options_of_translations_go_with_bleu(tmp_path: Path) -> None:
     ):  # fmt: skip
         found = run(*option, "--out", tmp_path / "new")
         assert (found.returncode, found.stdout) == (2, "")
-        assert option[0] in found.stderr and "goes with --bleu" in found.stderr
+        assert option[0] in found.stderr
+        assert "goes with --bleu" in found.stderr
     assert not (tmp_path / "new").exists()
