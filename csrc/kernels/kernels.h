@@ -64,7 +64,7 @@ typedef struct adm_activation_gradient {
     adm_activation activation;
     int64_t rows, n; /* M, F */
     int64_t row0;
-    adm_dropout dropout; /* as in the forward pass */
+    adm_dropout dropout;        /* as in the forward pass */
     adm_real *dh;               /* [M, F] */
     const adm_real *derivative; /* [M, F] gelu'(z) */
     const adm_real *h;          /* [M, F] */

@@ -87,7 +87,8 @@ static void test_gelu(const adm_kernels *kernels)
             z[i] = derivative[i] = number(block, i, FARTHEST);
         kernels->gelu_forward(derivative, h, N);
         for (int i = 0; i < N; i++) {
-            const wide cdf = ERFC(-(wide)z[i] / SQRT2) / 2, density = INV_SQRT_2PI * EXP(-(wide)z[i] * z[i] / 2);
+            const wide cdf = ERFC(-(wide)z[i] / SQRT2) / 2,
+                       density = INV_SQRT_2PI * EXP(-(wide)z[i] * z[i] / 2);
             worst = fmax(worst, error_of(h[i], (wide)z[i] * cdf));
             worst_derivative = fmax(worst_derivative, fabs((double)(derivative[i] - (cdf + z[i] * density))));
         }
