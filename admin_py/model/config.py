@@ -70,6 +70,9 @@ class TransformerConfig:
         Factor on the standard deviation of the initial weights of all linear maps, beside the scheme's own.
     norm_eps : float
         Inside the root of LayerNorm and RMSNorm.
+    embedding_scale : float, optional
+        Factor on the embeddings before positions are added. Default: sqrt(D), as in the original Transformer;
+        GPT-2, OPT and BERT have 1.
     input_scale : {"none", "scalar", "vector"}
         A trained factor on the input of each stack, 1 at first; it comes from folding omega.
 
@@ -113,6 +116,7 @@ class TransformerConfig:
     qkv_fused_init: bool = True
     init_gain: float = 1.0
     norm_eps: float = 1e-5
+    embedding_scale: float | None = None
     input_scale: str = "none"
 
     def __post_init__(self) -> None:
@@ -130,6 +134,10 @@ class TransformerConfig:
             store(name, check_number(name, getattr(self, name)))
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {shown(getattr(self, name))}")
+        if self.embedding_scale is not None:
+            store("embedding_scale", check_number("embedding_scale", self.embedding_scale))
+            if self.embedding_scale <= 0:
+                raise ValueError(f"embedding_scale must be positive, got {shown(self.embedding_scale)}")
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
         if self.d_model % self.heads != 0:
@@ -347,6 +355,7 @@ class TransformerConfig:
         more = ("share_embeddings", "dropout", "attention_dropout", "activation_dropout", "norm_eps")
         return {
             **{name: getattr(self, name) for name in own + more},
+            "embedding_scale": self.embedding_scale or 0.0,
             **{s: self._stack_to_core(s) for s in STACKS},
         }
 

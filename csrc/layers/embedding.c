@@ -2,8 +2,6 @@
 
 #include "base/base.h"
 
-#include <math.h>
-
 #define POSITION_BASE 10000.0 /* Vaswani et al. 2017, section 3.5 */
 
 void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
@@ -21,11 +19,11 @@ void adm_positions_fill(adm_real *table, int64_t positions, int64_t d)
         table[p * d + d - 1] = 0;
 }
 
-/* x = sqrt(D) embedding[token] + position */
+/* x = scale embedding[token] + position */
 void adm_embedding_forward(const adm_embedding *embedding, int64_t first, adm_span span)
 {
     const int64_t d = embedding->d, end = span.first + span.rows;
-    const adm_real scale = (adm_real)sqrt((double)d);
+    const adm_real scale = embedding->scale;
     int64_t i = span.first;
     for (int64_t b = first; i < end; b++) {
         const int64_t start = embedding->starts != NULL ? embedding->starts[b] : 0;
@@ -38,11 +36,11 @@ void adm_embedding_forward(const adm_embedding *embedding, int64_t first, adm_sp
     }
 }
 
-/* x = sqrt(D) embedding[token] + position:  dembedding[token] += sqrt(D) dx, dposition += dx */
+/* x = scale embedding[token] + position:  dembedding[token] += scale dx, dposition += dx */
 void adm_embedding_backward(const adm_embedding *embedding, int64_t count, const adm_embedding_share *of)
 {
     const int64_t d = embedding->d, first = of->first, last = of->last;
-    const adm_real scale = (adm_real)sqrt((double)d);
+    const adm_real scale = embedding->scale;
     for (int64_t b = 0; b < count; b++) {
         for (int64_t i = embedding->offsets[b]; i < embedding->offsets[b + 1]; i++) {
             const int64_t token = embedding->tokens[i], position = i - embedding->offsets[b];

@@ -1,4 +1,4 @@
-/* x = sqrt(D) embedding[token] + position */
+/* x = scale embedding[token] + position */
 #ifndef ADM_LAYERS_EMBEDDING_H
 #define ADM_LAYERS_EMBEDDING_H
 
@@ -16,6 +16,7 @@ typedef struct adm_embedding {
     const int64_t *starts;     /* [B] positions of the first tokens, or NULL: 0 */
     const int32_t *tokens;     /* [M] */
     const adm_real *embedding; /* [V, D] */
+    adm_real scale;            /* mostly sqrt(D) */
     const adm_real *positions; /* [longest, D] */
     adm_real *x;               /* [M, D] */
     const adm_real *dx;        /* [M, D] */

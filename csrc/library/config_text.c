@@ -108,6 +108,8 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     add_number(text, "attention_dropout", config->attention_dropout);
     add_number(text, "activation_dropout", config->activation_dropout);
     add_number(text, "norm_eps", config->norm_eps);
+    if (config->embedding_scale > 0) /* or it is the usual one */
+        add_number(text, "embedding_scale", config->embedding_scale);
     add_word(text, "activation", ACTIVATIONS[config->activation]);
     add_word(text, "positions", POSITIONS[config->positions]);
     add_word(text, "share_embeddings", SHARES[config->share_embeddings]);

@@ -185,6 +185,10 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "norm_eps must be positive and a normal number of " ADM_DTYPE_NAME ", got %g",
                         config->norm_eps);
+    if (!(config->embedding_scale >= 0) || !isfinite((adm_real)config->embedding_scale))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "embedding_scale must be positive and finite, or 0 for sqrt(D), got %g",
+                        config->embedding_scale);
     if (config->encoder.layers == 0 && config->decoder.layers == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "encoder and decoder cannot both have 0 layers");
     if (config->encoder.cross)

@@ -4,6 +4,7 @@
 #include "model/resolve.h"
 #include "model/work.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SITE_EMBEDDING 0xFFFFFFFFu /* above the sites of all sub-layers */
@@ -16,12 +17,14 @@ static adm_embedding embedding_of(const adm_model *model, int number)
     const adm_stack *stack = &model->params.stacks[number];
     const adm_stack_buffers *buffers = &model->ws.stacks[number];
     const bool learned = stack->positions >= 0;
+    const double scale = model->config.embedding_scale;
     adm_embedding embedding = {
         .d = model->config.d_model,
         .offsets = buffers->offsets,
         .starts = buffers->starts,
         .tokens = buffers->tokens,
         .embedding = model->weights + stack->embedding,
+        .scale = (adm_real)(scale > 0 ? scale : sqrt((double)model->config.d_model)),
         .positions = learned ? model->weights + stack->positions : model->sinusoids,
         .x = buffers->embedded,
         .dx = buffers->dx,
@@ -38,7 +41,7 @@ static adm_dropout embedding_dropout(const adm_model *model, int stack)
     return adm_resolve_dropout(model, model->config.dropout, stack, SITE_EMBEDDING);
 }
 
-/* x = dropout(sqrt(D) embedding + position);  x0 = scale x */
+/* x = dropout(embedding_scale embedding + position);  x0 = scale x */
 void adm_embed_forward(adm_model *model, int number, int64_t chunk)
 {
     const adm_workspace *ws = &model->ws;

@@ -254,6 +254,7 @@ static const field CONFIG_FIELDS[] = {
     {"attention_dropout", read_real, offsetof(adm_config, attention_dropout), NULL},
     {"activation_dropout", read_real, offsetof(adm_config, activation_dropout), NULL},
     {"norm_eps", read_real, offsetof(adm_config, norm_eps), NULL},
+    {"embedding_scale", read_real, offsetof(adm_config, embedding_scale), NULL},
     {"encoder", read_stack, offsetof(adm_config, encoder), NULL},
     {"decoder", read_stack, offsetof(adm_config, decoder), NULL},
     {NULL, NULL, 0, NULL},

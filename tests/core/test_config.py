@@ -28,7 +28,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_all_fields_are_tried() -> None:
-    assert len(PATHS) == 14 + 2 * (7 + 13 + 4 + 4 + 6)
+    assert len(PATHS) == 15 + 2 * (7 + 13 + 4 + 4 + 6)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -99,6 +99,8 @@ def test_a_size_out_of_range_is_refused(path: tuple[Any, ...], value: int) -> No
         (("d_model",), 0, "d_model must be an integer from 1"),
         (("dropout",), 1.0, r"dropout must be a probability in \[0, 1\), got 1"),
         (("norm_eps",), 0.0, "norm_eps must be positive and a normal number of float.., got 0"),
+        (("embedding_scale",), -1.0, "embedding_scale must be positive and finite, or 0 for sqrt.D., got -1"),
+        (("embedding_scale",), float("inf"), "embedding_scale must be a finite number, got inf"),
         (("norm_eps",), 1e-310, "norm_eps must be positive and a normal number of float.., got 1e-310"),
         (("activation",), "tanh", 'activation must be "relu" or "gelu", got \'tanh\''),
         (("encoder", "layers"), 2, r"encoder.sublayers must have 4 items \(2 layers of 2\), got 2"),

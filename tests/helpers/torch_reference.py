@@ -118,7 +118,8 @@ class TorchTransformer:
 
     def embed(self, which: str, ids: Tensor) -> Tensor:
         D, T = self.config["d_model"], ids.shape[1]
-        x = F.embedding(ids, self.params[embedding_names(self.config)[which]]) * D**0.5
+        x = F.embedding(ids, self.params[embedding_names(self.config)[which]])
+        x = x * (self.config["embedding_scale"] or D**0.5)
         if self.config["positions"] == "learned":
             x = x + self.params[f"{which}.positions.weight"][:T]
         else:

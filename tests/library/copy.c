@@ -15,6 +15,7 @@ int main(int argc, char **argv)
     config.d_model = 16;
     config.heads = 4;
     config.d_ff = 24;
+    config.embedding_scale = 2;
     if (argc != 3 || adm_config_use_scheme(&config, ADM_SCHEME_ADMIN, sublayers, &error) != ADM_OK ||
         adm_model_create(&config, adm_kernels_select(), &model, &error) != ADM_OK ||
         adm_model_load(model, argv[1], &error) != ADM_OK ||

@@ -159,7 +159,7 @@ def test_what_a_call_asks_computes_in_the_other_precision_while_a_fork_waits(com
 @needs_tools
 def test_files_of_python_and_of_c_are_one_format(compiled, tmp_path):
     config = ap.TransformerConfig(
-        vocab_size=11, encoder_layers=2, decoder_layers=2, d_model=16, heads=4, d_ff=24
+        vocab_size=11, encoder_layers=2, decoder_layers=2, d_model=16, heads=4, d_ff=24, embedding_scale=2.0
     )
     model = ap.Transformer(config, seed=3)
     model.save(tmp_path / "python.safetensors")

@@ -19,7 +19,7 @@ from admin_py.schemes import Residual, Scale, Scheme, Site
 # What the compute core reads of a model, a stack and a sub-layer.
 CORE_KEYS = {
     "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions", "share_embeddings",
-    "dropout", "attention_dropout", "activation_dropout", "norm_eps", "encoder", "decoder",
+    "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale", "encoder", "decoder",
 }  # fmt: skip
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
@@ -78,6 +78,7 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         max_length=draw(st.integers(1, 5000)),
         qkv_fused_init=draw(st.booleans()),
         norm_eps=draw(st.floats(1e-12, 1.0)),
+        embedding_scale=draw(st.none() | st.floats(1e-3, 1e3)),
         input_scale=draw(st.sampled_from(schemes.SCALE_KINDS)),
     )
 
@@ -201,6 +202,8 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"qkv_fused_init": "yes"}, TypeError, "qkv_fused_init must be True or False, got 'yes'"),
         ({"norm_eps": 0}, ValueError, "norm_eps must be positive, got 0.0"),
         ({"norm_eps": math.inf}, ValueError, "norm_eps must be a finite number, got inf"),
+        ({"embedding_scale": 0}, ValueError, "embedding_scale must be positive, got 0.0"),
+        ({"embedding_scale": "sqrt"}, TypeError, "embedding_scale must be a number, got 'sqrt'"),
         (
             {"scheme": "pots_ln"},
             ValueError,

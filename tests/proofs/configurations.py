@@ -69,7 +69,7 @@ def config(
     base: dict[str, Any] = {
         "vocab_size": 11, "d_model": 12, "heads": 3, "d_ff": 10, "max_length": 16, "activation": "relu",
         "positions": "sinusoidal", "share_embeddings": "all", "dropout": 0.0, "attention_dropout": 0.0,
-        "activation_dropout": 0.0, "norm_eps": 1e-5,
+        "activation_dropout": 0.0, "norm_eps": 1e-5, "embedding_scale": 0.0,
     }  # fmt: skip
     unknown = set(fields) - set(base)
     assert not unknown, unknown
@@ -174,6 +174,8 @@ def _model_cases() -> list[Case]:
         Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
         Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
         Case("gelu", config(POST, activation="gelu")),
+        Case("embedding_scale", config(PRE, embedding_scale=1.0, positions="learned", stacks=FINAL)),
+        Case("embedding_scale, language model", config(PRE, encoder=0, embedding_scale=0.3)),
         Case("causal encoder", config(POST, stacks={"causal": True, "cross": False}, decoder=0)),
         Case("post 3-2", config(POST, encoder=3, decoder=2)),
         Case("pre 2-3", config(PRE, encoder=2, decoder=3, stacks=FINAL)),

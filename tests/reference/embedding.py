@@ -1,4 +1,4 @@
-"""The input of a stack: x_0 = input_scale (.) dropout(sqrt(D) embedding[token] + position)."""
+"""The input of a stack: x_0 = input_scale (.) dropout(embedding_scale embedding[token] + position)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def sinusoids(count: int, D: int) -> np.ndarray:
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros((count, D % 2))], axis=1)
 
 
+def embedding_scale(config: dict[str, Any]) -> float:
+    """The factor on embeddings, sqrt(D) where the configuration has 0."""
+    return float(config["embedding_scale"] or np.sqrt(config["d_model"]))
+
+
 def embedding_forward(
     config: dict[str, Any],
     stack_name: str,
@@ -36,7 +41,7 @@ def embedding_forward(
         table = params[f"{stack_name}.positions.weight"]
     else:
         table = sinusoids(int(where.max()) + 1, D)
-    e = np.sqrt(D) * params[embedding_names(config)[stack_name]][tokens] + table[where]
+    e = embedding_scale(config) * params[embedding_names(config)[stack_name]][tokens] + table[where]
     mask = dropout.rows(stack_name, "embedding", e.shape, config["dropout"])
     scale = params.get(f"{stack_name}.input_scale", np.ones(1))
     return scale * (e * mask), (tokens, where, e * mask, mask, scale)
@@ -52,6 +57,6 @@ def embedding_backward(
         vector = config[stack_name]["input_scale"] == "vector"
         grads.add(f"{stack_name}.input_scale", product.sum(axis=0) if vector else product.sum())
     de = dx * scale * mask
-    np.add.at(grads[embedding_names(config)[stack_name]], tokens, np.sqrt(config["d_model"]) * de)
+    np.add.at(grads[embedding_names(config)[stack_name]], tokens, embedding_scale(config) * de)
     if config["positions"] == "learned":
         np.add.at(grads[f"{stack_name}.positions.weight"], where, de)

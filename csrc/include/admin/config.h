@@ -96,6 +96,7 @@ typedef struct adm_config {
     double attention_dropout;  /* on the attention probabilities */
     double activation_dropout; /* after the activation */
     double norm_eps;
+    double embedding_scale; /* of the embeddings, before positions are added; 0: sqrt(D) */
     adm_stack_config encoder, decoder;
 } adm_config;
 
