@@ -29,6 +29,7 @@ from admin_py.experiments.study.results import Sample, SchemeBleu, Study, StudyR
 from admin_py.experiments.study.study import study
 from admin_py.experiments.trained import TrainedModel
 from admin_py.experiments.translations import Translations
+from admin_py.interop.pretrained import load_pretrained
 from admin_py.live import LivePlot
 from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
@@ -94,6 +95,7 @@ __all__ = [
     "get_num_threads",
     "grid",
     "load",
+    "load_pretrained",
     "plan_memory",
     "plots",
     "recipes",

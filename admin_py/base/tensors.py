@@ -109,7 +109,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, str]:
     ValueError
         If it is cut off or not a safetensors file.
     """
-    with _opened(path) as file:
+    with opened_foreign(path) as file:
         return file.header
 
 
@@ -136,7 +136,7 @@ def opened(path: str | os.PathLike[str], expected: TensorFormat) -> Iterator[Ope
     OSError, ValueError
         As `read`.
     """
-    with _opened(path) as file:
+    with opened_foreign(path) as file:
         file.check_format(expected)
         yield file
 
@@ -201,6 +201,24 @@ class OpenedTensors:
             raise ValueError(f"{self._where!r} is damaged: its digest does not fit what it holds")
         return tensors
 
+    def read_one(self, name: str) -> NDArray[Any]:
+        """One tensor of a file that has no digest, of any writer.
+
+        Raises
+        ------
+        ValueError
+            If it is of a type that is not read, or the file is damaged.
+        MemoryError
+            Naming the tensor.
+        """
+        entry = self.entries[name]
+        if entry.dtype not in READ_TYPES:
+            raise ValueError(
+                f"{self._where!r}: {name!r} must be of {', '.join(READ_TYPES)}, got {entry.dtype}"
+            )
+        self._stream.seek(len(self._start) + len(self._text) + entry.data_offsets[0])
+        return self._read_one(name, entry, None)
+
     def _new_digest(self) -> BlockDigest | None:
         """None where none was written: by an earlier version, or who wrote the tensors anew."""
         told = [(name, value) for name, value in self.header.items() if _DIGEST_VALUE.fullmatch(value)]
@@ -243,7 +261,16 @@ def _widened(array: NDArray[Any], dtype: str) -> NDArray[Any]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[OpenedTensors]:
+def opened_foreign(path: str | os.PathLike[str]) -> Iterator[OpenedTensors]:
+    """A safetensors file of any writer, whose header is read.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is cut off or not a safetensors file.
+    """
     where = str(path_of(path))
     with open_plain(where) as stream:  # an OSError that says why, where safetensors has its own
         try:

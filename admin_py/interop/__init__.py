@@ -1,0 +1,5 @@
+"""Models of other libraries."""
+
+from admin_py.interop.pretrained import load_pretrained
+
+__all__ = ["load_pretrained"]

@@ -1,0 +1,124 @@
+"""Opening what a model of another library lies in: a file, a folder, a mapping or a module."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from admin_py.base import tensors
+from admin_py.base.checks import shown
+from admin_py.base.paths import path_of
+from admin_py.base.plain_files import open_plain
+from admin_py.interop.source import Source, source_of
+
+HEAD = 16
+"""Bytes that tell a safetensors file from a pickle."""
+
+STATES = ("model", "model_state", "state_dict")
+"""Entries of a checkpoint under which its tensors are."""
+
+
+class Opened(NamedTuple):
+    """A model of another library.
+
+    Attributes
+    ----------
+    source : Source
+    settings : mapping
+        What the checkpoint says of the model beside its tensors, in its own words.
+    """
+
+    source: Source
+    settings: Mapping[str, Any]
+
+
+@contextmanager
+def opened(given: Any) -> Iterator[Opened]:
+    """What is to be read, as long as it is open.
+
+    Parameters
+    ----------
+    given : path, mapping or module
+        A safetensors file or a pickle of PyTorch; tensors by name, or a checkpoint that holds them; a module,
+        whose ``state_dict`` is taken.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    TypeError, ValueError
+        If it is nothing of these.
+    ModuleNotFoundError
+        Where a pickle needs PyTorch.
+    """
+    with ExitStack() as stack:
+        if callable(getattr(given, "state_dict", None)):
+            yield Opened(source_of(f"the module {type(given).__name__}", given.state_dict()), {})
+        elif isinstance(given, Mapping):
+            yield _of_checkpoint("the mapping", given)
+        elif isinstance(given, (str, os.PathLike)):
+            where = str(path_of(given))
+            with open_plain(where) as stream:
+                head = stream.read(HEAD)
+            if tensors.looks_like_tensors(head):
+                file = stack.enter_context(tensors.opened_foreign(where))
+                shapes = {name: entry.shape for name, entry in file.entries.items()}
+                yield Opened(Source(repr(where), shapes, file.read_one), {})
+            else:
+                yield _of_checkpoint(repr(where), _unpickled(where))
+        else:
+            raise TypeError(
+                f"source must be a path, a mapping of tensors or a module of PyTorch, got {shown(given)}"
+            )
+
+
+def _unpickled(where: str) -> Any:
+    """What a pickle of tensors and plain values holds; one with code is refused before any of it runs."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{where!r} is a pickle, which PyTorch reads, and torch is not installed; safetensors need none",
+            name=error.name,
+        ) from error
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(where, map_location="cpu", weights_only=True, mmap=_can_be_mapped(where))
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{where!r} holds more than tensors and plain values, or is no checkpoint of PyTorch; nothing of "
+            f"it was run: {reason}"
+        ) from None
+    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{where!r} is cut off or no checkpoint of PyTorch: {error}") from None
+
+
+def _can_be_mapped(where: str) -> bool:
+    """Whether it is a zip file, as PyTorch writes since 1.6: older pickles cannot be mapped."""
+    with open_plain(where) as stream:
+        return stream.read(4) == b"PK\x03\x04"
+
+
+def _of_checkpoint(where: str, found: Any) -> Opened:
+    """Tensors, and what stands beside them."""
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{where} must hold tensors by name, got an object of type {type(found).__name__}")
+    for entry in STATES:
+        if isinstance(found.get(entry), Mapping):
+            return Opened(source_of(where, found[entry]), _settings(found))
+    return Opened(source_of(where, found), {})
+
+
+def _settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Of fairseq's checkpoints: ``args`` of earlier versions, the part ``model`` of ``cfg`` of later ones."""
+    for found in (checkpoint.get("args"), (checkpoint.get("cfg") or {}).get("model")):
+        if isinstance(found, argparse.Namespace):
+            return dict(vars(found))
+        if isinstance(found, Mapping):
+            return dict(found)
+    return {}

@@ -1,0 +1,64 @@
+"""Where each parameter of ours lies in somebody else's model, and copying it from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.interop.source import Source
+from admin_py.model.transformer import Transformer
+
+
+class Piece(NamedTuple):
+    """A tensor of theirs, or a part of its rows, that is a parameter of ours.
+
+    Attributes
+    ----------
+    name : str
+        Theirs.
+    part, parts : int
+        Which of so many equal parts of the rows it is: 1 of 3 are the keys of q, k and v in one matrix.
+    skip : int
+        Rows at the beginning that are not read.
+    """
+
+    name: str
+    part: int = 0
+    parts: int = 1
+    skip: int = 0
+
+
+Places = Callable[[str], Piece | NDArray[np.float64]]
+"""From the name of a parameter of ours to its place, or to its values where theirs has no tensor."""
+
+
+def copy_parameters(model: Transformer, source: Source, places: Places) -> None:
+    """Give every parameter of a model its values from a source, one tensor after another.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is missing, of another shape than the model's sizes ask for, or holds what is no number;
+        naming the tensor, what it is and what was expected.
+    """
+    for name, values in model.parameters.items():
+        piece = places(name)
+        if not isinstance(piece, Piece):
+            values[...] = piece
+            continue
+        found = source.take(piece.name)
+        rows = found[piece.skip :] if found.ndim else found.reshape(1)
+        count = len(rows) // piece.parts
+        part = rows[piece.part * count : (piece.part + 1) * count]
+        if part.shape != values.shape or count * piece.parts != len(rows):
+            of = "" if piece.parts == 1 else f", of which one of {piece.parts} parts is {name!r}"
+            expected = [piece.skip + piece.parts * values.shape[0], *values.shape[1:]]
+            raise ValueError(
+                f"{source.where}: {piece.name!r}{of} must be of shape {expected}, got {list(found.shape)}"
+            )
+        if not np.isfinite(part).all():
+            raise ValueError(f"{source.where}: {piece.name!r} holds numbers that are not finite")
+        values[...] = part

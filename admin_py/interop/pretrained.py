@@ -1,0 +1,120 @@
+"""`load_pretrained` reads a model of another library as a Transformer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from admin_py.base.arguments import door
+from admin_py.base.checks import check_choice, check_mapping
+from admin_py.interop import fairseq
+from admin_py.interop.opening import opened
+from admin_py.interop.pieces import Places, copy_parameters
+from admin_py.interop.source import Source
+from admin_py.model.config import TransformerConfig
+from admin_py.model.transformer import Transformer
+
+
+class Format(NamedTuple):
+    """How models of a library are read."""
+
+    is_of: Callable[[Source], bool]
+    config_of: Callable[[Source, Mapping[str, Any]], TransformerConfig]
+    places: Callable[[Source, TransformerConfig], Places]
+    means_nothing: tuple[str, ...]
+    """Patterns of the names of tensors that are no weights."""
+
+
+FORMATS: Mapping[str, Format] = {
+    "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
+}
+"""Name -> how it is read."""
+
+
+@door
+def load_pretrained(
+    source: str | os.PathLike[str] | Mapping[str, Any] | Any,
+    format: str = "auto",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+) -> Transformer:
+    """Read a model of another library: the same logits, and all analyses work on it.
+
+    Parameters
+    ----------
+    source : path, mapping, or torch.nn.Module
+        A checkpoint or a safetensors file; tensors by name, of NumPy or PyTorch; or a module, whose
+        ``state_dict`` is taken. Pickles are read by PyTorch, tensors and plain values only: one that holds
+        code is refused before any of it runs. Safetensors need no PyTorch.
+    format : {"auto", "fairseq"}
+        By default told by the names of the tensors. ``"fairseq"`` is its ``transformer`` and
+        ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have Admin's omegas.
+    settings : mapping, optional
+        What is not said beside the tensors, in the other library's words, such as
+        ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
+    dtype : {"float32", "float64"}
+        Of the model. float16 and bfloat16 are widened.
+
+    Returns
+    -------
+    Transformer
+
+    Raises
+    ------
+    ValueError
+        If the format is not known, a tensor is missing, is left over, has another shape than it should or
+        holds what is no number, or a part of the model cannot be expressed; naming it.
+    TypeError
+        If `source` is nothing that holds tensors.
+    OSError
+        If a file cannot be read.
+    ModuleNotFoundError
+        If a pickle needs PyTorch, which is not installed.
+
+    Notes
+    -----
+    Token ids stay as they are: fairseq's have 0 for the beginning, 1 for padding, 2 for the end, and its
+    models begin to decode with the end: ``ap.generation.beam_search(model, sources, bos=2, eos=2)``.
+
+    Examples
+    --------
+    A model of fairseq's, here a Post-LN language model of zeros and ones:
+
+    >>> import numpy as np
+    >>> D, F, V = 4, 8, 10
+    >>> shapes = {"embed_tokens.weight": (V, D)}
+    >>> for name, shape in (("fc1", (F, D)), ("fc2", (D, F)), *((f"self_attn.{x}_proj", (D, D)) for x in
+    ...                     ("q", "k", "v", "out"))):
+    ...     shapes |= {f"layers.0.{name}.weight": shape, f"layers.0.{name}.bias": shape[:1]}
+    >>> for name in ("self_attn_layer_norm", "final_layer_norm"):
+    ...     shapes |= {f"layers.0.{name}.weight": (D,), f"layers.0.{name}.bias": (D,)}
+    >>> tensors = {f"decoder.{name}": np.zeros(shape) for name, shape in shapes.items()}
+    >>> model = load_pretrained(tensors, settings={"decoder_attention_heads": 2})
+    >>> model.config.kind, model.config.scheme_name
+    ('language_model', 'post_ln')
+    """
+    check_choice("format", format, ("auto", *FORMATS))
+    given = {} if settings is None else check_mapping("settings", settings)
+    with opened(source) as found:
+        how = FORMATS[_told(found.source) if format == "auto" else format]
+        found.source.pass_over(how.means_nothing)
+        config = how.config_of(found.source, {**found.settings, **given})
+        model = Transformer(config, dtype=dtype)
+        copy_parameters(model, found.source, how.places(found.source, config))
+        found.source.check_all_taken()
+    return model
+
+
+def _told(source: Source) -> str:
+    """The format that the names of the tensors are of."""
+    for name, one in FORMATS.items():
+        if one.is_of(source):
+            return name
+    if any(name.endswith(".feed_forward.fc1.weight") for name in source.shapes):
+        raise ValueError(f"{source.where} is a model of admin-py itself: admin_py.load opens it")
+    some = ", ".join(list(source.shapes)[:3])
+    raise ValueError(
+        f"{source.where} is of no format that is known ({', '.join(FORMATS)}); its tensors are {some}, ..."
+    )
