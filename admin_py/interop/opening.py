@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ HEAD = 16
 
 STATES = ("model", "model_state", "state_dict")
 """Entries of a checkpoint under which its tensors are."""
+
+
+_ASKED_FOR = re.compile(r"GLOBAL (\S+)")
+"""In PyTorch's error: what a pickle would have called or made."""
 
 
 class Opened(NamedTuple):
@@ -89,10 +94,10 @@ def _unpickled(where: str) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(where, map_location="cpu", weights_only=True, mmap=_can_be_mapped(where))
     except pickle.UnpicklingError as error:
-        reason = str(error).partition("\n")[0]
+        asked = _ASKED_FOR.search(str(error))
+        why = "is no checkpoint of PyTorch" if asked is None else f"asks for {asked[1]}"
         raise ValueError(
-            f"{where!r} holds more than tensors and plain values, or is no checkpoint of PyTorch; nothing of "
-            f"it was run: {reason}"
+            f"{where!r} must hold tensors and plain values alone, but {why}; nothing of it was run"
         ) from None
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
         raise ValueError(f"{where!r} is cut off or no checkpoint of PyTorch: {error}") from None
