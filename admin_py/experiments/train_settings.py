@@ -36,6 +36,22 @@ MODEL = (
     Setting("share_embeddings", "all", choice(SHARING), "which embeddings are one matrix", choices=SHARING),
     Setting("positions", "sinusoidal", choice(POSITIONS), "", choices=POSITIONS),
     Setting(
+        "head_width",
+        None,
+        optional(integer(1, MAX_SIZE)),
+        "features of a head of attention (D / H)",
+        kind=int,
+        metavar="K",
+    ),
+    Setting(
+        "kv_heads",
+        None,
+        optional(integer(1, MAX_SIZE)),
+        "heads of keys and values (H)",
+        kind=int,
+        metavar="G",
+    ),
+    Setting(
         "max_length",
         None,
         optional(integer(1, MAX_SIZE)),

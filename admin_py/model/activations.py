@@ -165,11 +165,12 @@ class Reader:
         weights = self.weights
         q = product(read, weights[f"{name}.q.weight"]) + weights[f"{name}.q.bias"]
         k = product(source, weights[f"{name}.k.weight"]) + weights[f"{name}.k.bias"]
-        heads = self.config.heads
+        heads, kv_heads = self.config.heads, self.config.num_kv_heads
         causal = not cross and stack in self.causal
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
             queries = q[first:end].reshape(end - first, heads, -1).transpose(1, 0, 2)
-            others = k[start:stop].reshape(stop - start, heads, -1).transpose(1, 0, 2)
+            others = k[start:stop].reshape(stop - start, kv_heads, -1).transpose(1, 0, 2)
+            others = others.repeat(heads // kv_heads, axis=0)
             scores = np.array([product(*pair) for pair in zip(queries, others, strict=True)])
             scores /= np.sqrt(queries.shape[2], dtype=q.dtype)
             if causal:

@@ -48,7 +48,7 @@ class TransformerConfig:
     encoder_layers, decoder_layers : int
         N and N'. Without an encoder it is a language model, without a decoder an encoder.
     d_model, heads, d_ff : int
-        D, H and F; H divides D.
+        D, H and F; H divides D unless ``head_width`` is given.
     scheme : str, Scheme or pair of these
         How residual connections are built and started. A pair is the encoder's and the decoder's; so is a
         string ``"post_ln/pre_ln"``.
@@ -62,10 +62,16 @@ class TransformerConfig:
         Which of source, target and output embeddings are one matrix: all three; target and output; source and
         target; none. Where a scheme scales embeddings, a matrix both stacks read takes the encoder's gain.
     positions : {"sinusoidal", "learned"}
+    head_width : int, optional
+        K, features of each head of attention; D / H by default. q, k and v are matrices of H K rows.
+    kv_heads : int, optional
+        G, heads of keys and values; H by default. G divides H, and head h of queries reads head
+        h // (H / G) of keys and values: grouped-query attention (Ainslie et al. 2023), with 1
+        multi-query attention (Shazeer 2019).
     max_length : int
         Of a sequence the model reads, tokens.
     qkv_fused_init : bool
-        Draw q, k and v as one [3D, D] matrix, unless the scheme says otherwise.
+        Draw q, k and v as one matrix of H K + 2 G K rows, unless the scheme says otherwise.
     init_gain : float
         Factor on the standard deviation of the initial weights of all linear maps, beside the scheme's own.
     norm_eps : float
@@ -118,6 +124,8 @@ class TransformerConfig:
     norm_eps: float = 1e-5
     embedding_scale: float | None = None
     input_scale: str = "none"
+    head_width: int | None = None
+    kv_heads: int | None = None
 
     def __post_init__(self) -> None:
         def store(name: str, value: Any) -> None:
@@ -125,6 +133,9 @@ class TransformerConfig:
 
         for name, low, high in _SIZES:
             store(name, check_integer(name, getattr(self, name), low, high))
+        for name in ("head_width", "kv_heads"):
+            if getattr(self, name) is not None:
+                store(name, check_integer(name, getattr(self, name), 1, MAX_SIZE))
         for name in ("dropout", "attention_dropout", "activation_dropout"):
             store(name, check_probability(name, getattr(self, name)))
         for name, choices in _CHOICES.items():
@@ -140,14 +151,26 @@ class TransformerConfig:
                 raise ValueError(f"embedding_scale must be positive, got {shown(self.embedding_scale)}")
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
-        if self.d_model % self.heads != 0:
-            raise ValueError(f"heads must divide d_model, got heads={self.heads} and d_model={self.d_model}")
+        self._check_attention()
         given, pair = _resolve_scheme(self.scheme)
         store("scheme", given)
         store("_schemes", dict(zip(STACKS, pair, strict=True)))
         store("_residuals", {stack: self._apply_scheme(stack) for stack in self.stacks})
         if self.num_parameters > MAX_PARAMETERS:
             raise ValueError(f"the model would have {self.num_parameters:,} parameters, more than 10^12")
+
+    def _check_attention(self) -> None:
+        if self.head_width is None and self.d_model % self.heads != 0:
+            raise ValueError(f"heads must divide d_model, got heads={self.heads} and d_model={self.d_model}")
+        if self.heads * self.width_of_heads > MAX_SIZE:
+            raise ValueError(
+                f"all heads together must have at most {MAX_SIZE} features, got heads={self.heads} and "
+                f"head_width={self.head_width}"
+            )
+        if self.heads % self.num_kv_heads != 0:
+            raise ValueError(
+                f"kv_heads must divide heads, got kv_heads={self.kv_heads} and heads={self.heads}"
+            )
 
     def _apply_scheme(self, stack: str) -> tuple[Residual, ...]:
         """The stack's sub-layers as its scheme fills them, checked against the sizes."""
@@ -181,6 +204,16 @@ class TransformerConfig:
         if len(self.stacks) == 2:
             return "encoder_decoder"
         return "encoder" if self.stacks == ("encoder",) else "language_model"
+
+    @property
+    def width_of_heads(self) -> int:
+        """K, features of one head of attention: ``head_width``, or D / H."""
+        return self.d_model // self.heads if self.head_width is None else self.head_width
+
+    @property
+    def num_kv_heads(self) -> int:
+        """G, heads of keys and values: ``kv_heads``, or H."""
+        return self.heads if self.kv_heads is None else self.kv_heads
 
     @property
     def scheme_name(self) -> str:
@@ -277,11 +310,12 @@ class TransformerConfig:
     def _sublayer_parameters(self, site: Site, residual: Residual) -> int:
         d, f = self.d_model, self.d_ff
         attention = site.kind != "feed_forward"
-        total = 4 * (d * d + d) if attention else 2 * d * f + d + f
+        inner, keys = self.heads * self.width_of_heads, self.num_kv_heads * self.width_of_heads
+        total = 2 * (inner + keys) * (d + 1) - inner + d if attention else 2 * d * f + d + f
         total += sum(
             _norm_size(kind, d) for kind in (residual.norm_pre, residual.norm_branch, residual.norm_post)
         )
-        total += _norm_size(residual.norm_inner, d if attention else f)
+        total += _norm_size(residual.norm_inner, inner if attention else f)
         if residual.omega.trained:
             total += residual.omega.num_elements(d)
         if residual.alpha.trained and not (residual.alpha.shared and self._follows_shared_alpha(site)):
@@ -356,6 +390,7 @@ class TransformerConfig:
         return {
             **{name: getattr(self, name) for name in own + more},
             "embedding_scale": self.embedding_scale or 0.0,
+            "attention": {"head_width": self.head_width or 0, "kv_heads": self.kv_heads or 0},
             **{s: self._stack_to_core(s) for s in STACKS},
         }
 

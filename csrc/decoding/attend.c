@@ -25,12 +25,12 @@ static const adm_real *key_at(const key_rows *rows, int64_t j)
 #define FETCHED 16384 /* elements of a row's keys and values that are asked for, at most */
 
 /* Asks for what the next row will read, while this one's is read: a step's keys lie far from those of the step before. */
-static void fetch_keys(const key_rows *rows, int64_t d)
+static void fetch_keys(const key_rows *rows, int64_t width)
 {
-    const int64_t keys = adm_min(rows->count + rows->steps, FETCHED / (2 * d));
+    const int64_t keys = adm_min(rows->count + rows->steps, FETCHED / width);
     for (int64_t j = 0; j < keys; j++) {
         const adm_real *key = key_at(rows, j);
-        for (int64_t c = 0; c < 2 * d; c += ADM_ALIGN / (int64_t)sizeof *key)
+        for (int64_t c = 0; c < width; c += ADM_ALIGN / (int64_t)sizeof *key)
             __builtin_prefetch(key + c, 0, 2);
     }
 }
@@ -38,10 +38,11 @@ static void fetch_keys(const key_rows *rows, int64_t d)
 /* One row's heads [first, last), at most ADM_QUERY_TILE. */
 typedef struct row_heads {
     const key_rows *keys;
-    int64_t first, last, width;
-    const adm_real *q; /* [D] */
-    adm_real *context; /* [D] */
-    int64_t v;         /* from a key's row to its values */
+    int64_t first, last;
+    int64_t width, shared; /* K; heads that read one head of keys, H / G */
+    const adm_real *q;     /* [H K] */
+    adm_real *context;     /* [H K] */
+    int64_t v;             /* from a key's row to its values */
 } row_heads;
 
 /* context = softmax(q k^T / sqrt(K)) v, with a running maximum and sum over tiles of keys */
@@ -54,17 +55,20 @@ static void attend_heads(adm_worker *worker, const row_heads *row)
     const adm_real scale = (adm_real)(1.0 / sqrt((double)row->width));
     adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE], factor[ADM_QUERY_TILE], lse[ADM_QUERY_TILE];
     const adm_real *k[ADM_KEY_TILE];
+    int64_t columns[ADM_QUERY_TILE];
     adm_real *context = row->context + at;
     for (int64_t h = 0; h < queries; h++) {
         top[h] = -(adm_real)INFINITY;
         sum[h] = 0;
     }
+    for (int64_t h = 0; h < heads; h++)
+        columns[h] = (row->first + h) / row->shared * row->width;
     memset(context, 0, (size_t)(heads * row->width) * sizeof *context);
     for (int64_t key = 0; key < keys; key += ADM_KEY_TILE) {
         const int64_t count = adm_min(keys - key, ADM_KEY_TILE);
         for (int64_t j = 0; j < count; j++)
-            k[j] = key_at(row->keys, key + j) + at;
-        const adm_attend attend = {count, heads, row->width, row->q + at, k, row->v};
+            k[j] = key_at(row->keys, key + j);
+        const adm_attend attend = {count, heads, row->width, row->q + at, k, columns, row->v};
         const adm_softmax_tile softmax = {.keys = count, .queries = queries, .valid = count, .scale = scale};
         kernels->attend_scores(&attend, worker->scores);
         kernels->softmax_tile(&softmax, worker->scores, top, sum, factor);
@@ -87,10 +91,10 @@ static key_rows read_keys(const adm_decoder *decoder, const adm_sublayer *sub, i
 {
     const adm_history *history = &decoder->history;
     const adm_stack_buffers *read = &decoder->reader->ws.stacks[ADM_DECODER];
-    const int64_t d = decoder->reader->config.d_model, sequence = history->sequences[i];
+    const int64_t sequence = history->sequences[i], stride = sub->maps[ADM_MAP_IN].outputs;
     const adm_real *proj = read->sublayers[sub->index].proj;
     key_rows keys = {
-        .stride = 3 * d,
+        .stride = stride,
         .history = history,
         .ancestors = history->ancestors + i * history->steps_capacity,
         .layer = layer_of(decoder->reader, sub),
@@ -98,7 +102,7 @@ static key_rows read_keys(const adm_decoder *decoder, const adm_sublayer *sub, i
     };
     if (read->rows == 0)
         return keys;
-    keys.first = proj + read->offsets[sequence] * keys.stride + d;
+    keys.first = proj + (read->offsets[sequence] + 1) * stride - history->width;
     keys.count = read->offsets[sequence + 1] - read->offsets[sequence];
     return keys;
 }
@@ -106,12 +110,12 @@ static key_rows read_keys(const adm_decoder *decoder, const adm_sublayer *sub, i
 static key_rows source_keys(const adm_decoder *decoder, const adm_sublayer *sub, int64_t i)
 {
     const adm_workspace *ws = &decoder->reader->ws;
-    const int64_t d = decoder->reader->config.d_model, sequence = decoder->history.sequences[i];
+    const int64_t sequence = decoder->history.sequences[i], stride = sub->maps[ADM_MAP_KV].outputs;
     const int64_t first = ws->memory_offsets[sequence];
     return (key_rows){
-        .first = ws->stacks[ADM_DECODER].sublayers[sub->index].kv + first * 2 * d,
+        .first = ws->stacks[ADM_DECODER].sublayers[sub->index].kv + first * stride,
         .count = ws->memory_offsets[sequence + 1] - first,
-        .stride = 2 * d,
+        .stride = stride,
     };
 }
 
@@ -125,16 +129,18 @@ static void keep_keys(const adm_decoder *decoder, const adm_sublayer_view *view)
 {
     const adm_sublayer *sub = view->params;
     const adm_history *history = &decoder->history;
-    const int64_t d = view->d, layer = layer_of(decoder->reader, sub);
+    const int64_t stride = sub->maps[ADM_MAP_IN].outputs, layer = layer_of(decoder->reader, sub);
     for (int64_t i = 0; i < view->rows; i++)
         memcpy(adm_history_row(history, history->steps, layer, view->first + i),
-               view->maps[ADM_MAP_IN].y + i * 3 * d + d, (size_t)(2 * d) * sizeof(adm_real));
+               view->maps[ADM_MAP_IN].y + (i + 1) * stride - history->width,
+               (size_t)history->width * sizeof(adm_real));
 }
 
 void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_sublayer *sub = view->params;
-    const int64_t d = view->d, heads = view->model->heads, stride = sub->maps[ADM_MAP_IN].outputs;
+    const int64_t heads = view->model->heads, shared = heads / adm_kv_heads(view->model);
+    const int64_t stride = sub->maps[ADM_MAP_IN].outputs, inner = sub->maps[ADM_MAP_OUT].inputs;
     if (!sub->kind->reads_memory)
         keep_keys(decoder, view);
     key_rows next = keys_of(decoder, sub, view->first);
@@ -143,16 +149,17 @@ void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const ad
         if (i + 1 < view->rows) {
             next = keys_of(decoder, sub, view->first + i + 1);
             if (next.first != keys.first || !sub->kind->reads_memory)
-                fetch_keys(&next, d);
+                fetch_keys(&next, decoder->history.width);
         }
         for (int64_t first = 0; first < heads; first += ADM_QUERY_TILE) {
             const row_heads part = {&keys,
                                     first,
                                     adm_min(first + ADM_QUERY_TILE, heads),
-                                    d / heads,
+                                    inner / heads,
+                                    shared,
                                     view->maps[ADM_MAP_IN].y + i * stride,
-                                    view->inner_values + i * d,
-                                    d};
+                                    view->inner_values + i * inner,
+                                    inner / shared};
             attend_heads(worker, &part);
         }
     }

@@ -39,7 +39,7 @@ adm_status adm_decoder_create(adm_model *model, adm_decoder **created, adm_error
     if (decoder == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a decoder");
     decoder->history.layers = model->config.decoder.layers;
-    decoder->history.width = 2 * model->config.d_model;
+    decoder->history.width = 2 * adm_width_of(&model->config, ADM_WIDTH_KEYS);
     if ((status = adm_model_share(model, &decoder->reader, error)) == ADM_OK)
         status = adm_model_share(model, &decoder->stepper, error);
     if (status != ADM_OK) {

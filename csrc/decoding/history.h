@@ -7,12 +7,12 @@
 
 /* Keys and values of one step. */
 typedef struct adm_step_block {
-    adm_real *values; /* [layers, rows, 2D] */
+    adm_real *values; /* [layers, rows, 2 G K] */
     int64_t rows;     /* that there is room for */
 } adm_step_block;
 
 typedef struct adm_history {
-    int64_t layers, width;  /* self-attention's sub-layers, 2D */
+    int64_t layers, width;  /* self-attention's sub-layers, 2 G K */
     int64_t steps;          /* done since the beginning */
     adm_step_block *blocks; /* [blocks_count] */
     int64_t blocks_count;
@@ -36,7 +36,7 @@ void adm_history_advance(adm_history *history);
 void adm_history_free(adm_history *history);
 size_t adm_history_bytes(const adm_history *history);
 
-/* Keys and values [2D] of a row of a step. */
+/* Keys and values [2 G K] of a row of a step. */
 static inline adm_real *adm_history_row(const adm_history *history, int64_t step, int64_t layer, int64_t row)
 {
     const adm_step_block *block = &history->blocks[step];

@@ -1,4 +1,4 @@
-/* Initial weights (method.md section 3): Xavier, with q, k and v drawn as one [3D, D] matrix where asked, times
+/* Initial weights (method.md section 3): Xavier, with q, k and v drawn as one matrix where asked, times
    the gains of the sub-layer; embeddings and learned positions N(0, D^(-1/2)); constants for the rest.
 
    Every parameter has a stream of random numbers of its own, and element i of a parameter is number i of its
@@ -7,6 +7,7 @@
    one seed compare schemes, not draws. */
 #include "admin/model.h"
 #include "base/base.h"
+#include "model/branch.h"
 
 #include <math.h>
 
@@ -94,12 +95,14 @@ static double gain_of(const adm_gains *gains, adm_param_kind kind)
 }
 
 /* Xavier (Glorot and Bengio 2010): uniform on +- sqrt(6 / (fan_in + fan_out)), or normal of the same variance. */
-static void plan_matrix(drawing *d, const adm_sublayer_config *sublayer, const adm_param *param)
+static void plan_matrix(drawing *d, const adm_config *config, const adm_sublayer_config *sublayer,
+                        const adm_param *param)
 {
     const bool qkv = param->kind == ADM_PARAM_WEIGHT_Q || param->kind == ADM_PARAM_WEIGHT_K ||
                      param->kind == ADM_PARAM_WEIGHT_V;
     const int64_t fan_in = param->shape[1];
-    const int64_t fan_out = qkv && sublayer->qkv_fused_init ? 3 * param->shape[0] : param->shape[0];
+    const int64_t all = adm_width_of(config, ADM_WIDTH_QUERIES) + 2 * adm_width_of(config, ADM_WIDTH_KEYS);
+    const int64_t fan_out = qkv && sublayer->qkv_fused_init ? all : param->shape[0];
     const double bound = sqrt(6.0 / (double)(fan_in + fan_out));
     d->normal = sublayer->init == ADM_INIT_XAVIER_NORMAL;
     d->width = gain_of(&sublayer->gains, param->kind) * (d->normal ? bound / sqrt(3.0) : bound);
@@ -137,7 +140,7 @@ static void init_param(const adm_config *config, const adm_param *param, uint64_
     case ADM_PARAM_WEIGHT_OUT:
     case ADM_PARAM_WEIGHT_FC1:
     case ADM_PARAM_WEIGHT_FC2:
-        plan_matrix(&d, &stack->sublayers[param->sublayer], param);
+        plan_matrix(&d, config, &stack->sublayers[param->sublayer], param);
         break;
     case ADM_PARAM_EMBEDDING:
     case ADM_PARAM_POSITIONS:

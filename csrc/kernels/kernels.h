@@ -123,7 +123,8 @@ typedef struct adm_cross_entropy {
 typedef struct adm_attend {
     int64_t keys, heads, width;
     const adm_real *q;        /* [heads width] */
-    const adm_real *const *k; /* [keys] rows [heads width] */
+    const adm_real *const *k; /* [keys] rows */
+    const int64_t *columns;   /* [heads] where in a row the keys lie that a head reads */
     int64_t v;
 } adm_attend;
 

@@ -120,20 +120,27 @@ static adm_real *columns_from(adm_real *x, int64_t column)
     return x == NULL ? NULL : x + column;
 }
 
+/* Heads of queries that read one head of keys. */
+static int64_t queries_a_key(const adm_attention *attention)
+{
+    return attention->heads / attention->kv_heads;
+}
+
 static head_view view_of(const adm_attention *attention, const adm_attention_sequence *sequence, int64_t head)
 {
     const int64_t column = head * attention->width;
+    const int64_t key_column = head / queries_a_key(attention) * attention->width;
     head_view view = {attention, head, (adm_real)(1.0 / sqrt((double)attention->width)), *sequence};
     adm_attention_sequence *of = &view.of;
     of->q += column;
-    of->k += column;
-    of->v += column;
+    of->k += key_column;
+    of->v += key_column;
     of->ctx += column;
     of->lse += head;
     of->dctx = of->dctx == NULL ? NULL : of->dctx + column;
     of->dq = columns_from(of->dq, column);
-    of->dk = columns_from(of->dk, column);
-    of->dv = columns_from(of->dv, column);
+    of->dk = columns_from(of->dk, key_column);
+    of->dv = columns_from(of->dv, key_column);
     return view;
 }
 
@@ -188,9 +195,10 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
 }
 
 /* ctx = pd^T v, pd = dropout(p):  dv = pd dctx, dpd = v dctx^T, ds from the softmax, dq = ds^T k, dk = ds q.
-   The last tile of queries, which sees all keys and comes first, writes dk and dv; the others add. So do all keys but
-   the first to dq. */
-static void backward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile, bool last)
+   The last tile of queries of the first head that reads these keys sees them all and comes first: it writes dk and dv;
+   the others add. So do all keys but the first to dq. */
+static void backward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile,
+                          bool writes)
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = worker->kernels;
@@ -213,9 +221,9 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
         score(&products, k, q, scores);
         score(&products, v, dctx, dscores);
         kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
-        sum_over(OVER_QUERIES, &products, scores, dctx, !last, view->of.dv + at, kv_stride);
+        sum_over(OVER_QUERIES, &products, scores, dctx, !writes, view->of.dv + at, kv_stride);
         sum_over(OVER_KEYS, &products, dscores, k, key > 0, dq, q.ld);
-        sum_over(OVER_QUERIES, &products, dscores, q, !last, view->of.dk + at, kv_stride);
+        sum_over(OVER_QUERIES, &products, dscores, q, !writes, view->of.dk + at, kv_stride);
     }
 }
 
@@ -245,6 +253,7 @@ void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
     int64_t *done = share->parts > 1 ? share->done + share->part * attention->heads : NULL;
     for (int64_t h = share->first_head; h < heads; h++) {
         const head_view view = view_of(attention, sequence, h);
+        const bool first_head = h % queries_a_key(attention) == 0;
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
             query_tile tile = tile_at(attention, first, sequence->queries, s);
             tile.key = key;
@@ -252,7 +261,7 @@ void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
             if (share->part > 0)
                 adm_wait_for(done - attention->heads + h, (last - first) / ADM_QUERY_TILE + 1);
             if (!adm_worker_stopped(worker)) /* the count goes on: others wait for it */
-                backward_tile(worker, &view, &tile, first == last);
+                backward_tile(worker, &view, &tile, first_head && first == last);
             if (done != NULL)
                 adm_count_done(done + h);
         }

@@ -5,7 +5,8 @@
 #include "layers/worker.h"
 
 typedef struct adm_attention {
-    int64_t heads, width; /* H, K = D / H */
+    int64_t heads, kv_heads; /* H of queries, G of keys and values, which divides H */
+    int64_t width;           /* K */
     bool causal;
     adm_dropout dropout;
     int64_t q_stride, kv_stride; /* between rows of q, and of k and v */
@@ -35,7 +36,8 @@ typedef struct adm_attention_share {
 
 void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
                            const adm_attention_sequence *sequence, const adm_attention_share *share);
-/* A part waits for the one before it, whose sums it continues: the part of the same heads has to begin first. */
+/* A part waits for the one before it, whose sums it continues: the part of the same heads has to begin first. Heads that
+   read the same keys are in one share. */
 void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
                             const adm_attention_sequence *sequence, const adm_attention_share *share);
 

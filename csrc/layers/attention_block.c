@@ -13,7 +13,8 @@ static adm_attention_sequence sequence_of(const adm_attention_block *block, int6
     const int64_t key = block->key_offsets[b] - block->key_row;
     const adm_linear *keys = block->kv != NULL ? block->kv : block->in;
     const int64_t q = row * attention->q_stride;
-    const int64_t k = key * attention->kv_stride + (block->kv != NULL ? 0 : d), v = k + d;
+    const int64_t k = key * attention->kv_stride + (block->kv != NULL ? 0 : d);
+    const int64_t v = k + attention->kv_heads * attention->width;
     return (adm_attention_sequence){
         .queries = block->offsets[b + 1] - block->offsets[b],
         .keys = block->key_offsets[b + 1] - block->key_offsets[b],

@@ -13,15 +13,15 @@
 /* Rows from one of a sequence on; all others are found from there. */
 typedef struct adm_attention_block {
     adm_attention attention;
-    const adm_linear *in;                 /* [M, D] -> [M, 3D] or, with kv, [M, D] */
-    const adm_linear *kv;                 /* memory [M_memory, D] -> [M_memory, 2D], or NULL */
+    const adm_linear *in;                 /* [M, D] -> [M, H K + 2 G K] or, with kv, [M, H K] */
+    const adm_linear *kv;                 /* memory [M_memory, D] -> [M_memory, 2 G K], or NULL */
     const adm_linear *out;                /* context, normed -> [M, D]; dx is the gradient of context */
     const adm_norm *norm;                 /* Ninner */
     const int64_t *offsets, *key_offsets; /* [B + 1] of the queries' and the keys' rows */
     int64_t first, last;                  /* sequences, whole, or a part of one */
     int64_t row, key_row;                 /* numbers of the first rows of the queries and the keys */
-    adm_real *context;                    /* [M, D] */
-    adm_real *normed;                     /* [M, D] Ninner(context), or NULL */
+    adm_real *context;                    /* [M, H K] */
+    adm_real *normed;                     /* [M, H K] Ninner(context), or NULL */
     adm_real *lse;                        /* [M, H] */
 } adm_attention_block;
 

@@ -77,6 +77,15 @@ static void add_scheme(adm_text *text, const char *name, const adm_stack_config 
     adm_text_add(text, "]}}");
 }
 
+/* What is left out is as Python has it by default. */
+static void add_attention(adm_text *text, const adm_attention_config *attention)
+{
+    if (attention->head_width > 0)
+        adm_text_add(text, ", \"head_width\": %lld", (long long)attention->head_width);
+    if (attention->kv_heads > 0)
+        adm_text_add(text, ", \"kv_heads\": %lld", (long long)attention->kv_heads);
+}
+
 static adm_status check_words(const adm_config *config, adm_error *error)
 {
     const adm_stack_config *encoder = &config->encoder, *decoder = &config->decoder;
@@ -104,6 +113,7 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     adm_text_add(text, ", \"heads\": %lld", (long long)config->heads);
     adm_text_add(text, ", \"d_ff\": %lld", (long long)config->d_ff);
     adm_text_add(text, ", \"max_length\": %lld", (long long)config->max_length);
+    add_attention(text, &config->attention);
     add_number(text, "dropout", config->dropout);
     add_number(text, "attention_dropout", config->attention_dropout);
     add_number(text, "activation_dropout", config->activation_dropout);

@@ -10,17 +10,18 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
 {
     const adm_sublayer *sub = view->params;
     const bool reads_memory = sub->kind->reads_memory;
-    const int64_t d = view->d;
+    const adm_config *config = view->model;
     return (adm_attention_block){
         .attention =
             {
-                .heads = view->model->heads,
-                .width = d / view->model->heads,
+                .heads = config->heads,
+                .kv_heads = adm_kv_heads(config),
+                .width = adm_head_width(config),
                 .causal = !reads_memory && view->stack->causal,
                 .dropout = view->inner_dropout,
                 .q_stride = sub->maps[ADM_MAP_IN].outputs,
                 .kv_stride = sub->maps[reads_memory ? ADM_MAP_KV : ADM_MAP_IN].outputs,
-                .ctx_stride = d,
+                .ctx_stride = sub->maps[ADM_MAP_OUT].inputs,
             },
         .in = &view->maps[ADM_MAP_IN],
         .kv = reads_memory ? &view->maps[ADM_MAP_KV] : NULL,
@@ -123,7 +124,7 @@ static void feed_forward_backward_in(adm_worker *worker, const adm_sublayer_view
 
 /* ---- the table ---- */
 
-#define ATTENTION_OUT {1, {"out"}, {ADM_PARAM_WEIGHT_OUT}, ADM_WIDTH_MODEL, ADM_WIDTH_MODEL}
+#define ATTENTION_OUT {1, {"out"}, {ADM_PARAM_WEIGHT_OUT}, {ADM_WIDTH_MODEL}, ADM_WIDTH_QUERIES}
 
 const adm_branch adm_branches[] = {
     [ADM_BRANCH_SELF_ATTENTION] =
@@ -132,10 +133,10 @@ const adm_branch adm_branches[] = {
             .maps = {[ADM_MAP_IN] = {3,
                                      {"q", "k", "v"},
                                      {ADM_PARAM_WEIGHT_Q, ADM_PARAM_WEIGHT_K, ADM_PARAM_WEIGHT_V},
-                                     ADM_WIDTH_MODEL,
+                                     {ADM_WIDTH_QUERIES, ADM_WIDTH_KEYS, ADM_WIDTH_KEYS},
                                      ADM_WIDTH_MODEL},
                      [ADM_MAP_OUT] = ATTENTION_OUT},
-            .inner = ADM_WIDTH_MODEL,
+            .inner = ADM_WIDTH_QUERIES,
             .attends = true,
             .forward_in = attention_forward_in,
             .forward_out = attention_forward_out,
@@ -145,14 +146,14 @@ const adm_branch adm_branches[] = {
     [ADM_BRANCH_CROSS_ATTENTION] =
         {
             .name = "cross_attn",
-            .maps = {[ADM_MAP_IN] = {1, {"q"}, {ADM_PARAM_WEIGHT_Q}, ADM_WIDTH_MODEL, ADM_WIDTH_MODEL},
+            .maps = {[ADM_MAP_IN] = {1, {"q"}, {ADM_PARAM_WEIGHT_Q}, {ADM_WIDTH_QUERIES}, ADM_WIDTH_MODEL},
                      [ADM_MAP_OUT] = ATTENTION_OUT,
                      [ADM_MAP_KV] = {2,
                                      {"k", "v"},
                                      {ADM_PARAM_WEIGHT_K, ADM_PARAM_WEIGHT_V},
-                                     ADM_WIDTH_MODEL,
+                                     {ADM_WIDTH_KEYS, ADM_WIDTH_KEYS},
                                      ADM_WIDTH_MODEL}},
-            .inner = ADM_WIDTH_MODEL,
+            .inner = ADM_WIDTH_QUERIES,
             .attends = true,
             .reads_memory = true,
             .forward_in = attention_forward_in,
@@ -163,8 +164,9 @@ const adm_branch adm_branches[] = {
     [ADM_BRANCH_FEED_FORWARD] =
         {
             .name = "feed_forward",
-            .maps = {[ADM_MAP_IN] = {1, {"fc1"}, {ADM_PARAM_WEIGHT_FC1}, ADM_WIDTH_HIDDEN, ADM_WIDTH_MODEL},
-                     [ADM_MAP_OUT] = {1, {"fc2"}, {ADM_PARAM_WEIGHT_FC2}, ADM_WIDTH_MODEL, ADM_WIDTH_HIDDEN}},
+            .maps =
+                {[ADM_MAP_IN] = {1, {"fc1"}, {ADM_PARAM_WEIGHT_FC1}, {ADM_WIDTH_HIDDEN}, ADM_WIDTH_MODEL},
+                 [ADM_MAP_OUT] = {1, {"fc2"}, {ADM_PARAM_WEIGHT_FC2}, {ADM_WIDTH_MODEL}, ADM_WIDTH_HIDDEN}},
             .inner = ADM_WIDTH_HIDDEN,
             .forward_in = feed_forward_forward_in,
             .forward_out = feed_forward_forward_out,

@@ -13,12 +13,38 @@ typedef enum adm_map {
     ADM_NUM_MAPS
 } adm_map;
 
-/* Features of a row. */
-typedef enum adm_width { ADM_WIDTH_MODEL, ADM_WIDTH_HIDDEN } adm_width; /* D, F */
+/* Features of a row: D, H K, G K, F. */
+typedef enum adm_width {
+    ADM_WIDTH_MODEL,
+    ADM_WIDTH_QUERIES,
+    ADM_WIDTH_KEYS,
+    ADM_WIDTH_HIDDEN,
+    ADM_NUM_WIDTHS
+} adm_width;
+
+static inline int64_t adm_head_width(const adm_config *config) /* K */
+{
+    const int64_t width = config->attention.head_width;
+    return width > 0 ? width : config->d_model / config->heads;
+}
+
+static inline int64_t adm_kv_heads(const adm_config *config) /* G */
+{
+    return config->attention.kv_heads > 0 ? config->attention.kv_heads : config->heads;
+}
 
 static inline int64_t adm_width_of(const adm_config *config, adm_width width)
 {
-    return width == ADM_WIDTH_MODEL ? config->d_model : config->d_ff;
+    switch (width) {
+    case ADM_WIDTH_QUERIES:
+        return config->heads * adm_head_width(config);
+    case ADM_WIDTH_KEYS:
+        return adm_kv_heads(config) * adm_head_width(config);
+    case ADM_WIDTH_HIDDEN:
+        return config->d_ff;
+    default:
+        return config->d_model;
+    }
 }
 
 /* One linear map of matrices [outputs, inputs] below each other. */
@@ -26,7 +52,7 @@ typedef struct adm_branch_map {
     int count; /* of matrices; 0: the branch has no such map */
     const char *names[3];
     adm_param_kind kinds[3];
-    adm_width outputs, inputs;
+    adm_width outputs[3], inputs;
 } adm_branch_map;
 
 struct adm_sublayer_view;

@@ -1,4 +1,4 @@
-#include "admin/config.h"
+#include "model/branch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -147,12 +147,36 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
     return ADM_OK;
 }
 
+static adm_status check_attention(const adm_config *config, adm_error *error)
+{
+    const adm_attention_config *attention = &config->attention;
+    const int64_t heads = config->heads, kv_heads = attention->kv_heads;
+    adm_status status;
+    if ((status = check_size("attention.head_width", attention->head_width, 0, MAX_SIZE, error)) != ADM_OK ||
+        (status = check_size("attention.kv_heads", kv_heads, 0, heads, error)) != ADM_OK)
+        return status;
+    if (attention->head_width == 0 && config->d_model % heads != 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
+                        (long long)heads, (long long)config->d_model);
+    if (attention->head_width > MAX_SIZE / heads)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "all heads together must have at most %lld features, got heads %lld and "
+                        "attention.head_width %lld",
+                        (long long)MAX_SIZE, (long long)heads, (long long)attention->head_width);
+    if (kv_heads > 0 && heads % kv_heads != 0)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "attention.kv_heads must divide heads: got kv_heads %lld and heads %lld",
+                        (long long)kv_heads, (long long)heads);
+    return ADM_OK;
+}
+
 /* The total must be addressable: a rough bound on the number of parameters. */
 static adm_status check_total(const adm_config *config, adm_error *error)
 {
     const double d = (double)config->d_model, f = (double)config->d_ff;
     const double layers = (double)config->encoder.layers + (double)config->decoder.layers;
-    const double total = layers * (8.0 * d * d + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d +
+    const double inner = (double)adm_width_of(config, ADM_WIDTH_QUERIES);
+    const double total = layers * (8.0 * d * inner + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d +
                          2.0 * d * config->max_length;
     if (total > 1e12)
         return adm_fail(error, ADM_ERROR_VALUE,
@@ -165,7 +189,7 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
     adm_status status;
     if ((status = check_size("vocab_size", config->vocab_size, 0, INT32_MAX, error)) != ADM_OK ||
         (status = check_size("d_model", config->d_model, 1, MAX_SIZE, error)) != ADM_OK ||
-        (status = check_size("heads", config->heads, 1, config->d_model, error)) != ADM_OK ||
+        (status = check_size("heads", config->heads, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("d_ff", config->d_ff, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_choice("activation", config->activation, ADM_ACTIVATION_GELU, error)) != ADM_OK ||
@@ -175,12 +199,10 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_probability("dropout", config->dropout, error)) != ADM_OK ||
         (status = check_probability("attention_dropout", config->attention_dropout, error)) != ADM_OK ||
         (status = check_probability("activation_dropout", config->activation_dropout, error)) != ADM_OK ||
+        (status = check_attention(config, error)) != ADM_OK ||
         (status = check_stack(config, "encoder", &config->encoder, error)) != ADM_OK ||
         (status = check_stack(config, "decoder", &config->decoder, error)) != ADM_OK)
         return status;
-    if (config->d_model % config->heads != 0)
-        return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
-                        (long long)config->heads, (long long)config->d_model);
     if (!(config->norm_eps >= (double)ADM_REAL_MIN) || !isfinite((adm_real)config->norm_eps))
         return adm_fail(error, ADM_ERROR_VALUE,
                         "norm_eps must be positive and a normal number of " ADM_DTYPE_NAME ", got %g",

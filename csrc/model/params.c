@@ -120,21 +120,23 @@ static void add_norm(builder *b, adm_norm_params *norm, adm_slots *slots, const 
 
 static void add_map(builder *b, adm_linear_params *linear, adm_slots *slots, const adm_branch_map *map)
 {
-    const int64_t outputs = adm_width_of(b->config, map->outputs);
     const int64_t inputs = adm_width_of(b->config, map->inputs);
-    *linear = (adm_linear_params){-1, -1, map->count * outputs, inputs, -1, {-1, -1}};
+    *linear = (adm_linear_params){-1, -1, 0, inputs, -1, {-1, -1}};
     if (map->count == 0)
         return;
     char full[24];
     for (int i = 0; i < map->count; i++) {
+        const int64_t outputs = adm_width_of(b->config, map->outputs[i]);
         snprintf(full, sizeof full, "%s.weight", map->names[i]);
         add(b, i == 0 ? &linear->weight : NULL, full, map->kinds[i], (extent){outputs, inputs}, true, i > 0);
+        linear->outputs += outputs;
     }
     int64_t first = -1;
     for (int i = 0; i < map->count; i++) {
+        const extent length = {adm_width_of(b->config, map->outputs[i]), 0};
         snprintf(full, sizeof full, "%s.bias", map->names[i]);
         const int64_t param =
-            add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, (extent){outputs, 0}, true, i > 0);
+            add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, length, true, i > 0);
         first = i == 0 ? param : first;
     }
     linear->partial_bias = add_slot(b, slots, first, linear->outputs, false);

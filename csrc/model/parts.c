@@ -86,14 +86,17 @@ static void backward_out_task(void *context, int64_t chunk, int thread)
         adm_sublayer_backward_out(region->model, region->sub, chunk, &worker);
 }
 
-/* In their order: a chunk waits for what those before it have summed, and goes on when it is stopped. */
+/* A task for the heads that read the same keys. In their order: a chunk waits for what those before it have summed, and
+   goes on when it is stopped. */
 static void backward_heads_task(void *context, int64_t task, int thread)
 {
     const parts_region *region = context;
-    const int64_t heads = region->model->config.heads, head = task % heads;
+    const adm_config *config = &region->model->config;
+    const int64_t kv_heads = adm_kv_heads(config), count = config->heads / kv_heads;
+    const int64_t first = task % kv_heads * count;
     adm_worker worker = adm_worker_begin(region->model, thread);
-    adm_sublayer_backward_heads(region->model, region->sub, task / heads, (adm_heads){head, head + 1},
-                                &worker);
+    adm_sublayer_backward_heads(region->model, region->sub, task / kv_heads,
+                                (adm_heads){first, first + count}, &worker);
 }
 
 static void backward_in_task(void *context, int64_t chunk, int thread)
@@ -114,6 +117,6 @@ void adm_parts_backward(adm_model *model, const adm_sublayer *sub)
     }
     run_region(region, chunks, backward_out_task);
     memset(model->ws.attended, 0, (size_t)heads * sizeof *model->ws.attended);
-    run_region(region, heads, backward_heads_task);
+    run_region(region, chunks * adm_kv_heads(&model->config), backward_heads_task);
     run_region(region, chunks, backward_in_task);
 }

@@ -26,12 +26,13 @@ typedef struct shared_rows {
     adm_real *x[RING_MAX]; /* [M, D] outputs: the layer's input (for kappa) stays until the layer's end */
     adm_real *normed[2];   /* [M, D] */
     adm_real *scaled[2];   /* [M, D] */
-    adm_real *inner[2][2]; /* by width: [M, D] or [M, F] Ninner */
+    adm_real *inner[2][ADM_NUM_WIDTHS]; /* by width: [M, H K] or [M, F] Ninner */
 } shared_rows;
 
 /* Places that any sub-layer of a stack has. */
 typedef struct stack_places {
-    bool pre, branch, post, inner, scaled;
+    bool pre, branch, post, scaled;
+    bool inner[ADM_NUM_WIDTHS];
 } stack_places;
 
 static stack_places places_of(const adm_stack *stack)
@@ -42,7 +43,7 @@ static stack_places places_of(const adm_stack *stack)
         places.pre |= sub->pre.kind != ADM_NORM_NONE;
         places.branch |= sub->branch.kind != ADM_NORM_NONE;
         places.post |= sub->post.kind != ADM_NORM_NONE;
-        places.inner |= sub->inner.kind != ADM_NORM_NONE;
+        places.inner[sub->kind->inner] |= sub->inner.kind != ADM_NORM_NONE;
         places.scaled |= sub->config->input_scale != 1.0;
     }
     return places;
@@ -65,9 +66,9 @@ static shared_rows plan_shared(const adm_model *model, adm_arena *arena, const a
     for (int i = 0; i < 2; i++) {
         shared.normed[i] = adm_arena_real(arena, backward && places.pre ? rows : 0);
         shared.scaled[i] = adm_arena_real(arena, backward && places.scaled ? rows : 0);
-        for (int width = 0; width < 2; width++) {
+        for (int width = 0; width < ADM_NUM_WIDTHS; width++) {
             const int64_t inner = m * adm_width_of(&model->config, (adm_width)width);
-            shared.inner[i][width] = adm_arena_real(arena, backward && places.inner ? inner : 0);
+            shared.inner[i][width] = adm_arena_real(arena, backward && places.inner[width] ? inner : 0);
         }
     }
     return shared;
@@ -237,8 +238,8 @@ static void plan_end(adm_model *model, adm_arena *arena, const adm_shape *shape,
 /* What the weight gradients read of sub-layers of even or of odd index. */
 typedef struct read_gradients {
     adm_real *da;       /* [M, D] */
-    adm_real *dproj;    /* [M, 3D] or [M, F] */
-    adm_real *dkv;      /* [M_memory, 2D] */
+    adm_real *dproj;    /* [M, H K + 2 G K] or [M, F] */
+    adm_real *dkv;      /* [M_memory, 2 G K] */
     adm_real *partials; /* [C, slots.length] */
 } read_gradients;
 
@@ -265,7 +266,7 @@ static void plan_read_gradients(adm_model *model, adm_arena *arena, const adm_sh
 static void plan_backward(adm_model *model, adm_arena *arena, const adm_shape *shape)
 {
     adm_workspace *ws = &model->ws;
-    const int64_t rows = adm_max(shape->rows[0], shape->rows[1]) * model->config.d_model;
+    const int64_t m = adm_max(shape->rows[0], shape->rows[1]), rows = m * model->config.d_model;
     const int64_t sublayers =
         adm_max(model->params.stacks[0].num_sublayers, model->params.stacks[1].num_sublayers);
     read_gradients both[2] = {{0}};
@@ -285,7 +286,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const adm_shape *s
     ws->attended = shape->cut ? adm_arena_int64(arena, shape->chunks * model->config.heads) : NULL;
     ws->dy = adm_arena_real(arena, rows);
     ws->dh = adm_arena_real(arena, rows);
-    ws->dcontext = adm_arena_real(arena, rows);
+    ws->dcontext = adm_arena_real(arena, m * adm_width_of(&model->config, ADM_WIDTH_QUERIES));
     ws->dlayer = adm_arena_real(arena, rows);
 }
 

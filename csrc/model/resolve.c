@@ -167,7 +167,8 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_
     out->x = view->inner_normed != NULL ? view->inner_normed : view->inner_values;
     out->y = view->a;
     out->dy = at(buffers->da, from);
-    out->dx = !backward ? NULL : sub->kind->attends ? at(ws->dcontext, from) : in->dy;
+    adm_real *dcontext = at(ws->dcontext, view->first * out->matrix.inputs);
+    out->dx = !backward ? NULL : sub->kind->attends ? dcontext : in->dy;
     if (!sub->kind->reads_memory)
         return;
     adm_linear *kv = &view->maps[ADM_MAP_KV];

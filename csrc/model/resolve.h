@@ -33,7 +33,7 @@ typedef struct adm_sublayer_view {
     const adm_real *layer_input; /* [M, D] x_layer, or NULL: kappa is 0 */
     adm_real *normed;            /* [M, D] Npre(x), or NULL where it is x */
     adm_real *scaled;            /* [M, D] s normed, or NULL where it is normed */
-    adm_real *inner_values;      /* [M, D] context; [M, F] hidden units */
+    adm_real *inner_values;      /* [M, H K] context; [M, F] hidden units */
     adm_real *inner_normed;      /* same, or NULL */
     adm_real *lse;               /* [M, H] */
     adm_real *a;                 /* [M, D] */

@@ -241,6 +241,19 @@ static int read_stack(PyObject *value, const char *path, const field *self, void
     return status;
 }
 
+#define ATTENTION(name) offsetof(adm_attention_config, name)
+static const field ATTENTION_FIELDS[] = {
+    {"head_width", read_size, ATTENTION(head_width), NULL},
+    {"kv_heads", read_size, ATTENTION(kv_heads), NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int read_attention(PyObject *value, const char *path, const field *self, void *target)
+{
+    (void)self;
+    return read_dict(value, path, ATTENTION_FIELDS, target);
+}
+
 static const field CONFIG_FIELDS[] = {
     {"vocab_size", read_size, offsetof(adm_config, vocab_size), NULL},
     {"d_model", read_size, offsetof(adm_config, d_model), NULL},
@@ -255,6 +268,7 @@ static const field CONFIG_FIELDS[] = {
     {"activation_dropout", read_real, offsetof(adm_config, activation_dropout), NULL},
     {"norm_eps", read_real, offsetof(adm_config, norm_eps), NULL},
     {"embedding_scale", read_real, offsetof(adm_config, embedding_scale), NULL},
+    {"attention", read_attention, offsetof(adm_config, attention), NULL},
     {"encoder", read_stack, offsetof(adm_config, encoder), NULL},
     {"decoder", read_stack, offsetof(adm_config, decoder), NULL},
     {NULL, NULL, 0, NULL},

@@ -65,8 +65,10 @@ class TorchTransformer:
         """allowed [B, 1, T, S] is True where a query may read a key."""
         H = self.config["heads"]
 
-        def split(x: Tensor) -> Tensor:  # [B, T, D] -> [B, H, T, K]
-            return x.unflatten(-1, (H, -1)).transpose(1, 2)
+        def split(x: Tensor) -> Tensor:  # [B, T, H K] or [B, T, G K] -> [B, H, T, K]
+            K = self.params[f"{name}.q.weight"].shape[0] // H
+            heads = x.unflatten(-1, (-1, K)).transpose(1, 2)
+            return heads.repeat_interleave(H // heads.shape[1], dim=1)
 
         q, k, v = (
             split(self.linear(x, f"{name}.{which}")) for which, x in (("q", h), ("k", source), ("v", source))

@@ -33,10 +33,13 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
                 assert not np.triu(one, 1).any()
 
 
+@pytest.mark.parametrize(
+    "attention", [{}, {"head_width": 3}, {"kv_heads": 1}, {"head_width": 5, "kv_heads": 1}], ids=str
+)
 @pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin", "sandwich"])
-def test_probabilities_give_the_branch(scheme: str) -> None:
+def test_probabilities_give_the_branch(scheme: str, attention: dict[str, int]) -> None:
     """Probabilities times values, through the output matrix, are the branch that the core computed."""
-    made = model(scheme, dropout=0.0)
+    made = model(scheme, dropout=0.0, **attention)
     seen, weights = made.observe(PAIRS), made.parameters
     for name in ("encoder.1.self_attn", "decoder.1.self_attn", "decoder.0.cross_attn"):
         read = seen[f"{name}.normed"]
@@ -45,7 +48,8 @@ def test_probabilities_give_the_branch(scheme: str) -> None:
         rows, start, stop = [], 0, 0
         for one in seen[f"{name}.probabilities"]:
             stop = start + one.shape[2]
-            parts = values[start:stop].reshape(one.shape[2], 2, -1).transpose(1, 0, 2)
+            heads = values[start:stop].reshape(one.shape[2], made.config.num_kv_heads, -1).transpose(1, 0, 2)
+            parts = heads.repeat(2 // made.config.num_kv_heads, axis=0)
             rows.append((one @ parts).transpose(1, 0, 2).reshape(one.shape[1], -1))
             start = stop
         found = np.concatenate(rows) @ weights[f"{name}.out.weight"].T + weights[f"{name}.out.bias"]

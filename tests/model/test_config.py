@@ -19,8 +19,10 @@ from admin_py.schemes import Residual, Scale, Scheme, Site
 # What the compute core reads of a model, a stack and a sub-layer.
 CORE_KEYS = {
     "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions", "share_embeddings",
-    "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale", "encoder", "decoder",
+    "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale", "attention",
+    "encoder", "decoder",
 }  # fmt: skip
+ATTENTION_KEYS = {"head_width", "kv_heads"}
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
@@ -80,6 +82,8 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         norm_eps=draw(st.floats(1e-12, 1.0)),
         embedding_scale=draw(st.none() | st.floats(1e-3, 1e3)),
         input_scale=draw(st.sampled_from(schemes.SCALE_KINDS)),
+        head_width=draw(st.none() | st.integers(1, 9)),
+        kv_heads=draw(st.sampled_from([None, 1, heads])),
     )
 
 
@@ -176,6 +180,14 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"d_model": True}, TypeError, "d_model must be an integer, got True"),
         ({"d_model": 10, "heads": 4}, ValueError, "heads must divide d_model, got heads=4 and d_model=10"),
         ({"heads": 16}, ValueError, "heads must divide d_model, got heads=16 and d_model=8"),
+        ({"heads": 2, "head_width": 0}, ValueError, "head_width must be an integer from 1"),
+        (
+            {"head_width": 2**30},
+            ValueError,
+            "all heads together must have at most 1073741824 features, got heads=2",
+        ),
+        ({"heads": 4, "kv_heads": 3}, ValueError, "kv_heads must divide heads, got kv_heads=3 and heads=4"),
+        ({"kv_heads": 4}, ValueError, "kv_heads must divide heads, got kv_heads=4 and heads=2"),
         ({"heads": 0}, ValueError, "heads must be an integer from 1"),
         ({"d_ff": 0}, ValueError, "d_ff must be an integer from 1"),
         ({"max_length": 0}, ValueError, "max_length must be an integer from 1"),
@@ -322,6 +334,7 @@ def test_repr_is_short_and_says_what_is_not_default() -> None:
 def test_the_dict_for_the_core_has_exactly_the_keys_of_its_contract() -> None:
     core = small(input_scale="vector").to_core()
     assert set(core) == CORE_KEYS
+    assert set(core["attention"]) == ATTENTION_KEYS
     for stack, layers in (("encoder", 6), ("decoder", 6)):
         assert set(core[stack]) == STACK_KEYS
         assert (core[stack]["layers"], core[stack]["input_scale"]) == (layers, "vector")

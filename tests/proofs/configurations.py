@@ -35,6 +35,14 @@ def sublayer(**fields: Any) -> dict[str, Any]:
     return plain | fields
 
 
+def attention(**fields: Any) -> dict[str, Any]:
+    """How all attention reads; heads of D / H features with keys of their own where nothing is said."""
+    plain: dict[str, Any] = {"head_width": 0, "kv_heads": 0}
+    unknown = set(fields) - set(plain)
+    assert not unknown, unknown
+    return plain | fields
+
+
 def stack(
     layers: int,
     subs: dict[str, Any] | Sequence[dict[str, Any]],
@@ -69,7 +77,7 @@ def config(
     base: dict[str, Any] = {
         "vocab_size": 11, "d_model": 12, "heads": 3, "d_ff": 10, "max_length": 16, "activation": "relu",
         "positions": "sinusoidal", "share_embeddings": "all", "dropout": 0.0, "attention_dropout": 0.0,
-        "activation_dropout": 0.0, "norm_eps": 1e-5, "embedding_scale": 0.0,
+        "activation_dropout": 0.0, "norm_eps": 1e-5, "embedding_scale": 0.0, "attention": attention(),
     }  # fmt: skip
     unknown = set(fields) - set(base)
     assert not unknown, unknown
@@ -202,6 +210,7 @@ def _large_cases() -> list[Case]:
     long = ((150, 64, 1, 65, 128, 129), (131, 2, 66, 64, 65, 140))
     many = (tuple([9, 1, 14, 30, 5] * 16), tuple([8, 2, 11, 33, 4] * 16))
     wide: dict[str, Any] = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
+    shared: dict[str, Any] = {"heads": 4, "attention": attention(kv_heads=2, head_width=9)}
     return [
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
@@ -213,11 +222,34 @@ def _large_cases() -> list[Case]:
             (33, 16, 65, 32),
             (17, 70, 31, 5),
         ),
+        Case("long, heads that share keys", config(POST, **wide | shared), *long),
+        Case(
+            "parts, heads that share keys",
+            config(PRE, **wide | shared | {"max_length": 640}),
+            (530, 3),
+            (70, 600),
+        ),
         Case("large vocabulary", config(POST, **wide | {"d_model": 8, "vocab_size": 5003}), *many),
     ]
 
 
-CASES = _norm_cases() + _field_cases() + _model_cases()
+def _attention_cases() -> list[Case]:
+    """Widths of heads, and heads that share keys and values."""
+    inner = {"norm_inner": "layer", **PRE}
+    return [
+        Case("wider heads", config(inner, attention=attention(head_width=7))),
+        Case("narrower heads", config(ADMIN, attention=attention(head_width=2))),
+        Case("more heads than features", config(POST, heads=5, d_model=4, attention=attention(head_width=3))),
+        Case("one head of keys", config(PRE, stacks=FINAL, attention=attention(kv_heads=1))),
+        Case("heads that share keys", config(inner, heads=6, attention=attention(kv_heads=2))),
+        Case(
+            "wider heads that share keys",
+            config(ADMIN, encoder=0, decoder=2, heads=4, attention=attention(head_width=5, kv_heads=2)),
+        ),
+    ]
+
+
+CASES = _norm_cases() + _field_cases() + _model_cases() + _attention_cases()
 LARGE_CASES = _large_cases()
 LOSS_CASES = [case for case in CASES if case.config["decoder"]["layers"]]
 ENCODER_CASES = [

@@ -9,7 +9,7 @@ import pytest
 from reference import profiling, transformer
 from reference.dropout import CoreDropout
 
-from proofs.configurations import Case, config, scale
+from proofs.configurations import Case, attention, config, scale
 from proofs.core import make
 from proofs.deviation import deviation, worst_direction, worst_gradient
 
@@ -29,6 +29,15 @@ def random_sublayer(rng: np.random.Generator) -> dict[str, Any]:
     sub["alpha"] = scale(str(rng.choice(SCALE_KINDS)), trained=bool(rng.random() < 0.7))
     sub["omega"] = scale(str(rng.choice(SCALE_KINDS)), trained=bool(rng.random() < 0.7))
     return sub
+
+
+def random_attention(rng: np.random.Generator, heads: int) -> dict[str, Any]:
+    """Heads of any width, of which some may share keys."""
+    divisors = [n for n in range(1, heads + 1) if heads % n == 0]
+    return attention(
+        head_width=int(rng.choice([0, 0, rng.integers(1, 12)])),
+        kv_heads=int(rng.choice([0, rng.choice(divisors)])),
+    )
 
 
 def random_case(seed: int) -> Case:
@@ -51,6 +60,7 @@ def random_case(seed: int) -> Case:
         dropout=float(rng.choice([0.0, 0.2])),
         attention_dropout=float(rng.choice([0.0, 0.3])),
         activation_dropout=float(rng.choice([0.0, 0.1])),
+        attention=random_attention(rng, heads),
     )
     for stack in ("encoder", "decoder"):
         made[stack]["norm_final"] = str(rng.choice(NORM_KINDS))

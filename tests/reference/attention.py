@@ -2,7 +2,9 @@
 
 q = h Wq^T + bq        k = s Wk^T + bk        v = s Wv^T + bv        s = h (self) or the memory (cross)
 P = softmax(q k^T / sqrt(K))   per sequence and head, keys after the query left out where causal
-c = (P * dropout) v            heads side by side: [M, D]
+c = (P * dropout) v            heads side by side: [M, H K]
+
+Head h of queries reads head h // (H / G) of keys and values; G K columns of k and of v.
 a = Ninner(c) Wo^T + bo
 """
 
@@ -31,6 +33,12 @@ def _causal_mask(T: int, S: int) -> np.ndarray:
     return np.arange(S)[None, :] > np.arange(T)[:, None]
 
 
+def _columns(head: int, shared: int, K: int) -> tuple[slice, slice]:
+    """Of a head of queries, and of the head of keys and values that it shares with others."""
+    kv_head = head // shared
+    return slice(head * K, (head + 1) * K), slice(kv_head * K, (kv_head + 1) * K)
+
+
 def attention_forward(
     h: np.ndarray,
     offsets: np.ndarray,
@@ -40,6 +48,7 @@ def attention_forward(
     name: str,
     *,
     heads: int,
+    kv_heads: int,
     causal: bool,
     norm_inner: str,
     eps: float,
@@ -49,21 +58,21 @@ def attention_forward(
     sublayer: int,
 ) -> tuple[np.ndarray, Any]:
     """a [M, D] of queries from h [M, D] and keys and values from source [S, D], and what backward reads."""
-    K = h.shape[1] // heads
     q = linear_forward(h, params, f"{name}.q")
     k = linear_forward(source, params, f"{name}.k")
     v = linear_forward(source, params, f"{name}.v")
     c = np.zeros_like(q)
+    K = q.shape[1] // heads
     probabilities = {}
     for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
         for head in range(heads):
-            cols = slice(head * K, (head + 1) * K)
-            scores = q[rows, cols] @ k[keys, cols].T / np.sqrt(K)
+            cols, kv_cols = _columns(head, heads // kv_heads, K)
+            scores = q[rows, cols] @ k[keys, kv_cols].T / np.sqrt(K)
             if causal:
                 scores = np.where(_causal_mask(*scores.shape), -np.inf, scores)
             P = softmax(scores)
             mask = dropout.scores(stack, sublayer, b, head, (rows.start, keys.start), P.shape, rate)
-            c[rows, cols] = (P * mask) @ v[keys, cols]
+            c[rows, cols] = (P * mask) @ v[keys, kv_cols]
             probabilities[b, head] = P, mask
     n, inner = norm_forward(norm_inner, c, params, f"{name}.norm_inner", eps)
     a = linear_forward(n, params, f"{name}.out")
@@ -77,24 +86,25 @@ def attention_backward(
     name: str,
     *,
     heads: int,
+    kv_heads: int,
     norm_inner: str,
     grads: Gradients,
 ) -> tuple[np.ndarray, np.ndarray]:
     """dh [M, D] and dsource [S, D] of da [M, D]; for self-attention the two are to be added."""
     h, offsets, source, source_offsets, q, k, v, probabilities, n, inner = saved
-    K = h.shape[1] // heads
+    K = q.shape[1] // heads
     dn = linear_backward(da, n, params, f"{name}.out", grads)
     dc = norm_backward(norm_inner, dn, inner, params, f"{name}.norm_inner", grads)
     dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
     for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
         for head in range(heads):
-            cols = slice(head * K, (head + 1) * K)
+            cols, kv_cols = _columns(head, heads // kv_heads, K)
             P, mask = probabilities[b, head]
-            dv[keys, cols] = (P * mask).T @ dc[rows, cols]
-            dP = dc[rows, cols] @ v[keys, cols].T * mask
+            dv[keys, kv_cols] += (P * mask).T @ dc[rows, cols]
+            dP = dc[rows, cols] @ v[keys, kv_cols].T * mask
             dscores = P * (dP - (dP * P).sum(axis=1, keepdims=True))
-            dq[rows, cols] = dscores @ k[keys, cols] / np.sqrt(K)
-            dk[keys, cols] = dscores.T @ q[rows, cols] / np.sqrt(K)
+            dq[rows, cols] = dscores @ k[keys, kv_cols] / np.sqrt(K)
+            dk[keys, kv_cols] += dscores.T @ q[rows, cols] / np.sqrt(K)
     dh = linear_backward(dq, h, params, f"{name}.q", grads)
     dsource = linear_backward(dk, source, params, f"{name}.k", grads)
     dsource = dsource + linear_backward(dv, source, params, f"{name}.v", grads)

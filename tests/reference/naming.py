@@ -14,6 +14,17 @@ def kinds(stack: dict[str, Any]) -> list[str]:
     return ["self_attn", "cross_attn", "feed_forward"] if stack["cross"] else ["self_attn", "feed_forward"]
 
 
+def num_kv_heads(config: dict[str, Any]) -> int:
+    """G."""
+    return int(config["attention"]["kv_heads"] or config["heads"])
+
+
+def attention_widths(config: dict[str, Any]) -> tuple[int, int]:
+    """H K and G K: features of all heads of queries, and of keys."""
+    K = int(config["attention"]["head_width"] or config["d_model"] // config["heads"])
+    return config["heads"] * K, num_kv_heads(config) * K
+
+
 def num_sublayers(stack: dict[str, Any]) -> int:
     """R."""
     return int(stack["layers"]) * len(kinds(stack))
@@ -62,8 +73,11 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
     stack, D, F = config[stack_name], config["d_model"], config["d_ff"]
     sub, name = stack["sublayers"][i], sublayer_name(stack_name, stack, i)
     feed_forward = name.endswith("feed_forward")
+    inner, keys = attention_widths(config)
     matrices = (
-        {"fc1": (F, D), "fc2": (D, F)} if feed_forward else dict.fromkeys(("q", "k", "v", "out"), (D, D))
+        {"fc1": (F, D), "fc2": (D, F)}
+        if feed_forward
+        else {"q": (inner, D), "k": (keys, D), "v": (keys, D), "out": (D, inner)}
     )
     shapes: dict[str, tuple[int, ...]] = {}
     for matrix, shape in matrices.items():
@@ -71,7 +85,7 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
         shapes[f"{name}.{matrix}.bias"] = shape[:1]
     for place in ("norm_pre", "norm_branch", "norm_post"):
         shapes |= _norm_shapes(sub[place], f"{name}.{place}", D)
-    shapes |= _norm_shapes(sub["norm_inner"], f"{name}.norm_inner", F if feed_forward else D)
+    shapes |= _norm_shapes(sub["norm_inner"], f"{name}.norm_inner", F if feed_forward else inner)
     for which in ("omega", "alpha"):
         if sub[which]["kind"] != "none":
             shapes[scale_name(which, name, sub[which])] = (D,) if sub[which]["kind"] == "vector" else (1,)

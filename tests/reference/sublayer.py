@@ -18,7 +18,7 @@ from .attention import attention_backward, attention_forward
 from .dropout import NoDropout
 from .feedforward import feedforward_backward, feedforward_forward
 from .gradients import Gradients
-from .naming import scale_name, sublayer_name
+from .naming import num_kv_heads, scale_name, sublayer_name
 from .norms import norm_backward, norm_forward
 
 
@@ -82,7 +82,8 @@ def sublayer_forward(
         source, source_offsets = (memory.x, memory.offsets) if cross and memory else (h, offsets)
         f, branch = attention_forward(
             h, offsets, source, source_offsets, params, name,
-            heads=config["heads"], causal=stack["causal"] and not cross, rate=config["attention_dropout"],
+            heads=config["heads"], kv_heads=num_kv_heads(config), causal=stack["causal"] and not cross,
+            rate=config["attention_dropout"],
             **common,
         )  # fmt: skip
     mask = dropout.rows(stack_name, "branch", f.shape, config["dropout"], i)
@@ -133,8 +134,9 @@ def sublayer_backward(
         )
     else:
         dh, dsource = attention_backward(
-            df, saved.branch, params, name, heads=config["heads"], norm_inner=inner, grads=grads
-        )
+            df, saved.branch, params, name,
+            heads=config["heads"], kv_heads=num_kv_heads(config), norm_inner=inner, grads=grads,
+        )  # fmt: skip
         if name.endswith("cross_attn"):
             dmemory = dsource
         else:

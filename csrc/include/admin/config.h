@@ -46,6 +46,12 @@ typedef enum adm_init_kind {
     ADM_INIT_LOOKS_LINEAR /* Xavier uniform, with fc1 = [W; -W] and fc2 = [U, -U] */
 } adm_init_kind;
 
+/* How all attention of a model reads. All zeros: H heads of D / H features, each with keys and values of its own. */
+typedef struct adm_attention_config {
+    int64_t head_width; /* K; 0: D / H, and H divides D */
+    int64_t kv_heads;   /* G heads of keys and values, each read by H / G heads of queries; 0: H */
+} adm_attention_config;
+
 /* omega or alpha of one sub-layer. */
 typedef struct adm_scale {
     adm_scale_kind kind;
@@ -68,7 +74,7 @@ typedef struct adm_sublayer_config {
     double kappa;
     adm_scale omega, alpha;
     adm_init_kind init;
-    bool qkv_fused_init; /* q, k, v drawn as one [3D, D] matrix */
+    bool qkv_fused_init; /* q, k, v drawn as one matrix: [3D, D] with D features each */
     adm_gains gains;
 } adm_sublayer_config;
 
@@ -86,7 +92,7 @@ typedef struct adm_stack_config {
 typedef struct adm_config {
     int64_t vocab_size; /* V; 0: no embeddings and no output, the stacks read hidden states */
     int64_t d_model;    /* D */
-    int64_t heads;      /* H, divides D */
+    int64_t heads;      /* H of queries */
     int64_t d_ff;       /* F */
     int64_t max_length; /* of a sequence that the model reads */
     adm_activation activation;
@@ -97,6 +103,7 @@ typedef struct adm_config {
     double activation_dropout; /* after the activation */
     double norm_eps;
     double embedding_scale; /* of the embeddings, before positions are added; 0: sqrt(D) */
+    adm_attention_config attention;
     adm_stack_config encoder, decoder;
 } adm_config;
 
