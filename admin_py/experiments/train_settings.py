@@ -52,6 +52,16 @@ MODEL = (
         metavar="G",
     ),
     Setting(
+        "attention_scale",
+        None,
+        optional(positive),
+        "of products of queries and keys (1 / sqrt K)",
+        kind=float,
+        metavar="X",
+    ),
+    Setting("score_cap", None, optional(positive), "of scores of attention (none)", kind=float, metavar="X"),
+    Setting("logits_cap", None, optional(positive), "of logits (none)", kind=float, metavar="X"),
+    Setting(
         "max_length",
         None,
         optional(integer(1, MAX_SIZE)),

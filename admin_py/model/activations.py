@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.exact_math import exp, product
+from admin_py.base.exact_math import exp, product, tanh
 from admin_py.model.observation import Observation, Place, select
 from admin_py.results import run_metadata
 
@@ -156,8 +156,15 @@ class Reader:
             self.memory = self.core.activation("encoder", self.config.num_sublayers("encoder"), "end")
         return self.memory, self.offsets["encoder"]
 
+    def _scored(self, products: NDArray[Any]) -> NDArray[Any]:
+        """What the softmax reads of products of queries and keys."""
+        scale, cap = self.config.attention_scale, self.config.score_cap
+        width = np.sqrt(self.config.width_of_heads, dtype=products.dtype)
+        scores = products / width if scale is None else products * products.dtype.type(scale)
+        return scores if cap is None else cap * tanh(scores / cap)
+
     def _probabilities(self, name: str, place: Place) -> Iterator[NDArray[Any]]:
-        """softmax(q k / sqrt(K)) of every sequence, before dropout: [H, T, S]."""
+        """softmax(scale q k) of every sequence, before dropout: [H, T, S]."""
         stack, index, _ = place
         read = self.core.activation(stack, index, "normed")
         cross = name.endswith(".cross_attn")
@@ -172,7 +179,7 @@ class Reader:
             others = k[start:stop].reshape(stop - start, kv_heads, -1).transpose(1, 0, 2)
             others = others.repeat(heads // kv_heads, axis=0)
             scores = np.array([product(*pair) for pair in zip(queries, others, strict=True)])
-            scores /= np.sqrt(queries.shape[2], dtype=q.dtype)
+            scores = self._scored(scores)
             if causal:
                 scores = np.where(np.tri(end - first, dtype=bool), scores, -np.inf)
             yield _softmax(scores).astype(q.dtype)

@@ -68,6 +68,10 @@ class TransformerConfig:
         G, heads of keys and values; H by default. G divides H, and head h of queries reads head
         h // (H / G) of keys and values: grouped-query attention (Ainslie et al. 2023), with 1
         multi-query attention (Shazeer 2019).
+    attention_scale : float, optional
+        Factor on the products of queries and keys; 1 / sqrt(K) by default.
+    score_cap, logits_cap : float, optional
+        Soft caps (Gemma 2): scores of attention, and logits, become cap tanh(x / cap). None by default.
     max_length : int
         Of a sequence the model reads, tokens.
     qkv_fused_init : bool
@@ -126,6 +130,9 @@ class TransformerConfig:
     input_scale: str = "none"
     head_width: int | None = None
     kv_heads: int | None = None
+    attention_scale: float | None = None
+    score_cap: float | None = None
+    logits_cap: float | None = None
 
     def __post_init__(self) -> None:
         def store(name: str, value: Any) -> None:
@@ -141,7 +148,9 @@ class TransformerConfig:
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         store("qkv_fused_init", check_bool("qkv_fused_init", self.qkv_fused_init))
-        for name in ("norm_eps", "init_gain"):
+        for name in ("norm_eps", "init_gain", "attention_scale", "score_cap", "logits_cap"):
+            if getattr(self, name) is None and name in _OPTIONAL:
+                continue
             store(name, check_number(name, getattr(self, name)))
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {shown(getattr(self, name))}")
@@ -390,7 +399,13 @@ class TransformerConfig:
         return {
             **{name: getattr(self, name) for name in own + more},
             "embedding_scale": self.embedding_scale or 0.0,
-            "attention": {"head_width": self.head_width or 0, "kv_heads": self.kv_heads or 0},
+            "attention": {
+                "head_width": self.head_width or 0,
+                "kv_heads": self.kv_heads or 0,
+                "scale": self.attention_scale or 0.0,
+                "score_cap": self.score_cap or 0.0,
+            },
+            "logits_cap": self.logits_cap or 0.0,
             **{s: self._stack_to_core(s) for s in STACKS},
         }
 
@@ -454,6 +469,8 @@ _SIZES = (
     ("d_ff", 1, MAX_SIZE),
     ("max_length", 1, MAX_SIZE),
 )
+
+_OPTIONAL = ("attention_scale", "score_cap", "logits_cap")
 
 _CHOICES = {
     "activation": ACTIVATIONS,

@@ -40,19 +40,20 @@ typedef struct row_heads {
     const key_rows *keys;
     int64_t first, last;
     int64_t width, shared; /* K; heads that read one head of keys, H / G */
-    const adm_real *q;     /* [H K] */
-    adm_real *context;     /* [H K] */
-    int64_t v;             /* from a key's row to its values */
+    adm_scoring scoring;
+    const adm_real *q; /* [H K] */
+    adm_real *context; /* [H K] */
+    int64_t v;         /* from a key's row to its values */
 } row_heads;
 
-/* context = softmax(q k^T / sqrt(K)) v, with a running maximum and sum over tiles of keys */
+/* context = softmax(scale q k^T) v, with a running maximum and sum over tiles of keys */
 static void attend_heads(adm_worker *worker, const row_heads *row)
 {
     const adm_kernels *kernels = worker->kernels;
     const int64_t heads = row->last - row->first, at = row->first * row->width;
     const int64_t queries = adm_round_up(heads, ADM_QUERY_STEP);
     const int64_t keys = row->keys->count + row->keys->steps;
-    const adm_real scale = (adm_real)(1.0 / sqrt((double)row->width));
+    const adm_real scale = row->scoring.scale;
     adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE], factor[ADM_QUERY_TILE], lse[ADM_QUERY_TILE];
     const adm_real *k[ADM_KEY_TILE];
     int64_t columns[ADM_QUERY_TILE];
@@ -71,6 +72,8 @@ static void attend_heads(adm_worker *worker, const row_heads *row)
         const adm_attend attend = {count, heads, row->width, row->q + at, k, columns, row->v};
         const adm_softmax_tile softmax = {.keys = count, .queries = queries, .valid = count, .scale = scale};
         kernels->attend_scores(&attend, worker->scores);
+        if (row->scoring.cap.cap > 0)
+            kernels->cap_scores(&softmax, &row->scoring.cap, worker->scores, NULL);
         kernels->softmax_tile(&softmax, worker->scores, top, sum, factor);
         if (key > 0)
             kernels->scale_rows(factor, context, row->width, heads, row->width);
@@ -157,6 +160,7 @@ void adm_decoder_attend(const adm_decoder *decoder, adm_worker *worker, const ad
                                     adm_min(first + ADM_QUERY_TILE, heads),
                                     inner / heads,
                                     shared,
+                                    adm_scoring_of(view->model),
                                     view->maps[ADM_MAP_IN].y + i * stride,
                                     view->inner_values + i * inner,
                                     inner / shared};

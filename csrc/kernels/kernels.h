@@ -119,6 +119,11 @@ typedef struct adm_cross_entropy {
     double *losses; /* [M, 2] the loss and what it is without smoothing */
 } adm_cross_entropy;
 
+/* A soft cap: cap tanh(factor x). */
+typedef struct adm_cap {
+    adm_real factor, cap; /* cap 0: there is none */
+} adm_cap;
+
 /* A query of all heads against keys, each a row of its own with its values `v` elements behind it. */
 typedef struct adm_attend {
     int64_t keys, heads, width;
@@ -202,6 +207,10 @@ struct adm_kernels {
     /* sums[c] += sum over rows of x[., c] y[., c] */
     void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *sums, int64_t rows, int64_t n);
 
+    /* x = cap tanh(factor x), in place; slopes [count], or NULL: its derivative */
+    void (*soft_cap)(const adm_cap *how, adm_real *x, adm_real *slopes, int64_t count);
+    /* The same of scores; what is not seen may be anything and becomes 0. */
+    void (*cap_scores)(const adm_softmax_tile *tile, const adm_cap *how, adm_real *s, adm_real *slopes);
     /* s becomes exp(scale (s - top)), dropped out; what is not seen may be anything and becomes 0. top and sum
        [queries] run over the tiles of keys, -infinity and 0 before the first, of which every query has to see a key;
        factor [queries]: by what to multiply the results of the tiles before. */

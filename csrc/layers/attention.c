@@ -111,7 +111,6 @@ static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t
 typedef struct head_view {
     const adm_attention *attention;
     int64_t head;
-    adm_real scale;
     adm_attention_sequence of;
 } head_view;
 
@@ -130,7 +129,7 @@ static head_view view_of(const adm_attention *attention, const adm_attention_seq
 {
     const int64_t column = head * attention->width;
     const int64_t key_column = head / queries_a_key(attention) * attention->width;
-    head_view view = {attention, head, (adm_real)(1.0 / sqrt((double)attention->width)), *sequence};
+    head_view view = {attention, head, *sequence};
     adm_attention_sequence *of = &view.of;
     of->q += column;
     of->k += key_column;
@@ -152,7 +151,7 @@ static adm_softmax_tile scores_of(const head_view *view, const query_tile *tile,
         .keys = keys,
         .queries = tile->queries,
         .valid = attention->causal ? tile->first + 1 - key : keys,
-        .scale = view->scale,
+        .scale = attention->scoring.scale,
         .dropout = attention->dropout,
         .row = (view->of.row + tile->first) * attention->heads + view->head,
         .stride = attention->heads,
@@ -160,11 +159,12 @@ static adm_softmax_tile scores_of(const head_view *view, const query_tile *tile,
     };
 }
 
-/* scores = k q^T; p = softmax(scores / sqrt(K)); ctx = dropout(p)^T v, all for one tile of queries */
+/* scores = cap(scale k q^T) (cap tanh of it over cap); p = softmax(scores); ctx = dropout(p)^T v, for a tile of queries */
 static void forward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile)
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = worker->kernels;
+    const adm_cap *cap = &attention->scoring.cap;
     adm_real *scores = worker->scores;
     const int64_t width = attention->width, rows = tile->rows, queries = tile->queries;
     const int64_t kv_stride = attention->kv_stride, ctx_stride = attention->ctx_stride;
@@ -183,12 +183,14 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
         const strided k = {view->of.k + key * kv_stride, kv_stride};
         const strided v = {view->of.v + key * kv_stride, kv_stride};
         score(&products, k, q, scores);
+        if (cap->cap > 0)
+            kernels->cap_scores(&softmax, cap, scores, NULL);
         kernels->softmax_tile(&softmax, scores, top, sum, factor);
         if (key > 0)
             kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
         sum_over(OVER_KEYS, &products, scores, v, key > 0, ctx, ctx_stride);
     }
-    kernels->softmax_end(top, sum, queries, view->scale, sums, factor);
+    kernels->softmax_end(top, sum, queries, attention->scoring.scale, sums, factor);
     kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
     for (int64_t i = 0; i < rows; i++)
         lse[i * attention->heads] = sums[i];
@@ -202,6 +204,7 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = worker->kernels;
+    const adm_cap *cap = &attention->scoring.cap;
     adm_real *scores = worker->scores, *dscores = worker->dscores;
     const int64_t width = attention->width, rows = tile->rows, kv_stride = attention->kv_stride;
     const strided q = {view->of.q + tile->first * attention->q_stride, attention->q_stride};
@@ -220,7 +223,11 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
         const strided k = {view->of.k + at, kv_stride}, v = {view->of.v + at, kv_stride};
         score(&products, k, q, scores);
         score(&products, v, dctx, dscores);
+        if (cap->cap > 0)
+            kernels->cap_scores(&softmax, cap, scores, worker->slopes);
         kernels->softmax_backward(&softmax, scores, dscores, sums, dot);
+        if (cap->cap > 0)
+            kernels->scale_add(worker->slopes, dscores, NULL, dscores, 1, keys * softmax.queries);
         sum_over(OVER_QUERIES, &products, scores, dctx, !writes, view->of.dv + at, kv_stride);
         sum_over(OVER_KEYS, &products, dscores, k, key > 0, dq, q.ld);
         sum_over(OVER_QUERIES, &products, dscores, q, !writes, view->of.dk + at, kv_stride);

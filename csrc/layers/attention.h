@@ -1,12 +1,19 @@
-/* softmax(Q K^T / sqrt(K)) V, all heads of one sequence */
+/* softmax(scale Q K^T) V, all heads of one sequence */
 #ifndef ADM_LAYERS_ATTENTION_H
 #define ADM_LAYERS_ATTENTION_H
 
 #include "layers/worker.h"
 
+/* What becomes of a product of query and key before its softmax. */
+typedef struct adm_scoring {
+    adm_real scale; /* 1 where there is a cap, whose factor has it */
+    adm_cap cap;
+} adm_scoring;
+
 typedef struct adm_attention {
     int64_t heads, kv_heads; /* H of queries, G of keys and values, which divides H */
     int64_t width;           /* K */
+    adm_scoring scoring;
     bool causal;
     adm_dropout dropout;
     int64_t q_stride, kv_stride; /* between rows of q, and of k and v */

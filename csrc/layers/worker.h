@@ -9,12 +9,12 @@
 typedef struct adm_worker {
     const adm_kernels *kernels;
     int thread;
-    int team;                   /* threads that a product may begin a region with; 0 within one */
-    adm_stop *stop;             /* of the pass, or NULL */
-    double *seconds;            /* [ADM_WORK_KINDS] of this thread */
-    double since;               /* when the work at hand began */
-    adm_real *scores, *dscores; /* [ADM_KEY_TILE, ADM_QUERY_TILE] of attention */
-    adm_real *copies;           /* [ADM_GEMM_SCRATCH] of products; a team's threads have theirs behind it */
+    int team;                            /* threads that a product may begin a region with; 0 within one */
+    adm_stop *stop;                      /* of the pass, or NULL */
+    double *seconds;                     /* [ADM_WORK_KINDS] of this thread */
+    double since;                        /* when the work at hand began */
+    adm_real *scores, *dscores, *slopes; /* [ADM_KEY_TILE, ADM_QUERY_TILE] of attention */
+    adm_real *copies; /* [ADM_GEMM_SCRATCH] of products; a team's threads have theirs behind it */
 } adm_worker;
 
 /* What was done since the last note was work of a kind: some tens of nanoseconds a note. */

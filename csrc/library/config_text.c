@@ -84,6 +84,10 @@ static void add_attention(adm_text *text, const adm_attention_config *attention)
         adm_text_add(text, ", \"head_width\": %lld", (long long)attention->head_width);
     if (attention->kv_heads > 0)
         adm_text_add(text, ", \"kv_heads\": %lld", (long long)attention->kv_heads);
+    if (attention->scale > 0)
+        add_number(text, "attention_scale", attention->scale);
+    if (attention->score_cap > 0)
+        add_number(text, "score_cap", attention->score_cap);
 }
 
 static adm_status check_words(const adm_config *config, adm_error *error)
@@ -114,6 +118,8 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     adm_text_add(text, ", \"d_ff\": %lld", (long long)config->d_ff);
     adm_text_add(text, ", \"max_length\": %lld", (long long)config->max_length);
     add_attention(text, &config->attention);
+    if (config->logits_cap > 0)
+        add_number(text, "logits_cap", config->logits_cap);
     add_number(text, "dropout", config->dropout);
     add_number(text, "attention_dropout", config->attention_dropout);
     add_number(text, "activation_dropout", config->activation_dropout);

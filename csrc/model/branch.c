@@ -4,7 +4,18 @@
 #include "layers/feed_forward.h"
 #include "model/resolve.h"
 
+#include <math.h>
+
 /* ---- attention ---- */
+
+adm_scoring adm_scoring_of(const adm_config *config)
+{
+    const double given = config->attention.scale, cap = config->attention.score_cap;
+    const double scale = given > 0 ? given : 1.0 / sqrt((double)adm_head_width(config));
+    if (cap > 0)
+        return (adm_scoring){1, {(adm_real)(scale / cap), (adm_real)cap}};
+    return (adm_scoring){(adm_real)scale, {0, 0}};
+}
 
 static adm_attention_block attention_block_of(const adm_sublayer_view *view)
 {
@@ -17,6 +28,7 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
                 .heads = config->heads,
                 .kv_heads = adm_kv_heads(config),
                 .width = adm_head_width(config),
+                .scoring = adm_scoring_of(config),
                 .causal = !reads_memory && view->stack->causal,
                 .dropout = view->inner_dropout,
                 .q_stride = sub->maps[ADM_MAP_IN].outputs,

@@ -3,7 +3,7 @@
 #define ADM_MODEL_BRANCH_H
 
 #include "admin/model.h"
-#include "layers/worker.h"
+#include "layers/attention.h"
 
 /* The linear maps of a branch, in the order in which their weight gradients are summed. */
 typedef enum adm_map {
@@ -46,6 +46,8 @@ static inline int64_t adm_width_of(const adm_config *config, adm_width width)
         return config->d_model;
     }
 }
+
+adm_scoring adm_scoring_of(const adm_config *config);
 
 /* One linear map of matrices [outputs, inputs] below each other. */
 typedef struct adm_branch_map {

@@ -69,19 +69,20 @@ typedef struct adm_workspace {
     adm_real *packed;        /* every weight that forward passes multiply with, or NULL: few rows */
     adm_real *packed_back;   /* and that backward passes multiply with, or NULL */
     double *work;            /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
-    adm_real *scores;        /* [threads, 2, ADM_KEY_TILE, ADM_QUERY_TILE] */
+    adm_real *scores;        /* [threads, 3, ADM_KEY_TILE, ADM_QUERY_TILE] */
     adm_real *copies;        /* [threads, ADM_GEMM_SCRATCH] of products */
     int64_t
         *progress; /* [1 + C + 2 sub-layers of a stack, ADM_COUNT_STRIDE] what of the backward pass is done */
     int64_t
         *attended; /* [C, H] tiles of queries of which the gradients are, where sequences are cut, or NULL */
-    adm_real *dy, *dh;  /* [M, D] */
-    adm_real *dcontext; /* [M, D] */
-    adm_real *dlayer;   /* [M, D] of the input of a layer with kappa */
-    int32_t *labels;    /* [M] */
-    int64_t block_rows; /* rows of logits held at once */
-    adm_real *logits;   /* [block_rows, V] */
-    double *losses;     /* [M, 2] with label smoothing and without, of every row */
+    adm_real *dy, *dh;       /* [M, D] */
+    adm_real *dcontext;      /* [M, D] */
+    adm_real *dlayer;        /* [M, D] of the input of a layer with kappa */
+    int32_t *labels;         /* [M] */
+    int64_t block_rows;      /* rows of logits held at once */
+    adm_real *logits;        /* [block_rows, V] */
+    adm_real *logits_slopes; /* [block_rows, V] derivatives of capped logits, or NULL */
+    double *losses;          /* [M, 2] with label smoothing and without, of every row */
 } adm_workspace;
 
 #define ADM_LOGITS_TASK_ROWS 96 /* rows of logits that one task computes */

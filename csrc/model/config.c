@@ -57,6 +57,17 @@ static adm_status check_finite(const char *name, double value, adm_error *error)
     return ADM_OK;
 }
 
+/* 0, which stands for none or a default, or a positive number with an inverse. */
+static adm_status check_optional(const char *name, double value, adm_error *error)
+{
+    const adm_real given = (adm_real)value;
+    if (value != 0.0 && (!(given >= ADM_REAL_MIN) || !isfinite(given)))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "%s must be positive and a normal number of " ADM_DTYPE_NAME ", or 0, got %g", name,
+                        value);
+    return ADM_OK;
+}
+
 static adm_status check_sublayer(const adm_config *config, const char *stack, int64_t index,
                                  const adm_sublayer_config *sublayer, adm_error *error)
 {
@@ -155,6 +166,9 @@ static adm_status check_attention(const adm_config *config, adm_error *error)
     if ((status = check_size("attention.head_width", attention->head_width, 0, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("attention.kv_heads", kv_heads, 0, heads, error)) != ADM_OK)
         return status;
+    if ((status = check_optional("attention.scale", attention->scale, error)) != ADM_OK ||
+        (status = check_optional("attention.score_cap", attention->score_cap, error)) != ADM_OK)
+        return status;
     if (attention->head_width == 0 && config->d_model % heads != 0)
         return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
                         (long long)heads, (long long)config->d_model);
@@ -200,6 +214,7 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_probability("attention_dropout", config->attention_dropout, error)) != ADM_OK ||
         (status = check_probability("activation_dropout", config->activation_dropout, error)) != ADM_OK ||
         (status = check_attention(config, error)) != ADM_OK ||
+        (status = check_optional("logits_cap", config->logits_cap, error)) != ADM_OK ||
         (status = check_stack(config, "encoder", &config->encoder, error)) != ADM_OK ||
         (status = check_stack(config, "decoder", &config->decoder, error)) != ADM_OK)
         return status;

@@ -65,6 +65,28 @@ static adm_linear task_rows(const output_block *block, int64_t task, int64_t row
 
 /* ---- what the tasks do ---- */
 
+/* Of logits, where they lie. */
+static adm_real *slopes_of(const output_block *block, const adm_real *logits)
+{
+    const adm_workspace *ws = &block->model->ws;
+    return ws->logits_slopes + (logits - ws->logits);
+}
+
+/* logits = cap tanh(logits / cap) of columns [first, last), and, where gradients are asked for, their derivative */
+static void cap_logits(const output_block *block, const adm_linear *part, int64_t first, int64_t last)
+{
+    const adm_model *model = block->model;
+    const double cap = model->config.logits_cap;
+    if (!(cap > 0))
+        return;
+    const adm_cap how = {(adm_real)(1.0 / cap), (adm_real)cap};
+    for (int64_t i = 0; i < part->rows; i++) {
+        adm_real *row = part->y + i * part->matrix.outputs + first;
+        adm_real *slopes = block->result == RESULT_GRADIENTS ? slopes_of(block, row) : NULL;
+        model->kernels->soft_cap(&how, row, slopes, last - first);
+    }
+}
+
 /* Losses of the block's rows from `first` on, each in its own place; dlogits where the logits stood. */
 static void loss_of(const output_block *block, const adm_linear *part, int64_t first, adm_worker *worker)
 {
@@ -79,10 +101,13 @@ static void loss_of(const output_block *block, const adm_linear *part, int64_t f
         .factor = block->factor,
         .losses = ws->losses + 2 * (block->first + first),
     });
+    if (block->result == RESULT_GRADIENTS && block->model->config.logits_cap > 0)
+        worker->kernels->scale_add(slopes_of(block, part->y), part->dy, NULL, part->dy, 1,
+                                   part->rows * part->matrix.outputs);
     adm_work_note(worker, ADM_WORK_LOSS);
 }
 
-/* logits = x E^T; loss; dlogits in their place; dx = dlogits E: as far as asked */
+/* logits = cap(x E^T); loss; dlogits in their place; dx = dlogits E: as far as asked */
 static void rows_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
@@ -91,6 +116,7 @@ static void rows_task(void *context, int64_t task, int thread)
     if (adm_worker_stopped(&worker))
         return;
     adm_linear_forward(&worker, &part, false);
+    cap_logits(block, &part, 0, part.matrix.outputs);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
     if (block->result != RESULT_LOGITS)
         loss_of(block, &part, task * TASK_ROWS, &worker);
@@ -108,7 +134,9 @@ static void logits_columns_task(void *context, int64_t task, int thread)
     const int64_t first = task * block->columns;
     if (adm_worker_stopped(&worker))
         return;
-    adm_linear_forward_columns(&worker, &part, first, adm_min(first + block->columns, part.matrix.outputs));
+    const int64_t last = adm_min(first + block->columns, part.matrix.outputs);
+    adm_linear_forward_columns(&worker, &part, first, last);
+    cap_logits(block, &part, first, last);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 

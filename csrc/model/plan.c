@@ -301,6 +301,8 @@ static void plan_output(adm_model *model, adm_arena *arena, const adm_shape *sha
     ws->block_rows = adm_min(rows, m);
     ws->labels = (int32_t *)adm_arena_real(arena, m);
     ws->logits = adm_arena_real(arena, ws->block_rows * v);
+    ws->logits_slopes =
+        shape->backward && model->config.logits_cap > 0 ? adm_arena_real(arena, ws->block_rows * v) : NULL;
     ws->losses = adm_arena_double(arena, 2 * m);
 }
 
@@ -366,6 +368,6 @@ void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
 void adm_plan_workers(adm_workspace *ws, adm_arena *arena, int threads)
 {
     ws->work = adm_arena_double(arena, (int64_t)threads * ADM_WORK_STRIDE);
-    ws->scores = adm_arena_real(arena, (int64_t)threads * 2 * ADM_QUERY_TILE * ADM_KEY_TILE);
+    ws->scores = adm_arena_real(arena, (int64_t)threads * 3 * ADM_QUERY_TILE * ADM_KEY_TILE);
     ws->copies = adm_arena_real(arena, (int64_t)threads * ADM_GEMM_SCRATCH);
 }

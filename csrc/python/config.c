@@ -245,6 +245,8 @@ static int read_stack(PyObject *value, const char *path, const field *self, void
 static const field ATTENTION_FIELDS[] = {
     {"head_width", read_size, ATTENTION(head_width), NULL},
     {"kv_heads", read_size, ATTENTION(kv_heads), NULL},
+    {"scale", read_real, ATTENTION(scale), NULL},
+    {"score_cap", read_real, ATTENTION(score_cap), NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -269,6 +271,7 @@ static const field CONFIG_FIELDS[] = {
     {"norm_eps", read_real, offsetof(adm_config, norm_eps), NULL},
     {"embedding_scale", read_real, offsetof(adm_config, embedding_scale), NULL},
     {"attention", read_attention, offsetof(adm_config, attention), NULL},
+    {"logits_cap", read_real, offsetof(adm_config, logits_cap), NULL},
     {"encoder", read_stack, offsetof(adm_config, encoder), NULL},
     {"decoder", read_stack, offsetof(adm_config, decoder), NULL},
     {NULL, NULL, 0, NULL},

@@ -130,18 +130,32 @@ typedef struct shape {
     sublayer_rule rule;
     const int64_t (*offsets)[B + 1];
     adm_attention_config attention;
+    double logits_cap;
 } shape;
 
 static const shape SHAPES[] = {
-    {"Post-LN", {2, 2}, 24, 4, 40, 53, false, false, ADM_SHARE_ALL, post_ln, LONG, {0}},
-    {"every field", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_INPUTS, mixed, LONG, {0}},
-    {"profiled", {3, 3}, 16, 2, 31, 64, false, false, ADM_SHARE_DECODER, profiled, SHORT, {0}},
-    {"Pre-LN", {2, 2}, 33, 3, 67, 41, true, true, ADM_SHARE_NONE, pre_ln, SHORT, {0}},
-    {"decoder", {0, 3}, 64, 2, 130, 300, true, true, ADM_SHARE_ALL, post_ln, SHORT, {0}},
-    {"encoder", {3, 0}, 20, 5, 44, 17, true, false, ADM_SHARE_NONE, mixed, LONG, {0}},
-    {"sums of many steps", {1, 1}, 258, 3, 260, 259, false, false, ADM_SHARE_ALL, profiled, SHORT, {0}},
-    {"heads that share keys", {2, 2}, 24, 4, 40, 53, true, false, ADM_SHARE_ALL, pre_ln, LONG, {7, 2}},
-    {"one head of keys", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_NONE, mixed, LONG, {0, 1}},
+    {"Post-LN", {2, 2}, 24, 4, 40, 53, false, false, ADM_SHARE_ALL, post_ln, LONG, {0}, 0},
+    {"every field", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_INPUTS, mixed, LONG, {0}, 0},
+    {"profiled", {3, 3}, 16, 2, 31, 64, false, false, ADM_SHARE_DECODER, profiled, SHORT, {0}, 0},
+    {"Pre-LN", {2, 2}, 33, 3, 67, 41, true, true, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 0},
+    {"decoder", {0, 3}, 64, 2, 130, 300, true, true, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
+    {"encoder", {3, 0}, 20, 5, 44, 17, true, false, ADM_SHARE_NONE, mixed, LONG, {0}, 0},
+    {"sums of many steps", {1, 1}, 258, 3, 260, 259, false, false, ADM_SHARE_ALL, profiled, SHORT, {0}, 0},
+    {"heads that share keys",
+     {2, 2},
+     24,
+     4,
+     40,
+     53,
+     true,
+     false,
+     ADM_SHARE_ALL,
+     pre_ln,
+     LONG,
+     {7, 2, 0, 0},
+     0},
+    {"one head of keys", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_NONE, mixed, LONG, {0, 1, 0, 0}, 0},
+    {"caps", {2, 2}, 24, 3, 40, 53, true, false, ADM_SHARE_ALL, pre_ln, LONG, {0, 0, 0.4, 1.5}, 2.5},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -167,6 +181,7 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .activation_dropout = 0.1,
         .norm_eps = 1e-5,
         .attention = s->attention,
+        .logits_cap = s->logits_cap,
         .encoder = {s->layers[0], false, false, last, ADM_SCALE_NONE, 1.0, encoder},
         .decoder = {s->layers[1], true, cross, last, ADM_SCALE_NONE, 1.0, decoder},
     };

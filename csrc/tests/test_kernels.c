@@ -205,6 +205,30 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
     }
 }
 
+/* Scores that are seen in part, beside double precision; what is not seen has no slope that is no number. */
+static void call_cap(const adm_kernels *k, arrays *x, int64_t n)
+{
+    const adm_cap how = {(adm_real)0.4, (adm_real)1.5};
+    const int64_t queries = adm_round_up(n, ADM_QUERY_STEP);
+    if (queries > ADM_QUERY_TILE)
+        return;
+    const adm_softmax_tile tile = {.keys = COUNT / queries, .queries = queries, .valid = COUNT / queries - 3};
+    const int64_t count = tile.keys * queries;
+    adm_real before[COUNT], alone[COUNT];
+    spoil_unseen(&tile, x->a);
+    memcpy(before, x->a, sizeof before);
+    memcpy(alone, x->b, sizeof alone);
+    k->cap_scores(&tile, &how, x->a, x->c);
+    for (int64_t i = 0; i < count; i++) {
+        const double t = isnan((double)before[i]) ? 0 : tanh(0.4 * (double)before[i]);
+        assert(fabs((double)x->a[i] - 1.5 * t) <= TOLERANCE &&
+               fabs((double)x->c[i] - 0.6 * (1 - t * t)) <= TOLERANCE);
+    }
+    k->soft_cap(&how, x->b, x->out, count);
+    k->soft_cap(&how, alone, NULL, count);
+    assert(memcmp(alone, x->b, (size_t)count * sizeof *alone) == 0);
+}
+
 static void call_cross_entropy(const adm_kernels *k, arrays *x, int64_t n)
 {
     int32_t labels[ROWS];
@@ -254,6 +278,7 @@ static void test_table(void)
         {"norm", call_norm},
         {"residual", call_residual},
         {"softmax", call_softmax},
+        {"cap", call_cap},
         {"cross_entropy", call_cross_entropy},
         {"components", call_components},
     };

@@ -28,7 +28,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_all_fields_are_tried() -> None:
-    assert len(PATHS) == 16 + 2 + 2 * (7 + 13 + 4 + 4 + 6)
+    assert len(PATHS) == 17 + 4 + 2 * (7 + 13 + 4 + 4 + 6)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -98,6 +98,13 @@ def test_a_size_out_of_range_is_refused(path: tuple[Any, ...], value: int) -> No
         (("heads",), 3, "heads must divide d_model: got heads 3 and d_model 8"),
         (("attention", "kv_heads"), 3, "attention.kv_heads must be an integer from 0 to 2, got 3"),
         (("attention", "head_width"), 2**30, "all heads together must have at most 1073741824 features"),
+        (
+            ("attention", "scale"),
+            -1.0,
+            "attention.scale must be positive and a normal number of float.., or 0, got -1",
+        ),
+        (("attention", "score_cap"), 1e-310, "attention.score_cap must be positive and a normal number of"),
+        (("logits_cap",), -2.0, "logits_cap must be positive and a normal number of"),
         (("d_model",), 0, "d_model must be an integer from 1"),
         (("dropout",), 1.0, r"dropout must be a probability in \[0, 1\), got 1"),
         (("norm_eps",), 0.0, "norm_eps must be positive and a normal number of float.., got 0"),

@@ -26,6 +26,11 @@ def pad(tokens: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
     return ids, torch.arange(ids.shape[1])[None, :] < lengths[:, None]
 
 
+def soft_cap(x: Tensor, cap: float) -> Tensor:
+    """cap tanh(x / cap); x where cap is 0."""
+    return cap * torch.tanh(x / cap) if cap else x
+
+
 class TorchTransformer:
     """Post-LN, Pre-LN, Admin or any other setting of the residual formula, without dropout.
 
@@ -73,7 +78,14 @@ class TorchTransformer:
         q, k, v = (
             split(self.linear(x, f"{name}.{which}")) for which, x in (("q", h), ("k", source), ("v", source))
         )
-        context = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed).transpose(1, 2).flatten(2)
+        given = self.config["attention"]
+        if given["score_cap"]:
+            scale = given["scale"] or q.shape[-1] ** -0.5
+            scores = soft_cap(scale * q @ k.transpose(2, 3), given["score_cap"])
+            context = torch.softmax(scores.masked_fill(~allowed, -torch.inf), dim=-1) @ v
+        else:
+            context = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, scale=given["scale"] or None)
+        context = context.transpose(1, 2).flatten(2)
         return self.linear(self.norm(norm_inner, context, f"{name}.norm_inner"), f"{name}.out")
 
     def feed_forward(self, h: Tensor, name: str, norm_inner: str) -> Tensor:
@@ -148,7 +160,7 @@ class TorchTransformer:
         inputs, labels, predicted = ids[:, :-1], ids[:, 1:], real[:, 1:]
         x = self.stack("decoder", self.embed("decoder", inputs), predicted, memory, memory_real)
         logits = F.linear(x[predicted], self.params[embedding_names(self.config)["output"]])
-        return logits, labels[predicted]
+        return soft_cap(logits, self.config["logits_cap"]), labels[predicted]
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         """Label-smoothed loss and nll, both means over the predicted tokens."""

@@ -34,10 +34,18 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    "attention", [{}, {"head_width": 3}, {"kv_heads": 1}, {"head_width": 5, "kv_heads": 1}], ids=str
+    "attention",
+    [
+        {},
+        {"head_width": 3},
+        {"kv_heads": 1},
+        {"head_width": 5, "kv_heads": 1},
+        {"attention_scale": 2.0, "score_cap": 0.5},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin", "sandwich"])
-def test_probabilities_give_the_branch(scheme: str, attention: dict[str, int]) -> None:
+def test_probabilities_give_the_branch(scheme: str, attention: dict[str, float]) -> None:
     """Probabilities times values, through the output matrix, are the branch that the core computed."""
     made = model(scheme, dropout=0.0, **attention)
     seen, weights = made.observe(PAIRS), made.parameters

@@ -20,9 +20,10 @@ from admin_py.schemes import Residual, Scale, Scheme, Site
 CORE_KEYS = {
     "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions", "share_embeddings",
     "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale", "attention",
+    "logits_cap",
     "encoder", "decoder",
 }  # fmt: skip
-ATTENTION_KEYS = {"head_width", "kv_heads"}
+ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap"}
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
@@ -84,6 +85,9 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         input_scale=draw(st.sampled_from(schemes.SCALE_KINDS)),
         head_width=draw(st.none() | st.integers(1, 9)),
         kv_heads=draw(st.sampled_from([None, 1, heads])),
+        attention_scale=draw(st.none() | st.floats(1e-6, 10)),
+        score_cap=draw(st.none() | st.floats(1e-3, 1e3)),
+        logits_cap=draw(st.none() | st.floats(1e-3, 1e3)),
     )
 
 
@@ -188,6 +192,9 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ),
         ({"heads": 4, "kv_heads": 3}, ValueError, "kv_heads must divide heads, got kv_heads=3 and heads=4"),
         ({"kv_heads": 4}, ValueError, "kv_heads must divide heads, got kv_heads=4 and heads=2"),
+        ({"attention_scale": 0}, ValueError, "attention_scale must be positive, got 0"),
+        ({"score_cap": -1.0}, ValueError, "score_cap must be positive, got -1.0"),
+        ({"logits_cap": "30"}, TypeError, "logits_cap must be a number"),
         ({"heads": 0}, ValueError, "heads must be an integer from 1"),
         ({"d_ff": 0}, ValueError, "d_ff must be an integer from 1"),
         ({"max_length": 0}, ValueError, "max_length must be an integer from 1"),

@@ -37,7 +37,7 @@ def sublayer(**fields: Any) -> dict[str, Any]:
 
 def attention(**fields: Any) -> dict[str, Any]:
     """How all attention reads; heads of D / H features with keys of their own where nothing is said."""
-    plain: dict[str, Any] = {"head_width": 0, "kv_heads": 0}
+    plain: dict[str, Any] = {"head_width": 0, "kv_heads": 0, "scale": 0.0, "score_cap": 0.0}
     unknown = set(fields) - set(plain)
     assert not unknown, unknown
     return plain | fields
@@ -78,6 +78,7 @@ def config(
         "vocab_size": 11, "d_model": 12, "heads": 3, "d_ff": 10, "max_length": 16, "activation": "relu",
         "positions": "sinusoidal", "share_embeddings": "all", "dropout": 0.0, "attention_dropout": 0.0,
         "activation_dropout": 0.0, "norm_eps": 1e-5, "embedding_scale": 0.0, "attention": attention(),
+        "logits_cap": 0.0,
     }  # fmt: skip
     unknown = set(fields) - set(base)
     assert not unknown, unknown
@@ -230,16 +231,34 @@ def _large_cases() -> list[Case]:
             (70, 600),
         ),
         Case("large vocabulary", config(POST, **wide | {"d_model": 8, "vocab_size": 5003}), *many),
+        Case(
+            "large vocabulary, capped",
+            config(
+                POST,
+                **wide | {"d_model": 8, "vocab_size": 5003},
+                logits_cap=0.7,
+                attention=attention(score_cap=0.5),
+            ),
+            (20, 70),
+            (131, 2),
+        ),
     ]
 
 
 def _attention_cases() -> list[Case]:
-    """Widths of heads, and heads that share keys and values."""
+    """Widths of heads, heads that share keys and values, scales and caps."""
     inner = {"norm_inner": "layer", **PRE}
     return [
         Case("wider heads", config(inner, attention=attention(head_width=7))),
         Case("narrower heads", config(ADMIN, attention=attention(head_width=2))),
         Case("more heads than features", config(POST, heads=5, d_model=4, attention=attention(head_width=3))),
+        Case("scale of attention", config(POST, attention=attention(scale=0.9))),
+        Case("capped scores", config(PRE, attention=attention(score_cap=0.4))),
+        Case(
+            "capped scores and logits",
+            config(ADMIN, attention=attention(scale=0.7, score_cap=0.8), logits_cap=0.6),
+        ),
+        Case("capped logits", config(PRE, encoder=0, decoder=2, logits_cap=1.5)),
         Case("one head of keys", config(PRE, stacks=FINAL, attention=attention(kv_heads=1))),
         Case("heads that share keys", config(inner, heads=6, attention=attention(kv_heads=2))),
         Case(

@@ -37,6 +37,8 @@ def random_attention(rng: np.random.Generator, heads: int) -> dict[str, Any]:
     return attention(
         head_width=int(rng.choice([0, 0, rng.integers(1, 12)])),
         kv_heads=int(rng.choice([0, rng.choice(divisors)])),
+        scale=float(rng.choice([0.0, 0.0, 0.4])),
+        score_cap=float(rng.choice([0.0, 0.0, 1.3])),
     )
 
 
@@ -61,6 +63,7 @@ def random_case(seed: int) -> Case:
         attention_dropout=float(rng.choice([0.0, 0.3])),
         activation_dropout=float(rng.choice([0.0, 0.1])),
         attention=random_attention(rng, heads),
+        logits_cap=float(rng.choice([0.0, 0.0, 1.7])),
     )
     for stack in ("encoder", "decoder"):
         made[stack]["norm_final"] = str(rng.choice(NORM_KINDS))

@@ -1,7 +1,8 @@
 """Multi-head scaled dot-product attention over packed sequences.
 
 q = h Wq^T + bq        k = s Wk^T + bk        v = s Wv^T + bv        s = h (self) or the memory (cross)
-P = softmax(q k^T / sqrt(K))   per sequence and head, keys after the query left out where causal
+S = cap(scale q k^T)           per sequence and head; cap(x) = score_cap tanh(x / score_cap), or x
+P = softmax(S)                 keys after the query left out where causal
 c = (P * dropout) v            heads side by side: [M, H K]
 
 Head h of queries reads head h // (H / G) of keys and values; G K columns of k and of v.
@@ -33,6 +34,23 @@ def _causal_mask(T: int, S: int) -> np.ndarray:
     return np.arange(S)[None, :] > np.arange(T)[:, None]
 
 
+def soft_cap(x: np.ndarray, cap: float) -> tuple[np.ndarray, np.ndarray | float]:
+    """cap tanh(x / cap) and its derivative; x where cap is 0."""
+    if cap == 0:
+        return x, 1.0
+    t = np.tanh(x / cap)
+    return cap * t, 1 - t**2
+
+
+def _scored(
+    products: np.ndarray, K: int, attention: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray | float]:
+    """Scores of products of queries and keys, and their derivative."""
+    scale = attention["scale"] or 1 / np.sqrt(K)
+    scores, slopes = soft_cap(scale * products, attention["score_cap"])
+    return scores, scale * slopes
+
+
 def _columns(head: int, shared: int, K: int) -> tuple[slice, slice]:
     """Of a head of queries, and of the head of keys and values that it shares with others."""
     kv_head = head // shared
@@ -48,7 +66,7 @@ def attention_forward(
     name: str,
     *,
     heads: int,
-    kv_heads: int,
+    attention: Mapping[str, Any],
     causal: bool,
     norm_inner: str,
     eps: float,
@@ -62,18 +80,18 @@ def attention_forward(
     k = linear_forward(source, params, f"{name}.k")
     v = linear_forward(source, params, f"{name}.v")
     c = np.zeros_like(q)
-    K = q.shape[1] // heads
+    K, kv_heads = q.shape[1] // heads, attention["kv_heads"] or heads
     probabilities = {}
     for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
         for head in range(heads):
             cols, kv_cols = _columns(head, heads // kv_heads, K)
-            scores = q[rows, cols] @ k[keys, kv_cols].T / np.sqrt(K)
+            scores, slopes = _scored(q[rows, cols] @ k[keys, kv_cols].T, K, attention)
             if causal:
                 scores = np.where(_causal_mask(*scores.shape), -np.inf, scores)
             P = softmax(scores)
             mask = dropout.scores(stack, sublayer, b, head, (rows.start, keys.start), P.shape, rate)
             c[rows, cols] = (P * mask) @ v[keys, kv_cols]
-            probabilities[b, head] = P, mask
+            probabilities[b, head] = P, mask, slopes
     n, inner = norm_forward(norm_inner, c, params, f"{name}.norm_inner", eps)
     a = linear_forward(n, params, f"{name}.out")
     return a, (h, offsets, source, source_offsets, q, k, v, probabilities, n, inner)
@@ -86,25 +104,25 @@ def attention_backward(
     name: str,
     *,
     heads: int,
-    kv_heads: int,
+    attention: Mapping[str, Any],
     norm_inner: str,
     grads: Gradients,
 ) -> tuple[np.ndarray, np.ndarray]:
     """dh [M, D] and dsource [S, D] of da [M, D]; for self-attention the two are to be added."""
     h, offsets, source, source_offsets, q, k, v, probabilities, n, inner = saved
-    K = q.shape[1] // heads
+    K, kv_heads = q.shape[1] // heads, attention["kv_heads"] or heads
     dn = linear_backward(da, n, params, f"{name}.out", grads)
     dc = norm_backward(norm_inner, dn, inner, params, f"{name}.norm_inner", grads)
     dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
     for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
         for head in range(heads):
             cols, kv_cols = _columns(head, heads // kv_heads, K)
-            P, mask = probabilities[b, head]
+            P, mask, slopes = probabilities[b, head]
             dv[keys, kv_cols] += (P * mask).T @ dc[rows, cols]
             dP = dc[rows, cols] @ v[keys, kv_cols].T * mask
-            dscores = P * (dP - (dP * P).sum(axis=1, keepdims=True))
-            dq[rows, cols] = dscores @ k[keys, kv_cols] / np.sqrt(K)
-            dk[keys, kv_cols] += dscores.T @ q[rows, cols] / np.sqrt(K)
+            dscores = P * (dP - (dP * P).sum(axis=1, keepdims=True)) * slopes
+            dq[rows, cols] = dscores @ k[keys, kv_cols]
+            dk[keys, kv_cols] += dscores.T @ q[rows, cols]
     dh = linear_backward(dq, h, params, f"{name}.q", grads)
     dsource = linear_backward(dk, source, params, f"{name}.k", grads)
     dsource = dsource + linear_backward(dv, source, params, f"{name}.v", grads)

@@ -18,7 +18,7 @@ from .attention import attention_backward, attention_forward
 from .dropout import NoDropout
 from .feedforward import feedforward_backward, feedforward_forward
 from .gradients import Gradients
-from .naming import num_kv_heads, scale_name, sublayer_name
+from .naming import scale_name, sublayer_name
 from .norms import norm_backward, norm_forward
 
 
@@ -82,7 +82,7 @@ def sublayer_forward(
         source, source_offsets = (memory.x, memory.offsets) if cross and memory else (h, offsets)
         f, branch = attention_forward(
             h, offsets, source, source_offsets, params, name,
-            heads=config["heads"], kv_heads=num_kv_heads(config), causal=stack["causal"] and not cross,
+            heads=config["heads"], attention=config["attention"], causal=stack["causal"] and not cross,
             rate=config["attention_dropout"],
             **common,
         )  # fmt: skip
@@ -135,7 +135,7 @@ def sublayer_backward(
     else:
         dh, dsource = attention_backward(
             df, saved.branch, params, name,
-            heads=config["heads"], kv_heads=num_kv_heads(config), norm_inner=inner, grads=grads,
+            heads=config["heads"], attention=config["attention"], norm_inner=inner, grads=grads,
         )  # fmt: skip
         if name.endswith("cross_attn"):
             dmemory = dsource

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .attention import soft_cap
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
 from .dropout import NoDropout
 from .embedding import embedding_backward, embedding_forward
@@ -27,6 +28,7 @@ class ModelPass:
     """A forward pass: ``out`` is logits [M_target, V], or hidden states [M, D] of an encoder."""
 
     out: np.ndarray
+    slopes: np.ndarray | float  # [M_target, V] derivative of capped logits
     labels: np.ndarray | None  # [M_target]
     stacks: dict[str, StackPass]
     embeddings: dict[str, Any]
@@ -60,6 +62,7 @@ def forward(
         assert offsets is not None
         read, labels, read_offsets = shift(tokens, offsets)
         inputs["decoder"] = read, read_offsets
+    slopes: np.ndarray | float = 1.0
     stacks: dict[str, StackPass] = {}
     embeddings: dict[str, Any] = {}
     memory = None
@@ -69,8 +72,8 @@ def forward(
         memory = Memory(stacks[name].out, offsets)
     out = stacks["decoder" if has["decoder"] else "encoder"].out
     if has["decoder"]:
-        out = out @ params[embedding_names(config)["output"]].T
-    return ModelPass(out, labels, stacks, embeddings, inputs)
+        out, slopes = soft_cap(out @ params[embedding_names(config)["output"]].T, config["logits_cap"])
+    return ModelPass(out, slopes, labels, stacks, embeddings, inputs)
 
 
 def loss(
@@ -101,7 +104,7 @@ def backward(
     run = forward(config, params, batch, dropout)
     assert run.labels is not None
     value, nll, log_p = cross_entropy_forward(run.out, run.labels, label_smoothing)
-    dlogits = scale * cross_entropy_backward(log_p, run.labels, label_smoothing)
+    dlogits = scale * cross_entropy_backward(log_p, run.labels, label_smoothing) * run.slopes
     grads = Gradients(params)
     output = embedding_names(config)["output"]
     grads.add(output, dlogits.T @ run.stacks["decoder"].out)  # logits = x W^T

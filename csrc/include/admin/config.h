@@ -50,6 +50,8 @@ typedef enum adm_init_kind {
 typedef struct adm_attention_config {
     int64_t head_width; /* K; 0: D / H, and H divides D */
     int64_t kv_heads;   /* G heads of keys and values, each read by H / G heads of queries; 0: H */
+    double scale;       /* of products of queries and keys; 0: 1 / sqrt(K) */
+    double score_cap;   /* scores are score_cap tanh(score / score_cap); 0: as they are */
 } adm_attention_config;
 
 /* omega or alpha of one sub-layer. */
@@ -104,6 +106,7 @@ typedef struct adm_config {
     double norm_eps;
     double embedding_scale; /* of the embeddings, before positions are added; 0: sqrt(D) */
     adm_attention_config attention;
+    double logits_cap; /* logits are logits_cap tanh(logit / logits_cap); 0: as they are */
     adm_stack_config encoder, decoder;
 } adm_config;
 
