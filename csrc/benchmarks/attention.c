@@ -4,6 +4,7 @@
 
 #include "layers/attention.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define TOKENS 2048 /* of all sequences of a call */
@@ -91,7 +92,8 @@ static void time_sequences(const adm_kernels *kernels, int64_t t, int64_t width)
 {
     const int64_t d = HEADS * width, rows = TOKENS * 3 * d, scores = ADM_QUERY_TILE * ADM_KEY_TILE;
     const sequences core = {
-        .attention = {HEADS, width, .q_stride = 3 * d, .kv_stride = 3 * d, .ctx_stride = d},
+        .attention = {HEADS, HEADS, width, .scoring = {.scale = (adm_real)(1 / sqrt((double)width))},
+                      .q_stride = 3 * d, .kv_stride = 3 * d, .ctx_stride = d},
         .t = t,
         .qkv = bench_filled(rows),
         .dqkv = bench_filled(rows),
