@@ -55,8 +55,9 @@ UNKNOWN = (
 """Settings that a model of this package cannot have, and what they mean."""
 
 
-def is_of(source: Source) -> bool:
+def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
     """Whether the tensors have fairseq's names."""
+    del settings
     return any(f"{stack}.layers.0.fc1.weight" in source for stack in STACKS)
 
 
@@ -233,25 +234,14 @@ def _shared(source: Source, stacks: list[str]) -> str:
     target, output = (embedding_of(source, ours) for ours in ("decoder.embedding.weight", "output.weight"))
     if "decoder" not in stacks:
         return "all"
-    tied = target == output or _equal(source, target, output)
+    tied = target == output or source.are_one(target, output)
     if "encoder" not in stacks:
         return "all" if tied else "none"
     first = embedding_of(source, "embedding.weight")
-    inputs = _equal(source, first, target)
+    inputs = source.are_one(first, target)
     return {(True, True): "all", (False, True): "decoder", (True, False): "inputs"}.get(
         (inputs, tied), "none"
     )
-
-
-def _equal(source: Source, first: str, second: str) -> bool:
-    """Whether two tensors are one, as far as numbers tell; where they are, the second is accounted for."""
-    if source.shapes.get(first) != source.shapes.get(second):
-        return False
-    one, other = (source.read(name) for name in (first, second))
-    if not np.array_equal(one, other):
-        return False
-    source.take(second)
-    return True
 
 
 def _scheme(source: Source, settings: Mapping[str, Any], stacks: list[str]) -> Any:

@@ -8,9 +8,10 @@ import pickle
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from admin_py.base import tensors
+from admin_py.base import documents, tensors
 from admin_py.base.checks import shown
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import open_plain
@@ -18,6 +19,10 @@ from admin_py.interop.source import Source, source_of
 
 HEAD = 16
 """Bytes that tell a safetensors file from a pickle."""
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+"""Files of Hugging Face's folders; what comes first is taken."""
 
 STATES = ("model", "model_state", "state_dict")
 """Entries of a checkpoint under which its tensors are."""
@@ -48,8 +53,9 @@ def opened(given: Any) -> Iterator[Opened]:
     Parameters
     ----------
     given : path, mapping or module
-        A safetensors file or a pickle of PyTorch; tensors by name, or a checkpoint that holds them; a module,
-        whose ``state_dict`` is taken.
+        A safetensors file or a pickle of PyTorch; a folder of Hugging Face, with ``config.json``; tensors by
+        name, or a checkpoint that holds them; a module, whose ``state_dict`` is taken, and ``config`` if it
+        has one.
 
     Raises
     ------
@@ -62,23 +68,65 @@ def opened(given: Any) -> Iterator[Opened]:
     """
     with ExitStack() as stack:
         if callable(getattr(given, "state_dict", None)):
-            yield Opened(source_of(f"the module {type(given).__name__}", given.state_dict()), {})
+            told = getattr(getattr(given, "config", None), "to_dict", None)
+            settings = told() if callable(told) else {}
+            yield Opened(source_of(f"the module {type(given).__name__}", given.state_dict()), settings)
         elif isinstance(given, Mapping):
             yield _of_checkpoint("the mapping", given)
         elif isinstance(given, (str, os.PathLike)):
-            where = str(path_of(given))
-            with open_plain(where) as stream:
-                head = stream.read(HEAD)
-            if tensors.looks_like_tensors(head):
-                file = stack.enter_context(tensors.opened_foreign(where))
-                shapes = {name: entry.shape for name, entry in file.entries.items()}
-                yield Opened(Source(repr(where), shapes, file.read_one), {})
-            else:
-                yield _of_checkpoint(repr(where), _unpickled(where))
+            path = path_of(given)
+            yield _of_folder(path, stack) if path.is_dir() else _of_file(str(path), stack)
         else:
             raise TypeError(
                 f"source must be a path, a mapping of tensors or a module of PyTorch, got {shown(given)}"
             )
+
+
+def _of_file(where: str, stack: ExitStack) -> Opened:
+    with open_plain(where) as stream:
+        head = stream.read(HEAD)
+    if not tensors.looks_like_tensors(head):
+        return _of_checkpoint(repr(where), _unpickled(where))
+    file = stack.enter_context(tensors.opened_foreign(where))
+    shapes = {name: entry.shape for name, entry in file.entries.items()}
+    return Opened(Source(repr(where), shapes, file.read_one), {})
+
+
+def _of_folder(folder: Path, stack: ExitStack) -> Opened:
+    """What Hugging Face's ``save_pretrained`` writes: a configuration, and tensors in one file or several."""
+    config = _json(folder / "config.json")
+    for name in WEIGHTS:
+        if (folder / name).exists():
+            return Opened(_of_file(str(folder / name), stack).source, config)
+    for name in INDICES:
+        if (folder / name).exists():
+            return Opened(_of_parts(folder, folder / name, stack), config)
+    raise ValueError(f"{str(folder)!r} must hold one of {', '.join((*WEIGHTS, *INDICES))}, and has none")
+
+
+def _of_parts(folder: Path, index: Path, stack: ExitStack) -> Source:
+    """Tensors that lie in several files, as an index says."""
+    places = _json(index).get("weight_map")
+    if not isinstance(places, Mapping):
+        raise ValueError(f"{str(index)!r} must have a weight_map, from names to files")
+    parts: dict[str, Source] = {}
+    for file in dict.fromkeys(places.values()):
+        if not isinstance(file, str) or Path(file).name != file:
+            raise ValueError(f"{str(index)!r} must name files in its folder, got {file!r}")
+        parts[file] = _of_file(str(folder / file), stack).source
+    for name, file in places.items():
+        if name not in parts[file]:
+            raise ValueError(f"{parts[file].where} has no tensor {name!r}, which the index says")
+    shapes = {name: parts[file].shapes[name] for name, file in places.items()}
+    return Source(repr(str(folder)), shapes, lambda name: parts[places[name]].read(name))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    with open_plain(path) as stream:
+        found = documents.parse(stream.read())
+    if not isinstance(found, dict):
+        raise ValueError(f"{str(path)!r} must hold an object")
+    return found
 
 
 def _unpickled(where: str) -> Any:

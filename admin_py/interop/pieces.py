@@ -23,12 +23,15 @@ class Piece(NamedTuple):
         Which of so many equal parts of the rows it is: 1 of 3 are the keys of q, k and v in one matrix.
     skip : int
         Rows at the beginning that are not read.
+    transposed : bool
+        Theirs is [in, out]; parts and skip are of its columns.
     """
 
     name: str
     part: int = 0
     parts: int = 1
     skip: int = 0
+    transposed: bool = False
 
 
 Places = Callable[[str], Piece | NDArray[np.float64]]
@@ -50,14 +53,18 @@ def copy_parameters(model: Transformer, source: Source, places: Places) -> None:
             values[...] = piece
             continue
         found = source.take(piece.name)
+        if piece.transposed:
+            found = found.T
         rows = found[piece.skip :] if found.ndim else found.reshape(1)
         count = len(rows) // piece.parts
         part = rows[piece.part * count : (piece.part + 1) * count]
         if part.shape != values.shape or count * piece.parts != len(rows):
             of = "" if piece.parts == 1 else f", of which one of {piece.parts} parts is {name!r}"
             expected = [piece.skip + piece.parts * values.shape[0], *values.shape[1:]]
+            turned = slice(None, None, -1 if piece.transposed else 1)
             raise ValueError(
-                f"{source.where}: {piece.name!r}{of} must be of shape {expected}, got {list(found.shape)}"
+                f"{source.where}: {piece.name!r}{of} must be of shape {expected[turned]}, got "
+                f"{list(source.shapes[piece.name])}"
             )
         if not np.isfinite(part).all():
             raise ValueError(f"{source.where}: {piece.name!r} holds numbers that are not finite")

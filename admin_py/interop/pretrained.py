@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq
+from admin_py.interop import fairseq, gpt2, opt
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -19,7 +19,7 @@ from admin_py.model.transformer import Transformer
 class Format(NamedTuple):
     """How models of a library are read."""
 
-    is_of: Callable[[Source], bool]
+    is_of: Callable[[Source, Mapping[str, Any]], bool]
     config_of: Callable[[Source, Mapping[str, Any]], TransformerConfig]
     places: Callable[[Source, TransformerConfig], Places]
     means_nothing: tuple[str, ...]
@@ -28,6 +28,8 @@ class Format(NamedTuple):
 
 FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
+    "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.Names, gpt2.MEANS_NOTHING),
+    "opt": Format(opt.is_of, opt.config_of, opt.Names, opt.MEANS_NOTHING),
 }
 """Name -> how it is read."""
 
@@ -45,12 +47,14 @@ def load_pretrained(
     Parameters
     ----------
     source : path, mapping, or torch.nn.Module
-        A checkpoint or a safetensors file; tensors by name, of NumPy or PyTorch; or a module, whose
-        ``state_dict`` is taken. Pickles are read by PyTorch, tensors and plain values only: one that holds
-        code is refused before any of it runs. Safetensors need no PyTorch.
-    format : {"auto", "fairseq"}
-        By default told by the names of the tensors. ``"fairseq"`` is its ``transformer`` and
-        ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have Admin's omegas.
+        A checkpoint or a safetensors file; a folder of Hugging Face, with ``config.json``; tensors by name,
+        of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
+        and plain values only: one that holds code is refused before any of it runs. Safetensors need no
+        PyTorch.
+    format : {"auto", "fairseq", "gpt2", "opt"}
+        By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
+        ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
+        Admin's omegas; the others are families of Hugging Face.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -98,20 +102,24 @@ def load_pretrained(
     check_choice("format", format, ("auto", *FORMATS))
     given = {} if settings is None else check_mapping("settings", settings)
     with opened(source) as found:
-        how = FORMATS[_told(found.source) if format == "auto" else format]
+        told = {**found.settings, **given}
+        how = FORMATS[_told(found.source, told) if format == "auto" else format]
         found.source.pass_over(how.means_nothing)
-        config = how.config_of(found.source, {**found.settings, **given})
+        config = how.config_of(found.source, told)
         model = Transformer(config, dtype=dtype)
         copy_parameters(model, found.source, how.places(found.source, config))
         found.source.check_all_taken()
     return model
 
 
-def _told(source: Source) -> str:
-    """The format that the names of the tensors are of."""
+def _told(source: Source, settings: Mapping[str, Any]) -> str:
+    """The format that is said, or that the names of the tensors are of."""
+    kind = settings.get("model_type")
     for name, one in FORMATS.items():
-        if one.is_of(source):
+        if (kind is None or name == kind) and one.is_of(source, settings):
             return name
+    if kind is not None:
+        raise ValueError(f"{source.where} is of the kind {kind!r}, which is none of {', '.join(FORMATS)}")
     if any(name.endswith(".feed_forward.fc1.weight") for name in source.shapes):
         raise ValueError(f"{source.where} is a model of admin-py itself: admin_py.load opens it")
     some = ", ".join(list(source.shapes)[:3])

@@ -42,6 +42,18 @@ class Source:
     def __contains__(self, name: str) -> bool:
         return name in self.shapes
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a tensor, which must be there.
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        """
+        if name not in self.shapes:
+            raise ValueError(f"{self.where} has no tensor {name!r}")
+        return self.shapes[name]
+
     def layers(self, pattern: str) -> int:
         """How many layers there are: one more than the largest number that the pattern's group finds.
 
@@ -76,6 +88,20 @@ class Source:
         if array.dtype.kind != "f":
             raise ValueError(f"{self.where}: {name!r} must hold real numbers, got {array.dtype}")
         return array
+
+    def are_one(self, first: str, second: str) -> bool:
+        """Whether two tensors are one, as far as numbers tell; where they are, the second is accounted for.
+
+        A second one that is not there is the first.
+        """
+        if second not in self:
+            return True
+        if self.shapes[first] != self.shapes[second]:
+            return False
+        if not np.array_equal(self.read(first), self.read(second)):
+            return False
+        self._taken.add(second)
+        return True
 
     def pass_over(self, patterns: Iterable[str]) -> None:
         """Account for tensors that mean nothing here: all whose whole name a pattern matches."""

@@ -187,7 +187,7 @@ def test_wrong_sources_are_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="source must be a path, a mapping of tensors or a module"):
         ap.load_pretrained(3)
     with pytest.raises(ValueError, match="the mapping is of no format that is known"):
-        ap.load_pretrained({"h.0.attn.c_attn.weight": np.ones((2, 6))})
+        ap.load_pretrained({"blocks.0.w": np.ones((2, 6))})
     own = ap.Transformer(ap.TransformerConfig(vocab_size=5, encoder_layers=1, d_model=8, heads=2, d_ff=8))
     own.save(tmp_path / "own.safetensors")
     with pytest.raises(ValueError, match=r"is a model of admin-py itself: admin_py.load opens it"):

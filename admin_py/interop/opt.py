@@ -1,0 +1,93 @@
+"""OPT as Hugging Face has it: fairseq's layers, learned positions from row 2, embeddings as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from admin_py.interop.fairseq import ATTENTIONS, FIRST_POSITION, NORMS, WORDS
+from admin_py.interop.pieces import Piece
+from admin_py.interop.source import Source
+from admin_py.interop.words import activation_of, need, refuse
+from admin_py.model.config import TransformerConfig
+from admin_py.schemes import Scheme, get
+
+MEANS_NOTHING = ()
+
+UNKNOWN = {"layerdrop": "layers that are left out in training"}
+
+
+def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+    """Whether it is said."""
+    del source
+    return bool(settings.get("model_type") == "opt")
+
+
+def prefix(source: Source) -> str:
+    """Of all names but the output's."""
+    return "model.decoder." if "model.decoder.embed_tokens.weight" in source else "decoder."
+
+
+def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
+    """The model that the configuration describes."""
+    refuse(source, settings, UNKNOWN)
+    before = prefix(source)
+    vocab_size, d_model = source.shape(f"{before}embed_tokens.weight")
+    if settings.get("hidden_size", d_model) != d_model:
+        raise ValueError(
+            f"{source.where} cannot be expressed: embeddings of another width than the layers "
+            f"(word_embed_proj_dim={d_model}, hidden_size={settings['hidden_size']})"
+        )
+    tied = source.are_one(f"{before}embed_tokens.weight", "lm_head.weight")
+    pre, final = settings.get("do_layer_norm_before", True), f"{before}final_layer_norm.weight" in source
+    without = Scheme("pre_ln_without_final_norm", get("pre_ln").rule, source="OPT, _remove_final_layer_norm")
+    return TransformerConfig(
+        vocab_size=vocab_size,
+        encoder_layers=0,
+        decoder_layers=source.layers(rf"{before}layers\.(\d+)\."),
+        d_model=d_model,
+        heads=need(source, settings, "num_attention_heads"),
+        d_ff=source.shape(f"{before}layers.0.fc1.weight")[0],
+        scheme=("pre_ln" if final else without) if pre else "post_ln",
+        activation=activation_of(source, settings.get("activation_function", "relu")),
+        positions="learned",
+        max_length=source.shape(f"{before}embed_positions.weight")[0] - FIRST_POSITION,
+        embedding_scale=1.0,
+        share_embeddings="all" if tied else "none",
+        dropout=settings.get("dropout", 0.1),
+        attention_dropout=settings.get("attention_dropout", 0.0),
+    )
+
+
+class Names:
+    """Where the tensors lie.
+
+    Parameters
+    ----------
+    source : Source
+    config : TransformerConfig
+        The model's.
+    """
+
+    def __init__(self, source: Source, config: TransformerConfig) -> None:
+        del config
+        self.before = prefix(source)
+
+    def __call__(self, name: str) -> Piece:
+        """The place of a parameter of ours."""
+        before, last = self.before, name.rpartition(".")[2]
+        if name == "output.weight":
+            return Piece("lm_head.weight")
+        if name == "embedding.weight":
+            return Piece(f"{before}embed_tokens.weight")
+        if name == "decoder.positions.weight":
+            return Piece(f"{before}embed_positions.weight", skip=FIRST_POSITION)
+        if name.startswith("decoder.norm_final."):
+            return Piece(f"{before}final_layer_norm.{WORDS[last]}")
+        _, layer, kind, part, *_ = name.split(".")
+        theirs = f"{before}layers.{layer}"
+        if part.startswith("norm_"):
+            return Piece(f"{theirs}.{NORMS[kind]}.{WORDS[last]}")
+        if kind == "feed_forward":
+            return Piece(f"{theirs}.{part}.{last}")
+        return Piece(f"{theirs}.{ATTENTIONS[kind]}.{part}_proj.{last}")
