@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from admin_py.base import documents, tensors
 from admin_py.base.checks import shown
+from admin_py.base.extras import installed_by
 from admin_py.base.paths import path_of
 from admin_py.base.plain_files import open_plain
 from admin_py.interop.source import Source, source_of
@@ -131,13 +132,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _unpickled(where: str) -> Any:
     """What a pickle of tensors and plain values holds; one with code is refused before any of it runs."""
-    try:
+    with installed_by("pretrained"):
         import torch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{where!r} is a pickle, which PyTorch reads, and torch is not installed; safetensors need none",
-            name=error.name,
-        ) from error
+
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(where, map_location="cpu", weights_only=True, mmap=_can_be_mapped(where))

@@ -209,7 +209,7 @@ def test_a_pickle_needs_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     torch.save({"model": theirs().state_dict()}, tmp_path / "model.pt")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(
-        ModuleNotFoundError, match="is a pickle, which PyTorch reads, and torch is not installed"
+        ModuleNotFoundError, match=r"torch is not installed: pip install admin-py.pretrained."
     ):
         ap.load_pretrained(tmp_path / "model.pt")
 
