@@ -59,6 +59,15 @@ MODEL = (
         kind=float,
         metavar="X",
     ),
+    Setting("rotary_theta", None, optional(positive), "of rotary positions (10000)", kind=float, metavar="X"),
+    Setting(
+        "rotary_width",
+        None,
+        optional(integer(1, MAX_SIZE)),
+        "features of a head that rotary positions turn (all)",
+        kind=int,
+        metavar="N",
+    ),
     Setting("score_cap", None, optional(positive), "of scores of attention (none)", kind=float, metavar="X"),
     Setting("logits_cap", None, optional(positive), "of logits (none)", kind=float, metavar="X"),
     Setting(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from admin_py.base.exact_math import exp, product, tanh
 from admin_py.model.observation import Observation, Place, select
+from admin_py.model.rotary import THETA, Rotary
 from admin_py.results import run_metadata
 
 if TYPE_CHECKING:
@@ -156,6 +157,12 @@ class Reader:
             self.memory = self.core.activation("encoder", self.config.num_sublayers("encoder"), "end")
         return self.memory, self.offsets["encoder"]
 
+    @property
+    def _rotary(self) -> Rotary:
+        config = self.config
+        width, theta = config.rotary_width or config.width_of_heads, config.rotary_theta or THETA
+        return Rotary(width, theta, config.rotary_interleaved, config.rotary_scaling)
+
     def _scored(self, products: NDArray[Any]) -> NDArray[Any]:
         """What the softmax reads of products of queries and keys."""
         scale, cap = self.config.attention_scale, self.config.score_cap
@@ -175,8 +182,11 @@ class Reader:
         heads, kv_heads = self.config.heads, self.config.num_kv_heads
         causal = not cross and stack in self.causal
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
-            queries = q[first:end].reshape(end - first, heads, -1).transpose(1, 0, 2)
-            others = k[start:stop].reshape(stop - start, kv_heads, -1).transpose(1, 0, 2)
+            queries = q[first:end].reshape(end - first, heads, -1)
+            others = k[start:stop].reshape(stop - start, kv_heads, -1)
+            if self.config.positions == "rotary" and not cross:
+                queries, others = self._rotary.turn(queries), self._rotary.turn(others)
+            queries, others = queries.transpose(1, 0, 2), others.transpose(1, 0, 2)
             others = others.repeat(heads // kv_heads, axis=0)
             scores = np.array([product(*pair) for pair in zip(queries, others, strict=True)])
             scores = self._scored(scores)

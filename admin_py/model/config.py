@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,14 @@ from admin_py.base.checks import (
     check_probability,
     shown,
 )
+from admin_py.model.rotary import Scaling, check_scaling
 from admin_py.schemes import Residual, Scheme, Site
 from admin_py.schemes import scheme as scheme_module
 
 STACKS = ("encoder", "decoder")
 
 ACTIVATIONS = ("relu", "gelu")
-POSITIONS = ("sinusoidal", "learned")
+POSITIONS = ("sinusoidal", "learned", "rotary")
 SHARING = ("none", "decoder", "inputs", "all")
 
 MAX_LAYERS = 100_000
@@ -61,7 +62,8 @@ class TransformerConfig:
     share_embeddings : {"all", "decoder", "inputs", "none"}
         Which of source, target and output embeddings are one matrix: all three; target and output; source and
         target; none. Where a scheme scales embeddings, a matrix both stacks read takes the encoder's gain.
-    positions : {"sinusoidal", "learned"}
+    positions : {"sinusoidal", "learned", "rotary"}
+        Added to the embeddings; or rotary (Su et al. 2021), which turn queries and keys of self-attention.
     head_width : int, optional
         K, features of each head of attention; D / H by default. q, k and v are matrices of H K rows.
     kv_heads : int, optional
@@ -70,6 +72,15 @@ class TransformerConfig:
         multi-query attention (Shazeer 2019).
     attention_scale : float, optional
         Factor on the products of queries and keys; 1 / sqrt(K) by default.
+    rotary_theta : float, optional
+        Base of the wavelengths of rotary positions, 10000 by default.
+    rotary_width : int, optional
+        Features of each head that are turned, the first ones; K by default, and even.
+    rotary_interleaved : bool
+        Whether pairs are neighbours, as GPT-J has them, or one of each half, as Llama and GPT-NeoX do.
+    rotary_scaling : tuple of 4 numbers, optional
+        Llama 3's factor, low and high frequency factor, and original length: wavelengths beyond the
+        length over the low factor become ``factor`` times as long, those below it over the high factor stay.
     score_cap, logits_cap : float, optional
         Soft caps (Gemma 2): scores of attention, and logits, become cap tanh(x / cap). None by default.
     max_length : int
@@ -133,6 +144,10 @@ class TransformerConfig:
     attention_scale: float | None = None
     score_cap: float | None = None
     logits_cap: float | None = None
+    rotary_theta: float | None = None
+    rotary_width: int | None = None
+    rotary_interleaved: bool = False
+    rotary_scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         def store(name: str, value: Any) -> None:
@@ -161,6 +176,7 @@ class TransformerConfig:
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
         self._check_attention()
+        self._check_rotary()
         given, pair = _resolve_scheme(self.scheme)
         store("scheme", given)
         store("_schemes", dict(zip(STACKS, pair, strict=True)))
@@ -179,6 +195,25 @@ class TransformerConfig:
         if self.heads % self.num_kv_heads != 0:
             raise ValueError(
                 f"kv_heads must divide heads, got kv_heads={self.kv_heads} and heads={self.heads}"
+            )
+
+    def _check_rotary(self) -> None:
+        given = {name: getattr(self, name) for name in _ROTARY}
+        object.__setattr__(
+            self, "rotary_interleaved", check_bool("rotary_interleaved", given.pop("rotary_interleaved"))
+        )
+        for name, value in given.items():
+            if value is not None:
+                object.__setattr__(self, name, _ROTARY[name](name, value))
+        unused = [name for name in _ROTARY if getattr(self, name) not in (None, False)]
+        if self.positions != "rotary":
+            if unused:
+                raise ValueError(f"{unused[0]} is of positions='rotary', got positions={self.positions!r}")
+            return
+        width, most = self.rotary_width or self.width_of_heads, self.width_of_heads
+        if width % 2 != 0 or width > most:
+            raise ValueError(
+                f"rotary_width must be even and at most the {most} features of a head, got {width}"
             )
 
     def _apply_scheme(self, stack: str) -> tuple[Residual, ...]:
@@ -404,9 +439,22 @@ class TransformerConfig:
                 "kv_heads": self.kv_heads or 0,
                 "scale": self.attention_scale or 0.0,
                 "score_cap": self.score_cap or 0.0,
+                "rotary": self._rotary_to_core(),
             },
             "logits_cap": self.logits_cap or 0.0,
             **{s: self._stack_to_core(s) for s in STACKS},
+        }
+
+    def _rotary_to_core(self) -> dict[str, Any]:
+        factor, low, high, length = self.rotary_scaling or (0.0, 0.0, 0.0, 0)
+        return {
+            "theta": self.rotary_theta or 0.0,
+            "width": self.rotary_width or 0,
+            "interleaved": self.rotary_interleaved,
+            "factor": factor,
+            "low_frequency_factor": low,
+            "high_frequency_factor": high,
+            "original_length": length,
         }
 
     def _stack_to_core(self, stack: str) -> dict[str, Any]:
@@ -469,6 +517,14 @@ _SIZES = (
     ("d_ff", 1, MAX_SIZE),
     ("max_length", 1, MAX_SIZE),
 )
+
+_ROTARY: Mapping[str, Callable[[str, Any], Any]] = {
+    "rotary_theta": lambda name, value: check_number(name, value, low=1.0),
+    "rotary_width": lambda name, value: check_integer(name, value, 1, MAX_SIZE),
+    "rotary_interleaved": check_bool,
+    "rotary_scaling": check_scaling,
+}
+"""Fields of rotary positions -> their checks."""
 
 _OPTIONAL = ("attention_scale", "score_cap", "logits_cap")
 

@@ -119,6 +119,13 @@ typedef struct adm_cross_entropy {
     double *losses; /* [M, 2] the loss and what it is without smoothing */
 } adm_cross_entropy;
 
+/* Heads side by side, of which the first features are turned in pairs. */
+typedef struct adm_rotation {
+    int64_t heads, width;
+    int64_t rotated;  /* features of each head, even; 0: none */
+    bool interleaved; /* pairs are neighbours; or one of each half */
+} adm_rotation;
+
 /* A soft cap: cap tanh(factor x). */
 typedef struct adm_cap {
     adm_real factor, cap; /* cap 0: there is none */
@@ -207,6 +214,8 @@ struct adm_kernels {
     /* sums[c] += sum over rows of x[., c] y[., c] */
     void (*add_column_dots)(const adm_real *x, const adm_real *y, adm_real *sums, int64_t rows, int64_t n);
 
+    /* x [heads width], in place, by angles: cos [rotated / 2], then sin; or back by them */
+    void (*rotate)(const adm_rotation *how, const adm_real *angles, bool back, adm_real *x);
     /* x = cap tanh(factor x), in place; slopes [count], or NULL: its derivative */
     void (*soft_cap)(const adm_cap *how, adm_real *x, adm_real *slopes, int64_t count);
     /* The same of scores; what is not seen may be anything and becomes 0. */

@@ -29,9 +29,15 @@ void adm_embedding_forward(const adm_embedding *embedding, int64_t first, adm_sp
         const int64_t start = embedding->starts != NULL ? embedding->starts[b] : 0;
         for (; i < adm_min(embedding->offsets[b + 1], end); i++) {
             const adm_real *e = embedding->embedding + (int64_t)embedding->tokens[i] * d;
+            adm_real *x = embedding->x + i * d;
+            if (embedding->positions == NULL) {
+                for (int64_t c = 0; c < d; c++)
+                    x[c] = scale * e[c];
+                continue;
+            }
             const adm_real *position = embedding->positions + (start + i - embedding->offsets[b]) * d;
             for (int64_t c = 0; c < d; c++)
-                embedding->x[i * d + c] = scale * e[c] + position[c];
+                x[c] = scale * e[c] + position[c];
         }
     }
 }

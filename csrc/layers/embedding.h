@@ -17,7 +17,7 @@ typedef struct adm_embedding {
     const int32_t *tokens;     /* [M] */
     const adm_real *embedding; /* [V, D] */
     adm_real scale;            /* mostly sqrt(D) */
-    const adm_real *positions; /* [longest, D] */
+    const adm_real *positions; /* [longest, D], or NULL: nothing is added */
     adm_real *x;               /* [M, D] */
     const adm_real *dx;        /* [M, D] */
     adm_real *dembedding;      /* [V, D] */

@@ -4,7 +4,7 @@ static const char *const NORMS[] = {"none", "layer", "rms", "dyt"};
 static const char *const SCALES[] = {"none", "scalar", "vector"};
 static const char *const INITS[] = {"xavier_uniform", "xavier_normal", "looks_linear"};
 static const char *const ACTIVATIONS[] = {"relu", "gelu"};
-static const char *const POSITIONS[] = {"sinusoidal", "learned"};
+static const char *const POSITIONS[] = {"sinusoidal", "learned", "rotary"};
 static const char *const SHARES[] = {"none", "decoder", "inputs", "all"};
 
 static const char *bool_text(bool value)
@@ -77,7 +77,25 @@ static void add_scheme(adm_text *text, const char *name, const adm_stack_config 
     adm_text_add(text, "]}}");
 }
 
-/* What is left out is as Python has it by default. */
+/* What is left out is as Python has it by default, here and below. */
+static void add_rotary(adm_text *text, const adm_rotary_config *rotary)
+{
+    if (rotary->theta > 0)
+        add_number(text, "rotary_theta", rotary->theta);
+    if (rotary->width > 0)
+        adm_text_add(text, ", \"rotary_width\": %lld", (long long)rotary->width);
+    add_bool(text, "rotary_interleaved", rotary->interleaved);
+    if (rotary->factor == 0)
+        return;
+    adm_text_add(text, ", \"rotary_scaling\": [");
+    adm_text_add_number(text, rotary->factor);
+    adm_text_add(text, ", ");
+    adm_text_add_number(text, rotary->low_frequency_factor);
+    adm_text_add(text, ", ");
+    adm_text_add_number(text, rotary->high_frequency_factor);
+    adm_text_add(text, ", %lld]", (long long)rotary->original_length);
+}
+
 static void add_attention(adm_text *text, const adm_attention_config *attention)
 {
     if (attention->head_width > 0)
@@ -118,6 +136,8 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     adm_text_add(text, ", \"d_ff\": %lld", (long long)config->d_ff);
     adm_text_add(text, ", \"max_length\": %lld", (long long)config->max_length);
     add_attention(text, &config->attention);
+    if (config->positions == ADM_POSITIONS_ROTARY)
+        add_rotary(text, &config->attention.rotary);
     if (config->logits_cap > 0)
         add_number(text, "logits_cap", config->logits_cap);
     add_number(text, "dropout", config->dropout);

@@ -17,6 +17,28 @@ adm_scoring adm_scoring_of(const adm_config *config)
     return (adm_scoring){(adm_real)scale, {0, 0}};
 }
 
+/* Of queries and keys, which lie side by side; those that read a memory have no positions. */
+static adm_rotary_rows rotary_rows_of(const adm_sublayer_view *view)
+{
+    const adm_config *config = view->model;
+    return (adm_rotary_rows){
+        .rotation =
+            {
+                .heads = config->heads + adm_kv_heads(config),
+                .width = adm_head_width(config),
+                .rotated = view->params->kind->reads_memory ? 0 : adm_rotary_width(config),
+                .interleaved = config->attention.rotary.interleaved,
+            },
+        .table = view->angles,
+        .offsets = view->offsets,
+        .starts = view->starts,
+        .sequence = view->first_sequence,
+        .row = view->first,
+        .rows = view->rows,
+        .stride = view->maps[ADM_MAP_IN].matrix.outputs,
+    };
+}
+
 static adm_attention_block attention_block_of(const adm_sublayer_view *view)
 {
     const adm_sublayer *sub = view->params;
@@ -35,6 +57,7 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
                 .kv_stride = sub->maps[reads_memory ? ADM_MAP_KV : ADM_MAP_IN].outputs,
                 .ctx_stride = sub->maps[ADM_MAP_OUT].inputs,
             },
+        .rotary = rotary_rows_of(view),
         .in = &view->maps[ADM_MAP_IN],
         .kv = reads_memory ? &view->maps[ADM_MAP_KV] : NULL,
         .out = &view->maps[ADM_MAP_OUT],

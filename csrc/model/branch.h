@@ -28,6 +28,12 @@ static inline int64_t adm_head_width(const adm_config *config) /* K */
     return width > 0 ? width : config->d_model / config->heads;
 }
 
+static inline int64_t adm_rotary_width(const adm_config *config) /* 0: there are no rotary positions */
+{
+    const int64_t width = config->attention.rotary.width;
+    return config->positions != ADM_POSITIONS_ROTARY ? 0 : width > 0 ? width : adm_head_width(config);
+}
+
 static inline int64_t adm_kv_heads(const adm_config *config) /* G */
 {
     return config->attention.kv_heads > 0 ? config->attention.kv_heads : config->heads;

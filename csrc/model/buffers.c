@@ -193,7 +193,10 @@ adm_status adm_workspace_for_hidden(adm_model *model, const adm_hidden *input, c
     const adm_shape shape = adm_shape_of_hidden(&model->params, input, run, keep, backward);
     adm_side sides[2];
     adm_hidden_sides(input, sides);
-    status = lay_out(model, &shape, run, error);
+    if (model->config.positions == ADM_POSITIONS_ROTARY)
+        status = adm_model_need_positions(model, shape.longest, error);
+    if (status == ADM_OK)
+        status = lay_out(model, &shape, run, error);
     if (status != ADM_OK)
         return status;
     adm_cut_chunks(sides, shape.count, ws->chunks);

@@ -184,6 +184,36 @@ static adm_status check_attention(const adm_config *config, adm_error *error)
     return ADM_OK;
 }
 
+/* Of rotary positions; others have none of it. Angles of any other theta and factor would be larger than positions. */
+static adm_status check_rotary(const adm_config *config, adm_error *error)
+{
+    const adm_rotary_config *rotary = &config->attention.rotary;
+    const double low = rotary->low_frequency_factor, high = rotary->high_frequency_factor;
+    const int64_t width = adm_rotary_width(config);
+    if (config->positions != ADM_POSITIONS_ROTARY)
+        return ADM_OK;
+    adm_status status = check_size("attention.rotary.width", rotary->width, 0, adm_head_width(config), error);
+    if (status != ADM_OK)
+        return status;
+    if (width % 2 != 0)
+        return adm_fail(error, ADM_ERROR_VALUE, "attention.rotary.width must be even, got %lld",
+                        (long long)width);
+    if (rotary->theta != 0 && !(rotary->theta >= 1 && isfinite(rotary->theta)))
+        return adm_fail(error, ADM_ERROR_VALUE, "attention.rotary.theta must be at least 1, or 0, got %g",
+                        rotary->theta);
+    if (rotary->factor == 0)
+        return ADM_OK;
+    if (!(rotary->factor >= 1 && isfinite(rotary->factor)))
+        return adm_fail(error, ADM_ERROR_VALUE, "attention.rotary.factor must be at least 1, or 0, got %g",
+                        rotary->factor);
+    if (!(low > 0 && low < high && isfinite(high)))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "attention.rotary.low_frequency_factor must be positive and less than "
+                        "high_frequency_factor, got %g and %g",
+                        low, high);
+    return check_size("attention.rotary.original_length", rotary->original_length, 1, MAX_SIZE, error);
+}
+
 /* The total must be addressable: a rough bound on the number of parameters. */
 static adm_status check_total(const adm_config *config, adm_error *error)
 {
@@ -207,13 +237,14 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_size("d_ff", config->d_ff, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_choice("activation", config->activation, ADM_ACTIVATION_GELU, error)) != ADM_OK ||
-        (status = check_choice("positions", config->positions, ADM_POSITIONS_LEARNED, error)) != ADM_OK ||
+        (status = check_choice("positions", config->positions, ADM_POSITIONS_ROTARY, error)) != ADM_OK ||
         (status = check_choice("share_embeddings", config->share_embeddings, ADM_SHARE_ALL, error)) !=
             ADM_OK ||
         (status = check_probability("dropout", config->dropout, error)) != ADM_OK ||
         (status = check_probability("attention_dropout", config->attention_dropout, error)) != ADM_OK ||
         (status = check_probability("activation_dropout", config->activation_dropout, error)) != ADM_OK ||
         (status = check_attention(config, error)) != ADM_OK ||
+        (status = check_rotary(config, error)) != ADM_OK ||
         (status = check_optional("logits_cap", config->logits_cap, error)) != ADM_OK ||
         (status = check_stack(config, "encoder", &config->encoder, error)) != ADM_OK ||
         (status = check_stack(config, "decoder", &config->decoder, error)) != ADM_OK)

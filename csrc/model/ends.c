@@ -16,7 +16,7 @@ static adm_embedding embedding_of(const adm_model *model, int number)
 {
     const adm_stack *stack = &model->params.stacks[number];
     const adm_stack_buffers *buffers = &model->ws.stacks[number];
-    const bool learned = stack->positions >= 0;
+    const bool learned = stack->positions >= 0, rotary = model->config.positions == ADM_POSITIONS_ROTARY;
     const double scale = model->config.embedding_scale;
     adm_embedding embedding = {
         .d = model->config.d_model,
@@ -25,7 +25,9 @@ static adm_embedding embedding_of(const adm_model *model, int number)
         .tokens = buffers->tokens,
         .embedding = model->weights + stack->embedding,
         .scale = (adm_real)(scale > 0 ? scale : sqrt((double)model->config.d_model)),
-        .positions = learned ? model->weights + stack->positions : model->sinusoids,
+        .positions = learned  ? model->weights + stack->positions
+                     : rotary ? NULL
+                              : model->positions,
         .x = buffers->embedded,
         .dx = buffers->dx,
     };

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "layers/embedding.h"
+#include "layers/rotary.h"
 #include "model/packing.h"
 
 #include <stdlib.h>
@@ -87,10 +88,22 @@ adm_status adm_model_create(const adm_config *config, const adm_kernels *kernels
     return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of parameters", bytes);
 }
 
+/* Features of a position in the table of those that are not trained. */
+static int64_t positions_width(const adm_model *model)
+{
+    const bool rotary = model->config.positions == ADM_POSITIONS_ROTARY;
+    return rotary ? adm_rotary_width(&model->config) : model->config.d_model;
+}
+
+static size_t positions_bytes(const adm_model *model, int64_t count)
+{
+    return (size_t)(count * positions_width(model)) * sizeof(adm_real);
+}
+
 /* What is not the parameters'. */
 static void free_workspace(adm_model *model)
 {
-    adm_release(model->sinusoids, (size_t)(model->num_sinusoids * model->config.d_model) * sizeof(adm_real));
+    adm_release(model->positions, positions_bytes(model, model->num_positions));
     for (int s = 0; s < 2; s++) {
         free(model->ws.stacks[s].sublayers);
         free(model->observed[s].var_input);
@@ -196,17 +209,21 @@ adm_status adm_model_need_gradients(adm_model *model, adm_error *error)
 
 adm_status adm_model_need_positions(adm_model *model, int64_t positions, adm_error *error)
 {
-    const int64_t d = model->config.d_model;
-    if (model->config.positions != ADM_POSITIONS_SINUSOIDAL || positions <= model->num_sinusoids)
+    const adm_config *config = &model->config;
+    if (config->positions == ADM_POSITIONS_LEARNED || positions <= model->num_positions)
         return ADM_OK;
-    const int64_t count = adm_min(adm_max(2 * model->num_sinusoids, positions), model->config.max_length);
-    const size_t bytes = (size_t)(count * d) * sizeof(adm_real);
+    const int64_t most = adm_max(config->max_length, positions); /* hidden states may be more */
+    const int64_t count = adm_min(adm_max(2 * model->num_positions, positions), most);
+    const size_t bytes = positions_bytes(model, count);
     adm_real *table = adm_alloc(bytes);
     if (table == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of positions", bytes);
-    adm_positions_fill(table, count, d);
-    adm_release(model->sinusoids, (size_t)(model->num_sinusoids * d) * sizeof(adm_real));
-    model->sinusoids = table;
-    model->num_sinusoids = count;
+    if (config->positions == ADM_POSITIONS_ROTARY)
+        adm_rotary_fill(&config->attention.rotary, table, count, positions_width(model));
+    else
+        adm_positions_fill(table, count, positions_width(model));
+    adm_release(model->positions, positions_bytes(model, model->num_positions));
+    model->positions = table;
+    model->num_positions = count;
     return ADM_OK;
 }

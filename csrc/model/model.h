@@ -23,8 +23,10 @@ struct adm_model {
     adm_params params;
     adm_packing packed_lengths; /* of all packed weights */
     adm_real *weights, *gradients;
-    adm_real *sinusoids; /* [num_sinusoids, D], grows with the longest sequence read */
-    int64_t num_sinusoids;
+    adm_real *
+        positions; /* [num_positions, D] sinusoids, or angles [num_positions, rotary width]; grows with the longest
+                            sequence read */
+    int64_t num_positions;
     adm_observed observed[2];
     double work[ADM_WORK_KINDS]; /* seconds of the passes before the last */
     bool activations_kept;       /* adm_model_activation may be asked */
@@ -47,7 +49,7 @@ static inline size_t adm_buffer_bytes(const adm_model *model)
 adm_status adm_model_share(const adm_model *model, adm_model **shared, adm_error *error);
 void adm_model_unshare(adm_model *shared);
 
-/* The table of sinusoids for so many positions, where the model has them. */
+/* The table of sinusoids or angles for so many positions, where the model has them. */
 adm_status adm_model_need_positions(adm_model *model, int64_t positions, adm_error *error);
 
 #endif

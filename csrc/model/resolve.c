@@ -66,6 +66,8 @@ static void resolve_rows(const adm_model *model, int stack, int64_t chunk, adm_s
     const adm_stack_buffers *buffers = &ws->stacks[stack];
     view->offsets = buffers->offsets;
     view->memory_offsets = ws->memory_offsets;
+    view->starts = buffers->starts;
+    view->angles = model->config.positions == ADM_POSITIONS_ROTARY ? model->positions : NULL;
     if (chunk == ADM_ALL_CHUNKS) {
         view->last_sequence = ws->shape.count;
         view->rows = buffers->rows;

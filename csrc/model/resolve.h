@@ -49,6 +49,8 @@ typedef struct adm_sublayer_view {
     adm_real *kept_da; /* [M, D] where to keep dL/da_i, or NULL */
 
     const int64_t *offsets, *memory_offsets; /* [B + 1] */
+    const int64_t *starts;                   /* [B] positions of the first tokens, or NULL: 0 */
+    const adm_real *angles;                  /* [positions, rotary width], or NULL */
     int64_t first_sequence, last_sequence;   /* whole, or a part of the first alone */
     int64_t part, parts, memory_first;       /* of them; number of the first row of their memory */
     int64_t *attended;                       /* [parts, H] of the sequence, or NULL */

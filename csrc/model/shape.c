@@ -196,6 +196,7 @@ adm_shape adm_shape_of_hidden(const adm_params *params, const adm_hidden *input,
     shape.hidden = true;
     shape.chunks = adm_cut_chunks(sides, input->count, NULL);
     shape.cut = cutting_of_sides(sides, input->count).tiles > 0;
+    shape.longest = longest_of(&sides[0], input->count);
     shape.rows[stack] = total_of(&sides[0], input->count);
     shape.memory_rows = total_of(&sides[1], input->count);
     return shape;

@@ -25,7 +25,7 @@ struct field {
 static const char *const NORM_KINDS[] = {"none", "layer", "rms", "dyt", NULL};
 static const char *const SCALE_KINDS[] = {"none", "scalar", "vector", NULL};
 static const char *const ACTIVATIONS[] = {"relu", "gelu", NULL};
-static const char *const POSITIONS[] = {"sinusoidal", "learned", NULL};
+static const char *const POSITIONS[] = {"sinusoidal", "learned", "rotary", NULL};
 static const char *const SHARES[] = {"none", "decoder", "inputs", "all", NULL};
 static const char *const INIT_KINDS[] = {"xavier_uniform", "xavier_normal", "looks_linear", NULL};
 
@@ -241,12 +241,31 @@ static int read_stack(PyObject *value, const char *path, const field *self, void
     return status;
 }
 
+#define ROTARY(name) offsetof(adm_rotary_config, name)
+static const field ROTARY_FIELDS[] = {
+    {"theta", read_real, ROTARY(theta), NULL},
+    {"width", read_size, ROTARY(width), NULL},
+    {"interleaved", read_bool, ROTARY(interleaved), NULL},
+    {"factor", read_real, ROTARY(factor), NULL},
+    {"low_frequency_factor", read_real, ROTARY(low_frequency_factor), NULL},
+    {"high_frequency_factor", read_real, ROTARY(high_frequency_factor), NULL},
+    {"original_length", read_size, ROTARY(original_length), NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int read_rotary(PyObject *value, const char *path, const field *self, void *target)
+{
+    (void)self;
+    return read_dict(value, path, ROTARY_FIELDS, target);
+}
+
 #define ATTENTION(name) offsetof(adm_attention_config, name)
 static const field ATTENTION_FIELDS[] = {
     {"head_width", read_size, ATTENTION(head_width), NULL},
     {"kv_heads", read_size, ATTENTION(kv_heads), NULL},
     {"scale", read_real, ATTENTION(scale), NULL},
     {"score_cap", read_real, ATTENTION(score_cap), NULL},
+    {"rotary", read_rotary, ATTENTION(rotary), NULL},
     {NULL, NULL, 0, NULL},
 };
 

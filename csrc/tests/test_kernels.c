@@ -205,6 +205,28 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
     }
 }
 
+/* Turned and turned back, both kinds of pairs, with features that stay. */
+static void call_rotary(const adm_kernels *k, arrays *x, int64_t n)
+{
+    const int64_t heads = 2, rotated = n / heads / 2 * 2;
+    adm_real angles[COUNT], before[COUNT];
+    if (rotated == 0)
+        return;
+    for (int64_t j = 0; j < rotated / 2; j++) {
+        angles[j] = (adm_real)adm_cos(0.3 * (double)j);
+        angles[rotated / 2 + j] = (adm_real)adm_sin(0.3 * (double)j);
+    }
+    memcpy(before, x->a, sizeof before);
+    for (int interleaved = 0; interleaved < 2; interleaved++) {
+        const adm_rotation how = {heads, n / heads, rotated, interleaved != 0};
+        k->rotate(&how, angles, false, x->a);
+        memcpy(x->out + interleaved * n, x->a, (size_t)n * sizeof *x->out);
+        k->rotate(&how, angles, true, x->a);
+        for (int64_t i = 0; i < n; i++)
+            assert(fabs((double)(x->a[i] - before[i])) <= TOLERANCE);
+    }
+}
+
 /* Scores that are seen in part, beside double precision; what is not seen has no slope that is no number. */
 static void call_cap(const adm_kernels *k, arrays *x, int64_t n)
 {
@@ -279,6 +301,7 @@ static void test_table(void)
         {"residual", call_residual},
         {"softmax", call_softmax},
         {"cap", call_cap},
+        {"rotary", call_rotary},
         {"cross_entropy", call_cross_entropy},
         {"components", call_components},
     };

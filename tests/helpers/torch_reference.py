@@ -26,6 +26,23 @@ def pad(tokens: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
     return ids, torch.arange(ids.shape[1])[None, :] < lengths[:, None]
 
 
+def turn(x: Tensor, rotary: Mapping[str, Any]) -> Tensor:
+    """Heads [B, H, T, K] turned by positions, as Hugging Face's Llama and GPT-J do."""
+    width = rotary["width"] or x.shape[-1]
+    f = (rotary["theta"] or 10000.0) ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    if rotary["factor"]:
+        low, high = rotary["low_frequency_factor"], rotary["high_frequency_factor"]
+        share = ((rotary["original_length"] * f / (2 * torch.pi) - low) / (high - low)).clamp(0, 1)
+        f = (1 - share) * f / rotary["factor"] + share * f
+    angles = torch.arange(x.shape[2], dtype=torch.float64)[:, None] * f
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    part, rest = x[..., :width], x[..., width:]
+    a, b = (part[..., 0::2], part[..., 1::2]) if rotary["interleaved"] else part.chunk(2, dim=-1)
+    pair = a * cos - b * sin, b * cos + a * sin
+    joined = torch.stack(pair, dim=-1).flatten(-2) if rotary["interleaved"] else torch.cat(pair, dim=-1)
+    return torch.cat([joined, rest], dim=-1)
+
+
 def soft_cap(x: Tensor, cap: float) -> Tensor:
     """cap tanh(x / cap); x where cap is 0."""
     return cap * torch.tanh(x / cap) if cap else x
@@ -79,6 +96,8 @@ class TorchTransformer:
             split(self.linear(x, f"{name}.{which}")) for which, x in (("q", h), ("k", source), ("v", source))
         )
         given = self.config["attention"]
+        if self.config["positions"] == "rotary" and name.endswith("self_attn"):
+            q, k = (turn(x, given["rotary"]) for x in (q, k))
         if given["score_cap"]:
             scale = given["scale"] or q.shape[-1] ** -0.5
             scores = soft_cap(scale * q @ k.transpose(2, 3), given["score_cap"])
@@ -136,7 +155,7 @@ class TorchTransformer:
         x = x * (self.config["embedding_scale"] or D**0.5)
         if self.config["positions"] == "learned":
             x = x + self.params[f"{which}.positions.weight"][:T]
-        else:
+        elif self.config["positions"] == "sinusoidal":
             half = D // 2
             frequency = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / max(half - 1, 1))
             angle = torch.arange(T, dtype=torch.float64)[:, None] * frequency

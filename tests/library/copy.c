@@ -16,6 +16,21 @@ int main(int argc, char **argv)
     config.heads = 4;
     config.d_ff = 24;
     config.embedding_scale = 2;
+    config.positions = ADM_POSITIONS_ROTARY;
+    config.logits_cap = 30;
+    config.attention = (adm_attention_config){
+        .head_width = 6,
+        .kv_heads = 2,
+        .scale = 0.5,
+        .score_cap = 20,
+        .rotary = {.theta = 500,
+                   .width = 4,
+                   .interleaved = true,
+                   .factor = 8,
+                   .low_frequency_factor = 1,
+                   .high_frequency_factor = 4,
+                   .original_length = 16},
+    };
     if (argc != 3 || adm_config_use_scheme(&config, ADM_SCHEME_ADMIN, sublayers, &error) != ADM_OK ||
         adm_model_create(&config, adm_kernels_select(), &model, &error) != ADM_OK ||
         adm_model_load(model, argv[1], &error) != ADM_OK ||

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 import pytest
@@ -41,11 +43,14 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
         {"kv_heads": 1},
         {"head_width": 5, "kv_heads": 1},
         {"attention_scale": 2.0, "score_cap": 0.5},
+        {"positions": "rotary", "kv_heads": 1},
+        {"positions": "rotary", "rotary_interleaved": True, "rotary_theta": 50.0, "rotary_width": 2},
+        {"positions": "rotary", "rotary_scaling": (8.0, 1.0, 4.0, 6)},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin", "sandwich"])
-def test_probabilities_give_the_branch(scheme: str, attention: dict[str, float]) -> None:
+def test_probabilities_give_the_branch(scheme: str, attention: dict[str, Any]) -> None:
     """Probabilities times values, through the output matrix, are the branch that the core computed."""
     made = model(scheme, dropout=0.0, **attention)
     seen, weights = made.observe(PAIRS), made.parameters

@@ -23,7 +23,7 @@ CORE_KEYS = {
     "logits_cap",
     "encoder", "decoder",
 }  # fmt: skip
-ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap"}
+ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap", "rotary"}
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
@@ -59,6 +59,22 @@ scheme_likes = st.one_of(
 
 
 @st.composite
+def any_positions(draw: st.DrawFn) -> dict[str, Any]:
+    """Positions of any kind, with what rotary ones have."""
+    positions = draw(st.sampled_from(POSITIONS))
+    if positions != "rotary":
+        return {"positions": positions}
+    scaling = st.tuples(st.floats(1, 100), st.floats(0.1, 2), st.floats(2.5, 9), st.integers(1, 10**6))
+    return {
+        "positions": positions,
+        "rotary_theta": draw(st.none() | st.floats(1, 1e6)),
+        "rotary_width": draw(st.sampled_from([None, 2])),
+        "rotary_interleaved": draw(st.booleans()),
+        "rotary_scaling": draw(st.none() | scaling),
+    }
+
+
+@st.composite
 def any_config(draw: st.DrawFn) -> TransformerConfig:
     """A configuration with any valid fields."""
     heads = draw(st.integers(1, 4))
@@ -68,7 +84,7 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         vocab_size=draw(st.integers(1, 10**6)),
         encoder_layers=encoder,
         decoder_layers=decoder,
-        d_model=heads * draw(st.integers(1, 9)),
+        d_model=2 * heads * draw(st.integers(1, 9)),
         heads=heads,
         d_ff=2 * draw(st.integers(1, 50)),
         scheme=draw(scheme_likes),
@@ -77,13 +93,13 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         activation_dropout=draw(probabilities),
         activation=draw(st.sampled_from(ACTIVATIONS)),
         share_embeddings=draw(st.sampled_from(SHARING)),
-        positions=draw(st.sampled_from(POSITIONS)),
+        **draw(any_positions()),
         max_length=draw(st.integers(1, 5000)),
         qkv_fused_init=draw(st.booleans()),
         norm_eps=draw(st.floats(1e-12, 1.0)),
         embedding_scale=draw(st.none() | st.floats(1e-3, 1e3)),
         input_scale=draw(st.sampled_from(schemes.SCALE_KINDS)),
-        head_width=draw(st.none() | st.integers(1, 9)),
+        head_width=draw(st.none() | st.integers(1, 9).map(lambda half: 2 * half)),
         kv_heads=draw(st.sampled_from([None, 1, heads])),
         attention_scale=draw(st.none() | st.floats(1e-6, 10)),
         score_cap=draw(st.none() | st.floats(1e-3, 1e3)),
@@ -195,6 +211,28 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"attention_scale": 0}, ValueError, "attention_scale must be positive, got 0"),
         ({"score_cap": -1.0}, ValueError, "score_cap must be positive, got -1.0"),
         ({"logits_cap": "30"}, TypeError, "logits_cap must be a number"),
+        (
+            {"positions": "rotary", "head_width": 3},
+            ValueError,
+            "rotary_width must be even and at most the 3 features",
+        ),
+        (
+            {"positions": "rotary", "rotary_width": 6},
+            ValueError,
+            "rotary_width must be even and at most the 4 features of a head, got 6",
+        ),
+        ({"positions": "rotary", "rotary_theta": 0.5}, ValueError, "rotary_theta must be"),
+        ({"positions": "rotary", "rotary_scaling": (8, 1)}, ValueError, "rotary_scaling must be"),
+        (
+            {"positions": "rotary", "rotary_scaling": (8, 4, 1, 64)},
+            ValueError,
+            "rotary_scaling's frequency factors must be 0 < low < high, got 4.0 and 1.0",
+        ),
+        (
+            {"rotary_width": 2},
+            ValueError,
+            "rotary_width is of positions='rotary', got positions='sinusoidal'",
+        ),
         ({"heads": 0}, ValueError, "heads must be an integer from 1"),
         ({"d_ff": 0}, ValueError, "d_ff must be an integer from 1"),
         ({"max_length": 0}, ValueError, "max_length must be an integer from 1"),
@@ -208,9 +246,9 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"dropout": None}, TypeError, "dropout must be a number, got None"),
         ({"activation": "swish"}, ValueError, "activation must be one of 'relu', 'gelu', got 'swish'"),
         (
-            {"positions": "rotary"},
+            {"positions": "alibi"},
             ValueError,
-            "positions must be one of 'sinusoidal', 'learned', got 'rotary'",
+            "positions must be one of 'sinusoidal', 'learned', 'rotary', got 'alibi'",
         ),
         (
             {"share_embeddings": True},

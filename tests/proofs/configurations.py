@@ -35,9 +35,29 @@ def sublayer(**fields: Any) -> dict[str, Any]:
     return plain | fields
 
 
+def rotary(**fields: Any) -> dict[str, Any]:
+    """How rotary positions turn; by angles of base 10000 in halves where nothing is said."""
+    plain: dict[str, Any] = {
+        "theta": 0.0, "width": 0, "interleaved": False, "factor": 0.0, "low_frequency_factor": 0.0,
+        "high_frequency_factor": 0.0, "original_length": 0,
+    }  # fmt: skip
+    unknown = set(fields) - set(plain)
+    assert not unknown, unknown
+    return plain | fields
+
+
+LLAMA_3 = {"factor": 8.0, "low_frequency_factor": 1.0, "high_frequency_factor": 4.0, "original_length": 16}
+
+
 def attention(**fields: Any) -> dict[str, Any]:
     """How all attention reads; heads of D / H features with keys of their own where nothing is said."""
-    plain: dict[str, Any] = {"head_width": 0, "kv_heads": 0, "scale": 0.0, "score_cap": 0.0}
+    plain: dict[str, Any] = {
+        "head_width": 0,
+        "kv_heads": 0,
+        "scale": 0.0,
+        "score_cap": 0.0,
+        "rotary": rotary(),
+    }
     unknown = set(fields) - set(plain)
     assert not unknown, unknown
     return plain | fields
@@ -211,7 +231,7 @@ def _large_cases() -> list[Case]:
     long = ((150, 64, 1, 65, 128, 129), (131, 2, 66, 64, 65, 140))
     many = (tuple([9, 1, 14, 30, 5] * 16), tuple([8, 2, 11, 33, 4] * 16))
     wide: dict[str, Any] = {"d_model": 24, "heads": 2, "d_ff": 40, "max_length": 256, "vocab_size": 700}
-    shared: dict[str, Any] = {"heads": 4, "attention": attention(kv_heads=2, head_width=9)}
+    shared: dict[str, Any] = {"heads": 4, "attention": attention(kv_heads=2, head_width=10)}
     return [
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
@@ -225,8 +245,11 @@ def _large_cases() -> list[Case]:
         ),
         Case("long, heads that share keys", config(POST, **wide | shared), *long),
         Case(
-            "parts, heads that share keys",
-            config(PRE, **wide | shared | {"max_length": 640}),
+            "parts, heads that share keys, rotary",
+            config(
+                PRE,
+                **wide | shared | {"max_length": 640, "positions": "rotary"},
+            ),
             (530, 3),
             (70, 600),
         ),
@@ -246,7 +269,7 @@ def _large_cases() -> list[Case]:
 
 
 def _attention_cases() -> list[Case]:
-    """Widths of heads, heads that share keys and values, scales and caps."""
+    """Widths of heads, heads that share keys and values, scales and caps, rotary positions."""
     inner = {"norm_inner": "layer", **PRE}
     return [
         Case("wider heads", config(inner, attention=attention(head_width=7))),
@@ -259,6 +282,31 @@ def _attention_cases() -> list[Case]:
             config(ADMIN, attention=attention(scale=0.7, score_cap=0.8), logits_cap=0.6),
         ),
         Case("capped logits", config(PRE, encoder=0, decoder=2, logits_cap=1.5)),
+        *(
+            Case(
+                f"rotary positions{word}",
+                config(subs, positions="rotary", attention=attention(rotary=rotary(**how))),
+            )
+            for word, subs, how in (
+                ("", POST, {}),
+                (", interleaved", PRE, {"interleaved": True, "theta": 100.0}),
+                (" of a part", ADMIN, {"width": 2, "theta": 30.0}),
+                (", scaled", PRE, {"theta": 500.0, **LLAMA_3}),
+            )
+        ),
+        Case(
+            "rotary language model",
+            config(
+                PRE,
+                encoder=0,
+                decoder=2,
+                heads=6,
+                positions="rotary",
+                attention=attention(
+                    kv_heads=2, head_width=6, rotary=rotary(width=4, interleaved=True, **LLAMA_3)
+                ),
+            ),
+        ),
         Case("one head of keys", config(PRE, stacks=FINAL, attention=attention(kv_heads=1))),
         Case("heads that share keys", config(inner, heads=6, attention=attention(kv_heads=2))),
         Case(

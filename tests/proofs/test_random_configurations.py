@@ -9,7 +9,7 @@ import pytest
 from reference import profiling, transformer
 from reference.dropout import CoreDropout
 
-from proofs.configurations import Case, attention, config, scale
+from proofs.configurations import LLAMA_3, Case, attention, config, rotary, scale
 from proofs.core import make
 from proofs.deviation import deviation, worst_direction, worst_gradient
 
@@ -35,7 +35,13 @@ def random_attention(rng: np.random.Generator, heads: int) -> dict[str, Any]:
     """Heads of any width, of which some may share keys."""
     divisors = [n for n in range(1, heads + 1) if heads % n == 0]
     return attention(
-        head_width=int(rng.choice([0, 0, rng.integers(1, 12)])),
+        head_width=2 * int(rng.choice([0, 0, rng.integers(1, 6)])),
+        rotary=rotary(
+            width=int(rng.choice([0, 2])),
+            interleaved=bool(rng.random() < 0.5),
+            theta=float(rng.choice([0.0, 50.0])),
+            **(LLAMA_3 if rng.random() < 0.3 else {}),
+        ),
         kv_heads=int(rng.choice([0, rng.choice(divisors)])),
         scale=float(rng.choice([0.0, 0.0, 0.4])),
         score_cap=float(rng.choice([0.0, 0.0, 1.3])),
@@ -51,13 +57,13 @@ def random_case(seed: int) -> Case:
         [random_sublayer(rng) for _ in range(6)],
         encoder=encoder,
         decoder=int(rng.integers(1, 4)),
-        d_model=heads * int(rng.integers(1, 12)),
+        d_model=2 * heads * int(rng.integers(1, 6)),
         heads=heads,
         d_ff=int(rng.integers(1, 40)),
         vocab_size=int(rng.integers(2, 60)),
         max_length=90,
         activation=str(rng.choice(["relu", "gelu"])),
-        positions=str(rng.choice(["sinusoidal", "learned"])),
+        positions=str(rng.choice(["sinusoidal", "learned", "rotary"])),
         share_embeddings=str(rng.choice(["none", "decoder", "inputs", "all"])),
         dropout=float(rng.choice([0.0, 0.2])),
         attention_dropout=float(rng.choice([0.0, 0.3])),

@@ -20,7 +20,7 @@ from .dropout import NoDropout
 from .gradients import Gradients
 from .linear import linear_backward, linear_forward
 from .norms import norm_backward, norm_forward
-from .ragged import slices
+from .ragged import positions, slices
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -51,6 +51,36 @@ def _scored(
     return scores, scale * slopes
 
 
+def _frequencies(rotary: Mapping[str, Any], width: int) -> np.ndarray:
+    """Radians a position of each pair, low ones divided by Llama 3's factor: [width / 2]."""
+    f = (rotary["theta"] or 10000.0) ** (-2.0 * np.arange(width // 2) / width)
+    if not rotary["factor"]:
+        return f
+    low, high = rotary["low_frequency_factor"], rotary["high_frequency_factor"]
+    wavelength, length = 2 * np.pi / f, rotary["original_length"]
+    share = (length / wavelength - low) / (high - low)
+    mean = (1 - share) * f / rotary["factor"] + share * f
+    return np.where(
+        wavelength < length / high, f, np.where(wavelength > length / low, f / rotary["factor"], mean)
+    )
+
+
+def turn(
+    x: np.ndarray, offsets: np.ndarray, K: int, rotary: Mapping[str, Any], back: bool = False
+) -> np.ndarray:
+    """Heads [M, heads K] turned by the positions of their rows, in planes of two features each."""
+    width = rotary["width"] or K
+    angles = positions(offsets)[:, None] * _frequencies(rotary, width)
+    angles = -angles if back else angles
+    result = x.copy()
+    for head in range(0, x.shape[1], K):
+        for j in range(width // 2):
+            a, b = (2 * j, 2 * j + 1) if rotary["interleaved"] else (j, j + width // 2)
+            z = (x[:, head + a] + 1j * x[:, head + b]) * np.exp(1j * angles[:, j])
+            result[:, head + a], result[:, head + b] = z.real, z.imag
+    return result
+
+
 def _columns(head: int, shared: int, K: int) -> tuple[slice, slice]:
     """Of a head of queries, and of the head of keys and values that it shares with others."""
     kv_head = head // shared
@@ -67,6 +97,7 @@ def attention_forward(
     *,
     heads: int,
     attention: Mapping[str, Any],
+    rotary: Mapping[str, Any] | None,
     causal: bool,
     norm_inner: str,
     eps: float,
@@ -81,6 +112,8 @@ def attention_forward(
     v = linear_forward(source, params, f"{name}.v")
     c = np.zeros_like(q)
     K, kv_heads = q.shape[1] // heads, attention["kv_heads"] or heads
+    if rotary is not None:
+        q, k = (turn(x, offsets, K, rotary) for x in (q, k))
     probabilities = {}
     for b, (rows, keys) in enumerate(zip(slices(offsets), slices(source_offsets), strict=True)):
         for head in range(heads):
@@ -105,6 +138,7 @@ def attention_backward(
     *,
     heads: int,
     attention: Mapping[str, Any],
+    rotary: Mapping[str, Any] | None,
     norm_inner: str,
     grads: Gradients,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +157,8 @@ def attention_backward(
             dscores = P * (dP - (dP * P).sum(axis=1, keepdims=True)) * slopes
             dq[rows, cols] = dscores @ k[keys, kv_cols]
             dk[keys, kv_cols] += dscores.T @ q[rows, cols]
+    if rotary is not None:
+        dq, dk = (turn(x, offsets, K, rotary, back=True) for x in (dq, dk))
     dh = linear_backward(dq, h, params, f"{name}.q", grads)
     dsource = linear_backward(dk, source, params, f"{name}.k", grads)
     dsource = dsource + linear_backward(dv, source, params, f"{name}.v", grads)

@@ -39,6 +39,8 @@ def embedding_forward(
     where = positions(offsets)
     if config["positions"] == "learned":
         table = params[f"{stack_name}.positions.weight"]
+    elif config["positions"] == "rotary":
+        table = np.zeros((int(where.max()) + 1, D))
     else:
         table = sinusoids(int(where.max()) + 1, D)
     e = embedding_scale(config) * params[embedding_names(config)[stack_name]][tokens] + table[where]

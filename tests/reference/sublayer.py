@@ -46,6 +46,12 @@ class SublayerPass:
     norms: dict[str, Any]
 
 
+def _rotary(config: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """How positions turn queries and keys of self-attention, where they do."""
+    turns = config["positions"] == "rotary" and name.endswith("self_attn")
+    return dict(config["attention"]["rotary"]) if turns else None
+
+
 def scale_value(
     which: str, params: Mapping[str, np.ndarray], name: str, sub: dict[str, Any]
 ) -> np.ndarray | float:
@@ -82,7 +88,8 @@ def sublayer_forward(
         source, source_offsets = (memory.x, memory.offsets) if cross and memory else (h, offsets)
         f, branch = attention_forward(
             h, offsets, source, source_offsets, params, name,
-            heads=config["heads"], attention=config["attention"], causal=stack["causal"] and not cross,
+            heads=config["heads"], attention=config["attention"], rotary=_rotary(config, name),
+            causal=stack["causal"] and not cross,
             rate=config["attention_dropout"],
             **common,
         )  # fmt: skip
@@ -135,7 +142,8 @@ def sublayer_backward(
     else:
         dh, dsource = attention_backward(
             df, saved.branch, params, name,
-            heads=config["heads"], attention=config["attention"], norm_inner=inner, grads=grads,
+            heads=config["heads"], attention=config["attention"], rotary=_rotary(config, name),
+            norm_inner=inner, grads=grads,
         )  # fmt: skip
         if name.endswith("cross_attn"):
             dmemory = dsource

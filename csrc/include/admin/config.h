@@ -30,7 +30,11 @@ typedef enum adm_branch_kind {
 
 typedef enum adm_activation { ADM_ACTIVATION_RELU = 0, ADM_ACTIVATION_GELU } adm_activation;
 
-typedef enum adm_positions { ADM_POSITIONS_SINUSOIDAL = 0, ADM_POSITIONS_LEARNED } adm_positions;
+typedef enum adm_positions {
+    ADM_POSITIONS_SINUSOIDAL = 0,
+    ADM_POSITIONS_LEARNED,
+    ADM_POSITIONS_ROTARY /* of queries and keys of self-attention; the embeddings have none */
+} adm_positions;
 
 /* Which of the source, target and output embedding matrices are one. */
 typedef enum adm_share {
@@ -46,12 +50,24 @@ typedef enum adm_init_kind {
     ADM_INIT_LOOKS_LINEAR /* Xavier uniform, with fc1 = [W; -W] and fc2 = [U, -U] */
 } adm_init_kind;
 
+/* Rotary positions; what is 0 has its usual value. */
+typedef struct adm_rotary_config {
+    double theta;  /* 0: 10000 */
+    int64_t width; /* even, features of each head that are turned; 0: K */
+    bool
+        interleaved; /* pairs are features 2 c and 2 c + 1 (GPT-J); or c and c + width / 2 (Llama, GPT-NeoX) */
+    double factor;   /* by which low frequencies are divided, as Llama 3 does; 0: none */
+    double low_frequency_factor, high_frequency_factor;
+    int64_t original_length;
+} adm_rotary_config;
+
 /* How all attention of a model reads. All zeros: H heads of D / H features, each with keys and values of its own. */
 typedef struct adm_attention_config {
-    int64_t head_width; /* K; 0: D / H, and H divides D */
-    int64_t kv_heads;   /* G heads of keys and values, each read by H / G heads of queries; 0: H */
-    double scale;       /* of products of queries and keys; 0: 1 / sqrt(K) */
-    double score_cap;   /* scores are score_cap tanh(score / score_cap); 0: as they are */
+    int64_t head_width;       /* K; 0: D / H, and H divides D */
+    int64_t kv_heads;         /* G heads of keys and values, each read by H / G heads of queries; 0: H */
+    double scale;             /* of products of queries and keys; 0: 1 / sqrt(K) */
+    double score_cap;         /* scores are score_cap tanh(score / score_cap); 0: as they are */
+    adm_rotary_config rotary; /* of ADM_POSITIONS_ROTARY */
 } adm_attention_config;
 
 /* omega or alpha of one sub-layer. */
