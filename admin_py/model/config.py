@@ -23,7 +23,7 @@ from admin_py.schemes import scheme as scheme_module
 
 STACKS = ("encoder", "decoder")
 
-ACTIVATIONS = ("relu", "gelu")
+ACTIVATIONS = ("relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared")
 POSITIONS = ("sinusoidal", "learned")
 SHARING = ("none", "decoder", "inputs", "all")
 
@@ -56,8 +56,9 @@ class TransformerConfig:
         On the embeddings and on the output of every residual branch, a probability in [0, 1).
     attention_dropout, activation_dropout : float
         On the attention probabilities; after the activation.
-    activation : {"relu", "gelu"}
-        The exact gelu.
+    activation : {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"}
+        max(z, 0); z Phi(z), the exact one; z sigma(z); z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2;
+        z sigma(1.702 z); max(z, 0)^2. Phi is the normal distribution function, sigma the logistic function.
     share_embeddings : {"all", "decoder", "inputs", "none"}
         Which of source, target and output embeddings are one matrix: all three; target and output; source and
         target; none. Where a scheme scales embeddings, a matrix both stacks read takes the encoder's gain.

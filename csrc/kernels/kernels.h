@@ -59,14 +59,14 @@ typedef struct adm_norm_gradient {
     adm_norm_grads grads; /* of the parameters: added to */
 } adm_norm_gradient;
 
-/* h = dropout(activation(z)), of which relu reads h and gelu what gelu_forward kept: dh becomes dz */
+/* h = dropout(activation(z)), of which relu reads h and others what activation_forward kept: dh becomes dz */
 typedef struct adm_activation_gradient {
     adm_activation activation;
     int64_t rows, n; /* M, F */
     int64_t row0;
     adm_dropout dropout;        /* as in the forward pass */
     adm_real *dh;               /* [M, F] */
-    const adm_real *derivative; /* [M, F] gelu'(z) */
+    const adm_real *derivative; /* [M, F] activation'(z) */
     const adm_real *h;          /* [M, F] */
 } adm_activation_gradient;
 
@@ -187,8 +187,8 @@ struct adm_kernels {
     void (*add_bias)(adm_real *x, const adm_real *bias, int64_t rows, int64_t n);
     /* sums[c] += sum over rows of x[., c] */
     void (*add_column_sums)(const adm_real *x, adm_real *sums, int64_t rows, int64_t n);
-    /* h = gelu(z); z becomes gelu'(z), for the backward pass */
-    void (*gelu_forward)(adm_real *z, adm_real *h, int64_t count);
+    /* h = activation(z); z becomes activation'(z), for the backward pass */
+    void (*activation_forward)(adm_activation activation, adm_real *z, adm_real *h, int64_t count);
     void (*activation_backward)(const adm_activation_gradient *gradient);
 
     /* y = norm(x); saves mean and rstd [rows] */

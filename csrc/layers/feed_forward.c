@@ -8,7 +8,7 @@ void adm_feed_forward_forward_in(adm_worker *worker, const adm_feed_forward *blo
     adm_linear_forward(worker, block->in, relu);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
     if (!relu)
-        kernels->gelu_forward(block->in->y, block->hidden, rows * f);
+        kernels->activation_forward(block->activation, block->in->y, block->hidden, rows * f);
     kernels->dropout(block->hidden, rows, f, block->row, &block->dropout);
 }
 

@@ -14,7 +14,7 @@ typedef struct adm_feed_forward {
     adm_dropout dropout;
     int64_t row; /* of the first row in the batch: dropout's numbers are keyed by it */
     const adm_linear
-        *in; /* [M, D] -> [M, F]; with relu y is hidden, with gelu gelu'(z); dy is z's gradient */
+        *in; /* [M, D] -> [M, F]; with relu y is hidden, else activation'(z); dy is z's gradient */
     const adm_linear *out; /* hidden, normed -> [M, D] */
     const adm_norm *norm;  /* Ninner */
     adm_real *hidden;      /* [M, F] */

@@ -3,7 +3,7 @@
 static const char *const NORMS[] = {"none", "layer", "rms", "dyt"};
 static const char *const SCALES[] = {"none", "scalar", "vector"};
 static const char *const INITS[] = {"xavier_uniform", "xavier_normal", "looks_linear"};
-static const char *const ACTIVATIONS[] = {"relu", "gelu"};
+static const char *const ACTIVATIONS[] = {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"};
 static const char *const POSITIONS[] = {"sinusoidal", "learned"};
 static const char *const SHARES[] = {"none", "decoder", "inputs", "all"};
 

@@ -206,7 +206,8 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_size("heads", config->heads, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("d_ff", config->d_ff, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
-        (status = check_choice("activation", config->activation, ADM_ACTIVATION_GELU, error)) != ADM_OK ||
+        (status = check_choice("activation", config->activation, ADM_ACTIVATION_RELU_SQUARED, error)) !=
+            ADM_OK ||
         (status = check_choice("positions", config->positions, ADM_POSITIONS_LEARNED, error)) != ADM_OK ||
         (status = check_choice("share_embeddings", config->share_embeddings, ADM_SHARE_ALL, error)) !=
             ADM_OK ||

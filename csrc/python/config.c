@@ -24,7 +24,8 @@ struct field {
 
 static const char *const NORM_KINDS[] = {"none", "layer", "rms", "dyt", NULL};
 static const char *const SCALE_KINDS[] = {"none", "scalar", "vector", NULL};
-static const char *const ACTIVATIONS[] = {"relu", "gelu", NULL};
+static const char *const ACTIVATIONS[] = {"relu",       "gelu",         "silu", "gelu_tanh",
+                                          "quick_gelu", "relu_squared", NULL};
 static const char *const POSITIONS[] = {"sinusoidal", "learned", NULL};
 static const char *const SHARES[] = {"none", "decoder", "inputs", "all", NULL};
 static const char *const INIT_KINDS[] = {"xavier_uniform", "xavier_normal", "looks_linear", NULL};

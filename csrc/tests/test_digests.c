@@ -122,10 +122,23 @@ static const int64_t LONG[2][B + 1] = {{0, 2, 72, 209}, {0, 140, 142, 180}};
 static const int64_t SHORT[2][B + 1] = {{0, 5, 7, 24}, {0, 9, 26, 28}};
 #define MOST_TOKENS 209
 
+/* What the linear maps of a model have between and beside them. */
+typedef struct maps {
+    adm_activation activation;
+} maps;
+
+static const maps RELU = {ADM_ACTIVATION_RELU};
+static const maps GELU = {ADM_ACTIVATION_GELU};
+static const maps SILU = {ADM_ACTIVATION_SILU};
+static const maps GELU_TANH = {ADM_ACTIVATION_GELU_TANH};
+static const maps QUICK_GELU = {ADM_ACTIVATION_QUICK_GELU};
+static const maps RELU_SQUARED = {ADM_ACTIVATION_RELU_SQUARED};
+
 typedef struct shape {
     const char *name;
     int64_t layers[2], d_model, heads, d_ff, vocab_size;
-    bool gelu, learned_positions;
+    const maps *maps;
+    bool learned_positions;
     adm_share share;
     sublayer_rule rule;
     const int64_t (*offsets)[B + 1];
@@ -134,28 +147,32 @@ typedef struct shape {
 } shape;
 
 static const shape SHAPES[] = {
-    {"Post-LN", {2, 2}, 24, 4, 40, 53, false, false, ADM_SHARE_ALL, post_ln, LONG, {0}, 0},
-    {"every field", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_INPUTS, mixed, LONG, {0}, 0},
-    {"profiled", {3, 3}, 16, 2, 31, 64, false, false, ADM_SHARE_DECODER, profiled, SHORT, {0}, 0},
-    {"Pre-LN", {2, 2}, 33, 3, 67, 41, true, true, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 0},
-    {"decoder", {0, 3}, 64, 2, 130, 300, true, true, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
-    {"encoder", {3, 0}, 20, 5, 44, 17, true, false, ADM_SHARE_NONE, mixed, LONG, {0}, 0},
-    {"sums of many steps", {1, 1}, 258, 3, 260, 259, false, false, ADM_SHARE_ALL, profiled, SHORT, {0}, 0},
+    {"Post-LN", {2, 2}, 24, 4, 40, 53, &RELU, false, ADM_SHARE_ALL, post_ln, LONG, {0}, 0},
+    {"every field", {2, 2}, 18, 3, 36, 29, &RELU, true, ADM_SHARE_INPUTS, mixed, LONG, {0}, 0},
+    {"profiled", {3, 3}, 16, 2, 31, 64, &RELU, false, ADM_SHARE_DECODER, profiled, SHORT, {0}, 0},
+    {"Pre-LN", {2, 2}, 33, 3, 67, 41, &GELU, true, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 0},
+    {"decoder", {0, 3}, 64, 2, 130, 300, &GELU, true, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
+    {"encoder", {3, 0}, 20, 5, 44, 17, &GELU, false, ADM_SHARE_NONE, mixed, LONG, {0}, 0},
+    {"sums of many steps", {1, 1}, 258, 3, 260, 259, &RELU, false, ADM_SHARE_ALL, profiled, SHORT, {0}, 0},
     {"heads that share keys",
      {2, 2},
      24,
      4,
      40,
      53,
-     true,
+     &GELU,
      false,
      ADM_SHARE_ALL,
      pre_ln,
      LONG,
      {7, 2, 0, 0},
      0},
-    {"one head of keys", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_NONE, mixed, LONG, {0, 1, 0, 0}, 0},
-    {"caps", {2, 2}, 24, 3, 40, 53, true, false, ADM_SHARE_ALL, pre_ln, LONG, {0, 0, 0.4, 1.5}, 2.5},
+    {"one head of keys", {2, 2}, 18, 3, 36, 29, &RELU, true, ADM_SHARE_NONE, mixed, LONG, {0, 1, 0, 0}, 0},
+    {"caps", {2, 2}, 24, 3, 40, 53, &GELU, false, ADM_SHARE_ALL, pre_ln, LONG, {0, 0, 0.4, 1.5}, 2.5},
+    {"silu", {1, 1}, 20, 2, 37, 31, &SILU, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"tanh", {0, 2}, 20, 2, 37, 31, &GELU_TANH, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"logistic", {0, 2}, 20, 2, 37, 31, &QUICK_GELU, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"squared", {0, 2}, 20, 2, 37, 31, &RELU_SQUARED, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -173,7 +190,7 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .heads = s->heads,
         .d_ff = s->d_ff,
         .max_length = MOST_TOKENS,
-        .activation = s->gelu ? ADM_ACTIVATION_GELU : ADM_ACTIVATION_RELU,
+        .activation = s->maps->activation,
         .positions = s->learned_positions ? ADM_POSITIONS_LEARNED : ADM_POSITIONS_SINUSOIDAL,
         .share_embeddings = s->share,
         .dropout = 0.2,

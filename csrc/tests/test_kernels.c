@@ -88,10 +88,12 @@ static void call_activation(const adm_kernels *k, arrays *x, int64_t n)
         .h = x->a,
     };
     k->activation_backward(&gradient);
-    k->gelu_forward(x->b, x->a, ROWS * n);
-    gradient.activation = ADM_ACTIVATION_GELU;
     gradient.dh = x->c;
-    k->activation_backward(&gradient);
+    for (int kind = ADM_ACTIVATION_RELU; kind <= ADM_ACTIVATION_RELU_SQUARED; kind++) {
+        gradient.activation = (adm_activation)kind;
+        k->activation_forward(gradient.activation, x->b, x->a, ROWS * n);
+        k->activation_backward(&gradient);
+    }
 }
 
 static void call_norm(const adm_kernels *k, arrays *x, int64_t n)

@@ -7,7 +7,7 @@ masked, and norms, attention, activations and the loss are torch.nn.functional's
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,16 @@ def pad(tokens: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
 def soft_cap(x: Tensor, cap: float) -> Tensor:
     """cap tanh(x / cap); x where cap is 0."""
     return cap * torch.tanh(x / cap) if cap else x
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+    "quick_gelu": lambda z: z * torch.sigmoid(1.702 * z),
+    "relu_squared": lambda z: F.relu(z).square(),
+}
 
 
 class TorchTransformer:
@@ -89,8 +99,7 @@ class TorchTransformer:
         return self.linear(self.norm(norm_inner, context, f"{name}.norm_inner"), f"{name}.out")
 
     def feed_forward(self, h: Tensor, name: str, norm_inner: str) -> Tensor:
-        activation = F.relu if self.config["activation"] == "relu" else F.gelu
-        u = activation(self.linear(h, f"{name}.fc1"))
+        u = ACTIVATIONS[self.config["activation"]](self.linear(h, f"{name}.fc1"))
         return self.linear(self.norm(norm_inner, u, f"{name}.norm_inner"), f"{name}.fc2")
 
     def scale(self, which: str, sub: dict[str, Any], name: str) -> Tensor | float:

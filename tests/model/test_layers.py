@@ -201,7 +201,7 @@ def test_a_layer_says_what_it_is() -> None:
             (8, 2, 16),
             {"activation": "tanh"},
             ValueError,
-            "activation must be one of 'relu', 'gelu', got 'tanh'",
+            "activation must be one of 'relu', 'gelu', ",
         ),
         ((8, 2, 16), {"dtype": "float16"}, ValueError, "dtype must be one of 'float32', 'float64'"),
         ((8, 2, 16), {"seed": -1}, ValueError, "seed must be an integer from 0"),

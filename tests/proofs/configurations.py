@@ -10,6 +10,8 @@ import numpy as np
 from reference.naming import kinds
 from reference.ragged import Batch, offsets_of
 
+from admin_py.model.config import ACTIVATIONS
+
 LENGTHS = ((3, 1, 7), (5, 2, 4))  # source and target, a sequence of one token among them
 NORMS = ("layer", "rms", "dyt")
 PLACES = ("norm_pre", "norm_branch", "norm_post", "norm_inner")
@@ -182,9 +184,9 @@ def _model_cases() -> list[Case]:
         *cases,
         Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
         Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
-        Case("gelu", config(POST, activation="gelu")),
         Case("embedding_scale", config(PRE, embedding_scale=1.0, positions="learned", stacks=FINAL)),
         Case("embedding_scale, language model", config(PRE, encoder=0, embedding_scale=0.3)),
+        *(Case(name, config(POST, activation=name)) for name in ACTIVATIONS if name != "relu"),
         Case("causal encoder", config(POST, stacks={"causal": True, "cross": False}, decoder=0)),
         Case("post 3-2", config(POST, encoder=3, decoder=2)),
         Case("pre 2-3", config(PRE, encoder=2, decoder=3, stacks=FINAL)),

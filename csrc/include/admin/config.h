@@ -28,7 +28,14 @@ typedef enum adm_branch_kind {
     ADM_BRANCH_FEED_FORWARD
 } adm_branch_kind;
 
-typedef enum adm_activation { ADM_ACTIVATION_RELU = 0, ADM_ACTIVATION_GELU } adm_activation;
+typedef enum adm_activation {
+    ADM_ACTIVATION_RELU = 0,
+    ADM_ACTIVATION_GELU,        /* z Phi(z) */
+    ADM_ACTIVATION_SILU,        /* z sigma(z) */
+    ADM_ACTIVATION_GELU_TANH,   /* z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 */
+    ADM_ACTIVATION_QUICK_GELU,  /* z sigma(1.702 z) */
+    ADM_ACTIVATION_RELU_SQUARED /* max(z, 0)^2 */
+} adm_activation;
 
 typedef enum adm_positions { ADM_POSITIONS_SINUSOIDAL = 0, ADM_POSITIONS_LEARNED } adm_positions;
 
