@@ -59,6 +59,10 @@ class TransformerConfig:
     activation : {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"}
         max(z, 0); z Phi(z), the exact one; z sigma(z); z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2;
         z sigma(1.702 z); max(z, 0)^2. Phi is the normal distribution function, sigma the logistic function.
+    gated : bool
+        Whether a second map, named gate, multiplies the hidden units:
+        (h W_fc1^T + b_fc1) activation(h W_gate^T + b_gate). That is SwiGLU with silu, GeGLU with gelu, ReGLU
+        with relu (Shazeer 2020, arXiv:2002.05202). Llama calls them up_proj (fc1), gate_proj and down_proj (fc2).
     share_embeddings : {"all", "decoder", "inputs", "none"}
         Which of source, target and output embeddings are one matrix: all three; target and output; source and
         target; none. Where a scheme scales embeddings, a matrix both stacks read takes the encoder's gain.
@@ -121,6 +125,7 @@ class TransformerConfig:
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
     activation: str = "relu"
+    gated: bool = False
     share_embeddings: str = "all"
     positions: str = "sinusoidal"
     max_length: int = 1024
@@ -148,7 +153,8 @@ class TransformerConfig:
             store(name, check_probability(name, getattr(self, name)))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
-        store("qkv_fused_init", check_bool("qkv_fused_init", self.qkv_fused_init))
+        for name in ("gated", "qkv_fused_init"):
+            store(name, check_bool(name, getattr(self, name)))
         for name in ("norm_eps", "init_gain", "attention_scale", "score_cap", "logits_cap"):
             if getattr(self, name) is None and name in _OPTIONAL:
                 continue
@@ -191,6 +197,11 @@ class TransformerConfig:
             if residual.init == "looks_linear" and self.d_ff % 2 != 0:
                 raise ValueError(
                     f"d_ff must be even for the looks-linear initialisation of {name}, got {self.d_ff}"
+                )
+            if residual.init == "looks_linear" and self.gated:
+                raise ValueError(
+                    f"gated must be False for the looks-linear initialisation of {name}, whose relu would be "
+                    "multiplied"
                 )
         for first in range(0, len(table), per_layer):
             shared = {row.alpha for row in table[first : first + per_layer] if row.alpha.shared}
@@ -321,7 +332,8 @@ class TransformerConfig:
         d, f = self.d_model, self.d_ff
         attention = site.kind != "feed_forward"
         inner, keys = self.heads * self.width_of_heads, self.num_kv_heads * self.width_of_heads
-        total = 2 * (inner + keys) * (d + 1) - inner + d if attention else 2 * d * f + d + f
+        maps = 3 if self.gated else 2
+        total = 2 * (inner + keys) * (d + 1) - inner + d if attention else maps * d * f + d + (maps - 1) * f
         total += sum(
             _norm_size(kind, d) for kind in (residual.norm_pre, residual.norm_branch, residual.norm_post)
         )
@@ -395,7 +407,7 @@ class TransformerConfig:
 
     def to_core(self) -> dict[str, Any]:
         """The dict that the compute core builds a model from."""
-        own = ("vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions")
+        own = ("vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "positions")
         more = ("share_embeddings", "dropout", "attention_dropout", "activation_dropout", "norm_eps")
         return {
             **{name: getattr(self, name) for name in own + more},

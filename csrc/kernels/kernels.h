@@ -70,6 +70,16 @@ typedef struct adm_activation_gradient {
     const adm_real *h;          /* [M, F] */
 } adm_activation_gradient;
 
+/* h = dropout(u activation(g)), of which gated_forward kept both derivatives in the place of u and g */
+typedef struct adm_gated_gradient {
+    int64_t rows, n; /* M, F */
+    int64_t row0;
+    adm_dropout dropout;        /* as in the forward pass */
+    adm_real *dh;               /* [M, F]; becomes that before dropout */
+    const adm_real *derivative; /* [M, 2F] activation(g), u activation'(g) */
+    adm_real *dz;               /* [M, 2F] du, dg */
+} adm_gated_gradient;
+
 /* y = omega r + alpha b + kappa l */
 typedef struct adm_residual_sum {
     int64_t rows, n;       /* M, D */
@@ -190,6 +200,9 @@ struct adm_kernels {
     /* h = activation(z); z becomes activation'(z), for the backward pass */
     void (*activation_forward)(adm_activation activation, adm_real *z, adm_real *h, int64_t count);
     void (*activation_backward)(const adm_activation_gradient *gradient);
+    /* h [rows, n] = u activation(g) of rows z [rows, 2n] that are u and g; z becomes the derivatives by them */
+    void (*gated_forward)(adm_activation activation, adm_real *z, adm_real *h, int64_t rows, int64_t n);
+    void (*gated_backward)(const adm_gated_gradient *gradient);
 
     /* y = norm(x); saves mean and rstd [rows] */
     void (*norm_forward)(const adm_norm_args *norm, const adm_real *x, adm_real *y, adm_real *mean,

@@ -127,6 +127,7 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     if (config->embedding_scale > 0) /* or it is the usual one */
         add_number(text, "embedding_scale", config->embedding_scale);
     add_word(text, "activation", ACTIVATIONS[config->activation]);
+    add_bool(text, "gated", config->gated);
     add_word(text, "positions", POSITIONS[config->positions]);
     add_word(text, "share_embeddings", SHARES[config->share_embeddings]);
     add_word(text, "input_scale",

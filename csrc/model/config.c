@@ -119,6 +119,11 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
             error, ADM_ERROR_VALUE,
             "d_ff must be even for the looks-linear initialisation of %s.sublayers[%lld], got %lld", stack,
             (long long)index, (long long)config->d_ff);
+    if (sublayer->init == ADM_INIT_LOOKS_LINEAR && config->gated)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "gated must be false for the looks-linear initialisation of %s.sublayers[%lld]: a "
+                        "product is not linear",
+                        stack, (long long)index);
     return ADM_OK;
 }
 
@@ -190,8 +195,8 @@ static adm_status check_total(const adm_config *config, adm_error *error)
     const double d = (double)config->d_model, f = (double)config->d_ff;
     const double layers = (double)config->encoder.layers + (double)config->decoder.layers;
     const double inner = (double)adm_width_of(config, ADM_WIDTH_QUERIES);
-    const double total = layers * (8.0 * d * inner + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d +
-                         2.0 * d * config->max_length;
+    const double total = layers * (8.0 * d * inner + (config->gated ? 3.0 : 2.0) * d * f) +
+                         3.0 * (double)config->vocab_size * d + 2.0 * d * config->max_length;
     if (total > 1e12)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "the model would have about %.3g parameters; the limit is 1e12", total);

@@ -179,7 +179,7 @@ static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, i
     adm_sublayer *sub = &stack->sublayers[i];
     *sub = (adm_sublayer){
         .config = &stack->config->sublayers[i],
-        .kind = &adm_branches[adm_stack_branch(stack->config, i)],
+        .kind = adm_branch_of(b->config, adm_stack_branch(stack->config, i)),
         .stack = b->stack,
         .index = i,
         .first_in_layer = i % per_layer == 0,

@@ -264,6 +264,7 @@ static const field CONFIG_FIELDS[] = {
     {"d_ff", read_size, offsetof(adm_config, d_ff), NULL},
     {"max_length", read_size, offsetof(adm_config, max_length), NULL},
     {"activation", read_choice, offsetof(adm_config, activation), ACTIVATIONS},
+    {"gated", read_bool, offsetof(adm_config, gated), NULL},
     {"positions", read_choice, offsetof(adm_config, positions), POSITIONS},
     {"share_embeddings", read_choice, offsetof(adm_config, share_embeddings), SHARES},
     {"dropout", read_real, offsetof(adm_config, dropout), NULL},

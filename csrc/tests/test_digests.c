@@ -86,6 +86,15 @@ static adm_sublayer_config pre_ln(int64_t i)
     return sublayer;
 }
 
+/* Norms on both sides and inside the branch. */
+static adm_sublayer_config gated_norms(int64_t i)
+{
+    adm_sublayer_config sublayer = pre_ln(i);
+    sublayer.norm_pre = sublayer.norm_inner = ADM_NORM_RMS;
+    sublayer.norm_branch = i % 2 == 0 ? ADM_NORM_RMS : ADM_NORM_NONE;
+    return sublayer;
+}
+
 static adm_sublayer_config profiled(int64_t i)
 {
     adm_sublayer_config sublayer = post_ln(i);
@@ -125,14 +134,17 @@ static const int64_t SHORT[2][B + 1] = {{0, 5, 7, 24}, {0, 9, 26, 28}};
 /* What the linear maps of a model have between and beside them. */
 typedef struct maps {
     adm_activation activation;
+    bool gated;
 } maps;
 
-static const maps RELU = {ADM_ACTIVATION_RELU};
-static const maps GELU = {ADM_ACTIVATION_GELU};
-static const maps SILU = {ADM_ACTIVATION_SILU};
-static const maps GELU_TANH = {ADM_ACTIVATION_GELU_TANH};
-static const maps QUICK_GELU = {ADM_ACTIVATION_QUICK_GELU};
-static const maps RELU_SQUARED = {ADM_ACTIVATION_RELU_SQUARED};
+static const maps RELU = {ADM_ACTIVATION_RELU, false};
+static const maps GELU = {ADM_ACTIVATION_GELU, false};
+static const maps SILU = {ADM_ACTIVATION_SILU, false};
+static const maps GELU_TANH = {ADM_ACTIVATION_GELU_TANH, false};
+static const maps QUICK_GELU = {ADM_ACTIVATION_QUICK_GELU, false};
+static const maps RELU_SQUARED = {ADM_ACTIVATION_RELU_SQUARED, false};
+static const maps SWIGLU = {ADM_ACTIVATION_SILU, true};
+static const maps REGLU = {ADM_ACTIVATION_RELU, true};
 
 typedef struct shape {
     const char *name;
@@ -173,6 +185,8 @@ static const shape SHAPES[] = {
     {"tanh", {0, 2}, 20, 2, 37, 31, &GELU_TANH, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
     {"logistic", {0, 2}, 20, 2, 37, 31, &QUICK_GELU, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
     {"squared", {0, 2}, 20, 2, 37, 31, &RELU_SQUARED, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"gated", {2, 2}, 20, 2, 37, 31, &SWIGLU, false, ADM_SHARE_ALL, gated_norms, LONG, {0}, 0},
+    {"gated, relu", {0, 2}, 20, 2, 70, 31, &REGLU, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -191,6 +205,7 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .d_ff = s->d_ff,
         .max_length = MOST_TOKENS,
         .activation = s->maps->activation,
+        .gated = s->maps->gated,
         .positions = s->learned_positions ? ADM_POSITIONS_LEARNED : ADM_POSITIONS_SINUSOIDAL,
         .share_embeddings = s->share,
         .dropout = 0.2,

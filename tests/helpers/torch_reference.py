@@ -99,7 +99,9 @@ class TorchTransformer:
         return self.linear(self.norm(norm_inner, context, f"{name}.norm_inner"), f"{name}.out")
 
     def feed_forward(self, h: Tensor, name: str, norm_inner: str) -> Tensor:
-        u = ACTIVATIONS[self.config["activation"]](self.linear(h, f"{name}.fc1"))
+        u = self.linear(h, f"{name}.fc1")
+        activation = ACTIVATIONS[self.config["activation"]]
+        u = u * activation(self.linear(h, f"{name}.gate")) if self.config["gated"] else activation(u)
         return self.linear(self.norm(norm_inner, u, f"{name}.norm_inner"), f"{name}.fc2")
 
     def scale(self, which: str, sub: dict[str, Any], name: str) -> Tensor | float:

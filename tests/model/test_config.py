@@ -18,9 +18,9 @@ from admin_py.schemes import Residual, Scale, Scheme, Site
 
 # What the compute core reads of a model, a stack and a sub-layer.
 CORE_KEYS = {
-    "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions", "share_embeddings",
-    "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale", "attention",
-    "logits_cap",
+    "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "positions",
+    "share_embeddings", "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale",
+    "attention", "logits_cap",
     "encoder", "decoder",
 }  # fmt: skip
 ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap"}
@@ -64,6 +64,8 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
     heads = draw(st.integers(1, 4))
     encoder, decoder = draw(st.sampled_from([(1, 1), (2, 1), (1, 3), (5, 4), (2, 0), (0, 2), (0, 5)]))
     probabilities = st.floats(0, 0.99)
+    scheme = draw(scheme_likes)
+    gated = draw(st.booleans()) and "looks_linear" not in (scheme if isinstance(scheme, tuple) else (scheme,))
     return TransformerConfig(
         vocab_size=draw(st.integers(1, 10**6)),
         encoder_layers=encoder,
@@ -71,11 +73,12 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         d_model=heads * draw(st.integers(1, 9)),
         heads=heads,
         d_ff=2 * draw(st.integers(1, 50)),
-        scheme=draw(scheme_likes),
+        scheme=scheme,
         dropout=draw(probabilities),
         attention_dropout=draw(probabilities),
         activation_dropout=draw(probabilities),
         activation=draw(st.sampled_from(ACTIVATIONS)),
+        gated=gated,
         share_embeddings=draw(st.sampled_from(SHARING)),
         positions=draw(st.sampled_from(POSITIONS)),
         max_length=draw(st.integers(1, 5000)),
@@ -245,6 +248,8 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ),
         ({"scheme": None}, TypeError, "scheme must be a name, a Scheme or a pair of these, got None"),
         ({"scheme": "looks_linear", "d_ff": 7}, ValueError, "d_ff must be even for the looks-linear"),
+        ({"scheme": "looks_linear", "gated": True}, ValueError, "gated must be False for the looks-linear"),
+        ({"gated": 1}, TypeError, "gated must be True or False, got 1"),
         ({"d_model": 2**20, "d_ff": 2**20}, ValueError, "the model would have "),
     ],
 )

@@ -360,8 +360,9 @@ def test_passes_refuse_what_is_no_batch(act: str) -> None:
 
 @both
 @pytest.mark.parametrize("segments", [True, 1, 2, 5])
-def test_activations_computed_again_change_no_bit(dtype: str, segments: bool | int) -> None:
-    model, batch = small(dtype, encoder=3, decoder=4, dropout=0.1), PAIRS
+@pytest.mark.parametrize("gated", [False, True])
+def test_activations_computed_again_change_no_bit(dtype: str, segments: bool | int, gated: bool) -> None:
+    model, batch = small(dtype, encoder=3, decoder=4, dropout=0.1, activation_dropout=0.2, gated=gated), PAIRS
     expected = model.backward(batch, step=3)
     kept = model._core.gradient_buffer.copy()
     assert model.backward(batch, step=3, checkpoint_activations=segments) == expected

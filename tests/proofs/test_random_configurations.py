@@ -58,6 +58,7 @@ def random_case(seed: int) -> Case:
         vocab_size=int(rng.integers(2, 60)),
         max_length=90,
         activation=str(rng.choice(ACTIVATIONS)),
+        gated=bool(rng.random() < 0.4),
         positions=str(rng.choice(["sinusoidal", "learned"])),
         share_embeddings=str(rng.choice(["none", "decoder", "inputs", "all"])),
         dropout=float(rng.choice([0.0, 0.2])),

@@ -1,6 +1,8 @@
 """The feed-forward branch.
 
 u = h W1^T + b1        z = dropout(activation(u))        a = Ninner(z) W2^T + b2
+
+gated:  g = h Wg^T + bg        z = dropout(u activation(g))
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ def feedforward_forward(
     name: str,
     *,
     activation: str,
+    gated: bool,
     norm_inner: str,
     eps: float,
     rate: float,
@@ -66,9 +69,11 @@ def feedforward_forward(
     """a [M, D] of h [M, D], and what backward reads."""
     u = linear_forward(h, params, f"{name}.fc1")
     mask = dropout.rows(stack, "activation", u.shape, rate, sublayer)
-    z = activation_forward(activation, u) * mask
+    g = linear_forward(h, params, f"{name}.gate") if gated else u
+    z = activation_forward(activation, g) * mask
+    z = z * u if gated else z
     n, inner = norm_forward(norm_inner, z, params, f"{name}.norm_inner", eps)
-    return linear_forward(n, params, f"{name}.fc2"), (h, u, mask, n, inner)
+    return linear_forward(n, params, f"{name}.fc2"), (h, u, g, mask, n, inner)
 
 
 def feedforward_backward(
@@ -78,12 +83,18 @@ def feedforward_backward(
     name: str,
     *,
     activation: str,
+    gated: bool,
     norm_inner: str,
     grads: Gradients,
 ) -> np.ndarray:
     """dh [M, D] of da [M, D]."""
-    h, u, mask, n, inner = saved
+    h, u, g, mask, n, inner = saved
     dn = linear_backward(da, n, params, f"{name}.fc2", grads)
     dz = norm_backward(norm_inner, dn, inner, params, f"{name}.norm_inner", grads)
+    if gated:
+        dg = activation_backward(activation, dz * mask * u, g)
+        du = dz * mask * activation_forward(activation, g)
+        dh = linear_backward(dg, h, params, f"{name}.gate", grads)
+        return dh + linear_backward(du, h, params, f"{name}.fc1", grads)
     du = activation_backward(activation, dz * mask, u)
     return linear_backward(du, h, params, f"{name}.fc1", grads)

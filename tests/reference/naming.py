@@ -80,6 +80,8 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
         else {"q": (inner, D), "k": (keys, D), "v": (keys, D), "out": (D, inner)}
     )
     shapes: dict[str, tuple[int, ...]] = {}
+    if feed_forward and config["gated"]:
+        matrices = {"fc1": (F, D), "gate": (F, D), "fc2": (D, F)}
     for matrix, shape in matrices.items():
         shapes[f"{name}.{matrix}.weight"] = shape
         shapes[f"{name}.{matrix}.bias"] = shape[:1]

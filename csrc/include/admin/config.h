@@ -71,7 +71,7 @@ typedef struct adm_scale {
 
 /* Factors on the standard deviation of the initial weights. */
 typedef struct adm_gains {
-    double q, k, v, out, fc1, fc2;
+    double q, k, v, out, fc1, fc2; /* fc1: of the gate, too */
 } adm_gains;
 
 typedef struct adm_sublayer_config {
@@ -105,6 +105,7 @@ typedef struct adm_config {
     int64_t d_ff;       /* F */
     int64_t max_length; /* of a sequence that the model reads */
     adm_activation activation;
+    bool gated; /* hidden units are multiplied: (h W_fc1^T) activation(h W_gate^T), as SwiGLU with silu */
     adm_positions positions;
     adm_share share_embeddings;
     double dropout;            /* on embeddings and on the output of every branch */
