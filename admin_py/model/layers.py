@@ -73,6 +73,7 @@ class EncoderLayer(Layer):
         activation_dropout: float = 0.0,
         activation: str = "relu",
         gated: bool = False,
+        bias: str = "all",
         norm_eps: float = 1e-5,
         causal: bool = False,
         seed: int = 0,
@@ -87,6 +88,7 @@ class EncoderLayer(Layer):
             "activation_dropout": activation_dropout,
             "activation": activation,
             "gated": gated,
+            "bias": bias,
             "norm_eps": norm_eps,
         }
         place = Place(scheme, layer, num_layers, cross=False)
@@ -182,7 +184,7 @@ class DecoderLayer(Layer):
     Parameters
     ----------
     d_model, heads, d_ff, scheme, omega, layer, num_layers, dropout, attention_dropout, activation_dropout, \
-    activation, gated, norm_eps, seed, dtype
+    activation, gated, bias, norm_eps, seed, dtype
         As of `EncoderLayer`, with R = 3 sub-layers, or 2 without cross-attention; ``num_layers`` is of the
         encoder too.
     causal : bool
@@ -219,6 +221,7 @@ class DecoderLayer(Layer):
         activation_dropout: float = 0.0,
         activation: str = "relu",
         gated: bool = False,
+        bias: str = "all",
         norm_eps: float = 1e-5,
         causal: bool = True,
         cross: bool = True,
@@ -234,6 +237,7 @@ class DecoderLayer(Layer):
             "activation_dropout": activation_dropout,
             "activation": activation,
             "gated": gated,
+            "bias": bias,
             "norm_eps": norm_eps,
         }
         place = Place(scheme, layer, num_layers, cross=cross)

@@ -213,6 +213,7 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_choice("activation", config->activation, ADM_ACTIVATION_RELU_SQUARED, error)) !=
             ADM_OK ||
+        (status = check_choice("bias", config->bias, ADM_BIAS_FEED_FORWARD, error)) != ADM_OK ||
         (status = check_choice("positions", config->positions, ADM_POSITIONS_LEARNED, error)) != ADM_OK ||
         (status = check_choice("share_embeddings", config->share_embeddings, ADM_SHARE_ALL, error)) !=
             ADM_OK ||
@@ -232,6 +233,11 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "embedding_scale must be positive and finite, or 0 for sqrt(D), got %g",
                         config->embedding_scale);
+    if (!(config->logits_scale >= 0) || !isfinite((adm_real)config->logits_scale))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "logits_scale must be positive and finite, or 0 for 1, got %g", config->logits_scale);
+    if (config->output_bias && (config->vocab_size == 0 || config->decoder.layers == 0))
+        return adm_fail(error, ADM_ERROR_VALUE, "output_bias must be false for a model without logits");
     if (config->encoder.layers == 0 && config->decoder.layers == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "encoder and decoder cannot both have 0 layers");
     if (config->encoder.cross)

@@ -135,16 +135,23 @@ static const int64_t SHORT[2][B + 1] = {{0, 5, 7, 24}, {0, 9, 26, 28}};
 typedef struct maps {
     adm_activation activation;
     bool gated;
+    adm_bias bias;
+    bool output_bias;
+    double logits_scale;
 } maps;
 
-static const maps RELU = {ADM_ACTIVATION_RELU, false};
-static const maps GELU = {ADM_ACTIVATION_GELU, false};
-static const maps SILU = {ADM_ACTIVATION_SILU, false};
-static const maps GELU_TANH = {ADM_ACTIVATION_GELU_TANH, false};
-static const maps QUICK_GELU = {ADM_ACTIVATION_QUICK_GELU, false};
-static const maps RELU_SQUARED = {ADM_ACTIVATION_RELU_SQUARED, false};
-static const maps SWIGLU = {ADM_ACTIVATION_SILU, true};
-static const maps REGLU = {ADM_ACTIVATION_RELU, true};
+static const maps RELU = {ADM_ACTIVATION_RELU, false, ADM_BIAS_ALL, false, 1};
+static const maps GELU = {ADM_ACTIVATION_GELU, false, ADM_BIAS_ALL, false, 1};
+static const maps SILU = {ADM_ACTIVATION_SILU, false, ADM_BIAS_ALL, false, 1};
+static const maps GELU_TANH = {ADM_ACTIVATION_GELU_TANH, false, ADM_BIAS_ALL, false, 1};
+static const maps QUICK_GELU = {ADM_ACTIVATION_QUICK_GELU, false, ADM_BIAS_ALL, false, 1};
+static const maps RELU_SQUARED = {ADM_ACTIVATION_RELU_SQUARED, false, ADM_BIAS_ALL, false, 1};
+static const maps SWIGLU = {ADM_ACTIVATION_SILU, true, ADM_BIAS_ALL, false, 1};
+static const maps REGLU = {ADM_ACTIVATION_RELU, true, ADM_BIAS_ALL, false, 1};
+static const maps NO_BIASES = {ADM_ACTIVATION_SILU, true, ADM_BIAS_NONE, true, 0.7};
+static const maps OF_Q_K_V = {ADM_ACTIVATION_GELU, false, ADM_BIAS_QKV, true, 0.3};
+static const maps OF_ATTENTION = {ADM_ACTIVATION_RELU, false, ADM_BIAS_ATTENTION, false, 1};
+static const maps OF_FEED_FORWARD = {ADM_ACTIVATION_RELU, false, ADM_BIAS_FEED_FORWARD, false, 1};
 
 typedef struct shape {
     const char *name;
@@ -187,6 +194,10 @@ static const shape SHAPES[] = {
     {"squared", {0, 2}, 20, 2, 37, 31, &RELU_SQUARED, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
     {"gated", {2, 2}, 20, 2, 37, 31, &SWIGLU, false, ADM_SHARE_ALL, gated_norms, LONG, {0}, 0},
     {"gated, relu", {0, 2}, 20, 2, 70, 31, &REGLU, false, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"no biases", {2, 2}, 20, 2, 37, 31, &NO_BIASES, false, ADM_SHARE_ALL, pre_ln, LONG, {0}, 0},
+    {"q k v", {0, 2}, 20, 2, 37, 4200, &OF_Q_K_V, false, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 1.1},
+    {"attention", {1, 1}, 20, 2, 37, 31, &OF_ATTENTION, false, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
+    {"feed-forward", {1, 1}, 20, 2, 37, 31, &OF_FEED_FORWARD, false, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -211,6 +222,9 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .dropout = 0.2,
         .attention_dropout = 0.1,
         .activation_dropout = 0.1,
+        .bias = s->maps->bias,
+        .output_bias = s->maps->output_bias,
+        .logits_scale = s->maps->logits_scale,
         .norm_eps = 1e-5,
         .attention = s->attention,
         .logits_cap = s->logits_cap,

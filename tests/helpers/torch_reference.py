@@ -74,7 +74,7 @@ class TorchTransformer:
         return torch.tanh(p[f"{name}.scale"] * x) * gamma + p[f"{name}.nu"]
 
     def linear(self, x: Tensor, name: str) -> Tensor:
-        return F.linear(x, self.params[f"{name}.weight"], self.params[f"{name}.bias"])
+        return F.linear(x, self.params[f"{name}.weight"], self.params.get(f"{name}.bias"))
 
     def attention(self, h: Tensor, source: Tensor, allowed: Tensor, name: str, norm_inner: str) -> Tensor:
         """allowed [B, 1, T, S] is True where a query may read a key."""
@@ -170,8 +170,9 @@ class TorchTransformer:
             ids, real = pad(batch.target_tokens, batch.target_offsets)
         inputs, labels, predicted = ids[:, :-1], ids[:, 1:], real[:, 1:]
         x = self.stack("decoder", self.embed("decoder", inputs), predicted, memory, memory_real)
-        logits = F.linear(x[predicted], self.params[embedding_names(self.config)["output"]])
-        return soft_cap(logits, self.config["logits_cap"]), labels[predicted]
+        output = self.params[embedding_names(self.config)["output"]]
+        logits = F.linear(x[predicted], output, self.params.get("output.bias"))
+        return soft_cap(self.config["logits_scale"] * logits, self.config["logits_cap"]), labels[predicted]
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         """Label-smoothed loss and nll, both means over the predicted tokens."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 import pytest
@@ -41,18 +43,19 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
         {"kv_heads": 1},
         {"head_width": 5, "kv_heads": 1},
         {"attention_scale": 2.0, "score_cap": 0.5},
+        {"bias": "none"},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin", "sandwich"])
-def test_probabilities_give_the_branch(scheme: str, attention: dict[str, float]) -> None:
+def test_probabilities_give_the_branch(scheme: str, attention: dict[str, Any]) -> None:
     """Probabilities times values, through the output matrix, are the branch that the core computed."""
     made = model(scheme, dropout=0.0, **attention)
     seen, weights = made.observe(PAIRS), made.parameters
     for name in ("encoder.1.self_attn", "decoder.1.self_attn", "decoder.0.cross_attn"):
         read = seen[f"{name}.normed"]
         source = seen["encoder.output"] if "cross" in name else read
-        values = source @ weights[f"{name}.v.weight"].T + weights[f"{name}.v.bias"]
+        values = source @ weights[f"{name}.v.weight"].T + weights.get(f"{name}.v.bias", 0.0)
         rows, start, stop = [], 0, 0
         for one in seen[f"{name}.probabilities"]:
             stop = start + one.shape[2]
@@ -60,7 +63,7 @@ def test_probabilities_give_the_branch(scheme: str, attention: dict[str, float])
             parts = heads.repeat(2 // made.config.num_kv_heads, axis=0)
             rows.append((one @ parts).transpose(1, 0, 2).reshape(one.shape[1], -1))
             start = stop
-        found = np.concatenate(rows) @ weights[f"{name}.out.weight"].T + weights[f"{name}.out.bias"]
+        found = np.concatenate(rows) @ weights[f"{name}.out.weight"].T + weights.get(f"{name}.out.bias", 0.0)
         np.testing.assert_allclose(found, seen[f"{name}.branch"], rtol=1e-10, atol=1e-12)
 
 

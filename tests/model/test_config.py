@@ -13,15 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admin_py import schemes
-from admin_py.model.config import ACTIVATIONS, POSITIONS, SHARING, TransformerConfig
+from admin_py.model.config import ACTIVATIONS, BIASES, POSITIONS, SHARING, TransformerConfig
 from admin_py.schemes import Residual, Scale, Scheme, Site
 
 # What the compute core reads of a model, a stack and a sub-layer.
 CORE_KEYS = {
-    "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "positions",
-    "share_embeddings", "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale",
-    "attention", "logits_cap",
-    "encoder", "decoder",
+    "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "bias", "positions",
+    "share_embeddings", "output_bias", "logits_scale", "dropout", "attention_dropout", "activation_dropout",
+    "norm_eps", "embedding_scale", "attention", "logits_cap", "encoder", "decoder",
 }  # fmt: skip
 ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap"}
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
@@ -79,6 +78,9 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         activation_dropout=draw(probabilities),
         activation=draw(st.sampled_from(ACTIVATIONS)),
         gated=gated,
+        bias=draw(st.sampled_from(BIASES)),
+        output_bias=decoder > 0 and draw(st.booleans()),
+        logits_scale=draw(st.floats(0.01, 100.0)),
         share_embeddings=draw(st.sampled_from(SHARING)),
         positions=draw(st.sampled_from(POSITIONS)),
         max_length=draw(st.integers(1, 5000)),
@@ -249,6 +251,13 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"scheme": None}, TypeError, "scheme must be a name, a Scheme or a pair of these, got None"),
         ({"scheme": "looks_linear", "d_ff": 7}, ValueError, "d_ff must be even for the looks-linear"),
         ({"scheme": "looks_linear", "gated": True}, ValueError, "gated must be False for the looks-linear"),
+        (
+            {"bias": "k"},
+            ValueError,
+            "bias must be one of 'all', 'none', 'qkv', 'attention', 'feed_forward', got 'k'",
+        ),
+        ({"output_bias": True, "decoder_layers": 0}, ValueError, "output_bias must be False for an encoder"),
+        ({"logits_scale": 0}, ValueError, "logits_scale must be positive, got 0.0"),
         ({"gated": 1}, TypeError, "gated must be True or False, got 1"),
         ({"d_model": 2**20, "d_ff": 2**20}, ValueError, "the model would have "),
     ],

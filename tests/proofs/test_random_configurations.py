@@ -9,7 +9,7 @@ import pytest
 from reference import profiling, transformer
 from reference.dropout import CoreDropout
 
-from admin_py.model.config import ACTIVATIONS
+from admin_py.model.config import ACTIVATIONS, BIASES
 from proofs.configurations import Case, attention, config, scale
 from proofs.core import make
 from proofs.deviation import deviation, worst_direction, worst_gradient
@@ -59,6 +59,9 @@ def random_case(seed: int) -> Case:
         max_length=90,
         activation=str(rng.choice(ACTIVATIONS)),
         gated=bool(rng.random() < 0.4),
+        bias=str(rng.choice(BIASES)),
+        output_bias=bool(rng.random() < 0.3),
+        logits_scale=float(rng.choice([1.0, 0.6])),
         positions=str(rng.choice(["sinusoidal", "learned"])),
         share_embeddings=str(rng.choice(["none", "decoder", "inputs", "all"])),
         dropout=float(rng.choice([0.0, 0.2])),

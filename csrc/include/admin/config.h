@@ -37,6 +37,15 @@ typedef enum adm_activation {
     ADM_ACTIVATION_RELU_SQUARED /* max(z, 0)^2 */
 } adm_activation;
 
+/* Which linear maps of the branches add a bias. */
+typedef enum adm_bias {
+    ADM_BIAS_ALL = 0,
+    ADM_BIAS_NONE,
+    ADM_BIAS_QKV,         /* q, k and v */
+    ADM_BIAS_ATTENTION,   /* q, k, v and out */
+    ADM_BIAS_FEED_FORWARD /* fc1, gate and fc2 */
+} adm_bias;
+
 typedef enum adm_positions { ADM_POSITIONS_SINUSOIDAL = 0, ADM_POSITIONS_LEARNED } adm_positions;
 
 /* Which of the source, target and output embedding matrices are one. */
@@ -106,8 +115,11 @@ typedef struct adm_config {
     int64_t max_length; /* of a sequence that the model reads */
     adm_activation activation;
     bool gated; /* hidden units are multiplied: (h W_fc1^T) activation(h W_gate^T), as SwiGLU with silu */
+    adm_bias bias;
     adm_positions positions;
     adm_share share_embeddings;
+    bool output_bias;          /* logits = logits_scale (x E^T + bias) */
+    double logits_scale;       /* 0: 1 */
     double dropout;            /* on embeddings and on the output of every branch */
     double attention_dropout;  /* on the attention probabilities */
     double activation_dropout; /* after the activation */
