@@ -42,7 +42,10 @@ def save_for_ctranslate2(model: ap.Transformer, folder: str | os.PathLike[str]) 
     from ctranslate2.specs import TransformerSpec
 
     config = model.config
-    wanted = {"activation": "relu", "positions": "sinusoidal", "share_embeddings": "all"}
+    wanted = {
+        "activation": "relu", "gated": False, "bias": "all", "output_bias": False, "logits_scale": 1.0,
+        "positions": "sinusoidal", "share_embeddings": "all",
+    }  # fmt: skip
     given = {name: getattr(config, name) for name in wanted}
     if config.kind != "encoder_decoder" or config.scheme not in _NORM or given != wanted:
         raise ValueError(

@@ -46,7 +46,7 @@ class UpdateNorms(StackResult):
     names : tuple of str
         Of the trained weight matrices, such as ``"encoder.3.self_attn.q.weight"``, [P].
     matrix_kinds : tuple of str
-        Of each matrix one of ``q, k, v, out, fc1, fc2, embedding`` (in the paper Q, K, V, O, 1, 2), [P].
+        Of each matrix one of ``q, k, v, out, fc1, gate, fc2, embedding`` (the paper's Q, K, V, O, 1, 2), [P].
     matrix_stacks : tuple of str
         Of each matrix ``"encoder"``, ``"decoder"`` or, for shared embeddings, ``"shared"``, [P].
     layers : tuple of int

@@ -177,8 +177,7 @@ class Reader:
         cross = name.endswith(".cross_attn")
         source, keys = self._keys(read, stack, cross)
         weights = self.weights
-        q = product(read, weights[f"{name}.q.weight"]) + weights[f"{name}.q.bias"]
-        k = product(source, weights[f"{name}.k.weight"]) + weights[f"{name}.k.bias"]
+        q, k = (_linear(x, weights, f"{name}.{part}") for part, x in (("q", read), ("k", source)))
         heads, kv_heads = self.config.heads, self.config.num_kv_heads
         causal = not cross and stack in self.causal
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
@@ -193,6 +192,12 @@ class Reader:
             if causal:
                 scores = np.where(np.tri(end - first, dtype=bool), scores, -np.inf)
             yield _softmax(scores).astype(q.dtype)
+
+
+def _linear(x: NDArray[Any], weights: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """X W^T, and the bias where the map has one."""
+    y = product(x, weights[f"{name}.weight"])
+    return y + weights[f"{name}.bias"] if f"{name}.bias" in weights else y
 
 
 def _offsets(batch: Batch) -> dict[str, NDArray[np.int64]]:

@@ -24,7 +24,8 @@ from admin_py.schemes import scheme as scheme_module
 
 STACKS = ("encoder", "decoder")
 
-ACTIVATIONS = ("relu", "gelu")
+ACTIVATIONS = ("relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared")
+BIASES = ("all", "none", "qkv", "attention", "feed_forward")
 POSITIONS = ("sinusoidal", "learned", "rotary")
 SHARING = ("none", "decoder", "inputs", "all")
 
@@ -57,8 +58,20 @@ class TransformerConfig:
         On the embeddings and on the output of every residual branch, a probability in [0, 1).
     attention_dropout, activation_dropout : float
         On the attention probabilities; after the activation.
-    activation : {"relu", "gelu"}
-        The exact gelu.
+    activation : {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"}
+        max(z, 0); z Phi(z), the exact one; z sigma(z); z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2;
+        z sigma(1.702 z); max(z, 0)^2. Phi is the normal distribution function, sigma the logistic function.
+    gated : bool
+        Whether a second map, named gate, multiplies the hidden units:
+        (h W_fc1^T + b_fc1) activation(h W_gate^T + b_gate). That is SwiGLU with silu, GeGLU with gelu, ReGLU
+        with relu (Shazeer 2020, arXiv:2002.05202). Llama's up_proj is fc1, gate_proj gate, down_proj fc2.
+    bias : {"all", "none", "qkv", "attention", "feed_forward"}
+        Which linear maps of the branches add a bias: all, as in BERT and GPT-2; none, as in Llama;
+        q, k and v, as in Qwen 2; all four of attention; those of the feed-forward, as in GPT-J.
+    output_bias : bool
+        Whether the logits have a bias, as in Marian and BERT.
+    logits_scale : float
+        Positive factor on the logits, their bias included, before `logits_cap`.
     share_embeddings : {"all", "decoder", "inputs", "none"}
         Which of source, target and output embeddings are one matrix: all three; target and output; source and
         target; none. Where a scheme scales embeddings, a matrix both stacks read takes the encoder's gain.
@@ -131,6 +144,10 @@ class TransformerConfig:
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
     activation: str = "relu"
+    gated: bool = False
+    bias: str = "all"
+    output_bias: bool = False
+    logits_scale: float = 1.0
     share_embeddings: str = "all"
     positions: str = "sinusoidal"
     max_length: int = 1024
@@ -162,8 +179,9 @@ class TransformerConfig:
             store(name, check_probability(name, getattr(self, name)))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
-        store("qkv_fused_init", check_bool("qkv_fused_init", self.qkv_fused_init))
-        for name in ("norm_eps", "init_gain", "attention_scale", "score_cap", "logits_cap"):
+        for name in ("gated", "output_bias", "qkv_fused_init"):
+            store(name, check_bool(name, getattr(self, name)))
+        for name in ("norm_eps", "init_gain", "logits_scale", "attention_scale", "score_cap", "logits_cap"):
             if getattr(self, name) is None and name in _OPTIONAL:
                 continue
             store(name, check_number(name, getattr(self, name)))
@@ -175,6 +193,8 @@ class TransformerConfig:
                 raise ValueError(f"embedding_scale must be positive, got {shown(self.embedding_scale)}")
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
+        if self.output_bias and self.decoder_layers == 0:
+            raise ValueError("output_bias must be False for an encoder, which has no logits")
         self._check_attention()
         self._check_rotary()
         given, pair = _resolve_scheme(self.scheme)
@@ -225,6 +245,11 @@ class TransformerConfig:
             if residual.init == "looks_linear" and self.d_ff % 2 != 0:
                 raise ValueError(
                     f"d_ff must be even for the looks-linear initialisation of {name}, got {self.d_ff}"
+                )
+            if residual.init == "looks_linear" and self.gated:
+                raise ValueError(
+                    f"gated must be False for the looks-linear initialisation of {name}, whose relu would be "
+                    "multiplied"
                 )
         for first in range(0, len(table), per_layer):
             shared = {row.alpha for row in table[first : first + per_layer] if row.alpha.shared}
@@ -333,7 +358,7 @@ class TransformerConfig:
         ...                   d_ff=128, scheme="post_ln").num_parameters
         97472
         """
-        total = self.num_embeddings * self.vocab_size * self.d_model
+        total = self.num_embeddings * self.vocab_size * self.d_model + self.output_bias * self.vocab_size
         for stack in self.stacks:
             places = zip(self.sites(stack), self.residuals(stack), strict=True)
             total += sum(self._sublayer_parameters(site, residual) for site, residual in places)
@@ -354,8 +379,13 @@ class TransformerConfig:
     def _sublayer_parameters(self, site: Site, residual: Residual) -> int:
         d, f = self.d_model, self.d_ff
         attention = site.kind != "feed_forward"
-        inner, keys = self.heads * self.width_of_heads, self.num_kv_heads * self.width_of_heads
-        total = 2 * (inner + keys) * (d + 1) - inner + d if attention else 2 * d * f + d + f
+        if attention:
+            inner, keys = self.heads * self.width_of_heads, self.num_kv_heads * self.width_of_heads
+            total = 2 * (inner + keys) * d + (inner + 2 * keys) * (self.bias in ("all", "qkv", "attention"))
+            total += d * (self.bias in ("all", "attention"))
+        else:
+            inputs = 2 if self.gated else 1
+            total = (inputs + 1) * d * f + (inputs * f + d) * (self.bias in ("all", "feed_forward"))
         total += sum(
             _norm_size(kind, d) for kind in (residual.norm_pre, residual.norm_branch, residual.norm_post)
         )
@@ -429,10 +459,11 @@ class TransformerConfig:
 
     def to_core(self) -> dict[str, Any]:
         """The dict that the compute core builds a model from."""
-        own = ("vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions")
-        more = ("share_embeddings", "dropout", "attention_dropout", "activation_dropout", "norm_eps")
+        own = ("vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "bias")
+        ends = ("positions", "share_embeddings", "output_bias", "logits_scale")
+        more = ("dropout", "attention_dropout", "activation_dropout", "norm_eps")
         return {
-            **{name: getattr(self, name) for name in own + more},
+            **{name: getattr(self, name) for name in own + ends + more},
             "embedding_scale": self.embedding_scale or 0.0,
             "attention": {
                 "head_width": self.head_width or 0,
@@ -530,6 +561,7 @@ _OPTIONAL = ("attention_scale", "score_cap", "logits_cap")
 
 _CHOICES = {
     "activation": ACTIVATIONS,
+    "bias": BIASES,
     "positions": POSITIONS,
     "share_embeddings": SHARING,
     "input_scale": schemes.SCALE_KINDS,

@@ -28,7 +28,7 @@ Arrays = dict[str, NDArray[np.float64]]
 READERS = {
     "self_attn": ("q.weight", "k.weight", "v.weight"),
     "cross_attn": ("q.weight",),  # k and v read the encoder
-    "feed_forward": ("fc1.weight",),
+    "feed_forward": ("fc1.weight", "gate.weight"),
 }
 """Weights of each kind of branch that read the sub-layer's input; [out, in]."""
 
@@ -113,7 +113,8 @@ def _fold_stack(config: TransformerConfig, stack: str, arrays: Arrays) -> NDArra
                 f"for feature {unusable[0]}"
             )
         for reader in READERS[name.rpartition(".")[2]]:
-            arrays[f"{name}.{reader}"] = arrays[f"{name}.{reader}"] / omega
+            if f"{name}.{reader}" in arrays:  # only gated branches have a gate
+                arrays[f"{name}.{reader}"] = arrays[f"{name}.{reader}"] / omega
         if index == 0:
             start = omega
             continue

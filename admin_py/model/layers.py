@@ -72,6 +72,8 @@ class EncoderLayer(Layer):
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         activation: str = "relu",
+        gated: bool = False,
+        bias: str = "all",
         norm_eps: float = 1e-5,
         causal: bool = False,
         seed: int = 0,
@@ -85,6 +87,8 @@ class EncoderLayer(Layer):
             "attention_dropout": attention_dropout,
             "activation_dropout": activation_dropout,
             "activation": activation,
+            "gated": gated,
+            "bias": bias,
             "norm_eps": norm_eps,
         }
         place = Place(scheme, layer, num_layers, cross=False)
@@ -180,7 +184,7 @@ class DecoderLayer(Layer):
     Parameters
     ----------
     d_model, heads, d_ff, scheme, omega, layer, num_layers, dropout, attention_dropout, activation_dropout, \
-    activation, norm_eps, seed, dtype
+    activation, gated, bias, norm_eps, seed, dtype
         As of `EncoderLayer`, with R = 3 sub-layers, or 2 without cross-attention; ``num_layers`` is of the
         encoder too.
     causal : bool
@@ -216,6 +220,8 @@ class DecoderLayer(Layer):
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         activation: str = "relu",
+        gated: bool = False,
+        bias: str = "all",
         norm_eps: float = 1e-5,
         causal: bool = True,
         cross: bool = True,
@@ -230,6 +236,8 @@ class DecoderLayer(Layer):
             "attention_dropout": attention_dropout,
             "activation_dropout": activation_dropout,
             "activation": activation,
+            "gated": gated,
+            "bias": bias,
             "norm_eps": norm_eps,
         }
         place = Place(scheme, layer, num_layers, cross=cross)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-KINDS = ("q", "k", "v", "out", "fc1", "fc2", "embedding")
-"""Of weight matrices; in the paper Q, K, V, O, 1, 2. Learned positions count as embeddings."""
+KINDS = ("q", "k", "v", "out", "fc1", "gate", "fc2", "embedding")
+"""Of weight matrices; in the paper Q, K, V, O, 1, 2 (and no gate). Learned positions count as embeddings."""
 
 SHARED = "shared"
 """Stack of a matrix that belongs to no single one: an embedding that encoder and decoder share."""

@@ -29,6 +29,7 @@ PAPER_NAMES: Mapping[str, str] = {
     "v": "V",
     "out": "O",
     "fc1": "1",
+    "gate": "gate",
     "fc2": "2",
     "embedding": "embedding",
 }
@@ -40,6 +41,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
     "v": ("#7AC76B", "^"),
     "out": ("#946638", "D"),
     "fc1": ("#573F0F", "v"),
+    "gate": ("#3E7F9B", "<"),
     "fc2": ("#AD1F96", "P"),
     "embedding": ("#5B6470", "x"),
 }

@@ -71,7 +71,7 @@ static void call_dropout(const void *work)
 static void call_gelu_forward(const void *work)
 {
     const rows_work *w = work;
-    w->kernels->gelu_forward(w->x, w->y, w->rows * w->n);
+    w->kernels->activation_forward(ADM_ACTIVATION_GELU, w->x, w->y, w->rows * w->n);
 }
 
 /* n queries a tile: the rows are its keys */

@@ -88,6 +88,7 @@ static double gain_of(const adm_gains *gains, adm_param_kind kind)
     case ADM_PARAM_WEIGHT_OUT:
         return gains->out;
     case ADM_PARAM_WEIGHT_FC1:
+    case ADM_PARAM_WEIGHT_GATE:
         return gains->fc1;
     default:
         return gains->fc2;
@@ -139,6 +140,7 @@ static void init_param(const adm_config *config, const adm_param *param, uint64_
     case ADM_PARAM_WEIGHT_V:
     case ADM_PARAM_WEIGHT_OUT:
     case ADM_PARAM_WEIGHT_FC1:
+    case ADM_PARAM_WEIGHT_GATE:
     case ADM_PARAM_WEIGHT_FC2:
         plan_matrix(&d, config, &stack->sublayers[param->sublayer], param);
         break;

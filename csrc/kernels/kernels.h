@@ -59,16 +59,26 @@ typedef struct adm_norm_gradient {
     adm_norm_grads grads; /* of the parameters: added to */
 } adm_norm_gradient;
 
-/* h = dropout(activation(z)), of which relu reads h and gelu what gelu_forward kept: dh becomes dz */
+/* h = dropout(activation(z)), of which relu reads h and others what activation_forward kept: dh becomes dz */
 typedef struct adm_activation_gradient {
     adm_activation activation;
     int64_t rows, n; /* M, F */
     int64_t row0;
     adm_dropout dropout;        /* as in the forward pass */
     adm_real *dh;               /* [M, F] */
-    const adm_real *derivative; /* [M, F] gelu'(z) */
+    const adm_real *derivative; /* [M, F] activation'(z) */
     const adm_real *h;          /* [M, F] */
 } adm_activation_gradient;
+
+/* h = dropout(u activation(g)), of which gated_forward kept both derivatives in the place of u and g */
+typedef struct adm_gated_gradient {
+    int64_t rows, n; /* M, F */
+    int64_t row0;
+    adm_dropout dropout;        /* as in the forward pass */
+    adm_real *dh;               /* [M, F]; becomes that before dropout */
+    const adm_real *derivative; /* [M, 2F] activation(g), u activation'(g) */
+    adm_real *dz;               /* [M, 2F] du, dg */
+} adm_gated_gradient;
 
 /* y = omega r + alpha b + kappa l */
 typedef struct adm_residual_sum {
@@ -194,9 +204,12 @@ struct adm_kernels {
     void (*add_bias)(adm_real *x, const adm_real *bias, int64_t rows, int64_t n);
     /* sums[c] += sum over rows of x[., c] */
     void (*add_column_sums)(const adm_real *x, adm_real *sums, int64_t rows, int64_t n);
-    /* h = gelu(z); z becomes gelu'(z), for the backward pass */
-    void (*gelu_forward)(adm_real *z, adm_real *h, int64_t count);
+    /* h = activation(z); z becomes activation'(z), for the backward pass */
+    void (*activation_forward)(adm_activation activation, adm_real *z, adm_real *h, int64_t count);
     void (*activation_backward)(const adm_activation_gradient *gradient);
+    /* h [rows, n] = u activation(g) of rows z [rows, 2n] that are u and g; z becomes the derivatives by them */
+    void (*gated_forward)(adm_activation activation, adm_real *z, adm_real *h, int64_t rows, int64_t n);
+    void (*gated_backward)(const adm_gated_gradient *gradient);
 
     /* y = norm(x); saves mean and rstd [rows] */
     void (*norm_forward)(const adm_norm_args *norm, const adm_real *x, adm_real *y, adm_real *mean,

@@ -1,7 +1,12 @@
 /* What a feed-forward branch computes between h and a:
 
      hidden = dropout(activation(h W_in^T + bias))
-     a      = Ninner(hidden) W_out^T */
+     a      = Ninner(hidden) W_out^T
+
+   or, gated, where W_in is the rows of two matrices, of u and of the gate g:
+
+     u, g   = h W_in^T + bias
+     hidden = dropout(u activation(g)) */
 #ifndef ADM_LAYERS_FEED_FORWARD_H
 #define ADM_LAYERS_FEED_FORWARD_H
 
@@ -11,11 +16,13 @@
 
 typedef struct adm_feed_forward {
     adm_activation activation;
+    bool gated;
     adm_dropout dropout;
     int64_t row; /* of the first row in the batch: dropout's numbers are keyed by it */
-    const adm_linear
-        *in; /* [M, D] -> [M, F]; with relu y is hidden, with gelu gelu'(z); dy is z's gradient */
-    const adm_linear *out; /* hidden, normed -> [M, D] */
+    /* [M, D] -> [M, F], gated [M, 2F]; y becomes the derivatives of what is hidden by it, but is hidden itself with relu
+       that is not gated */
+    const adm_linear *in;
+    const adm_linear *out; /* hidden, normed -> [M, D]; dx is the other's dy where not gated */
     const adm_norm *norm;  /* Ninner */
     adm_real *hidden;      /* [M, F] */
     adm_real *normed;      /* [M, F] Ninner(hidden), or NULL */

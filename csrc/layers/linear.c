@@ -118,7 +118,8 @@ void adm_linear_backward_input_columns(adm_worker *worker, const adm_linear *lin
 /* y = x W^T + bias:  dbias = sum over rows of dy */
 void adm_linear_backward_bias(adm_worker *worker, const adm_linear *linear)
 {
-    worker->kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
+    if (linear->dbias != NULL)
+        worker->kernels->add_column_sums(linear->dy, linear->dbias, linear->rows, linear->matrix.outputs);
 }
 
 /* y = x W^T + bias:  dW = dy^T x. What is written has the bits of what is added to zeros: a tile's -0 becomes +0. */

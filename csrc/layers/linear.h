@@ -21,7 +21,7 @@ typedef struct adm_linear {
     adm_real *dy;      /* [M, outputs] */
     adm_real *dx;      /* [M, inputs] */
     adm_real *dweight; /* [outputs, inputs] */
-    adm_real *dbias;   /* [outputs] of these rows alone */
+    adm_real *dbias;   /* [outputs] of these rows alone, or NULL: there is no bias */
 } adm_linear;
 
 void adm_linear_forward(adm_worker *worker, const adm_linear *linear, bool relu);

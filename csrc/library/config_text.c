@@ -3,7 +3,8 @@
 static const char *const NORMS[] = {"none", "layer", "rms", "dyt"};
 static const char *const SCALES[] = {"none", "scalar", "vector"};
 static const char *const INITS[] = {"xavier_uniform", "xavier_normal", "looks_linear"};
-static const char *const ACTIVATIONS[] = {"relu", "gelu"};
+static const char *const ACTIVATIONS[] = {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"};
+static const char *const BIASES[] = {"all", "none", "qkv", "attention", "feed_forward"};
 static const char *const POSITIONS[] = {"sinusoidal", "learned", "rotary"};
 static const char *const SHARES[] = {"none", "decoder", "inputs", "all"};
 
@@ -147,6 +148,11 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     if (config->embedding_scale > 0) /* or it is the usual one */
         add_number(text, "embedding_scale", config->embedding_scale);
     add_word(text, "activation", ACTIVATIONS[config->activation]);
+    add_bool(text, "gated", config->gated);
+    add_word(text, "bias", BIASES[config->bias]);
+    add_bool(text, "output_bias", config->output_bias);
+    if (config->logits_scale > 0) /* or it is 1 */
+        add_number(text, "logits_scale", config->logits_scale);
     add_word(text, "positions", POSITIONS[config->positions]);
     add_word(text, "share_embeddings", SHARES[config->share_embeddings]);
     add_word(text, "input_scale",

@@ -123,6 +123,7 @@ static adm_feed_forward feed_forward_of(const adm_sublayer_view *view)
 {
     return (adm_feed_forward){
         .activation = view->model->activation,
+        .gated = view->params->kind->gated,
         .dropout = view->inner_dropout,
         .row = view->first,
         .in = &view->maps[ADM_MAP_IN],
@@ -161,7 +162,11 @@ static void feed_forward_backward_in(adm_worker *worker, const adm_sublayer_view
 
 #define ATTENTION_OUT {1, {"out"}, {ADM_PARAM_WEIGHT_OUT}, {ADM_WIDTH_MODEL}, ADM_WIDTH_QUERIES}
 
-const adm_branch adm_branches[] = {
+#define FEED_FORWARD_OUT {1, {"fc2"}, {ADM_PARAM_WEIGHT_FC2}, {ADM_WIDTH_MODEL}, ADM_WIDTH_HIDDEN}
+
+enum { GATED_FEED_FORWARD = ADM_BRANCH_FEED_FORWARD + 1 };
+
+static const adm_branch branches[] = {
     [ADM_BRANCH_SELF_ATTENTION] =
         {
             .name = "self_attn",
@@ -199,13 +204,34 @@ const adm_branch adm_branches[] = {
     [ADM_BRANCH_FEED_FORWARD] =
         {
             .name = "feed_forward",
-            .maps =
-                {[ADM_MAP_IN] = {1, {"fc1"}, {ADM_PARAM_WEIGHT_FC1}, {ADM_WIDTH_HIDDEN}, ADM_WIDTH_MODEL},
-                 [ADM_MAP_OUT] = {1, {"fc2"}, {ADM_PARAM_WEIGHT_FC2}, {ADM_WIDTH_MODEL}, ADM_WIDTH_HIDDEN}},
+            .maps = {[ADM_MAP_IN] = {1, {"fc1"}, {ADM_PARAM_WEIGHT_FC1}, {ADM_WIDTH_HIDDEN}, ADM_WIDTH_MODEL},
+                     [ADM_MAP_OUT] = FEED_FORWARD_OUT},
             .inner = ADM_WIDTH_HIDDEN,
             .forward_in = feed_forward_forward_in,
             .forward_out = feed_forward_forward_out,
             .backward_out = feed_forward_backward_out,
             .backward_in = feed_forward_backward_in,
         },
+    [GATED_FEED_FORWARD] =
+        {
+            .name = "feed_forward",
+            .maps = {[ADM_MAP_IN] = {2,
+                                     {"fc1", "gate"},
+                                     {ADM_PARAM_WEIGHT_FC1, ADM_PARAM_WEIGHT_GATE},
+                                     {ADM_WIDTH_HIDDEN, ADM_WIDTH_HIDDEN},
+                                     ADM_WIDTH_MODEL},
+                     [ADM_MAP_OUT] = FEED_FORWARD_OUT},
+            .inner = ADM_WIDTH_HIDDEN,
+            .gated = true,
+            .forward_in = feed_forward_forward_in,
+            .forward_out = feed_forward_forward_out,
+            .backward_out = feed_forward_backward_out,
+            .backward_in = feed_forward_backward_in,
+        },
 };
+
+const adm_branch *adm_branch_of(const adm_config *config, adm_branch_kind kind)
+{
+    const bool gated = kind == ADM_BRANCH_FEED_FORWARD && config->gated;
+    return &branches[gated ? GATED_FEED_FORWARD : kind];
+}

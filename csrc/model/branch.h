@@ -7,7 +7,7 @@
 
 /* The linear maps of a branch, in the order in which their weight gradients are summed. */
 typedef enum adm_map {
-    ADM_MAP_IN = 0, /* q k v; q of cross-attention; fc1 */
+    ADM_MAP_IN = 0, /* q k v; q of cross-attention; fc1; fc1 gate */
     ADM_MAP_OUT,    /* out; fc2 */
     ADM_MAP_KV,     /* k v of cross-attention */
     ADM_NUM_MAPS
@@ -69,7 +69,8 @@ typedef struct adm_branch {
     const char *name; /* in the names of parameters */
     adm_branch_map maps[ADM_NUM_MAPS];
     adm_width inner;   /* of what the last map reads */
-    bool attends;      /* keeps the softmax's statistics [M, H]; else `in` has an activation */
+    bool attends;      /* keeps the softmax's statistics [M, H]; else `in` has an activation, ... */
+    bool gated;        /* ... of one half of what it computes, by which the other half is multiplied */
     bool reads_memory; /* its keys and values are those of the memory, all of which every query sees */
     /* From h to what attention or the last map reads, and from there to a. */
     void (*forward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
@@ -79,7 +80,7 @@ typedef struct adm_branch {
     void (*backward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
 } adm_branch;
 
-extern const adm_branch adm_branches[]; /* by adm_branch_kind */
+const adm_branch *adm_branch_of(const adm_config *config, adm_branch_kind kind);
 
 /* What lies between the two where a branch attends: heads [first, last). */
 void adm_branch_forward_heads(adm_worker *worker, const struct adm_sublayer_view *view, int64_t first,

@@ -13,7 +13,7 @@ typedef struct adm_sublayer_buffers {
     adm_real *omega_filled, *alpha_filled; /* [D] scalars spread out, or NULL */
     adm_real *normed;                      /* [M, D] Npre(x), or NULL where it is x */
     adm_real *scaled;                      /* [M, D] s normed, or NULL where it is normed */
-    adm_real *proj;                        /* [M, 3D] q k v; [M, D] q; [M, F] before gelu */
+    adm_real *proj;                        /* [M, 3D] q k v; [M, D] q; [M, F] derivative, [M, 2F] of gated */
     adm_real *kv;                          /* [M_memory, 2D] */
     adm_real *lse;                         /* [M, H] */
     adm_real *inner;                       /* [M, D] context; [M, F] after the activation */
@@ -76,7 +76,8 @@ typedef struct adm_workspace {
     int64_t
         *attended; /* [C, H] tiles of queries of which the gradients are, where sequences are cut, or NULL */
     adm_real *dy, *dh;       /* [M, D] */
-    adm_real *dcontext;      /* [M, D] */
+    adm_real *dcontext;      /* [M, H K] */
+    adm_real *dhidden;       /* [M, F] of gated hidden units, else NULL */
     adm_real *dlayer;        /* [M, D] of the input of a layer with kappa */
     int32_t *labels;         /* [M] */
     int64_t block_rows;      /* rows of logits held at once */

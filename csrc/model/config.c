@@ -119,6 +119,11 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
             error, ADM_ERROR_VALUE,
             "d_ff must be even for the looks-linear initialisation of %s.sublayers[%lld], got %lld", stack,
             (long long)index, (long long)config->d_ff);
+    if (sublayer->init == ADM_INIT_LOOKS_LINEAR && config->gated)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "gated must be false for the looks-linear initialisation of %s.sublayers[%lld]: a "
+                        "product is not linear",
+                        stack, (long long)index);
     return ADM_OK;
 }
 
@@ -220,8 +225,8 @@ static adm_status check_total(const adm_config *config, adm_error *error)
     const double d = (double)config->d_model, f = (double)config->d_ff;
     const double layers = (double)config->encoder.layers + (double)config->decoder.layers;
     const double inner = (double)adm_width_of(config, ADM_WIDTH_QUERIES);
-    const double total = layers * (8.0 * d * inner + 2.0 * d * f) + 3.0 * (double)config->vocab_size * d +
-                         2.0 * d * config->max_length;
+    const double total = layers * (8.0 * d * inner + (config->gated ? 3.0 : 2.0) * d * f) +
+                         3.0 * (double)config->vocab_size * d + 2.0 * d * config->max_length;
     if (total > 1e12)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "the model would have about %.3g parameters; the limit is 1e12", total);
@@ -236,7 +241,9 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         (status = check_size("heads", config->heads, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("d_ff", config->d_ff, 1, MAX_SIZE, error)) != ADM_OK ||
         (status = check_size("max_length", config->max_length, 1, MAX_SIZE, error)) != ADM_OK ||
-        (status = check_choice("activation", config->activation, ADM_ACTIVATION_GELU, error)) != ADM_OK ||
+        (status = check_choice("activation", config->activation, ADM_ACTIVATION_RELU_SQUARED, error)) !=
+            ADM_OK ||
+        (status = check_choice("bias", config->bias, ADM_BIAS_FEED_FORWARD, error)) != ADM_OK ||
         (status = check_choice("positions", config->positions, ADM_POSITIONS_ROTARY, error)) != ADM_OK ||
         (status = check_choice("share_embeddings", config->share_embeddings, ADM_SHARE_ALL, error)) !=
             ADM_OK ||
@@ -257,6 +264,11 @@ adm_status adm_config_check(const adm_config *config, adm_error *error)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "embedding_scale must be positive and finite, or 0 for sqrt(D), got %g",
                         config->embedding_scale);
+    if (!(config->logits_scale >= 0) || !isfinite((adm_real)config->logits_scale))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "logits_scale must be positive and finite, or 0 for 1, got %g", config->logits_scale);
+    if (config->output_bias && (config->vocab_size == 0 || config->decoder.layers == 0))
+        return adm_fail(error, ADM_ERROR_VALUE, "output_bias must be false for a model without logits");
     if (config->encoder.layers == 0 && config->decoder.layers == 0)
         return adm_fail(error, ADM_ERROR_VALUE, "encoder and decoder cannot both have 0 layers");
     if (config->encoder.cross)

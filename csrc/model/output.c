@@ -18,14 +18,22 @@ typedef enum output_result { RESULT_LOGITS, RESULT_LOSS, RESULT_GRADIENTS } outp
 typedef struct output_block {
     adm_model *model;
     output_result result;
-    adm_linear map;         /* logits = x E^T of all rows; y and dy are the block's alone */
+    adm_linear map; /* logits = scale (x E^T + bias) of all rows; y and dy are the block's alone */
+    adm_real scale;
     int64_t first, rows;    /* of the decoder's rows */
     adm_weight_tiles tiles; /* of the embedding's gradient, a task each */
     int64_t columns;        /* of the logits that one task computes, where rows are few */
     int64_t input_rows;     /* of dx that one task computes, where rows are few */
-    int64_t input_tasks;    /* that compute dx, before those of the embedding's gradient */
-    adm_real factor;        /* on the loss whose gradient is taken, over the number of tokens */
+    int64_t
+        input_tasks; /* that compute dx, before the one of the bias and those of the embedding's gradient */
+    int64_t bias_tasks;
+    adm_real factor; /* on the loss whose gradient is taken, over the number of tokens, times scale */
 } output_block;
+
+static double logits_scale(const adm_model *model)
+{
+    return model->config.logits_scale > 0 ? model->config.logits_scale : 1.0;
+}
 
 static adm_linear output_map(const adm_model *model, adm_real *logits)
 {
@@ -40,6 +48,7 @@ static adm_linear output_map(const adm_model *model, adm_real *logits)
         .dy = logits,
         .dx = decoder->dx,
         .dweight = model->gradients == NULL ? NULL : model->gradients + params->weight,
+        .dbias = model->gradients == NULL || params->bias < 0 ? NULL : model->gradients + params->bias,
     };
 }
 
@@ -72,18 +81,22 @@ static adm_real *slopes_of(const output_block *block, const adm_real *logits)
     return ws->logits_slopes + (logits - ws->logits);
 }
 
-/* logits = cap tanh(logits / cap) of columns [first, last), and, where gradients are asked for, their derivative */
-static void cap_logits(const output_block *block, const adm_linear *part, int64_t first, int64_t last)
+/* y becomes logits = cap tanh(scale y / cap) of columns [first, last), and, where gradients are asked for, the derivative of
+   the cap is kept; without a cap logits = scale y */
+static void scale_and_cap(const output_block *block, const adm_linear *part, int64_t first, int64_t last)
 {
     const adm_model *model = block->model;
     const double cap = model->config.logits_cap;
-    if (!(cap > 0))
+    const adm_cap how = {cap > 0 ? (adm_real)(1.0 / cap) : 0, (adm_real)cap};
+    if (block->scale == 1 && !(cap > 0))
         return;
-    const adm_cap how = {(adm_real)(1.0 / cap), (adm_real)cap};
     for (int64_t i = 0; i < part->rows; i++) {
         adm_real *row = part->y + i * part->matrix.outputs + first;
-        adm_real *slopes = block->result == RESULT_GRADIENTS ? slopes_of(block, row) : NULL;
-        model->kernels->soft_cap(&how, row, slopes, last - first);
+        adm_real *slopes = cap > 0 && block->result == RESULT_GRADIENTS ? slopes_of(block, row) : NULL;
+        if (block->scale != 1)
+            model->kernels->multiply(block->scale, row, row, last - first);
+        if (cap > 0)
+            model->kernels->soft_cap(&how, row, slopes, last - first);
     }
 }
 
@@ -107,7 +120,7 @@ static void loss_of(const output_block *block, const adm_linear *part, int64_t f
     adm_work_note(worker, ADM_WORK_LOSS);
 }
 
-/* logits = cap(x E^T); loss; dlogits in their place; dx = dlogits E: as far as asked */
+/* logits = cap(scale (x E^T + bias)); loss; in their place dlogits, by x E^T + bias; dx = dlogits E: as far as asked */
 static void rows_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
@@ -116,7 +129,7 @@ static void rows_task(void *context, int64_t task, int thread)
     if (adm_worker_stopped(&worker))
         return;
     adm_linear_forward(&worker, &part, false);
-    cap_logits(block, &part, 0, part.matrix.outputs);
+    scale_and_cap(block, &part, 0, part.matrix.outputs);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
     if (block->result != RESULT_LOGITS)
         loss_of(block, &part, task * TASK_ROWS, &worker);
@@ -125,18 +138,17 @@ static void rows_task(void *context, int64_t task, int thread)
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
-/* Columns of logits = x E^T, of all rows of the block */
+/* Columns of logits = scale (x E^T + bias), of all rows of the block */
 static void logits_columns_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
     adm_worker worker = adm_worker_begin(block->model, thread);
     const adm_linear part = rows_of(block, 0, block->rows);
-    const int64_t first = task * block->columns;
+    const int64_t first = task * block->columns, last = adm_min(first + block->columns, part.matrix.outputs);
     if (adm_worker_stopped(&worker))
         return;
-    const int64_t last = adm_min(first + block->columns, part.matrix.outputs);
     adm_linear_forward_columns(&worker, &part, first, last);
-    cap_logits(block, &part, first, last);
+    scale_and_cap(block, &part, first, last);
     adm_work_note(&worker, ADM_WORK_PRODUCTS);
 }
 
@@ -160,7 +172,8 @@ static void input_columns_task(const output_block *block, int64_t task, adm_work
                                       adm_min(first + ADM_PANEL_MAX, part.matrix.inputs));
 }
 
-/* Rows of dE = dlogits^T x, to which later blocks add; before them, where the block is cut by columns, those of dx. */
+/* Rows of dE = dlogits^T x, to which later blocks add; before them, where the block is cut by columns, those of dx, and
+   the sums of dlogits where there is a bias. */
 static void gradient_task(void *context, int64_t task, int thread)
 {
     const output_block *block = context;
@@ -169,12 +182,19 @@ static void gradient_task(void *context, int64_t task, int thread)
         return;
     if (task < block->input_tasks) {
         input_columns_task(block, task, &worker);
-    } else {
-        const adm_linear part = rows_of(block, 0, block->rows);
-        const bool accumulate = block->model->ws.run.accumulate || block->first > 0;
-        adm_linear_backward_weight(&worker, &part, &block->tiles, task - block->input_tasks, accumulate);
+        adm_work_note(&worker, ADM_WORK_PRODUCTS);
+        return;
     }
-    adm_work_note(&worker, ADM_WORK_PRODUCTS);
+    const adm_linear part = rows_of(block, 0, block->rows);
+    task -= block->input_tasks;
+    if (task < block->bias_tasks) {
+        adm_linear_backward_bias(&worker, &part);
+        adm_work_note(&worker, ADM_WORK_ROWS);
+    } else {
+        const bool accumulate = block->model->ws.run.accumulate || block->first > 0;
+        adm_linear_backward_weight(&worker, &part, &block->tiles, task - block->bias_tasks, accumulate);
+        adm_work_note(&worker, ADM_WORK_PRODUCTS);
+    }
 }
 
 /* ---- the passes ---- */
@@ -223,8 +243,9 @@ static void run_block(output_block *block)
         run_region(block, adm_pieces(block->rows, LOSS_ROWS), loss_task);
     block->input_tasks =
         columns ? adm_pieces(matrix->inputs, ADM_PANEL_MAX) * adm_pieces(block->rows, block->input_rows) : 0;
+    block->bias_tasks = block->map.dbias != NULL;
     if (block->result == RESULT_GRADIENTS)
-        run_region(block, block->input_tasks + block->tiles.count, gradient_task);
+        run_region(block, block->input_tasks + block->bias_tasks + block->tiles.count, gradient_task);
 }
 
 void adm_output_logits(adm_model *model, adm_real *logits)
@@ -232,6 +253,7 @@ void adm_output_logits(adm_model *model, adm_real *logits)
     output_block block = {.model = model,
                           .result = RESULT_LOGITS,
                           .map = output_map(model, logits),
+                          .scale = (adm_real)logits_scale(model),
                           .rows = model->ws.stacks[ADM_DECODER].rows};
     run_block(&block);
 }
@@ -256,10 +278,11 @@ void adm_output_loss(adm_model *model, bool backward, adm_loss *loss)
     const int64_t rows = ws->stacks[ADM_DECODER].rows;
     output_block block = {.model = model,
                           .result = backward ? RESULT_GRADIENTS : RESULT_LOSS,
-                          .map = output_map(model, ws->logits)};
+                          .map = output_map(model, ws->logits),
+                          .scale = (adm_real)logits_scale(model)};
     block.tiles =
         adm_linear_weight_tiles(model->kernels, &block.map.matrix, (int64_t)THREAD_TASKS * run->threads);
-    block.factor = (adm_real)(run->scale / (double)rows);
+    block.factor = (adm_real)(run->scale * logits_scale(model) / (double)rows);
     for (block.first = 0; block.first < rows; block.first += ws->block_rows) {
         block.rows = adm_min(ws->block_rows, rows - block.first);
         run_block(&block);

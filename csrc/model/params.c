@@ -118,8 +118,24 @@ static void add_norm(builder *b, adm_norm_params *norm, adm_slots *slots, const 
     }
 }
 
-static void add_map(builder *b, adm_linear_params *linear, adm_slots *slots, const adm_branch_map *map)
+static bool has_bias(adm_bias bias, const adm_branch *branch, adm_map map)
 {
+    switch (bias) {
+    case ADM_BIAS_QKV:
+        return branch->attends && map != ADM_MAP_OUT;
+    case ADM_BIAS_ATTENTION:
+        return branch->attends;
+    case ADM_BIAS_FEED_FORWARD:
+        return !branch->attends;
+    default:
+        return bias == ADM_BIAS_ALL;
+    }
+}
+
+static void add_map(builder *b, adm_sublayer *sub, adm_map number)
+{
+    const adm_branch_map *map = &sub->kind->maps[number];
+    adm_linear_params *linear = &sub->maps[number];
     const int64_t inputs = adm_width_of(b->config, map->inputs);
     *linear = (adm_linear_params){-1, -1, 0, inputs, -1, {-1, -1}};
     if (map->count == 0)
@@ -131,6 +147,8 @@ static void add_map(builder *b, adm_linear_params *linear, adm_slots *slots, con
         add(b, i == 0 ? &linear->weight : NULL, full, map->kinds[i], (extent){outputs, inputs}, true, i > 0);
         linear->outputs += outputs;
     }
+    if (!has_bias(b->config->bias, sub->kind, number))
+        return;
     int64_t first = -1;
     for (int i = 0; i < map->count; i++) {
         const extent length = {adm_width_of(b->config, map->outputs[i]), 0};
@@ -139,17 +157,17 @@ static void add_map(builder *b, adm_linear_params *linear, adm_slots *slots, con
             add(b, i == 0 ? &linear->bias : NULL, full, ADM_PARAM_BIAS, length, true, i > 0);
         first = i == 0 ? param : first;
     }
-    linear->partial_bias = add_slot(b, slots, first, linear->outputs, false);
+    linear->partial_bias = add_slot(b, &sub->slots, first, linear->outputs, false);
 }
 
 static void add_branch(builder *b, adm_sublayer *sub)
 {
     const adm_branch *branch = sub->kind;
-    add_map(b, &sub->maps[ADM_MAP_IN], &sub->slots, &branch->maps[ADM_MAP_IN]);
-    add_map(b, &sub->maps[ADM_MAP_KV], &sub->slots, &branch->maps[ADM_MAP_KV]);
+    add_map(b, sub, ADM_MAP_IN);
+    add_map(b, sub, ADM_MAP_KV);
     add_norm(b, &sub->inner, &sub->slots, "norm_inner", sub->config->norm_inner,
              adm_width_of(b->config, branch->inner));
-    add_map(b, &sub->maps[ADM_MAP_OUT], &sub->slots, &branch->maps[ADM_MAP_OUT]);
+    add_map(b, sub, ADM_MAP_OUT);
     for (int map = 0; map < ADM_NUM_MAPS; map++)
         sub->num_maps += branch->maps[map].count > 0;
 }
@@ -179,7 +197,7 @@ static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, i
     adm_sublayer *sub = &stack->sublayers[i];
     *sub = (adm_sublayer){
         .config = &stack->config->sublayers[i],
-        .kind = &adm_branches[adm_stack_branch(stack->config, i)],
+        .kind = adm_branch_of(b->config, adm_stack_branch(stack->config, i)),
         .stack = b->stack,
         .index = i,
         .first_in_layer = i % per_layer == 0,
@@ -269,6 +287,9 @@ static void add_embeddings(builder *b)
     }
     if (config->decoder.layers > 0 && (share == ADM_SHARE_NONE || share == ADM_SHARE_INPUTS))
         add(b, &params->output.weight, "output.weight", ADM_PARAM_EMBEDDING, table, true, false);
+    if (config->output_bias)
+        add(b, &params->output.bias, "output.bias", ADM_PARAM_BIAS, (extent){config->vocab_size, 0}, true,
+            false);
     if (config->positions == ADM_POSITIONS_LEARNED) {
         if (config->encoder.layers > 0) {
             b->stack = ADM_ENCODER;

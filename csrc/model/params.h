@@ -68,7 +68,7 @@ typedef struct adm_stack {
 typedef struct adm_params {
     adm_param_table table;
     adm_stack stacks[2];
-    adm_linear_params output; /* to logits: the output embedding, without a bias; weight -1: there is none */
+    adm_linear_params output; /* to logits: the output embedding, maybe a bias; weight -1: there is none */
 } adm_params;
 
 static inline bool adm_has_stack(const adm_params *params, int stack)

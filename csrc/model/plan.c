@@ -87,7 +87,8 @@ static void plan_branch(adm_model *model, adm_arena *arena, const adm_shape *sha
     const adm_config *config = &model->config;
     const adm_linear_params *maps = sub->maps;
     const int64_t m = shape->rows[sub->stack];
-    const bool in_place = !sub->kind->attends && config->activation == ADM_ACTIVATION_RELU;
+    const bool in_place =
+        !sub->kind->attends && !sub->kind->gated && config->activation == ADM_ACTIVATION_RELU;
     buffers->inner = adm_arena_real(arena, m * maps[ADM_MAP_OUT].inputs);
     buffers->proj = in_place ? buffers->inner : adm_arena_real(arena, m * maps[ADM_MAP_IN].outputs);
     buffers->kv =
@@ -238,7 +239,7 @@ static void plan_end(adm_model *model, adm_arena *arena, const adm_shape *shape,
 /* What the weight gradients read of sub-layers of even or of odd index. */
 typedef struct read_gradients {
     adm_real *da;       /* [M, D] */
-    adm_real *dproj;    /* [M, H K + 2 G K] or [M, F] */
+    adm_real *dproj;    /* [M, H K + 2 G K], [M, F] or [M, 2F] */
     adm_real *dkv;      /* [M_memory, 2 G K] */
     adm_real *partials; /* [C, slots.length] */
 } read_gradients;
@@ -287,6 +288,7 @@ static void plan_backward(adm_model *model, adm_arena *arena, const adm_shape *s
     ws->dy = adm_arena_real(arena, rows);
     ws->dh = adm_arena_real(arena, rows);
     ws->dcontext = adm_arena_real(arena, m * adm_width_of(&model->config, ADM_WIDTH_QUERIES));
+    ws->dhidden = model->config.gated ? adm_arena_real(arena, m * model->config.d_ff) : NULL;
     ws->dlayer = adm_arena_real(arena, rows);
 }
 

@@ -51,7 +51,8 @@ void adm_residual_output_forward(const adm_sublayer_view *view, double *moments)
         const adm_span span = {i, adm_min(block, view->rows - i)};
         const int64_t at = i * d, size = span.rows * d;
         adm_real *a = view->a + at;
-        kernels->add_bias(a, view->bias, span.rows, d);
+        if (view->bias != NULL)
+            kernels->add_bias(a, view->bias, span.rows, d);
         kernels->dropout(a, span.rows, d, view->first + i, &view->dropout);
         if (moments != NULL) {
             kernels->add_moments(view->x + at, size, &moments[0], &moments[1]);
@@ -105,6 +106,7 @@ void adm_residual_output_backward(const adm_sublayer_view *view)
         if (view->kept_da != NULL)
             memcpy(view->kept_da + at, da + at, (size_t)size * sizeof *da);
         kernels->dropout(da + at, span.rows, d, view->first + i, &view->dropout);
-        kernels->add_column_sums(da + at, view->maps[ADM_MAP_OUT].dbias, span.rows, d);
+        if (view->maps[ADM_MAP_OUT].dbias != NULL)
+            kernels->add_column_sums(da + at, view->maps[ADM_MAP_OUT].dbias, span.rows, d);
     }
 }

@@ -169,8 +169,9 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_
     out->x = view->inner_normed != NULL ? view->inner_normed : view->inner_values;
     out->y = view->a;
     out->dy = at(buffers->da, from);
+    adm_real *dhidden = sub->kind->gated ? at(ws->dhidden, view->first * out->matrix.inputs) : in->dy;
     adm_real *dcontext = at(ws->dcontext, view->first * out->matrix.inputs);
-    out->dx = !backward ? NULL : sub->kind->attends ? dcontext : in->dy;
+    out->dx = !backward ? NULL : sub->kind->attends ? dcontext : dhidden;
     if (!sub->kind->reads_memory)
         return;
     adm_linear *kv = &view->maps[ADM_MAP_KV];

@@ -22,7 +22,7 @@ typedef struct adm_sublayer_view {
     adm_norm pre, branch, post, inner;
     adm_linear
         maps[ADM_NUM_MAPS]; /* what they read and write is h, q k v, memory, inner, a and their gradients */
-    const adm_real *bias;   /* [D] of a; its own map has none, since it is added with the dropout */
+    const adm_real *bias;   /* [D] of a or NULL; its own map has none, since it is added with the dropout */
     const adm_real *omega, *alpha; /* [D] or NULL for 1 */
     adm_real *domega, *dalpha;     /* [D] sums over these rows, or NULL: not trained */
     adm_dropout dropout;           /* of a */

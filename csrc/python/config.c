@@ -24,7 +24,9 @@ struct field {
 
 static const char *const NORM_KINDS[] = {"none", "layer", "rms", "dyt", NULL};
 static const char *const SCALE_KINDS[] = {"none", "scalar", "vector", NULL};
-static const char *const ACTIVATIONS[] = {"relu", "gelu", NULL};
+static const char *const ACTIVATIONS[] = {"relu",       "gelu",         "silu", "gelu_tanh",
+                                          "quick_gelu", "relu_squared", NULL};
+static const char *const BIASES[] = {"all", "none", "qkv", "attention", "feed_forward", NULL};
 static const char *const POSITIONS[] = {"sinusoidal", "learned", "rotary", NULL};
 static const char *const SHARES[] = {"none", "decoder", "inputs", "all", NULL};
 static const char *const INIT_KINDS[] = {"xavier_uniform", "xavier_normal", "looks_linear", NULL};
@@ -282,8 +284,12 @@ static const field CONFIG_FIELDS[] = {
     {"d_ff", read_size, offsetof(adm_config, d_ff), NULL},
     {"max_length", read_size, offsetof(adm_config, max_length), NULL},
     {"activation", read_choice, offsetof(adm_config, activation), ACTIVATIONS},
+    {"gated", read_bool, offsetof(adm_config, gated), NULL},
+    {"bias", read_choice, offsetof(adm_config, bias), BIASES},
     {"positions", read_choice, offsetof(adm_config, positions), POSITIONS},
     {"share_embeddings", read_choice, offsetof(adm_config, share_embeddings), SHARES},
+    {"output_bias", read_bool, offsetof(adm_config, output_bias), NULL},
+    {"logits_scale", read_real, offsetof(adm_config, logits_scale), NULL},
     {"dropout", read_real, offsetof(adm_config, dropout), NULL},
     {"attention_dropout", read_real, offsetof(adm_config, attention_dropout), NULL},
     {"activation_dropout", read_real, offsetof(adm_config, activation_dropout), NULL},

@@ -86,6 +86,15 @@ static adm_sublayer_config pre_ln(int64_t i)
     return sublayer;
 }
 
+/* Norms on both sides and inside the branch. */
+static adm_sublayer_config gated_norms(int64_t i)
+{
+    adm_sublayer_config sublayer = pre_ln(i);
+    sublayer.norm_pre = sublayer.norm_inner = ADM_NORM_RMS;
+    sublayer.norm_branch = i % 2 == 0 ? ADM_NORM_RMS : ADM_NORM_NONE;
+    return sublayer;
+}
+
 static adm_sublayer_config profiled(int64_t i)
 {
     adm_sublayer_config sublayer = post_ln(i);
@@ -122,96 +131,114 @@ static const int64_t LONG[2][B + 1] = {{0, 2, 72, 209}, {0, 140, 142, 180}};
 static const int64_t SHORT[2][B + 1] = {{0, 5, 7, 24}, {0, 9, 26, 28}};
 #define MOST_TOKENS 209
 
+/* What the linear maps of a model have between and beside them. */
+typedef struct maps {
+    adm_activation activation;
+    bool gated;
+    adm_bias bias;
+    bool output_bias;
+    double logits_scale;
+} maps;
+
+static const maps RELU = {ADM_ACTIVATION_RELU, false, ADM_BIAS_ALL, false, 1};
+static const maps GELU = {ADM_ACTIVATION_GELU, false, ADM_BIAS_ALL, false, 1};
+static const maps SILU = {ADM_ACTIVATION_SILU, false, ADM_BIAS_ALL, false, 1};
+static const maps GELU_TANH = {ADM_ACTIVATION_GELU_TANH, false, ADM_BIAS_ALL, false, 1};
+static const maps QUICK_GELU = {ADM_ACTIVATION_QUICK_GELU, false, ADM_BIAS_ALL, false, 1};
+static const maps RELU_SQUARED = {ADM_ACTIVATION_RELU_SQUARED, false, ADM_BIAS_ALL, false, 1};
+static const maps SWIGLU = {ADM_ACTIVATION_SILU, true, ADM_BIAS_ALL, false, 1};
+static const maps REGLU = {ADM_ACTIVATION_RELU, true, ADM_BIAS_ALL, false, 1};
+static const maps NO_BIASES = {ADM_ACTIVATION_SILU, true, ADM_BIAS_NONE, true, 0.7};
+static const maps OF_Q_K_V = {ADM_ACTIVATION_GELU, false, ADM_BIAS_QKV, true, 0.3};
+static const maps OF_ATTENTION = {ADM_ACTIVATION_RELU, false, ADM_BIAS_ATTENTION, false, 1};
+static const maps OF_FEED_FORWARD = {ADM_ACTIVATION_RELU, false, ADM_BIAS_FEED_FORWARD, false, 1};
+
 typedef struct shape {
     const char *name;
     int64_t layers[2], d_model, heads, d_ff, vocab_size;
-    bool gelu, learned_positions;
+    const maps *maps;
+    adm_positions positions;
     adm_share share;
     sublayer_rule rule;
     const int64_t (*offsets)[B + 1];
     adm_attention_config attention;
     double logits_cap;
-    bool rotary;
 } shape;
 
+#define SINES ADM_POSITIONS_SINUSOIDAL
+#define LEARNED ADM_POSITIONS_LEARNED
+#define ROTARY ADM_POSITIONS_ROTARY
 static const shape SHAPES[] = {
-    {"Post-LN", {2, 2}, 24, 4, 40, 53, false, false, ADM_SHARE_ALL, post_ln, LONG, {0}, 0, false},
-    {"every field", {2, 2}, 18, 3, 36, 29, false, true, ADM_SHARE_INPUTS, mixed, LONG, {0}, 0, false},
-    {"profiled", {3, 3}, 16, 2, 31, 64, false, false, ADM_SHARE_DECODER, profiled, SHORT, {0}, 0, false},
-    {"Pre-LN", {2, 2}, 33, 3, 67, 41, true, true, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 0, false},
-    {"decoder", {0, 3}, 64, 2, 130, 300, true, true, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0, false},
-    {"encoder", {3, 0}, 20, 5, 44, 17, true, false, ADM_SHARE_NONE, mixed, LONG, {0}, 0, false},
-    {"sums of many steps",
-     {1, 1},
-     258,
-     3,
-     260,
-     259,
-     false,
-     false,
-     ADM_SHARE_ALL,
-     profiled,
-     SHORT,
-     {0},
-     0,
-     false},
+    {"Post-LN", {2, 2}, 24, 4, 40, 53, &RELU, SINES, ADM_SHARE_ALL, post_ln, LONG, {0}, 0},
+    {"every field", {2, 2}, 18, 3, 36, 29, &RELU, LEARNED, ADM_SHARE_INPUTS, mixed, LONG, {0}, 0},
+    {"profiled", {3, 3}, 16, 2, 31, 64, &RELU, SINES, ADM_SHARE_DECODER, profiled, SHORT, {0}, 0},
+    {"Pre-LN", {2, 2}, 33, 3, 67, 41, &GELU, LEARNED, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 0},
+    {"decoder", {0, 3}, 64, 2, 130, 300, &GELU, LEARNED, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
+    {"encoder", {3, 0}, 20, 5, 44, 17, &GELU, SINES, ADM_SHARE_NONE, mixed, LONG, {0}, 0},
+    {"sums of many steps", {1, 1}, 258, 3, 260, 259, &RELU, SINES, ADM_SHARE_ALL, profiled, SHORT, {0}, 0},
     {"heads that share keys",
      {2, 2},
      24,
      4,
      40,
      53,
-     true,
-     false,
+     &GELU,
+     SINES,
      ADM_SHARE_ALL,
      pre_ln,
      LONG,
      {.head_width = 7, .kv_heads = 2},
-     0,
-     false},
+     0},
     {"one head of keys",
      {2, 2},
      18,
      3,
      36,
      29,
-     false,
-     true,
+     &RELU,
+     LEARNED,
      ADM_SHARE_NONE,
      mixed,
      LONG,
      {.kv_heads = 1},
-     0,
-     false},
+     0},
     {"caps",
      {2, 2},
      24,
      3,
      40,
      53,
-     true,
-     false,
+     &GELU,
+     SINES,
      ADM_SHARE_ALL,
      pre_ln,
      LONG,
      {.scale = 0.4, .score_cap = 1.5},
-     2.5,
-     false},
-    {"rotary", {2, 2}, 24, 3, 40, 53, true, false, ADM_SHARE_ALL, pre_ln, LONG, {0}, 0, true},
+     2.5},
+    {"silu", {1, 1}, 20, 2, 37, 31, &SILU, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"tanh", {0, 2}, 20, 2, 37, 31, &GELU_TANH, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"logistic", {0, 2}, 20, 2, 37, 31, &QUICK_GELU, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"squared", {0, 2}, 20, 2, 37, 31, &RELU_SQUARED, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"gated", {2, 2}, 20, 2, 37, 31, &SWIGLU, SINES, ADM_SHARE_ALL, gated_norms, LONG, {0}, 0},
+    {"gated, relu", {0, 2}, 20, 2, 70, 31, &REGLU, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0},
+    {"no biases", {2, 2}, 20, 2, 37, 31, &NO_BIASES, SINES, ADM_SHARE_ALL, pre_ln, LONG, {0}, 0},
+    {"q k v", {0, 2}, 20, 2, 37, 4200, &OF_Q_K_V, SINES, ADM_SHARE_NONE, pre_ln, SHORT, {0}, 1.1},
+    {"attention", {1, 1}, 20, 2, 37, 31, &OF_ATTENTION, SINES, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
+    {"feed-forward", {1, 1}, 20, 2, 37, 31, &OF_FEED_FORWARD, SINES, ADM_SHARE_ALL, post_ln, SHORT, {0}, 0},
+    {"rotary", {2, 2}, 24, 3, 40, 53, &GELU, ROTARY, ADM_SHARE_ALL, pre_ln, LONG, {0}, 0},
     {"rotary, scaled",
      {0, 2},
      24,
      4,
      40,
      53,
-     true,
-     false,
+     &GELU,
+     ROTARY,
      ADM_SHARE_ALL,
      post_ln,
      SHORT,
      {.head_width = 8, .kv_heads = 2, .rotary = {500, 6, true, 8, 1, 4, 16}},
-     0,
-     true},
+     0},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -229,14 +256,16 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .heads = s->heads,
         .d_ff = s->d_ff,
         .max_length = MOST_TOKENS,
-        .activation = s->gelu ? ADM_ACTIVATION_GELU : ADM_ACTIVATION_RELU,
-        .positions = s->learned_positions ? ADM_POSITIONS_LEARNED
-                     : s->rotary          ? ADM_POSITIONS_ROTARY
-                                          : ADM_POSITIONS_SINUSOIDAL,
+        .activation = s->maps->activation,
+        .gated = s->maps->gated,
+        .positions = s->positions,
         .share_embeddings = s->share,
         .dropout = 0.2,
         .attention_dropout = 0.1,
         .activation_dropout = 0.1,
+        .bias = s->maps->bias,
+        .output_bias = s->maps->output_bias,
+        .logits_scale = s->maps->logits_scale,
         .norm_eps = 1e-5,
         .attention = s->attention,
         .logits_cap = s->logits_cap,

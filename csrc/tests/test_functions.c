@@ -1,4 +1,4 @@
-/* tanh and gelu of every kernel table in turn, against libm in a wider type; tanh is reached through DyT. */
+/* tanh and activations of every kernel table in turn, against libm in a wider type; tanh is reached through DyT. */
 #include "kernels/kernels.h"
 
 #include "admin/system.h"
@@ -85,7 +85,7 @@ static void test_gelu(const adm_kernels *kernels)
     for (int block = 0; block < BLOCKS; block++) {
         for (int i = 0; i < N; i++)
             z[i] = derivative[i] = number(block, i, FARTHEST);
-        kernels->gelu_forward(derivative, h, N);
+        kernels->activation_forward(ADM_ACTIVATION_GELU, derivative, h, N);
         for (int i = 0; i < N; i++) {
             const wide cdf = ERFC(-(wide)z[i] / SQRT2) / 2,
                        density = INV_SQRT_2PI * EXP(-(wide)z[i] * z[i] / 2);
@@ -100,10 +100,95 @@ static void test_gelu(const adm_kernels *kernels)
     const adm_real special[] = {0, INFINITY, (adm_real)NAN, 1000, -1000, (adm_real)-1e30};
     for (int i = 0; i < N; i++)
         z[i] = special[i % 6];
-    kernels->gelu_forward(z, h, N);
+    kernels->activation_forward(ADM_ACTIVATION_GELU, z, h, N);
     for (int i = 0; i + 6 <= N; i += 6) {
         assert(h[i] == 0 && isinf(h[i + 1]) && isnan(h[i + 2]) && h[i + 3] == 1000);
         assert(fabs((double)h[i + 4]) < 1e-30 && fabs((double)h[i + 5]) < 1e-30);
+    }
+}
+
+/* ---- activations by the logistic function, and relu squared ---- */
+
+typedef struct exact {
+    wide value, derivative;
+} exact;
+
+/* z sigma(s) and sigma + z sigma (1 - sigma) ds */
+static exact logistic_unit(wide z, wide s, wide ds)
+{
+    const wide sigma = 1 / (1 + EXP(-s)), other = 1 / (1 + EXP(s));
+    return (exact){z * sigma, sigma + z * sigma * other * ds};
+}
+
+static exact exact_silu(wide z)
+{
+    return logistic_unit(z, z, 1);
+}
+
+static exact exact_quick_gelu(wide z)
+{
+    return logistic_unit(z, 1.702L * z, 1.702L);
+}
+
+static exact exact_gelu_tanh(wide z)
+{
+    const wide slope = 4 * INV_SQRT_2PI, cubic = (wide)0.044715L * z * z;
+    return logistic_unit(z, slope * z * (1 + cubic), slope * (1 + 3 * cubic));
+}
+
+static exact exact_relu_squared(wide z)
+{
+    return z > 0 ? (exact){z * z, 2 * z} : (exact){0, 0};
+}
+
+/* Each rounding on the way to the exponent s is worth up to |s| / 2 units of the result. */
+#define LOGISTIC_ULPS(roundings, most) (5 + 0.5 * (roundings) * (most))
+
+static const struct {
+    const char *name;
+    adm_activation activation;
+    exact (*function)(wide z);
+    double farthest; /* where |s| is 80, ... */
+    double ulps;
+    double derivative; /* units of EPSILON, relative to 1 or to the derivative */
+} CURVES[] = {
+    {"silu", ADM_ACTIVATION_SILU, exact_silu, 80, 5, 3}, /* ... whose rounding is none, since s is z */
+    {"quick_gelu", ADM_ACTIVATION_QUICK_GELU, exact_quick_gelu, 47, LOGISTIC_ULPS(2, 80), 3},
+    {"gelu_tanh", ADM_ACTIVATION_GELU_TANH, exact_gelu_tanh, 9.8, LOGISTIC_ULPS(5, 84), 3},
+    {"relu_squared", ADM_ACTIVATION_RELU_SQUARED, exact_relu_squared, 80, 0.5, 0.5},
+};
+
+static void test_curve(const adm_kernels *kernels, size_t curve)
+{
+    static adm_real z[N], h[N], derivative[N];
+    const adm_activation activation = CURVES[curve].activation;
+    double worst = 0, worst_derivative = 0;
+    for (int block = 0; block < BLOCKS; block++) {
+        for (int i = 0; i < N; i++)
+            z[i] = derivative[i] = number(block, i, CURVES[curve].farthest);
+        kernels->activation_forward(activation, derivative, h, N);
+        for (int i = 0; i < N; i++) {
+            const exact right = CURVES[curve].function(z[i]);
+            if (fabs((double)right.value) >= (double)ADM_REAL_MIN || right.value == 0)
+                worst = fmax(worst, error_of(h[i], right.value));
+            const double size = fmax(1, fabs((double)right.derivative));
+            worst_derivative =
+                fmax(worst_derivative, fabs((double)(derivative[i] - right.derivative)) / size);
+        }
+    }
+    printf("%s: %s is off by at most %.3f units in the last place, its derivative by %.3f of those of 1\n",
+           kernels->name, CURVES[curve].name, worst, worst_derivative / EPSILON);
+    fflush(stdout);
+    assert(worst <= CURVES[curve].ulps && worst_derivative <= CURVES[curve].derivative * EPSILON);
+    const adm_real special[] = {0, INFINITY, (adm_real)NAN, 1000, -1000, (adm_real)-1e30};
+    for (int i = 0; i < N; i++)
+        derivative[i] = special[i % 6];
+    kernels->activation_forward(activation, derivative, h, N);
+    const adm_real large = activation == ADM_ACTIVATION_RELU_SQUARED ? (adm_real)1e6 : 1000;
+    for (int i = 0; i + 6 <= N; i += 6) {
+        assert(h[i] == 0 && isinf(h[i + 1]) && isnan(h[i + 2]) && h[i + 3] == large);
+        assert(h[i + 4] == 0 && h[i + 5] == 0);
+        assert(isnan(derivative[i + 2]) && derivative[i + 4] == 0 && derivative[i + 5] == 0);
     }
 }
 
@@ -112,5 +197,7 @@ int main(void)
     const adm_kernels *kernels = adm_kernels_select();
     test_tanh(kernels);
     test_gelu(kernels);
+    for (size_t curve = 0; curve < sizeof CURVES / sizeof *CURVES; curve++)
+        test_curve(kernels, curve);
     return 0;
 }

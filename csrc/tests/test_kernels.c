@@ -88,10 +88,29 @@ static void call_activation(const adm_kernels *k, arrays *x, int64_t n)
         .h = x->a,
     };
     k->activation_backward(&gradient);
-    k->gelu_forward(x->b, x->a, ROWS * n);
-    gradient.activation = ADM_ACTIVATION_GELU;
     gradient.dh = x->c;
-    k->activation_backward(&gradient);
+    for (int kind = ADM_ACTIVATION_RELU; kind <= ADM_ACTIVATION_RELU_SQUARED; kind++) {
+        gradient.activation = (adm_activation)kind;
+        k->activation_forward(gradient.activation, x->b, x->a, ROWS * n);
+        k->activation_backward(&gradient);
+    }
+}
+
+/* Rows of two halves, so that as many numbers are used as there are. */
+static void call_gated(const adm_kernels *k, arrays *x, int64_t n)
+{
+    for (int kind = ADM_ACTIVATION_RELU; kind <= ADM_ACTIVATION_RELU_SQUARED; kind++) {
+        k->gated_forward((adm_activation)kind, x->b, x->a, ROWS, n / 2);
+        k->gated_backward(&(adm_gated_gradient){
+            .rows = ROWS,
+            .n = n / 2,
+            .row0 = 3,
+            .dropout = some_dropout,
+            .dh = x->c,
+            .derivative = x->b,
+            .dz = x->out,
+        });
+    }
 }
 
 static void call_norm(const adm_kernels *k, arrays *x, int64_t n)
@@ -297,6 +316,7 @@ static void test_table(void)
         {"dropout", call_dropout},
         {"sums", call_sums},
         {"activation", call_activation},
+        {"gated", call_gated},
         {"norm", call_norm},
         {"residual", call_residual},
         {"softmax", call_softmax},

@@ -90,6 +90,12 @@ static void test_a_wrong_configuration_is_named(void)
     config.activation = (adm_activation)7;
     refused(adm_config_check(&config, &error), ADM_ERROR_VALUE, "activation");
     config = small(ADM_SCHEME_ADMIN);
+    config.bias = (adm_bias)9;
+    refused(adm_config_check(&config, &error), ADM_ERROR_VALUE, "bias");
+    config = small(ADM_SCHEME_ADMIN);
+    config.logits_scale = -1;
+    refused(adm_config_check(&config, &error), ADM_ERROR_VALUE, "logits_scale");
+    config = small(ADM_SCHEME_ADMIN);
     config.decoder.sublayers = NULL;
     refused(adm_model_create(&config, kernels, &model, &error), ADM_ERROR_VALUE, "decoder");
     config = small(ADM_SCHEME_ADMIN);

@@ -209,7 +209,7 @@ static void test_configurations_that_cannot_be(void)
     const char *const model_names[] = {"activation", "positions", "share_embeddings", "norm_final",
                                        "input_scale"};
     for (int i = 0; i < 5; i++) {
-        *of_model[i] = 4;
+        *of_model[i] = 99;
         refuse(model_names[i]);
         config = good;
     }

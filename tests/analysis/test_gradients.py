@@ -184,3 +184,14 @@ def test_tables_repr_and_html() -> None:
     assert len(found.matrices_to_dataframe()) == len(found.matrices)
     assert "post_ln" in repr(found)
     assert "decoder.1.feed_forward" in found._repr_html_()
+
+
+def test_a_gate_is_a_kind_of_matrix_of_its_own() -> None:
+    config = ap.TransformerConfig(
+        vocab_size=20, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=16, gated=True
+    )
+    found = gradients(ap.Transformer(config, seed=1), ap.Batch([[4, 5, 6]], [[1, 9, 10, 2]]))
+    assert found.matrices["decoder.0.feed_forward.gate.weight"] > 0
+    assert "gate" in [
+        text.get_text() for text in ap.plots.plot_matrix_gradients(found).get_legend().get_texts()
+    ]

@@ -28,7 +28,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_all_fields_are_tried() -> None:
-    assert len(PATHS) == 17 + 5 + 7 + 2 * (7 + 13 + 4 + 4 + 6)
+    assert len(PATHS) == 21 + 5 + 7 + 2 * (7 + 13 + 4 + 4 + 6)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -111,7 +111,11 @@ def test_a_size_out_of_range_is_refused(path: tuple[Any, ...], value: int) -> No
         (("embedding_scale",), -1.0, "embedding_scale must be positive and finite, or 0 for sqrt.D., got -1"),
         (("embedding_scale",), float("inf"), "embedding_scale must be a finite number, got inf"),
         (("norm_eps",), 1e-310, "norm_eps must be positive and a normal number of float.., got 1e-310"),
-        (("activation",), "tanh", 'activation must be "relu" or "gelu", got \'tanh\''),
+        (
+            ("activation",),
+            "tanh",
+            '"quick_gelu" or "relu_squared", got \'tanh\'',
+        ),
         (("encoder", "layers"), 2, r"encoder.sublayers must have 4 items \(2 layers of 2\), got 2"),
         (("encoder", "sublayers"), [], r"encoder.sublayers must have 2 items \(1 layers of 2\), got 0"),
         (("encoder", "sublayers", 1), 5, r"encoder.sublayers\[1\] must be a dict, got an object of type int"),

@@ -7,7 +7,7 @@ masked, and norms, attention, activations and the loss are torch.nn.functional's
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,16 @@ def soft_cap(x: Tensor, cap: float) -> Tensor:
     return cap * torch.tanh(x / cap) if cap else x
 
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+    "quick_gelu": lambda z: z * torch.sigmoid(1.702 * z),
+    "relu_squared": lambda z: F.relu(z).square(),
+}
+
+
 class TorchTransformer:
     """Post-LN, Pre-LN, Admin or any other setting of the residual formula, without dropout.
 
@@ -81,7 +91,7 @@ class TorchTransformer:
         return torch.tanh(p[f"{name}.scale"] * x) * gamma + p[f"{name}.nu"]
 
     def linear(self, x: Tensor, name: str) -> Tensor:
-        return F.linear(x, self.params[f"{name}.weight"], self.params[f"{name}.bias"])
+        return F.linear(x, self.params[f"{name}.weight"], self.params.get(f"{name}.bias"))
 
     def attention(self, h: Tensor, source: Tensor, allowed: Tensor, name: str, norm_inner: str) -> Tensor:
         """allowed [B, 1, T, S] is True where a query may read a key."""
@@ -108,8 +118,9 @@ class TorchTransformer:
         return self.linear(self.norm(norm_inner, context, f"{name}.norm_inner"), f"{name}.out")
 
     def feed_forward(self, h: Tensor, name: str, norm_inner: str) -> Tensor:
-        activation = F.relu if self.config["activation"] == "relu" else F.gelu
-        u = activation(self.linear(h, f"{name}.fc1"))
+        u = self.linear(h, f"{name}.fc1")
+        activation = ACTIVATIONS[self.config["activation"]]
+        u = u * activation(self.linear(h, f"{name}.gate")) if self.config["gated"] else activation(u)
         return self.linear(self.norm(norm_inner, u, f"{name}.norm_inner"), f"{name}.fc2")
 
     def scale(self, which: str, sub: dict[str, Any], name: str) -> Tensor | float:
@@ -178,8 +189,9 @@ class TorchTransformer:
             ids, real = pad(batch.target_tokens, batch.target_offsets)
         inputs, labels, predicted = ids[:, :-1], ids[:, 1:], real[:, 1:]
         x = self.stack("decoder", self.embed("decoder", inputs), predicted, memory, memory_real)
-        logits = F.linear(x[predicted], self.params[embedding_names(self.config)["output"]])
-        return soft_cap(logits, self.config["logits_cap"]), labels[predicted]
+        output = self.params[embedding_names(self.config)["output"]]
+        logits = F.linear(x[predicted], output, self.params.get("output.bias"))
+        return soft_cap(self.config["logits_scale"] * logits, self.config["logits_cap"]), labels[predicted]
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         """Label-smoothed loss and nll, both means over the predicted tokens."""

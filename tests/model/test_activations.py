@@ -46,6 +46,7 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
         {"positions": "rotary", "kv_heads": 1},
         {"positions": "rotary", "rotary_interleaved": True, "rotary_theta": 50.0, "rotary_width": 2},
         {"positions": "rotary", "rotary_scaling": (8.0, 1.0, 4.0, 6)},
+        {"bias": "none"},
     ],
     ids=str,
 )
@@ -57,7 +58,7 @@ def test_probabilities_give_the_branch(scheme: str, attention: dict[str, Any]) -
     for name in ("encoder.1.self_attn", "decoder.1.self_attn", "decoder.0.cross_attn"):
         read = seen[f"{name}.normed"]
         source = seen["encoder.output"] if "cross" in name else read
-        values = source @ weights[f"{name}.v.weight"].T + weights[f"{name}.v.bias"]
+        values = source @ weights[f"{name}.v.weight"].T + weights.get(f"{name}.v.bias", 0.0)
         rows, start, stop = [], 0, 0
         for one in seen[f"{name}.probabilities"]:
             stop = start + one.shape[2]
@@ -65,7 +66,7 @@ def test_probabilities_give_the_branch(scheme: str, attention: dict[str, Any]) -
             parts = heads.repeat(2 // made.config.num_kv_heads, axis=0)
             rows.append((one @ parts).transpose(1, 0, 2).reshape(one.shape[1], -1))
             start = stop
-        found = np.concatenate(rows) @ weights[f"{name}.out.weight"].T + weights[f"{name}.out.bias"]
+        found = np.concatenate(rows) @ weights[f"{name}.out.weight"].T + weights.get(f"{name}.out.bias", 0.0)
         np.testing.assert_allclose(found, seen[f"{name}.branch"], rtol=1e-10, atol=1e-12)
 
 

@@ -13,15 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admin_py import schemes
-from admin_py.model.config import ACTIVATIONS, POSITIONS, SHARING, TransformerConfig
+from admin_py.model.config import ACTIVATIONS, BIASES, POSITIONS, SHARING, TransformerConfig
 from admin_py.schemes import Residual, Scale, Scheme, Site
 
 # What the compute core reads of a model, a stack and a sub-layer.
 CORE_KEYS = {
-    "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "positions", "share_embeddings",
-    "dropout", "attention_dropout", "activation_dropout", "norm_eps", "embedding_scale", "attention",
-    "logits_cap",
-    "encoder", "decoder",
+    "vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "bias", "positions",
+    "share_embeddings", "output_bias", "logits_scale", "dropout", "attention_dropout", "activation_dropout",
+    "norm_eps", "embedding_scale", "attention", "logits_cap", "encoder", "decoder",
 }  # fmt: skip
 ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap", "rotary"}
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
@@ -80,6 +79,8 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
     heads = draw(st.integers(1, 4))
     encoder, decoder = draw(st.sampled_from([(1, 1), (2, 1), (1, 3), (5, 4), (2, 0), (0, 2), (0, 5)]))
     probabilities = st.floats(0, 0.99)
+    scheme = draw(scheme_likes)
+    gated = draw(st.booleans()) and "looks_linear" not in (scheme if isinstance(scheme, tuple) else (scheme,))
     return TransformerConfig(
         vocab_size=draw(st.integers(1, 10**6)),
         encoder_layers=encoder,
@@ -87,11 +88,15 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         d_model=2 * heads * draw(st.integers(1, 9)),
         heads=heads,
         d_ff=2 * draw(st.integers(1, 50)),
-        scheme=draw(scheme_likes),
+        scheme=scheme,
         dropout=draw(probabilities),
         attention_dropout=draw(probabilities),
         activation_dropout=draw(probabilities),
         activation=draw(st.sampled_from(ACTIVATIONS)),
+        gated=gated,
+        bias=draw(st.sampled_from(BIASES)),
+        output_bias=decoder > 0 and draw(st.booleans()),
+        logits_scale=draw(st.floats(0.01, 100.0)),
         share_embeddings=draw(st.sampled_from(SHARING)),
         **draw(any_positions()),
         max_length=draw(st.integers(1, 5000)),
@@ -244,7 +249,11 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ),
         ({"activation_dropout": math.nan}, ValueError, "activation_dropout must be a finite number, got nan"),
         ({"dropout": None}, TypeError, "dropout must be a number, got None"),
-        ({"activation": "swish"}, ValueError, "activation must be one of 'relu', 'gelu', got 'swish'"),
+        (
+            {"activation": "swish"},
+            ValueError,
+            "activation must be one of 'relu', 'gelu', ",
+        ),
         (
             {"positions": "alibi"},
             ValueError,
@@ -279,6 +288,15 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ),
         ({"scheme": None}, TypeError, "scheme must be a name, a Scheme or a pair of these, got None"),
         ({"scheme": "looks_linear", "d_ff": 7}, ValueError, "d_ff must be even for the looks-linear"),
+        ({"scheme": "looks_linear", "gated": True}, ValueError, "gated must be False for the looks-linear"),
+        (
+            {"bias": "k"},
+            ValueError,
+            "bias must be one of 'all', 'none', 'qkv', 'attention', 'feed_forward', got 'k'",
+        ),
+        ({"output_bias": True, "decoder_layers": 0}, ValueError, "output_bias must be False for an encoder"),
+        ({"logits_scale": 0}, ValueError, "logits_scale must be positive, got 0.0"),
+        ({"gated": 1}, TypeError, "gated must be True or False, got 1"),
         ({"d_model": 2**20, "d_ff": 2**20}, ValueError, "the model would have "),
     ],
 )

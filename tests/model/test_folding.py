@@ -103,7 +103,8 @@ def test_embeddings_are_left_alone(dtype: str, sharing: str, positions: str) -> 
 
 @both
 @pytest.mark.parametrize(
-    "sizes", [{"encoder": 1, "decoder": 1}, {"encoder": 6, "decoder": 6}, {"activation": "gelu"}]
+    "sizes",
+    [{"encoder": 1, "decoder": 1}, {"encoder": 6, "decoder": 6}, {"activation": "gelu"}, {"gated": True}],
 )
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_depths_and_seeds(dtype: str, sizes: dict[str, Any], seed: int) -> None:

@@ -16,6 +16,7 @@ from small_models import PAIRS, TEXT, both, config, small
 
 import admin_py as ap
 from admin_py.base.tensors import MODEL, read
+from admin_py.model.config import BIASES
 
 # What it is
 
@@ -360,8 +361,9 @@ def test_passes_refuse_what_is_no_batch(act: str) -> None:
 
 @both
 @pytest.mark.parametrize("segments", [True, 1, 2, 5])
-def test_activations_computed_again_change_no_bit(dtype: str, segments: bool | int) -> None:
-    model, batch = small(dtype, encoder=3, decoder=4, dropout=0.1), PAIRS
+@pytest.mark.parametrize("gated", [False, True])
+def test_activations_computed_again_change_no_bit(dtype: str, segments: bool | int, gated: bool) -> None:
+    model, batch = small(dtype, encoder=3, decoder=4, dropout=0.1, activation_dropout=0.2, gated=gated), PAIRS
     expected = model.backward(batch, step=3)
     kept = model._core.gradient_buffer.copy()
     assert model.backward(batch, step=3, checkpoint_activations=segments) == expected
@@ -380,6 +382,24 @@ def test_activations_computed_again_change_no_bit(dtype: str, segments: bool | i
 def test_segments_that_cannot_be(value: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         small().backward(PAIRS, checkpoint_activations=value)
+
+
+@both
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("gated", [False, True])
+def test_parameters_follow_gates_and_biases(dtype: str, bias: str, gated: bool, tmp_path: Path) -> None:
+    """As the configuration counts them; the others are missing; a file keeps what there is."""
+    model = small(dtype, bias=bias, gated=gated, activation="silu", output_bias=gated, logits_scale=0.5)
+    assert model.num_parameters == model.config.num_parameters
+    biases = {name.split(".")[-2] for name in model.parameters if name.endswith(".bias")}
+    expected = {"q", "k", "v"} if bias in ("all", "qkv", "attention") else set()
+    expected |= {"out"} if bias in ("all", "attention") else set()
+    expected |= {"fc1", "fc2"} | ({"gate"} if gated else set()) if bias in ("all", "feed_forward") else set()
+    assert biases == expected | ({"output"} if gated else set())
+    model.save(tmp_path / "model.safetensors")
+    again = ap.Transformer.load(tmp_path / "model.safetensors")
+    assert again.config == model.config
+    np.testing.assert_array_equal(again.forward(PAIRS), model.forward(PAIRS))
 
 
 def test_observe_gives_named_activations() -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from reference.naming import kinds
 from reference.ragged import Batch, offsets_of
 
+from admin_py.model.config import ACTIVATIONS, BIASES
+
 LENGTHS = ((3, 1, 7), (5, 2, 4))  # source and target, a sequence of one token among them
 NORMS = ("layer", "rms", "dyt")
 PLACES = ("norm_pre", "norm_branch", "norm_post", "norm_inner")
@@ -96,6 +98,7 @@ def config(
     """A whole configuration; ``stacks`` goes to both stacks, ``fields`` are the model's own."""
     base: dict[str, Any] = {
         "vocab_size": 11, "d_model": 12, "heads": 3, "d_ff": 10, "max_length": 16, "activation": "relu",
+        "gated": False, "bias": "all", "output_bias": False, "logits_scale": 1.0,
         "positions": "sinusoidal", "share_embeddings": "all", "dropout": 0.0, "attention_dropout": 0.0,
         "activation_dropout": 0.0, "norm_eps": 1e-5, "embedding_scale": 0.0, "attention": attention(),
         "logits_cap": 0.0,
@@ -145,6 +148,11 @@ def _norm_cases() -> list[Case]:
     cases = [Case(f"{norm} at {place}", config({place: norm})) for norm in NORMS for place in PLACES]
     cases += [Case(f"{norm} at the end", config(PRE, stacks={"norm_final": norm})) for norm in NORMS]
     everywhere = [dict(zip(PLACES, np.roll((*NORMS, "layer"), k).tolist(), strict=True)) for k in range(3)]
+    cases.append(
+        Case(
+            "gated, norms everywhere", config(everywhere, encoder=2, decoder=2, activation="silu", gated=True)
+        )
+    )
     cases.append(Case("norms everywhere", config(everywhere, encoder=2, decoder=2, activation="gelu")))
     return cases
 
@@ -202,9 +210,27 @@ def _model_cases() -> list[Case]:
         *cases,
         Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
         Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
-        Case("gelu", config(POST, activation="gelu")),
         Case("embedding_scale", config(PRE, embedding_scale=1.0, positions="learned", stacks=FINAL)),
         Case("embedding_scale, language model", config(PRE, encoder=0, embedding_scale=0.3)),
+        *(Case(name, config(POST, activation=name)) for name in ACTIVATIONS if name != "relu"),
+        *(
+            Case(f"gated {name}", config(PRE, stacks=FINAL, activation=name, gated=True))
+            for name in ACTIVATIONS
+        ),
+        Case(
+            "gated, admin language model", config(ADMIN, encoder=0, decoder=3, activation="silu", gated=True)
+        ),
+        *(
+            Case(f"bias {b}", config(PRE, stacks=FINAL, bias=b, gated=b == "none"))
+            for b in BIASES
+            if b != "all"
+        ),
+        Case("bias none, admin language model", config(ADMIN, encoder=0, decoder=3, bias="none")),
+        Case("output bias", config(POST, output_bias=True, logits_scale=0.7)),
+        Case(
+            "output bias, shared none",
+            config(POST, output_bias=True, logits_scale=1.5, share_embeddings="none"),
+        ),
         Case("causal encoder", config(POST, stacks={"causal": True, "cross": False}, decoder=0)),
         Case("post 3-2", config(POST, encoder=3, decoder=2)),
         Case("pre 2-3", config(PRE, encoder=2, decoder=3, stacks=FINAL)),
@@ -252,6 +278,19 @@ def _large_cases() -> list[Case]:
             ),
             (530, 3),
             (70, 600),
+        ),
+        Case("long, gated", config(POST, **wide | {"d_ff": 70}, activation="silu", gated=True), *long),
+        Case(
+            "large vocabulary, output bias",
+            config(
+                POST,
+                **wide | {"d_model": 8, "vocab_size": 5003},
+                output_bias=True,
+                logits_scale=0.5,
+                bias="qkv",
+            ),
+            (9, 14, 3),
+            (8, 11, 4),
         ),
         Case("large vocabulary", config(POST, **wide | {"d_model": 8, "vocab_size": 5003}), *many),
         Case(

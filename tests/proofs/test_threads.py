@@ -31,6 +31,9 @@ CHOSEN = [
     Case(
         "pre, wide, gelu", config(PRE, encoder=2, decoder=2, stacks=FINAL, activation="gelu", **WIDE), *MANY
     ),
+    Case(
+        "gated", config(PRE, encoder=2, decoder=2, stacks=FINAL, activation="silu", gated=True, **WIDE), *MANY
+    ),
     Case("one long, many short", config(ADMIN, encoder=2, decoder=2, activation="gelu", **WIDE), *ONE_LONG),
     Case("large vocabulary", config(POST, encoder=1, decoder=1, **WIDE | {"vocab_size": 4500}), *MANY),
     Case("a target in parts", config(ADMIN, encoder=1, decoder=2, **LONG), *LONGEST[0]),

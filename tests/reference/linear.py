@@ -1,4 +1,4 @@
-"""y = x W^T + b with W [out, in]."""
+"""y = x W^T + b with W [out, in]; b may be missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .gradients import Gradients
 
 def linear_forward(x: np.ndarray, params: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """y [M, out] of x [M, in]."""
-    return x @ params[f"{name}.weight"].T + params[f"{name}.bias"]
+    return x @ params[f"{name}.weight"].T + params.get(f"{name}.bias", 0.0)
 
 
 def linear_backward(
@@ -19,5 +19,6 @@ def linear_backward(
 ) -> np.ndarray:
     """dx [M, in]; dW = dy^T x, db = sum of the rows of dy."""
     grads.add(f"{name}.weight", dy.T @ x)
-    grads.add(f"{name}.bias", dy.sum(axis=0))
+    if f"{name}.bias" in params:
+        grads.add(f"{name}.bias", dy.sum(axis=0))
     return dy @ params[f"{name}.weight"]

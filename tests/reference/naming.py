@@ -58,6 +58,11 @@ def embedding_names(config: dict[str, Any]) -> dict[str, str]:
     return {**one, "output": "embedding.weight" if share == "all" else "output.weight"}
 
 
+_IN, _OUT, _FEED_FORWARD = {"all", "qkv", "attention"}, {"all", "attention"}, {"all", "feed_forward"}
+BIASED = {"q": _IN, "k": _IN, "v": _IN, "out": _OUT} | dict.fromkeys(("fc1", "gate", "fc2"), _FEED_FORWARD)
+"""Linear map -> the values of bias with which it has one."""
+
+
 def _norm_shapes(kind: str, name: str, width: int) -> dict[str, tuple[int, ...]]:
     if kind == "none":
         return {}
@@ -80,9 +85,12 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
         else {"q": (inner, D), "k": (keys, D), "v": (keys, D), "out": (D, inner)}
     )
     shapes: dict[str, tuple[int, ...]] = {}
+    if feed_forward and config["gated"]:
+        matrices = {"fc1": (F, D), "gate": (F, D), "fc2": (D, F)}
     for matrix, shape in matrices.items():
         shapes[f"{name}.{matrix}.weight"] = shape
-        shapes[f"{name}.{matrix}.bias"] = shape[:1]
+        if config["bias"] in BIASED[matrix]:
+            shapes[f"{name}.{matrix}.bias"] = shape[:1]
     for place in ("norm_pre", "norm_branch", "norm_post"):
         shapes |= _norm_shapes(sub[place], f"{name}.{place}", D)
     shapes |= _norm_shapes(sub["norm_inner"], f"{name}.norm_inner", F if feed_forward else inner)
@@ -98,6 +106,8 @@ def parameter_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     if V:
         shapes |= dict.fromkeys(embedding_names(config).values(), (V, D))
+    if config["output_bias"]:
+        shapes["output.bias"] = (V,)
     for stack_name in STACKS:
         stack = config[stack_name]
         if not stack["layers"]:

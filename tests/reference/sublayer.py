@@ -81,7 +81,8 @@ def sublayer_forward(
     }  # fmt: skip
     if name.endswith("feed_forward"):
         rate = config["activation_dropout"]
-        f, branch = feedforward_forward(h, params, name, activation=config["activation"], rate=rate, **common)
+        kind = {"activation": config["activation"], "gated": config["gated"]}
+        f, branch = feedforward_forward(h, params, name, rate=rate, **kind, **common)
     else:
         cross = name.endswith("cross_attn")
         assert memory is not None or not cross
@@ -136,9 +137,8 @@ def sublayer_backward(
     dmemory = None
     inner = sub["norm_inner"]
     if name.endswith("feed_forward"):
-        dh = feedforward_backward(
-            df, saved.branch, params, name, activation=config["activation"], norm_inner=inner, grads=grads
-        )
+        kind = {"activation": config["activation"], "gated": config["gated"]}
+        dh = feedforward_backward(df, saved.branch, params, name, **kind, norm_inner=inner, grads=grads)
     else:
         dh, dsource = attention_backward(
             df, saved.branch, params, name,

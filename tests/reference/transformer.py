@@ -72,7 +72,8 @@ def forward(
         memory = Memory(stacks[name].out, offsets)
     out = stacks["decoder" if has["decoder"] else "encoder"].out
     if has["decoder"]:
-        out, slopes = soft_cap(out @ params[embedding_names(config)["output"]].T, config["logits_cap"])
+        out = out @ params[embedding_names(config)["output"]].T + params.get("output.bias", 0.0)
+        out, slopes = soft_cap(config["logits_scale"] * out, config["logits_cap"])
     return ModelPass(out, slopes, labels, stacks, embeddings, inputs)
 
 
@@ -105,9 +106,12 @@ def backward(
     assert run.labels is not None
     value, nll, log_p = cross_entropy_forward(run.out, run.labels, label_smoothing)
     dlogits = scale * cross_entropy_backward(log_p, run.labels, label_smoothing) * run.slopes
+    dlogits = dlogits * config["logits_scale"]
     grads = Gradients(params)
     output = embedding_names(config)["output"]
-    grads.add(output, dlogits.T @ run.stacks["decoder"].out)  # logits = x W^T
+    grads.add(output, dlogits.T @ run.stacks["decoder"].out)  # logits = scale (x W^T + b)
+    if config["output_bias"]:
+        grads.add("output.bias", dlogits.sum(axis=0))
     dout = dlogits @ params[output]
     dx, dmemory = stack_backward(config, "decoder", dout, run.stacks["decoder"], params, grads)
     embedding_backward(config, "decoder", dx, run.embeddings["decoder"], grads)

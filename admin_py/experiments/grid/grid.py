@@ -77,7 +77,7 @@ def grid(
         Axes: D, F and H. Default: 64, 128, 4.
     dropout : float or list
         Axis. Default: 0.1.
-    activation : {"relu", "gelu"} or list
+    activation : {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"} or list
         Axis. Default: relu.
     init_gain : float or list
         Axis: factor on the standard deviation of the initial weights. Default: 1.

@@ -80,7 +80,7 @@ def study(
         D, F and H. Default: 64, 128, 4.
     dropout : float or list
         Default: 0.1.
-    activation : {"relu", "gelu"} or list
+    activation : {"relu", "gelu", "silu", "gelu_tanh", "quick_gelu", "relu_squared"} or list
         Default: relu.
     init_gain : float or list
         Factor on the standard deviation of the initial weights. Default: 1.

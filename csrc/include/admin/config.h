@@ -28,7 +28,23 @@ typedef enum adm_branch_kind {
     ADM_BRANCH_FEED_FORWARD
 } adm_branch_kind;
 
-typedef enum adm_activation { ADM_ACTIVATION_RELU = 0, ADM_ACTIVATION_GELU } adm_activation;
+typedef enum adm_activation {
+    ADM_ACTIVATION_RELU = 0,
+    ADM_ACTIVATION_GELU,        /* z Phi(z) */
+    ADM_ACTIVATION_SILU,        /* z sigma(z) */
+    ADM_ACTIVATION_GELU_TANH,   /* z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 */
+    ADM_ACTIVATION_QUICK_GELU,  /* z sigma(1.702 z) */
+    ADM_ACTIVATION_RELU_SQUARED /* max(z, 0)^2 */
+} adm_activation;
+
+/* Which linear maps of the branches add a bias. */
+typedef enum adm_bias {
+    ADM_BIAS_ALL = 0,
+    ADM_BIAS_NONE,
+    ADM_BIAS_QKV,         /* q, k and v */
+    ADM_BIAS_ATTENTION,   /* q, k, v and out */
+    ADM_BIAS_FEED_FORWARD /* fc1, gate and fc2 */
+} adm_bias;
 
 typedef enum adm_positions {
     ADM_POSITIONS_SINUSOIDAL = 0,
@@ -80,7 +96,7 @@ typedef struct adm_scale {
 
 /* Factors on the standard deviation of the initial weights. */
 typedef struct adm_gains {
-    double q, k, v, out, fc1, fc2;
+    double q, k, v, out, fc1, fc2; /* fc1: of the gate, too */
 } adm_gains;
 
 typedef struct adm_sublayer_config {
@@ -114,8 +130,12 @@ typedef struct adm_config {
     int64_t d_ff;       /* F */
     int64_t max_length; /* of a sequence that the model reads */
     adm_activation activation;
+    bool gated; /* hidden units are multiplied: (h W_fc1^T) activation(h W_gate^T), as SwiGLU with silu */
+    adm_bias bias;
     adm_positions positions;
     adm_share share_embeddings;
+    bool output_bias;          /* logits = logits_scale (x E^T + bias) */
+    double logits_scale;       /* 0: 1 */
     double dropout;            /* on embeddings and on the output of every branch */
     double attention_dropout;  /* on the attention probabilities */
     double activation_dropout; /* after the activation */

@@ -279,7 +279,7 @@ class Own(ap.Adam):
         ),
         ({"d_model": [8, 0]}, "d_model must be an integer from 1"),
         ({"d_ff": 1.5}, "d_ff must be an integer"),
-        ({"activation": ["relu", "silu"]}, "activation must be one of 'relu', 'gelu'"),
+        ({"activation": ["relu", "swish"]}, "activation must be one of 'relu', 'gelu'"),
         ({"init_gain": [1.0, 0.0]}, "init_gain must be positive"),
         ({"warmup": [10, -1]}, "warmup must be an integer from 0"),
         ({"warmup": 3, "schedule": "linear"}, "steps must be more than the warm-up's 3"),
