@@ -1,0 +1,157 @@
+"""Llama, Mistral and Qwen 2 as Hugging Face has them.
+
+RMSNorm before each branch and at the end, rotary positions by halves, gated feed-forward, heads that share
+keys and values; no biases but Qwen 2's on q, k and v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from admin_py.interop.pieces import Piece
+from admin_py.interop.source import Source
+from admin_py.interop.words import activation_of, need
+from admin_py.model.config import TransformerConfig
+from admin_py.schemes import Residual, Scheme, Site
+
+KINDS = ("llama", "mistral", "qwen2")
+"""Values of ``model_type``."""
+
+MEANS_NOTHING = (r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",)
+"""Wavelengths that the configuration tells, too."""
+
+WITHIN = {
+    "self_attn.out": "self_attn.o_proj",
+    "feed_forward.fc1": "mlp.up_proj",
+    "feed_forward.gate": "mlp.gate_proj",
+    "feed_forward.fc2": "mlp.down_proj",
+    "self_attn.norm_pre": "input_layernorm",
+    "feed_forward.norm_pre": "post_attention_layernorm",
+}
+"""Of a layer."""
+
+SCALING = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+"""Of Llama 3's rotary positions, in the order of ``rotary_scaling``."""
+
+
+def _before_branches(site: Site) -> Residual:
+    del site
+    return Residual(norm_pre="rms")
+
+
+PRE_RMS = Scheme(
+    "pre_rms",
+    _before_branches,
+    source="Touvron et al., LLaMA, arXiv 2302.13971",
+    final_norm="rms",
+    summary="y = x + f(RMSNorm(x))",
+)
+
+
+def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+    """Whether it is said."""
+    del source
+    return settings.get("model_type") in KINDS
+
+
+def prefix(source: Source) -> str:
+    """Of all names but the output's."""
+    return "model." if "model.embed_tokens.weight" in source else ""
+
+
+def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
+    """The model that the configuration describes."""
+    before = prefix(source)
+    vocab_size, d_model = source.shape(f"{before}embed_tokens.weight")
+    tied = source.are_one(f"{before}embed_tokens.weight", "lm_head.weight")
+    heads = need(source, settings, "num_attention_heads")
+    return TransformerConfig(
+        vocab_size=vocab_size,
+        encoder_layers=0,
+        decoder_layers=source.layers(rf"{before}layers\.(\d+)\."),
+        d_model=d_model,
+        heads=heads,
+        kv_heads=settings.get("num_key_value_heads"),
+        head_width=settings.get("head_dim"),
+        d_ff=source.shape(f"{before}layers.0.mlp.up_proj.weight")[0],
+        scheme=PRE_RMS,
+        activation=activation_of(source, settings.get("hidden_act", "silu")),
+        gated=True,
+        bias=_biases(source, before),
+        positions="rotary",
+        max_length=_longest(source, settings),
+        embedding_scale=1.0,
+        share_embeddings="all" if tied else "none",
+        norm_eps=settings.get("rms_norm_eps", 1e-6),
+        dropout=0.0,
+        attention_dropout=settings.get("attention_dropout", 0.0),
+        **_rotary(source, settings),
+    )
+
+
+def _biases(source: Source, before: str) -> str:
+    """Which linear maps have one."""
+    layer = f"{before}layers.0"
+    maps = ("self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj")
+    found = tuple(f"{layer}.{name}.bias" in source for name in maps)
+    words = {
+        (False, False, False): "none",
+        (True, False, False): "qkv",
+        (True, True, False): "attention",
+        (False, False, True): "feed_forward",
+        (True, True, True): "all",
+    }
+    if found not in words:
+        with_bias = ", ".join(name for name, there in zip(maps, found, strict=True) if there)
+        raise ValueError(f"{source.where} cannot be expressed: biases of {with_bias} alone")
+    return words[found]
+
+
+def _longest(source: Source, settings: Mapping[str, Any]) -> int:
+    """Tokens that are read as the model reads them: a window is none as long as all fits into it."""
+    longest = int(need(source, settings, "max_position_embeddings"))
+    if settings.get("use_sliding_window", True) and settings.get("sliding_window"):
+        return min(longest, int(settings["sliding_window"]))
+    return longest
+
+
+def _rotary(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Base and scaling; said in one entry, or in two by earlier versions."""
+    told = dict(settings.get("rope_parameters") or settings.get("rope_scaling") or {})
+    theta = told.get("rope_theta", settings.get("rope_theta", 10_000.0))
+    kind = told.get("rope_type", told.get("type", "default"))
+    if kind == "llama3":
+        return {"rotary_theta": theta, "rotary_scaling": tuple(need(source, told, name) for name in SCALING)}
+    if kind != "default" or told.get("partial_rotary_factor", 1.0) != 1.0:
+        raise ValueError(f"{source.where} cannot be expressed: rotary positions of the kind {told!r}")
+    return {"rotary_theta": theta}
+
+
+class Names:
+    """Where the tensors lie.
+
+    Parameters
+    ----------
+    source : Source
+    config : TransformerConfig
+        The model's.
+    """
+
+    def __init__(self, source: Source, config: TransformerConfig) -> None:
+        del config
+        self.before = prefix(source)
+
+    def __call__(self, name: str) -> Piece:
+        """The place of a parameter of ours."""
+        before, last = self.before, name.rpartition(".")[2]
+        if name == "output.weight":
+            return Piece("lm_head.weight")
+        if name == "embedding.weight":
+            return Piece(f"{before}embed_tokens.weight")
+        if name == "decoder.norm_final.gamma":
+            return Piece(f"{before}norm.weight")
+        _, layer, within = name.split(".", 2)
+        part = within.rpartition(".")[0]
+        theirs = WITHIN.get(part, f"{part}_proj")
+        return Piece(f"{before}layers.{layer}.{theirs}.{'weight' if last == 'gamma' else last}")
