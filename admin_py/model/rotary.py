@@ -62,6 +62,7 @@ class Rotary:
     def turn(self, x: NDArray[Any]) -> NDArray[Any]:
         """Queries or keys of a sequence, [T, heads, K], turned by their positions 0 to T - 1."""
         turns = np.arange(len(x))[:, None, None] * self.frequencies / (2 * np.pi)
+        turns -= np.round(turns)
         cos, sin = (part.astype(x.dtype) for part in (cos_turns(turns), cos_turns(turns - 0.25)))
         features = np.arange(self.width)
         first, second = features.reshape(-1, 2).T if self.interleaved else features.reshape(2, -1)

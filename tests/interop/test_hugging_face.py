@@ -12,20 +12,10 @@ import pytest
 import admin_py as ap
 
 torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
-COMMON: dict[str, dict[str, Any]] = {
-    "gpt2": {"vocab_size": 19, "n_embd": 12, "n_layer": 2, "n_head": 3, "n_positions": 30},
-    "opt": {
-        "vocab_size": 19, "hidden_size": 12, "num_hidden_layers": 2, "ffn_dim": 20, "num_attention_heads": 3,
-        "max_position_embeddings": 30, "word_embed_proj_dim": 12,
-    },
-    "llama": {
-        "vocab_size": 19, "hidden_size": 12, "num_hidden_layers": 2, "intermediate_size": 20,
-        "num_attention_heads": 3, "num_key_value_heads": 1, "max_position_embeddings": 30,
-    },
-}  # fmt: skip
-COMMON["mistral"] = COMMON["qwen2"] = COMMON["llama"]
+from hugging_face_models import CLASSES, theirs  # noqa: E402  needs both
+
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "OPT": ("opt", {}),
     "OPT, Post-LN": ("opt", {"do_layer_norm_before": False}),
@@ -60,30 +50,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "GPT-2, scores as they are": ("gpt2", {"activation_function": "relu", "scale_attn_weights": False}),
 }
-CLASSES = {
-    "gpt2": "GPT2LMHeadModel",
-    "opt": "OPTForCausalLM",
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-}
-
-
-def theirs(kind: str, **options: Any) -> Any:
-    """A model with random weights, norms and biases included."""
-    torch.manual_seed(5)
-    config = transformers.AutoConfig.for_model(kind, **{**COMMON[kind], **options})
-    model = getattr(transformers, CLASSES[kind])(config).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return model
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_logits_and_gradients_are_theirs(name: str) -> None:
-    """To the rounding of float64, since the two sides sum in different orders. Where there are RMSNorm and rotary
-    positions, to that of float32: theirs are computed in it whatever the model's type.
+    """To the rounding of float64, since the two sides sum in different orders. Where there are RMSNorm and
+    rotary positions, to that of float32: theirs are computed in it whatever the model's type.
     """
     kind, options = CASES[name]
     model = theirs(kind, **options)
@@ -143,12 +115,12 @@ def test_windows_bound_the_length_and_other_rotary_positions_are_refused() -> No
     assert ap.load_pretrained(theirs("mistral", sliding_window=16)).config.max_length == 16
     assert ap.load_pretrained(theirs("qwen2", sliding_window=16)).config.max_length == 30  # it is not used
     yarn = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "original_max_position_embeddings": 8}
-    with pytest.raises(ValueError, match="rotary positions of the kind .*yarn"):
+    with pytest.raises(ValueError, match=r"rotary positions of the kind .*yarn"):
         ap.load_pretrained(theirs("llama", rope_parameters=yarn))
     state = theirs("llama", attention_bias=True).state_dict()
     state = {name: value for name, value in state.items() if not name.endswith("q_proj.bias")}
     settings = {"model_type": "llama", "num_attention_heads": 3, "max_position_embeddings": 30}
-    with pytest.raises(ValueError, match="cannot be expressed: biases of self_attn.o_proj alone"):
+    with pytest.raises(ValueError, match=r"cannot be expressed: biases of self_attn.o_proj alone"):
         ap.load_pretrained(state, settings=settings)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 import admin_py as ap
 
+LONG = ap.Batch([list(range(4, 19)), [7, 8]], [[1, *range(9, 19), 2], [1, 11, 2]])
 PAIRS = ap.Batch([[4, 5, 6], [7, 8]], [[1, 9, 10, 2], [1, 11, 2]])
 
 
@@ -54,7 +55,7 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
 def test_probabilities_give_the_branch(scheme: str, attention: dict[str, Any]) -> None:
     """Probabilities times values, through the output matrix, are the branch that the core computed."""
     made = model(scheme, dropout=0.0, **attention)
-    seen, weights = made.observe(PAIRS), made.parameters
+    seen, weights = made.observe(LONG), made.parameters  # whose positions turn by more than a whole turn
     for name in ("encoder.1.self_attn", "decoder.1.self_attn", "decoder.0.cross_attn"):
         read = seen[f"{name}.normed"]
         source = seen["encoder.output"] if "cross" in name else read

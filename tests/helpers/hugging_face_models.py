@@ -1,0 +1,40 @@
+"""Small models of Hugging Face's families, with random weights and awkward sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import transformers
+
+COMMON: dict[str, dict[str, Any]] = {
+    "gpt2": {"vocab_size": 19, "n_embd": 12, "n_layer": 2, "n_head": 3, "n_positions": 30},
+    "opt": {
+        "vocab_size": 19, "hidden_size": 12, "num_hidden_layers": 2, "ffn_dim": 20, "num_attention_heads": 3,
+        "max_position_embeddings": 30, "word_embed_proj_dim": 12,
+    },
+    "llama": {
+        "vocab_size": 19, "hidden_size": 12, "num_hidden_layers": 2, "intermediate_size": 20,
+        "num_attention_heads": 3, "num_key_value_heads": 1, "max_position_embeddings": 30,
+    },
+}  # fmt: skip
+COMMON["mistral"] = COMMON["qwen2"] = COMMON["llama"]
+
+CLASSES = {
+    "gpt2": "GPT2LMHeadModel",
+    "opt": "OPTForCausalLM",
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+}
+
+
+def theirs(kind: str, **options: Any) -> Any:
+    """A model with random weights, norms and biases included."""
+    torch.manual_seed(5)
+    config = transformers.AutoConfig.for_model(kind, **{**COMMON[kind], **options})
+    model = getattr(transformers, CLASSES[kind])(config).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model
