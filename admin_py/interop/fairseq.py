@@ -140,8 +140,8 @@ def embedding_of(source: Source, ours: str) -> str:
     return next((name for name in wanted if name in source), wanted[0])
 
 
-def sinusoids(count: int, width: int) -> NDArray[np.float64]:
-    """fairseq's positions [count, width], which begin at `FIRST_POSITION`: sines, then cosines.
+def sinusoids(count: int, width: int, first: int = FIRST_POSITION) -> NDArray[np.float64]:
+    """fairseq's positions [count, width], which begin with number `first`: sines, then cosines.
 
     Examples
     --------
@@ -150,9 +150,15 @@ def sinusoids(count: int, width: int) -> NDArray[np.float64]:
     """
     half = width // 2
     frequencies = exp(-np.arange(half, dtype=np.float64) * (log(10_000.0) / max(half - 1, 1)))
-    turns = np.arange(FIRST_POSITION, FIRST_POSITION + count)[:, None] * frequencies / (2 * np.pi)
+    sines, cosines = waves(np.arange(first, first + count)[:, None] * frequencies)
+    return np.concatenate([sines, cosines, np.zeros((count, width % 2))], axis=1)
+
+
+def waves(angles: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sines and cosines, the same on every machine."""
+    turns = angles / (2 * np.pi)
     turns -= np.round(turns)
-    return np.concatenate([cos_turns(turns - 0.25), cos_turns(turns), np.zeros((count, width % 2))], axis=1)
+    return cos_turns(turns - 0.25), cos_turns(turns)
 
 
 def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:

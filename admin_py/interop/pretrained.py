@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gpt2, llama, opt
+from admin_py.interop import fairseq, gpt2, llama, opt, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -31,6 +31,12 @@ FORMATS: Mapping[str, Format] = {
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.Names, gpt2.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.Names, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.Names, opt.MEANS_NOTHING),
+    **{
+        kind: Format(
+            translators.is_of, translators.config_of, translators.NAMES_OF[kind], translators.MEANS_NOTHING
+        )
+        for kind in translators.KINDS
+    },
 }
 """Name -> how it is read."""
 
@@ -52,7 +58,7 @@ def load_pretrained(
         of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
-    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt"}
+    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", "marian", "m2m_100"}
         By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
         ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
         Admin's omegas; the others are families of Hugging Face.

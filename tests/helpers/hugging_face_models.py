@@ -18,6 +18,11 @@ COMMON: dict[str, dict[str, Any]] = {
         "num_attention_heads": 3, "num_key_value_heads": 1, "max_position_embeddings": 30,
     },
 }  # fmt: skip
+COMMON["marian"] = COMMON["m2m_100"] = {
+    "vocab_size": 19, "d_model": 12, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 3,
+    "decoder_attention_heads": 3, "encoder_ffn_dim": 20, "decoder_ffn_dim": 20, "max_position_embeddings": 30,
+    "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1,
+}  # fmt: skip
 COMMON["mistral"] = COMMON["qwen2"] = COMMON["llama"]
 
 CLASSES = {
@@ -27,14 +32,17 @@ CLASSES = {
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
 }
+"""Language models."""
+TRANSLATORS = {"marian": "MarianMTModel", "m2m_100": "M2M100ForConditionalGeneration"}
 
 
 def theirs(kind: str, **options: Any) -> Any:
     """A model with random weights, norms and biases included."""
     torch.manual_seed(5)
     config = transformers.AutoConfig.for_model(kind, **{**COMMON[kind], **options})
-    model = getattr(transformers, CLASSES[kind])(config).double().eval()
+    model = getattr(transformers, {**CLASSES, **TRANSLATORS}[kind])(config).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            if parameter.requires_grad:  # not Marian's sinusoids
+                parameter.add_(0.2 * torch.randn_like(parameter))
     return model
