@@ -18,6 +18,8 @@ from admin_py.base.checks import (
     check_probability,
     shown,
 )
+from admin_py.model.core_config import core_config
+from admin_py.model.counting import count_parameters
 from admin_py.model.rotary import Scaling, check_scaling
 from admin_py.schemes import Residual, Scheme, Site
 from admin_py.schemes import scheme as scheme_module
@@ -358,14 +360,7 @@ class TransformerConfig:
         ...                   d_ff=128, scheme="post_ln").num_parameters
         97472
         """
-        total = self.num_embeddings * self.vocab_size * self.d_model + self.output_bias * self.vocab_size
-        for stack in self.stacks:
-            places = zip(self.sites(stack), self.residuals(stack), strict=True)
-            total += sum(self._sublayer_parameters(site, residual) for site, residual in places)
-            total += _norm_size(self.stack_scheme(stack).final_norm, self.d_model)
-            total += {"none": 0, "scalar": 1, "vector": self.d_model}[self.input_scale]
-            total += self.max_length * self.d_model if self.positions == "learned" else 0
-        return total
+        return count_parameters(self)
 
     @property
     def num_embeddings(self) -> int:
@@ -375,31 +370,6 @@ class TransformerConfig:
         if self.kind == "language_model":
             return 1 if self.share_embeddings in ("all", "decoder") else 2
         return {"all": 1, "decoder": 2, "inputs": 2, "none": 3}[self.share_embeddings]
-
-    def _sublayer_parameters(self, site: Site, residual: Residual) -> int:
-        d, f = self.d_model, self.d_ff
-        attention = site.kind != "feed_forward"
-        if attention:
-            inner, keys = self.heads * self.width_of_heads, self.num_kv_heads * self.width_of_heads
-            total = 2 * (inner + keys) * d + (inner + 2 * keys) * (self.bias in ("all", "qkv", "attention"))
-            total += d * (self.bias in ("all", "attention"))
-        else:
-            inputs = 2 if self.gated else 1
-            total = (inputs + 1) * d * f + (inputs * f + d) * (self.bias in ("all", "feed_forward"))
-        total += sum(
-            _norm_size(kind, d) for kind in (residual.norm_pre, residual.norm_branch, residual.norm_post)
-        )
-        total += _norm_size(residual.norm_inner, inner if attention else f)
-        if residual.omega.trained:
-            total += residual.omega.num_elements(d)
-        if residual.alpha.trained and not (residual.alpha.shared and self._follows_shared_alpha(site)):
-            total += residual.alpha.num_elements(d)
-        return total
-
-    def _follows_shared_alpha(self, site: Site) -> bool:
-        """Whether an earlier sub-layer of the layer holds the shared alpha."""
-        first = site.layer * site.per_layer
-        return any(row.alpha.shared for row in self.residuals(site.stack)[first : site.sublayer])
 
     # As plain values
 
@@ -459,51 +429,7 @@ class TransformerConfig:
 
     def to_core(self) -> dict[str, Any]:
         """The dict that the compute core builds a model from."""
-        own = ("vocab_size", "d_model", "heads", "d_ff", "max_length", "activation", "gated", "bias")
-        ends = ("positions", "share_embeddings", "output_bias", "logits_scale")
-        more = ("dropout", "attention_dropout", "activation_dropout", "norm_eps")
-        return {
-            **{name: getattr(self, name) for name in own + ends + more},
-            "embedding_scale": self.embedding_scale or 0.0,
-            "attention": {
-                "head_width": self.head_width or 0,
-                "kv_heads": self.kv_heads or 0,
-                "scale": self.attention_scale or 0.0,
-                "score_cap": self.score_cap or 0.0,
-                "rotary": self._rotary_to_core(),
-            },
-            "logits_cap": self.logits_cap or 0.0,
-            **{s: self._stack_to_core(s) for s in STACKS},
-        }
-
-    def _rotary_to_core(self) -> dict[str, Any]:
-        factor, low, high, length = self.rotary_scaling or (0.0, 0.0, 0.0, 0)
-        return {
-            "theta": self.rotary_theta or 0.0,
-            "width": self.rotary_width or 0,
-            "interleaved": self.rotary_interleaved,
-            "factor": factor,
-            "low_frequency_factor": low,
-            "high_frequency_factor": high,
-            "original_length": length,
-        }
-
-    def _stack_to_core(self, stack: str) -> dict[str, Any]:
-        present = stack in self.stacks
-        return {
-            "layers": self.stack_layers(stack),
-            "causal": stack == "decoder",
-            "cross": stack == "decoder" and self.encoder_layers > 0,
-            "norm_final": self.stack_scheme(stack).final_norm if present else "none",
-            "input_scale": self.input_scale if present else "none",
-            "embedding_gain": self.embedding_gain(stack),
-            "sublayers": [self._sublayer_to_core(residual) for residual in self.residuals(stack)],
-        }
-
-    def _sublayer_to_core(self, residual: Residual) -> dict[str, Any]:
-        fused = self.qkv_fused_init if residual.qkv_fused_init is None else residual.qkv_fused_init
-        gains = {name: self.init_gain * gain for name, gain in residual.gains.items()}
-        return {**residual.to_dict(), "gains": gains, "qkv_fused_init": fused}
+        return core_config(self)
 
     # Python's protocols
 
@@ -599,8 +525,3 @@ def _one_scheme(given: Any) -> Scheme:
     if isinstance(given, str):
         return schemes.get(given)
     raise TypeError(f"scheme must be a name, a Scheme or a pair of these, got {shown(given)}")
-
-
-def _norm_size(kind: str, n: int) -> int:
-    """Trained elements of a norm over n features: gain, bias, and the one scale of DyT."""
-    return {"none": 0, "layer": 2 * n, "rms": n, "dyt": 2 * n + 1}[kind]
