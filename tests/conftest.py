@@ -10,7 +10,11 @@ import tqdm
 
 import admin_py as ap
 
-collect_ignore = [] if find_spec("torch") else ["helpers/torch_reference.py", "helpers/make_torch_results.py"]
+OF_PYTORCH = ("torch_reference.py", "make_torch_results.py", "fairseq_model.py", "hugging_face_models.py")
+OF_HUGGING_FACE = ("hugging_face_models.py",)
+
+collect_ignore = [f"helpers/{name}" for name in OF_PYTORCH if not find_spec("torch")]
+collect_ignore += [f"helpers/{name}" for name in OF_HUGGING_FACE if not find_spec("transformers")]
 
 # No test is about time: a machine that does other things too takes longer than a deadline now and then.
 hypothesis.settings.register_profile("admin_py", deadline=None)
