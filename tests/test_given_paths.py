@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from foreign_tensors import fairseq_tensors
+from safetensors.numpy import save_file
 
 import admin_py as ap
 from admin_py.cli.entry import COMMANDS
@@ -228,7 +230,11 @@ for command in (["train"], ["profile"], ["analyse", "gradients"], ["study"], ["g
     status = main([*command, *sizes, *trained, "--text", sys.argv[1], "--out", out])
     assert status == 0, command
 assert main(["translate", f"{sys.argv[2]}-train"]) == 0
+heads = ["--setting", "decoder_attention_heads=2"]
+assert main(["convert", *heads, f"{sys.argv[2]}-theirs", f"{sys.argv[2]}-convert"]) == 0
 """
+    save_file(fairseq_tensors(), tmp_path / "theirs")
+    (tmp_path / "theirs").rename(tmp_path / "home" / f"{NO_UTF8}-theirs")
     done = subprocess.run(
         [sys.executable, "-c", script, NO_UTF8, f"~/{NO_UTF8}"],
         env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"},

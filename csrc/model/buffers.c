@@ -14,12 +14,12 @@ adm_status adm_workspace_need_threads(adm_model *model, int threads, adm_error *
     adm_work_fold(model);
     if (ws->work == NULL || threads > ws->threads) {
         ws->work = NULL; /* the arena is laid out anew */
-        adm_plan_workers(ws, &arena, threads);
+        adm_plan_workers(model, &arena, threads);
         const adm_status status = adm_arena_reserve(&ws->workers, arena.used, error);
         if (status != ADM_OK)
             return status;
         ws->workers.used = 0;
-        adm_plan_workers(ws, &ws->workers, threads);
+        adm_plan_workers(model, &ws->workers, threads);
         memset(ws->work, 0, (size_t)threads * ADM_WORK_STRIDE * sizeof *ws->work);
         ws->threads = threads;
     }
@@ -97,7 +97,7 @@ static adm_status measure(adm_model *model, const adm_shape *shape, int threads,
     model->activations_kept = model->gradients_kept = model->ws.hidden = false;
     adm_work_fold(model);
     adm_plan(model, &arena, shape);
-    adm_plan_workers(&model->ws, &workers, threads);
+    adm_plan_workers(model, &workers, threads);
     if (arena.too_large)
         return adm_fail(error, ADM_ERROR_VALUE, "a step on such a batch would hold more than 2^64 bytes");
     *result = model->ws.sizes;

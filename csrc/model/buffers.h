@@ -69,7 +69,8 @@ typedef struct adm_workspace {
     adm_real *packed;        /* every weight that forward passes multiply with, or NULL: few rows */
     adm_real *packed_back;   /* and that backward passes multiply with, or NULL */
     double *work;            /* [threads, ADM_WORK_STRIDE] seconds of each kind in the last pass */
-    adm_real *scores;        /* [threads, 3, ADM_KEY_TILE, ADM_QUERY_TILE] */
+    adm_real *scores;        /* [threads, 2, ADM_KEY_TILE, ADM_QUERY_TILE] */
+    adm_real *slopes;        /* [threads, ADM_KEY_TILE, ADM_QUERY_TILE] of capped scores, or NULL */
     adm_real *copies;        /* [threads, ADM_GEMM_SCRATCH] of products */
     int64_t
         *progress; /* [1 + C + 2 sub-layers of a stack, ADM_COUNT_STRIDE] what of the backward pass is done */

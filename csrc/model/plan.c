@@ -367,9 +367,12 @@ void adm_plan(adm_model *model, adm_arena *arena, const adm_shape *shape)
     note_sizes(ws, shape, before_output - before_backward, arena->used - before_output, arena->used);
 }
 
-void adm_plan_workers(adm_workspace *ws, adm_arena *arena, int threads)
+void adm_plan_workers(adm_model *model, adm_arena *arena, int threads)
 {
+    adm_workspace *ws = &model->ws;
+    const int64_t scores = (int64_t)threads * ADM_QUERY_TILE * ADM_KEY_TILE;
     ws->work = adm_arena_double(arena, (int64_t)threads * ADM_WORK_STRIDE);
-    ws->scores = adm_arena_real(arena, (int64_t)threads * 3 * ADM_QUERY_TILE * ADM_KEY_TILE);
+    ws->scores = adm_arena_real(arena, 2 * scores);
+    ws->slopes = model->config.attention.score_cap > 0 ? adm_arena_real(arena, scores) : NULL;
     ws->copies = adm_arena_real(arena, (int64_t)threads * ADM_GEMM_SCRATCH);
 }

@@ -12,9 +12,9 @@ adm_worker adm_worker_begin(const adm_model *model, int thread)
         .stop = ws->run.stop,
         .seconds = ws->work + thread * ADM_WORK_STRIDE,
         .since = adm_clock(),
-        .scores = ws->scores + 3 * thread * size,
-        .dscores = ws->scores + (3 * thread + 1) * size,
-        .slopes = ws->scores + (3 * thread + 2) * size,
+        .scores = ws->scores + 2 * thread * size,
+        .dscores = ws->scores + (2 * thread + 1) * size,
+        .slopes = ws->slopes == NULL ? NULL : ws->slopes + thread * size,
         .copies = ws->copies + thread * ADM_GEMM_SCRATCH,
     };
 }

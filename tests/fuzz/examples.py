@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from foreign_tensors import fairseq_tensors
 from made_bleu import translated
 from made_results import (
     MADE,
@@ -390,7 +391,10 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "grid": lambda folder: {"data": data(), "scheme": "admin", "lr": 1e-3, **SMALL},
     "study": lambda folder: {"data": data(), "schemes": "admin", "bleu": {"beam": 2}, **SMALL},
     "load": lambda folder: {"path": _model_file(folder)},
-    "load_pretrained": lambda folder: {"source": _fairseq(), "settings": {"decoder_attention_heads": 2}},
+    "load_pretrained": lambda folder: {
+        "source": fairseq_tensors(),
+        "settings": {"decoder_attention_heads": 2},
+    },
     "Transformer.load": lambda folder: {"path": _model_file(folder)},
     "Study.load": lambda folder: {"folder": _saved(folder, "study", MADE[ap.Study]())},
     "StudyRun.load": lambda folder: {"folder": _saved(folder, "run", MADE[ap.StudyRun]())},
@@ -469,21 +473,6 @@ def _model_file(folder: Path) -> Path:
     if not path.exists():
         model().save(path)
     return path
-
-
-def _fairseq() -> dict[str, np.ndarray]:
-    """A language model of one layer, as fairseq names its tensors."""
-    square, row = (4, 4), (4,)
-    found = {"embed_tokens.weight": (9, 4), "layers.0.fc1.weight": (6, 4), "layers.0.fc1.bias": (6,)}
-    found |= {"layers.0.fc2.weight": (4, 6), "layers.0.fc2.bias": row}
-    for name in ("q", "k", "v", "out"):
-        found |= {
-            f"layers.0.self_attn.{name}_proj.weight": square,
-            f"layers.0.self_attn.{name}_proj.bias": row,
-        }
-    for name in ("self_attn_layer_norm", "final_layer_norm"):
-        found |= {f"layers.0.{name}.weight": row, f"layers.0.{name}.bias": row}
-    return {f"decoder.{name}": np.ones(shape) for name, shape in found.items()}
 
 
 def _clinic(folder: Path) -> Path:
