@@ -15,6 +15,8 @@ EXAMPLES = """\
 examples:
   admin-py convert checkpoint_best.pt model.safetensors
       a checkpoint of fairseq, or of Transformer-Clinic
+  admin-py convert Llama-3.2-1B model.safetensors
+      a folder with config.json
   admin-py convert --setting decoder_attention_heads=4 language_model.safetensors model.safetensors
       what the file does not say, in the other library's words
   admin-py analyse dependency --model model.safetensors
@@ -25,7 +27,11 @@ WORDS = {"true": True, "false": False}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("source", metavar="FILE", help="checkpoint of PyTorch, or a safetensors file")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="checkpoint of PyTorch, a safetensors file, or a folder of Hugging Face",
+    )
     parser.add_argument("model", metavar="MODEL", help="file to be written, such as model.safetensors")
     parser.add_argument(
         "--format", choices=("auto", *FORMATS), default="auto", help="(default: by the names of the tensors)"
