@@ -177,8 +177,9 @@ def lines_of_table(out: Path) -> Iterator[str]:
     found = load(out)
     for depth in DEPTHS:
         entries = [e for e in found["entries"] if e["depth"] == depth]
-        yield f"{depth}-{depth}"
-        for scheme in SCHEMES:
+        if entries:
+            yield f"{depth}-{depth}"
+        for scheme in [one for one in SCHEMES if any(e["scheme"] == one for e in entries)]:
             mine = [e for e in entries if e["scheme"] == scheme]
             tried = {e["lr"]: e["valid_nll"] for e in mine if not e["translated"]}
             whole = [e for e in mine if e["translated"]]
@@ -191,7 +192,7 @@ def lines_of_table(out: Path) -> Iterator[str]:
                 reached = ", ".join(f"{steps_to(e, 3.0):.0f}" for e in whole)
                 hours = sum(e["seconds"] for e in mine) / 3600
                 yield (
-                    f"  {'':8} lr {whole[0]['lr']:g}: BLEU {mean(bleus):.2f}{spread} ({len(whole)} seeds), "
+                    f"  {'':8} lr {whole[0]['lr']:g}: BLEU {mean(bleus):.2f}{spread} (seeds: {len(whole)}), "
                     f"validation {nlls}, steps to 3.0: {reached}; {hours:.2f} hours"
                 )
         yield from significance(out, [e for e in entries if e["translated"]])

@@ -60,7 +60,7 @@ def test_a_table_is_filled_and_goes_on(
     table.main(["--table", "--out", str(out)])
     printed = capsys.readouterr().out
     assert printed.startswith("1-1\n  post_ln  after 4 steps, by learning rate: 0.001: ")
-    assert "(2 seeds)" in printed
+    assert "(seeds: 2)" in printed
     assert "  admin - post_ln, by seed: " in printed
     assert str(tmp_path) not in text
 
