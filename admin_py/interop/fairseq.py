@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.exact_math import cos_turns, exp, log
+from admin_py.interop.layer_names import WORDS
 from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
 from admin_py.model.config import STACKS, TransformerConfig
@@ -39,7 +40,18 @@ OMEGAS = {
 """Of Admin's layers in Transformer-Clinic."""
 
 REZERO = "rezero_weight"
-WORDS = {"gamma": "weight", "nu": "bias"}
+WITHIN = {
+    **{
+        f"{ours}.{part}": f"{theirs}.{part}_proj"
+        for ours, theirs in ATTENTIONS.items()
+        for part in ("q", "k", "v", "out")
+    },
+    **{f"{kind}.norm": name for kind, name in NORMS.items()},
+    "feed_forward.fc1": "fc1",
+    "feed_forward.fc2": "fc2",
+}
+"""Of a layer, by the names of later versions, which other libraries took over."""
+
 FIRST_POSITION = 2
 """Row of position 0: that after padding's, whose id is 1."""
 

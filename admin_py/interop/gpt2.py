@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need, refuse
@@ -18,16 +19,15 @@ UNKNOWN = {
     "add_cross_attention": "cross-attention without an encoder",
 }
 
-WITHIN = {
+WITHIN: Mapping[str, str | Piece] = {
+    **{f"self_attn.{part}": Piece("attn.c_attn", number, 3) for number, part in enumerate("qkv")},
     "self_attn.out": "attn.c_proj",
     "feed_forward.fc1": "mlp.c_fc",
     "feed_forward.fc2": "mlp.c_proj",
-    "self_attn.norm_pre": "ln_1",
-    "feed_forward.norm_pre": "ln_2",
+    "self_attn.norm": "ln_1",
+    "feed_forward.norm": "ln_2",
 }
 """Of a layer."""
-
-WORDS = {"gamma": "weight", "nu": "bias"}
 
 
 def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
@@ -69,33 +69,14 @@ def prefix(source: Source) -> str:
     return "transformer." if "transformer.wte.weight" in source else ""
 
 
-class Names:
-    """Where the tensors lie.
-
-    Parameters
-    ----------
-    source : Source
-    config : TransformerConfig
-        The model's.
-    """
-
-    def __init__(self, source: Source, config: TransformerConfig) -> None:
-        del config
-        self.before = prefix(source)
-
-    def __call__(self, name: str) -> Piece:
-        """The place of a parameter of ours."""
-        before, last = self.before, name.rpartition(".")[2]
-        if name == "output.weight":
-            return Piece("lm_head.weight")
-        if name in ("embedding.weight", "decoder.positions.weight"):
-            return Piece(f"{before}{'wte' if name == 'embedding.weight' else 'wpe'}.weight")
-        if name.startswith("decoder.norm_final."):
-            return Piece(f"{before}ln_f.{WORDS[last]}")
-        _, layer, within = name.split(".", 2)
-        part = within.rpartition(".")[0]
-        theirs = f"{before}h.{layer}"
-        if part in WITHIN:
-            return Piece(f"{theirs}.{WITHIN[part]}.{WORDS.get(last, last)}", transposed=last == "weight")
-        number = "qkv".index(part.rpartition(".")[2])
-        return Piece(f"{theirs}.attn.c_attn.{last}", number, 3, transposed=last == "weight")
+def places(source: Source, config: TransformerConfig) -> LayerNames:
+    """Where the tensors lie."""
+    del config
+    before = prefix(source)
+    ends = {
+        "embedding.weight": f"{before}wte.weight",
+        "decoder.positions.weight": f"{before}wpe.weight",
+        "decoder.norm_final": f"{before}ln_f",
+        "output.weight": "lm_head.weight",
+    }
+    return LayerNames(ends, before + "h.{layer}", WITHIN, transposed=True)

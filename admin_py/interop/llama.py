@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from admin_py.interop.pieces import Piece
+from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need
 from admin_py.model.config import TransformerConfig
@@ -22,12 +22,13 @@ MEANS_NOTHING = (r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",)
 """Wavelengths that the configuration tells, too."""
 
 WITHIN = {
+    **{f"self_attn.{part}": f"self_attn.{part}_proj" for part in "qkv"},
     "self_attn.out": "self_attn.o_proj",
     "feed_forward.fc1": "mlp.up_proj",
     "feed_forward.gate": "mlp.gate_proj",
     "feed_forward.fc2": "mlp.down_proj",
-    "self_attn.norm_pre": "input_layernorm",
-    "feed_forward.norm_pre": "post_attention_layernorm",
+    "self_attn.norm": "input_layernorm",
+    "feed_forward.norm": "post_attention_layernorm",
 }
 """Of a layer."""
 
@@ -128,30 +129,13 @@ def _rotary(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"rotary_theta": theta}
 
 
-class Names:
-    """Where the tensors lie.
-
-    Parameters
-    ----------
-    source : Source
-    config : TransformerConfig
-        The model's.
-    """
-
-    def __init__(self, source: Source, config: TransformerConfig) -> None:
-        del config
-        self.before = prefix(source)
-
-    def __call__(self, name: str) -> Piece:
-        """The place of a parameter of ours."""
-        before, last = self.before, name.rpartition(".")[2]
-        if name == "output.weight":
-            return Piece("lm_head.weight")
-        if name == "embedding.weight":
-            return Piece(f"{before}embed_tokens.weight")
-        if name == "decoder.norm_final.gamma":
-            return Piece(f"{before}norm.weight")
-        _, layer, within = name.split(".", 2)
-        part = within.rpartition(".")[0]
-        theirs = WITHIN.get(part, f"{part}_proj")
-        return Piece(f"{before}layers.{layer}.{theirs}.{'weight' if last == 'gamma' else last}")
+def places(source: Source, config: TransformerConfig) -> LayerNames:
+    """Where the tensors lie."""
+    del config
+    before = prefix(source)
+    ends = {
+        "embedding.weight": f"{before}embed_tokens.weight",
+        "decoder.norm_final": f"{before}norm",
+        "output.weight": "lm_head.weight",
+    }
+    return LayerNames(ends, before + "layers.{layer}", WITHIN)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from admin_py.interop.fairseq import ATTENTIONS, FIRST_POSITION, NORMS, WORDS
+from admin_py.interop.fairseq import FIRST_POSITION, WITHIN
+from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need, refuse
@@ -59,35 +60,14 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     )
 
 
-class Names:
-    """Where the tensors lie.
-
-    Parameters
-    ----------
-    source : Source
-    config : TransformerConfig
-        The model's.
-    """
-
-    def __init__(self, source: Source, config: TransformerConfig) -> None:
-        del config
-        self.before = prefix(source)
-
-    def __call__(self, name: str) -> Piece:
-        """The place of a parameter of ours."""
-        before, last = self.before, name.rpartition(".")[2]
-        if name == "output.weight":
-            return Piece("lm_head.weight")
-        if name == "embedding.weight":
-            return Piece(f"{before}embed_tokens.weight")
-        if name == "decoder.positions.weight":
-            return Piece(f"{before}embed_positions.weight", skip=FIRST_POSITION)
-        if name.startswith("decoder.norm_final."):
-            return Piece(f"{before}final_layer_norm.{WORDS[last]}")
-        _, layer, kind, part, *_ = name.split(".")
-        theirs = f"{before}layers.{layer}"
-        if part.startswith("norm_"):
-            return Piece(f"{theirs}.{NORMS[kind]}.{WORDS[last]}")
-        if kind == "feed_forward":
-            return Piece(f"{theirs}.{part}.{last}")
-        return Piece(f"{theirs}.{ATTENTIONS[kind]}.{part}_proj.{last}")
+def places(source: Source, config: TransformerConfig) -> LayerNames:
+    """Where the tensors lie."""
+    del config
+    before = prefix(source)
+    ends: dict[str, Any] = {
+        "embedding.weight": f"{before}embed_tokens.weight",
+        "decoder.positions.weight": Piece(f"{before}embed_positions.weight", skip=FIRST_POSITION),
+        "decoder.norm_final": f"{before}final_layer_norm",
+        "output.weight": "lm_head.weight",
+    }
+    return LayerNames(ends, before + "layers.{layer}", WITHIN)

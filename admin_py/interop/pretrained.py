@@ -28,12 +28,12 @@ class Format(NamedTuple):
 
 FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
-    "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.Names, gpt2.MEANS_NOTHING),
-    **{kind: Format(llama.is_of, llama.config_of, llama.Names, llama.MEANS_NOTHING) for kind in llama.KINDS},
-    "opt": Format(opt.is_of, opt.config_of, opt.Names, opt.MEANS_NOTHING),
+    "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
+    **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
+    "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
     **{
         kind: Format(
-            translators.is_of, translators.config_of, translators.NAMES_OF[kind], translators.MEANS_NOTHING
+            translators.is_of, translators.config_of, translators.PLACES[kind], translators.MEANS_NOTHING
         )
         for kind in translators.KINDS
     },

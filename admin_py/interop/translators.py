@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.exact_math import exp, log
-from admin_py.interop.fairseq import ATTENTIONS, NORMS, WORDS, sinusoids, waves
-from admin_py.interop.pieces import Piece
+from admin_py.interop.fairseq import WITHIN, sinusoids, waves
+from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need
 from admin_py.model.config import STACKS, TransformerConfig
@@ -91,58 +91,32 @@ def marian_positions(count: int, width: int) -> NDArray[np.float64]:
     return np.concatenate([sines, cosines], axis=1)[:, :width]
 
 
-class Names:
-    """Where the tensors lie; of M2M100, whose first position is that after padding's id, which is 1.
-
-    Parameters
-    ----------
-    source : Source
-    config : TransformerConfig
-        The model's.
-    """
-
-    def __init__(self, source: Source, config: TransformerConfig) -> None:
-        self.source = source
-        self.config = config
-
-    def positions(self, stack: str) -> Piece | NDArray[np.float64]:
-        """Those of a stack."""
-        del stack
-        return sinusoids(self.config.max_length, self.config.d_model)
-
-    def __call__(self, name: str) -> Piece | NDArray[np.float64]:
-        """The place of a parameter of ours, or its values."""
-        stack, _, rest = name.partition(".")
-        last = name.rpartition(".")[2]
-        if name == "output.weight":
-            return Piece(OUTPUT)
-        if name == "output.bias":
-            return np.asarray(self.source.take(BIAS)[0], np.float64)
-        if name.endswith("embedding.weight"):
-            return Piece(_embedding(self.source, "decoder" if stack == "decoder" else "encoder"))
-        if rest == "positions.weight":
-            return self.positions(stack)
-        if rest.startswith("norm_final."):
-            return Piece(f"model.{stack}.layer_norm.{WORDS[last]}")
-        layer, kind, part, *_ = rest.split(".")
-        theirs = f"model.{stack}.layers.{layer}"
-        if part.startswith("norm_"):
-            return Piece(f"{theirs}.{NORMS[kind]}.{WORDS[last]}")
-        if kind == "feed_forward":
-            return Piece(f"{theirs}.{part}.{last}")
-        return Piece(f"{theirs}.{ATTENTIONS[kind]}.{part}_proj.{last}")
+def places(source: Source, config: TransformerConfig) -> LayerNames:
+    """Where the tensors lie; M2M100's first position is that after padding's id, which is 1."""
+    return _places(source, sinusoids(config.max_length, config.d_model))
 
 
-class MarianNames(Names):
+def marian_places(source: Source, config: TransformerConfig) -> LayerNames:
     """Of Marian, whose positions may be kept beside the weights."""
+    return _places(source, marian_positions(config.max_length, config.d_model))
 
-    def positions(self, stack: str) -> Piece | NDArray[np.float64]:
-        """As they are kept, or computed."""
+
+def _places(source: Source, positions: NDArray[np.float64]) -> LayerNames:
+    first, target = (_embedding(source, stack) for stack in STACKS)
+    ends: dict[str, Any] = {
+        "embedding.weight": first,
+        "encoder.embedding.weight": first,
+        "decoder.embedding.weight": target,
+        "output.weight": OUTPUT,
+    }
+    if BIAS in source:
+        ends["output.bias"] = np.asarray(source.take(BIAS)[0], np.float64)
+    for stack in STACKS:
         kept = f"model.{stack}.embed_positions.weight"
-        if kept in self.source:
-            return Piece(kept)
-        return marian_positions(self.config.max_length, self.config.d_model)
+        ends[f"{stack}.positions.weight"] = kept if kept in source else positions
+        ends[f"{stack}.norm_final"] = f"model.{stack}.layer_norm"
+    return LayerNames(ends, "model.{stack}.layers.{layer}", WITHIN)
 
 
-NAMES_OF = {"marian": MarianNames, "m2m_100": Names}
+PLACES = {"marian": marian_places, "m2m_100": places}
 """Kind -> where its tensors lie."""
