@@ -17,6 +17,7 @@ from admin_py.base.exact_math import cos_turns, exp, log
 from admin_py.interop.layer_names import WORDS
 from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
+from admin_py.interop.words import activation_of, refuse
 from admin_py.model.config import STACKS, TransformerConfig
 from admin_py.schemes import Scheme, get
 
@@ -55,15 +56,15 @@ WITHIN = {
 FIRST_POSITION = 2
 """Row of position 0: that after padding's, whose id is 1."""
 
-UNKNOWN = (
-    ("layernorm_embedding", "a norm on embeddings"),
-    ("adaptive_input", "adaptive input embeddings"),
-    ("adaptive_softmax_cutoff", "an adaptive softmax"),
-    ("cross_self_attention", "attention to source and target at once"),
-    ("no_cross_attention", "a decoder beside an encoder that it does not read"),
-    ("character_embeddings", "embeddings of characters"),
-    ("quant_noise_pq", "quantisation"),
-)
+UNKNOWN = {
+    "layernorm_embedding": "a norm on embeddings",
+    "adaptive_input": "adaptive input embeddings",
+    "adaptive_softmax_cutoff": "an adaptive softmax",
+    "cross_self_attention": "attention to source and target at once",
+    "no_cross_attention": "a decoder beside an encoder that it does not read",
+    "character_embeddings": "embeddings of characters",
+    "quant_noise_pq": "quantisation",
+}
 """Settings that a model of this package cannot have, and what they mean."""
 
 
@@ -181,9 +182,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     ValueError
         If it is not said how many heads there are, or a part of it cannot be expressed, by name.
     """
-    for name, what in UNKNOWN:
-        if settings.get(name):
-            raise ValueError(f"{source.where} cannot be expressed: {what} ({name}={settings[name]!r})")
+    refuse(source, settings, UNKNOWN)
     layers = {stack: source.layers(rf"{stack}\.layers\.(\d+)\.") for stack in STACKS}
     stacks = [stack for stack in STACKS if layers[stack]]
     vocab_size, d_model = _same(
@@ -192,7 +191,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     )
     d_ff = _same(
         source,
-        {name: source.shapes[name][:1] for stack in stacks if (name := f"{stack}.layers.0.fc1.weight")},
+        {name: source.shape(name)[:1] for name in (f"{stack}.layers.0.fc1.weight" for stack in stacks)},
     )[0]
     learned = {name: source.shapes[name] for s in stacks if (name := f"{s}.embed_positions.weight") in source}
     if learned and len(learned) < len(stacks):
@@ -209,7 +208,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         d_ff=d_ff,
         heads=_heads(source, settings, stacks),
         scheme=_scheme(source, settings, stacks),
-        activation=settings.get("activation_fn", "relu"),
+        activation=activation_of(source, settings.get("activation_fn", "relu")),
         positions="learned",  # sinusoids too: ours begin at 0, fairseq's at 2
         max_length=_same(source, learned)[0] - FIRST_POSITION if learned else _longest(settings),
         embedding_scale=1.0 if settings.get("no_scale_embedding") else None,

@@ -1,4 +1,4 @@
-"""What Hugging Face's configurations call what a model of this package has too."""
+"""What other libraries call what a model of this package has too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ ACTIVATIONS: Mapping[str, str] = {
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "quick_gelu": "quick_gelu",
     "silu": "silu",
     "swish": "silu",

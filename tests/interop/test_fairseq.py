@@ -145,6 +145,10 @@ WRONG = {
         changed("encoder.pooler.weight", np.ones(3)),
         "no part of the model takes: 'encoder.po",
     ),
+    "no first map of a stack": (
+        without("decoder.layers.0.fc1.weight"),
+        "the mapping has no tensor 'decoder.layers.0.fc1.weight'",
+    ),
     "another shape": (
         changed(FC1, np.ones((20, 13))),
         rf"'{FC1}' must be of shape \[20, 12\], got \[20, 13\]",
@@ -177,10 +181,17 @@ def test_wrong_settings_are_named() -> None:
         ValueError, match=r"cannot be expressed: a norm on embeddings .layernorm_embedding=True"
     ):
         ap.load_pretrained(state, settings={**settings, "layernorm_embedding": True})
-    with pytest.raises(ValueError, match="activation must be one of"):
+    with pytest.raises(ValueError, match="cannot be expressed: the activation 'mish'"):
         ap.load_pretrained(state, settings={**settings, "activation_fn": "mish"})
     with pytest.raises(ValueError, match="stacks of different heads"):
         ap.load_pretrained(state, settings={**settings, "encoder_attention_heads": 2})
+
+
+def test_words_of_activations_are_fairseqs() -> None:
+    state, settings = tensors()
+    for theirs_word, ours in (("gelu", "gelu"), ("gelu_accurate", "gelu_tanh"), ("swish", "silu")):
+        found = ap.load_pretrained(state, settings={**settings, "activation_fn": theirs_word})
+        assert found.config.activation == ours
 
 
 def test_wrong_sources_are_named(tmp_path: Path) -> None:
