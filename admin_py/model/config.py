@@ -183,16 +183,12 @@ class TransformerConfig:
             check_choice(name, getattr(self, name), choices)
         for name in ("gated", "output_bias", "qkv_fused_init"):
             store(name, check_bool(name, getattr(self, name)))
-        for name in ("norm_eps", "init_gain", "logits_scale", "attention_scale", "score_cap", "logits_cap"):
+        for name in ("norm_eps", "init_gain", "logits_scale", *_OPTIONAL):
             if getattr(self, name) is None and name in _OPTIONAL:
                 continue
             store(name, check_number(name, getattr(self, name)))
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {shown(getattr(self, name))}")
-        if self.embedding_scale is not None:
-            store("embedding_scale", check_number("embedding_scale", self.embedding_scale))
-            if self.embedding_scale <= 0:
-                raise ValueError(f"embedding_scale must be positive, got {shown(self.embedding_scale)}")
         if self.encoder_layers == 0 and self.decoder_layers == 0:
             raise ValueError("a model needs a stack: encoder_layers and decoder_layers are both 0")
         if self.output_bias and self.decoder_layers == 0:
@@ -483,7 +479,8 @@ _ROTARY: Mapping[str, Callable[[str, Any], Any]] = {
 }
 """Fields of rotary positions -> their checks."""
 
-_OPTIONAL = ("attention_scale", "score_cap", "logits_cap")
+_OPTIONAL = ("embedding_scale", "attention_scale", "score_cap", "logits_cap")
+"""Positive numbers, or None for what is usual."""
 
 _CHOICES = {
     "activation": ACTIVATIONS,
