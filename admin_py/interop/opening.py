@@ -69,9 +69,8 @@ def opened(given: Any) -> Iterator[Opened]:
     """
     with ExitStack() as stack:
         if callable(getattr(given, "state_dict", None)):
-            told = getattr(getattr(given, "config", None), "to_dict", None)
-            settings = told() if callable(told) else {}
-            yield Opened(source_of(f"the module {type(given).__name__}", given.state_dict()), settings)
+            where = f"the module {type(given).__name__}"
+            yield Opened(source_of(where, given.state_dict()), _settings_of_module(given))
         elif isinstance(given, Mapping):
             yield _of_checkpoint("the mapping", given)
         elif isinstance(given, (str, os.PathLike)):
@@ -81,6 +80,15 @@ def opened(given: Any) -> Iterator[Opened]:
             raise TypeError(
                 f"source must be a path, a mapping of tensors or a module of PyTorch, got {shown(given)}"
             )
+
+
+def _settings_of_module(module: Any) -> Mapping[str, Any]:
+    """What its configuration says, an object of Hugging Face or a mapping; distributed training wraps it."""
+    config = getattr(getattr(module, "module", module), "config", None)
+    if isinstance(config, Mapping):
+        return config
+    told = getattr(config, "to_dict", None)
+    return told() if callable(told) else {}
 
 
 def _of_file(where: str, stack: ExitStack) -> Opened:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gpt2, llama, opt, translators
+from admin_py.interop import fairseq, gpt2, llama, opt, own, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -37,6 +37,7 @@ FORMATS: Mapping[str, Format] = {
         )
         for kind in translators.KINDS
     },
+    own.MODEL_TYPE: Format(own.is_of, own.config_of, own.places, own.MEANS_NOTHING),
 }
 """Name -> how it is read."""
 
@@ -58,10 +59,13 @@ def load_pretrained(
         of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
-    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", "marian", "m2m_100"}
+    format : str
+        ``"auto"``, ``"fairseq"``, ``"gpt2"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"opt"``,
+        ``"marian"``, ``"pegasus"``, ``"m2m_100"`` or ``"admin_py"``.
         By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
         ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
-        Admin's omegas; the others are families of Hugging Face.
+        Admin's omegas; ``"admin_py"`` what `interop.torch.module` and `interop.torch.write` have made of a
+        model of this package; the others are families of Hugging Face.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -128,7 +132,10 @@ def _told(source: Source, settings: Mapping[str, Any]) -> str:
     if kind is not None:
         raise ValueError(f"{source.where} is of the kind {kind!r}, which is none of {', '.join(FORMATS)}")
     if any(name.endswith(".feed_forward.fc1.weight") for name in source.shapes):
-        raise ValueError(f"{source.where} is a model of admin-py itself: admin_py.load opens it")
+        raise ValueError(
+            f"{source.where} is a model of admin-py itself: admin_py.load opens its files, and tensors alone "
+            "need settings, the module's config"
+        )
     some = ", ".join(list(source.shapes)[:3])
     raise ValueError(
         f"{source.where} is of no format that is known ({', '.join(FORMATS)}); its tensors are {some}, ..."
