@@ -132,7 +132,11 @@ def _rotary(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
 def places(source: Source, config: TransformerConfig) -> LayerNames:
     """Where the tensors lie."""
     del config
-    before = prefix(source)
+    return names(prefix(source))
+
+
+def names(before: str) -> LayerNames:
+    """The same, of names that begin with this."""
     ends = {
         "embedding.weight": f"{before}embed_tokens.weight",
         "decoder.norm_final": f"{before}norm",

@@ -1,4 +1,4 @@
-"""Marian (OPUS-MT) and M2M100 (NLLB) as Hugging Face has them: fairseq's layers under ``model.``."""
+"""Marian (OPUS-MT), Pegasus and M2M100 (NLLB) as Hugging Face has them: fairseq's layers under ``model.``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need
 from admin_py.model.config import STACKS, TransformerConfig
 
-KINDS = ("marian", "m2m_100")
+KINDS = ("marian", "pegasus", "m2m_100")
 """Values of ``model_type``."""
 
 MEANS_NOTHING = (r"model\.(encoder|decoder)\.embed_positions\.weights",)
@@ -41,7 +41,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     if SHARED not in (first, target):
         source.pass_over((re.escape(SHARED),))  # both stacks have their own
     both = {(True, True): "all", (False, True): "decoder", (True, False): "inputs", (False, False): "none"}
-    marian = settings.get("model_type") == "marian"
+    marian, m2m_100 = (settings.get("model_type") == kind for kind in ("marian", "m2m_100"))
     return TransformerConfig(
         vocab_size=vocab_size,
         encoder_layers=source.layers(r"model\.encoder\.layers\.(\d+)\."),
@@ -50,10 +50,10 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         heads=_one(source, settings, "attention_heads"),
         d_ff=_one(source, settings, "ffn_dim"),
         scheme="post_ln" if marian else "pre_ln",
-        activation=activation_of(source, settings.get("activation_function", "gelu" if marian else "relu")),
+        activation=activation_of(source, settings.get("activation_function", "relu" if m2m_100 else "gelu")),
         positions="learned",  # sinusoids, which begin elsewhere than ours
         max_length=need(source, settings, "max_position_embeddings"),
-        embedding_scale=None if settings.get("scale_embedding", not marian) else 1.0,
+        embedding_scale=None if settings.get("scale_embedding", m2m_100) else 1.0,
         share_embeddings=both[inputs, tied],
         output_bias=BIAS in source,
         dropout=settings.get("dropout", 0.1),
@@ -97,7 +97,7 @@ def places(source: Source, config: TransformerConfig) -> LayerNames:
 
 
 def marian_places(source: Source, config: TransformerConfig) -> LayerNames:
-    """Of Marian, whose positions may be kept beside the weights."""
+    """Of Marian and Pegasus, whose positions may be kept beside the weights."""
     return _places(source, marian_positions(config.max_length, config.d_model))
 
 
@@ -118,5 +118,5 @@ def _places(source: Source, positions: NDArray[np.float64]) -> LayerNames:
     return LayerNames(ends, "model.{stack}.layers.{layer}", WITHIN)
 
 
-PLACES = {"marian": marian_places, "m2m_100": places}
+PLACES = {"marian": marian_places, "pegasus": marian_places, "m2m_100": places}
 """Kind -> where its tensors lie."""
