@@ -83,7 +83,7 @@ def to_hugging_face(
     place = path_of(folder, "folder")
     if family is not None:
         check_choice("family", family, tuple(FAMILIES))
-    given = {} if settings is None else check_mapping("settings", settings)
+    given = _plain({} if settings is None else check_mapping("settings", settings))
     name, written = _fitting(model, {family: FAMILIES[family]} if family is not None else FAMILIES)
     config, chosen = written.config, FAMILIES[name]
     found = tensors_of(written.parameters, chosen.places(config))
@@ -100,6 +100,14 @@ def to_hugging_face(
     write_whole(place / "config.json", json.dumps(told, indent=2) + "\n")
     tensors.write_foreign(place / "model.safetensors", found)
     return written
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that JSON holds."""
+    try:
+        return json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"settings must be plain values that JSON holds: {error}") from None
 
 
 def _fitting(model: Transformer, families: Mapping[str, Family]) -> tuple[str, Transformer]:

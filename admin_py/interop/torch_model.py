@@ -55,7 +55,8 @@ FIELDS = {
     "model_type", "vocab_size", "encoder_layers", "decoder_layers", "d_model", "heads", "d_ff", "scheme",
     "dropout", "attention_dropout", "activation_dropout", "activation", "gated", "bias", "output_bias",
     "logits_scale", "share_embeddings", "positions", "max_length", "norm_eps", "embedding_scale",
-    "input_scale", "head_width", "kv_heads", "attention_scale", "score_cap", "logits_cap", "rotary_theta", "rotary_width",
+    "input_scale", "head_width", "kv_heads", "attention_scale", "score_cap", "logits_cap", "rotary_theta",
+    "rotary_width",
     "rotary_interleaved", "rotary_scaling", "qkv_fused_init", "init_gain",
 }  # fmt: skip
 """Of a configuration. The last two are of initial weights, as are ``init`` and ``gains`` of a sub-layer."""
