@@ -83,7 +83,9 @@ def opened(given: Any) -> Iterator[Opened]:
 
 def _settings_of_module(module: Any) -> Mapping[str, Any]:
     """What its configuration says, an object of Hugging Face or a mapping; distributed training wraps it."""
-    config = getattr(getattr(module, "module", module), "config", None)
+    config = getattr(module, "config", None)
+    if config is None:
+        config = getattr(getattr(module, "module", None), "config", None)
     if isinstance(config, Mapping):
         return config
     told = getattr(config, "to_dict", None)
