@@ -22,6 +22,8 @@ from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.base.threads import get_num_threads, set_num_threads, threads
 from admin_py.base.versions import show_versions
 from admin_py.data.batch import Batch
+from admin_py.experiments.examination.examine import examine
+from admin_py.experiments.examination.results import Examination
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.grid import grid
 from admin_py.experiments.grid.results import Grid
@@ -59,6 +61,7 @@ __all__ = [
     "DecoderLayer",
     "Diagnosis",
     "EncoderLayer",
+    "Examination",
     "Grid",
     "GridCell",
     "GridTable",
@@ -91,6 +94,7 @@ __all__ = [
     "average",
     "data",
     "diagnose",
+    "examine",
     "generation",
     "get_num_threads",
     "grid",

@@ -25,6 +25,7 @@ from admin_py.data import Dataset
 from admin_py.experiments.trained import TRAINED_FILE
 from admin_py.experiments.translating import Translating
 from admin_py.recipes import load as load_recipe
+from admin_py.results import encode
 from admin_py.training.kept import LAST, kept_files
 from benchmarks import machine
 from benchmarks.lines import write_lines
@@ -65,11 +66,11 @@ def train(options: argparse.Namespace, variant: str, seed: int) -> Path:
     told: dict[str, list[Any]] = {
         "--source": [data / "train.en.gz"], "--target": [data / "train.de.gz"],
         "--valid": [data / "val.en.gz", data / "val.de.gz"], "--moses": ["en", "de"],
-        "--codes": [] if options.codes is None else [options.codes], "--seed": [seed],
+        "--codes": [options.codes], "--seed": [seed],
         "--threads": [options.threads], "--keep-last": [max(EPOCHS)], "--valid-every": [200],
         "--checkpoint-every": [400], "--out": [folder],
     }  # fmt: skip
-    given = {**{name: values for name, values in told.items() if values}, **VARIANTS[variant]}
+    given = {**told, **VARIANTS[variant]}
     words = [str(word) for name, values in given.items() for word in (name, *values)]
     status = command(["train", "--recipe", RECIPE, *words])
     if status != 0:
@@ -103,7 +104,7 @@ def entry_of(folder: Path, data: Dataset, variant: str, seed: int) -> dict[str, 
     return {
         "variant": variant,
         "seed": seed,
-        "settings": dict(run.settings),
+        "settings": encode(run.settings),
         "steps": run.history.num_steps,
         "seconds": round(float(run.history.seconds.sum()), 1),
         "curve": [[int(s), round(float(nll), 5)] for s, nll in zip(valid["step"], valid["nll"], strict=True)],
@@ -216,8 +217,10 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true", help="print what the results hold; train nothing")
     options = parser.parse_args(args)
     if not options.table:
-        if options.data is None or options.work is None:
-            parser.error("--data and --work say where the text and what is under way are")
+        if None in (options.data, options.codes, options.work):
+            parser.error(
+                "--data, --codes and --work say where the text, its subwords and what is under way are"
+            )
         run(options)
     print("\n".join(lines_of_table(options.out)))
 

@@ -16,13 +16,15 @@ pytest.importorskip("sacremoses")
 
 SMALL = {
     "--layers": [1], "--d-model": [8], "--d-ff": [16], "--heads": [2], "--steps": [6], "--warmup": [2],
-    "--keep-every": [1], "--valid-every": [2], "--max-tokens": [100], "--vocab-size": [60],
+    "--keep-every": [1], "--valid-every": [2], "--max-tokens": [100],
 }  # fmt: skip
 
 
 def write_text(folder: Path) -> None:
-    """Numbers in words and in figures, as sentences of three splits."""
+    """Numbers in English and German, as sentences of three splits, and the codes of their subwords."""
     data = ap.data.number_words()
+    words = [side for pair in data.pairs("train") for side in pair]
+    ap.data.SubwordCodes.learn(words, merges=30).save(folder / "codes")
     for name, split in (("train", "train"), ("val", "valid"), ("test2016", "valid")):
         pairs = data.pairs(split)[:40]
         for language, side in (("en", 0), ("de", 1)):
@@ -36,7 +38,18 @@ def test_a_score_is_made_and_goes_on(
     monkeypatch.setattr(published, "VARIANTS", {published.PUBLISHED: SMALL})
     write_text(tmp_path)
     work, out = tmp_path / "work", tmp_path / "out"
-    given = ["--data", str(tmp_path), "--work", str(work), "--out", str(out), "--threads", "1"]
+    given = [
+        "--data",
+        str(tmp_path),
+        "--codes",
+        str(tmp_path / "codes"),
+        "--work",
+        str(work),
+        "--out",
+        str(out),
+        "--threads",
+        "1",
+    ]
     published.main([*given, "--seeds", "1"])
     first = (out / published.FILE).read_text()
     published.main([*given, "--seeds", "1", "2"])
@@ -74,4 +87,4 @@ def test_the_choice_is_the_best_of_the_validation_text() -> None:
 def test_the_text_and_the_folder_have_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         published.main([])
-    assert "--data and --work" in capsys.readouterr().err
+    assert "--data, --codes and --work" in capsys.readouterr().err
