@@ -77,9 +77,13 @@ def read_batch(options: argparse.Namespace, given: GivenModel, seed: int) -> tup
     ValueError
         If the data are of another kind or vocabulary than the model's.
     """
+    from admin_py.data.windows import CONTEXT
+
     named = any(getattr(options, name) is not None for name in ("task", "source", "target", "text"))
     if named and options.tokenizer is None and options.vocab_size is None:
         options.tokenizer = given.tokenizer
+    if options.text is not None and options.context is None:
+        options.context = min(CONTEXT, given.model.config.max_length - 1)
     data = load_data(options)
     try:
         _check(given.model, data)

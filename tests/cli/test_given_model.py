@@ -63,14 +63,16 @@ def test_a_training_reads_text_by_its_own_tokenizer(tmp_path: Path, capsys) -> N
     trained, out = tmp_path / "run", tmp_path / "out"
     command = ["train", "--text", f"{text}", "--context", "16", "--steps", "2", *SMALL, "--out", f"{trained}"]
     assert cli.main(command) == 0
-    given = ["--model", f"{trained}", "--text", f"{text}", "--context", "16", "--quiet", "--out", f"{out}"]
+    given = ["--model", f"{trained}", "--text", f"{text}", "--quiet", "--out", f"{out}"]
     assert cli.main(["analyse", "updates", *given, "--steps", "2"]) == 0
     assert UpdateNorms.load(out / "updates.json").steps[-1] == 2
     capsys.readouterr()
     other = tmp_path / "other"
     other.write_text("WXYZ\n" * 200)
-    assert cli.main(["analyse", "gradients", *given[:2], "--text", f"{other}", "--out", f"{out}"]) != 0
-    assert "W" in capsys.readouterr().err
+    ap.data.text(other).tokenizer.save(tmp_path / "tokenizer.json")
+    foreign = [*given[:2], "--text", f"{other}", "--tokenizer", f"{tmp_path / 'tokenizer.json'}"]
+    assert cli.main(["analyse", "gradients", *foreign, "--out", f"{out}"]) == 1
+    assert "another vocabulary" in capsys.readouterr().err
 
 
 def test_without_data_the_default_task_is_read_by_its_models(tmp_path: Path, capsys) -> None:
