@@ -12,6 +12,7 @@ from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, SETTINGS, Setti
 from admin_py.generation.beam import PENALTIES, STOPS
 from admin_py.model.config import MAX_SIZE, POSITIONS, SHARING
 from admin_py.schedules import Schedule
+from admin_py.schemes import NORMS
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
 
@@ -68,6 +69,7 @@ MODEL = (
         kind=int,
         metavar="N",
     ),
+    Setting("qk_norm", "none", choice(NORMS), "of queries and keys, before they are turned", choices=NORMS),
     Setting("score_cap", None, optional(positive), "of scores of attention (none)", kind=float, metavar="X"),
     Setting("logits_cap", None, optional(positive), "of logits (none)", kind=float, metavar="X"),
     Setting(

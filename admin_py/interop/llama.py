@@ -1,7 +1,8 @@
-"""Llama, Mistral and Qwen 2 as Hugging Face has them.
+"""Llama, Mistral, Qwen 2, Qwen 3 and OLMo 2 as Hugging Face has them.
 
-RMSNorm before each branch and at the end, rotary positions by halves, gated feed-forward, heads that share
-keys and values; no biases but Qwen 2's on q, k and v.
+RMSNorm before each branch (of OLMo 2 after it) and at the end, rotary positions by halves, gated
+feed-forward, heads that share keys and values; no biases but Qwen 2's on q, k and v. Qwen 3 has norms on the
+queries and keys of each head, OLMo 2 on those of all heads.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from admin_py.interop.words import activation_of, need
 from admin_py.model.config import TransformerConfig
 from admin_py.schemes import Residual, Scheme, Site
 
-KINDS = ("llama", "mistral", "qwen2")
+KINDS = ("llama", "mistral", "qwen2", "qwen3", "olmo2")
 """Values of ``model_type``."""
 
 MEANS_NOTHING = (r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",)
@@ -28,9 +29,13 @@ WITHIN = {
     "feed_forward.gate": "mlp.gate_proj",
     "feed_forward.fc2": "mlp.down_proj",
     "self_attn.norm": "input_layernorm",
+    "self_attn.norm_q": "self_attn.q_norm",
+    "self_attn.norm_k": "self_attn.k_norm",
     "feed_forward.norm": "post_attention_layernorm",
+    "self_attn.norm_branch": "post_attention_layernorm",
+    "feed_forward.norm_branch": "post_feedforward_layernorm",
 }
-"""Of a layer."""
+"""Of a layer; ``norm_branch`` of OLMo 2, which has no norms before branches."""
 
 SCALING = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 """Of Llama 3's rotary positions, in the order of ``rotary_scaling``."""
@@ -47,6 +52,20 @@ PRE_RMS = Scheme(
     source="Touvron et al., LLaMA, arXiv 2302.13971",
     final_norm="rms",
     summary="y = x + f(RMSNorm(x))",
+)
+
+
+def _after_branches(site: Site) -> Residual:
+    del site
+    return Residual(norm_branch="rms")
+
+
+BRANCH_RMS = Scheme(
+    "branch_rms",
+    _after_branches,
+    source="Team OLMo, 2 OLMo 2 Furious, arXiv 2501.00656",
+    final_norm="rms",
+    summary="y = x + RMSNorm(f(x))",
 )
 
 
@@ -76,7 +95,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         kv_heads=settings.get("num_key_value_heads"),
         head_width=settings.get("head_dim"),
         d_ff=source.shape(f"{before}layers.0.mlp.up_proj.weight")[0],
-        scheme=PRE_RMS,
+        scheme=BRANCH_RMS if settings.get("model_type") == "olmo2" else PRE_RMS,
         activation=activation_of(source, settings.get("hidden_act", "silu")),
         gated=True,
         bias=_biases(source, before),
@@ -87,8 +106,19 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         norm_eps=settings.get("rms_norm_eps", 1e-6),
         dropout=0.0,
         attention_dropout=settings.get("attention_dropout", 0.0),
+        **_qk_norm(source, before, heads),
         **_rotary(source, settings),
     )
+
+
+def _qk_norm(source: Source, before: str, heads: int) -> dict[str, Any]:
+    """Of queries and keys, where they have one: of each head, or of all together."""
+    layer = f"{before}layers.0.self_attn"
+    if f"{layer}.q_norm.weight" not in source:
+        return {}
+    features = source.shape(f"{layer}.q_proj.weight")[0]
+    whole = source.shape(f"{layer}.q_norm.weight") == (features,)
+    return {"qk_norm": "rms", "qk_norm_whole": whole and heads > 1}
 
 
 def _biases(source: Source, before: str) -> str:

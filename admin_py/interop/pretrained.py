@@ -58,10 +58,12 @@ def load_pretrained(
         of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
-    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", "marian", "m2m_100"}
-        By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
-        ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
-        Admin's omegas; the others are families of Hugging Face.
+    format : str
+        By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
+        ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
+        whose models may have Admin's omegas; the others are families of Hugging Face: ``"gpt2"``,
+        ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``, ``"marian"``,
+        ``"m2m_100"``.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.exact_math import exp, product, tanh
+from admin_py.model.norms import normed
 from admin_py.model.observation import Observation, Place, select
 from admin_py.model.rotary import THETA, Rotary
 from admin_py.results import run_metadata
@@ -170,6 +171,12 @@ class Reader:
         scores = products / width if scale is None else products * products.dtype.type(scale)
         return scores if cap is None else cap * tanh(scores / cap)
 
+    def _normed(self, x: NDArray[Any], heads: int, name: str) -> NDArray[Any]:
+        """Queries or keys [M, heads K] after their norm, each head's or all features' of a row."""
+        config = self.config
+        parts = x if config.qk_norm_whole else x.reshape(len(x), heads, -1)
+        return normed(config.qk_norm, parts, self.weights, name, config.norm_eps).reshape(x.shape)
+
     def _probabilities(self, name: str, place: Place) -> Iterator[NDArray[Any]]:
         """softmax(scale q k) of every sequence, before dropout: [H, T, S]."""
         stack, index, _ = place
@@ -179,6 +186,7 @@ class Reader:
         weights = self.weights
         q, k = (_linear(x, weights, f"{name}.{part}") for part, x in (("q", read), ("k", source)))
         heads, kv_heads = self.config.heads, self.config.num_kv_heads
+        q, k = self._normed(q, heads, f"{name}.norm_q"), self._normed(k, kv_heads, f"{name}.norm_k")
         causal = not cross and stack in self.causal
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
             queries = q[first:end].reshape(end - first, heads, -1)

@@ -96,6 +96,10 @@ class TransformerConfig:
     rotary_scaling : tuple of 4 numbers, optional
         Llama 3's factor, low and high frequency factor, and original length: wavelengths beyond the
         length over the low factor become ``factor`` times as long, those below it over the high factor stay.
+    qk_norm : {"none", "layer", "rms", "dyt"}
+        A norm of queries and one of keys, before rotary positions turn them; with rms as in Qwen 3.
+    qk_norm_whole : bool
+        Whether that norm is over all heads of a token, as in OLMo 2, or over each, as in Qwen 3.
     score_cap, logits_cap : float, optional
         Soft caps (Gemma 2): scores of attention, and logits, become cap tanh(x / cap). None by default.
     max_length : int
@@ -167,6 +171,8 @@ class TransformerConfig:
     rotary_width: int | None = None
     rotary_interleaved: bool = False
     rotary_scaling: Scaling | None = None
+    qk_norm: str = "none"
+    qk_norm_whole: bool = False
 
     def __post_init__(self) -> None:
         def store(name: str, value: Any) -> None:
@@ -181,7 +187,7 @@ class TransformerConfig:
             store(name, check_probability(name, getattr(self, name)))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
-        for name in ("gated", "output_bias", "qkv_fused_init"):
+        for name in ("gated", "output_bias", "qkv_fused_init", "qk_norm_whole"):
             store(name, check_bool(name, getattr(self, name)))
         for name in ("norm_eps", "init_gain", "logits_scale", *_OPTIONAL):
             if getattr(self, name) is None and name in _OPTIONAL:
@@ -214,6 +220,8 @@ class TransformerConfig:
             raise ValueError(
                 f"kv_heads must divide heads, got kv_heads={self.kv_heads} and heads={self.heads}"
             )
+        if self.qk_norm_whole and self.qk_norm == "none":
+            raise ValueError("qk_norm_whole must be False where qk_norm is 'none'")
 
     def _check_rotary(self) -> None:
         given = {name: getattr(self, name) for name in _ROTARY}
@@ -488,6 +496,7 @@ _CHOICES = {
     "positions": POSITIONS,
     "share_embeddings": SHARING,
     "input_scale": schemes.SCALE_KINDS,
+    "qk_norm": schemes.NORMS,
 }
 
 

@@ -37,6 +37,8 @@ def core_config(config: TransformerConfig) -> dict[str, Any]:
             "kv_heads": config.kv_heads or 0,
             "scale": config.attention_scale or 0.0,
             "score_cap": config.score_cap or 0.0,
+            "qk_norm": config.qk_norm,
+            "qk_norm_whole": config.qk_norm_whole,
             "rotary": _rotary(config),
         },
         "logits_cap": config.logits_cap or 0.0,

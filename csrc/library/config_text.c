@@ -107,6 +107,8 @@ static void add_attention(adm_text *text, const adm_attention_config *attention)
         add_number(text, "attention_scale", attention->scale);
     if (attention->score_cap > 0)
         add_number(text, "score_cap", attention->score_cap);
+    add_word(text, "qk_norm", NORMS[attention->qk_norm]);
+    add_bool(text, "qk_norm_whole", attention->qk_norm_whole);
 }
 
 static adm_status check_words(const adm_config *config, adm_error *error)

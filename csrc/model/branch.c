@@ -57,6 +57,8 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
                 .kv_stride = sub->maps[reads_memory ? ADM_MAP_KV : ADM_MAP_IN].outputs,
                 .ctx_stride = sub->maps[ADM_MAP_OUT].inputs,
             },
+        .q_norm = view->q_norm,
+        .k_norm = view->k_norm,
         .rotary = rotary_rows_of(view),
         .in = &view->maps[ADM_MAP_IN],
         .kv = reads_memory ? &view->maps[ADM_MAP_KV] : NULL,

@@ -172,8 +172,12 @@ static adm_status check_attention(const adm_config *config, adm_error *error)
         (status = check_size("attention.kv_heads", kv_heads, 0, heads, error)) != ADM_OK)
         return status;
     if ((status = check_optional("attention.scale", attention->scale, error)) != ADM_OK ||
-        (status = check_optional("attention.score_cap", attention->score_cap, error)) != ADM_OK)
+        (status = check_optional("attention.score_cap", attention->score_cap, error)) != ADM_OK ||
+        (status = check_choice("attention.qk_norm", attention->qk_norm, ADM_NORM_DYT, error)) != ADM_OK)
         return status;
+    if (attention->qk_norm_whole && attention->qk_norm == ADM_NORM_NONE)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "attention.qk_norm_whole must be false where attention.qk_norm is none");
     if (attention->head_width == 0 && config->d_model % heads != 0)
         return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
                         (long long)heads, (long long)config->d_model);

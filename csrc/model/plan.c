@@ -80,6 +80,22 @@ static bool is_output(const adm_model *model, const adm_shape *shape, int number
     return next == model->params.stacks[number].num_sublayers || next % shape->segment[number] == 0;
 }
 
+/* Queries and keys before their norms, which the backward pass reads, and the norms' statistics. */
+static void plan_qk_norms(const adm_model *model, adm_arena *arena, const adm_shape *shape,
+                          const adm_sublayer *sub, adm_sublayer_buffers *buffers)
+{
+    const int64_t q = adm_width_of(&model->config, ADM_WIDTH_QUERIES);
+    const int64_t k = adm_width_of(&model->config, ADM_WIDTH_KEYS);
+    const int64_t m = shape->rows[sub->stack], keys = sub->kind->reads_memory ? shape->memory_rows : m;
+    buffers->q_before = buffers->k_before = buffers->q_stats = buffers->k_stats = NULL;
+    if (sub->q.kind == ADM_NORM_NONE)
+        return;
+    buffers->q_before = adm_arena_real(arena, m * q);
+    buffers->k_before = adm_arena_real(arena, keys * k);
+    buffers->q_stats = adm_arena_real(arena, 2 * m * (q / sub->q.n));
+    buffers->k_stats = adm_arena_real(arena, 2 * keys * (k / sub->k.n));
+}
+
 /* What the branch of a sub-layer keeps between its products. */
 static void plan_branch(adm_model *model, adm_arena *arena, const adm_shape *shape, const adm_sublayer *sub,
                         adm_sublayer_buffers *buffers)
@@ -94,6 +110,7 @@ static void plan_branch(adm_model *model, adm_arena *arena, const adm_shape *sha
     buffers->kv =
         sub->kind->reads_memory ? adm_arena_real(arena, shape->memory_rows * maps[ADM_MAP_KV].outputs) : NULL;
     buffers->lse = sub->kind->attends ? adm_arena_real(arena, m * config->heads) : NULL;
+    plan_qk_norms(model, arena, shape, sub, buffers);
 }
 
 /* x, the output of a sub-layer; those of segments and of the stack have their places (plan_outputs). */

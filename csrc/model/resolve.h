@@ -4,6 +4,7 @@
 
 #include "layers/linear.h"
 #include "layers/norm.h"
+#include "layers/part_norm.h"
 #include "model/model.h"
 
 #define ADM_ALL_CHUNKS (-1)
@@ -20,6 +21,7 @@ typedef struct adm_sublayer_view {
     int64_t d;     /* D */
 
     adm_norm pre, branch, post, inner;
+    adm_part_norm q_norm, k_norm; /* in what the maps write */
     adm_linear
         maps[ADM_NUM_MAPS]; /* what they read and write is h, q k v, memory, inner, a and their gradients */
     const adm_real *bias;   /* [D] of a or NULL; its own map has none, since it is added with the dropout */

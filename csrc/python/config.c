@@ -267,6 +267,8 @@ static const field ATTENTION_FIELDS[] = {
     {"kv_heads", read_size, ATTENTION(kv_heads), NULL},
     {"scale", read_real, ATTENTION(scale), NULL},
     {"score_cap", read_real, ATTENTION(score_cap), NULL},
+    {"qk_norm", read_choice, ATTENTION(qk_norm), NORM_KINDS},
+    {"qk_norm_whole", read_bool, ATTENTION(qk_norm_whole), NULL},
     {"rotary", read_rotary, ATTENTION(rotary), NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -210,6 +210,8 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "rotary_width": lambda: None,
     "rotary_interleaved": lambda: False,
     "rotary_scaling": lambda: None,
+    "qk_norm": lambda: "rms",
+    "qk_norm_whole": lambda: True,
     "logits_cap": lambda: 30.0,
     "fingerprint": lambda: "0" * 64,
     "histories": lambda: [("admin", made_history(seed=1))],

@@ -23,7 +23,8 @@ COMMON["marian"] = COMMON["m2m_100"] = {
     "decoder_attention_heads": 3, "encoder_ffn_dim": 20, "decoder_ffn_dim": 20, "max_position_embeddings": 30,
     "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1,
 }  # fmt: skip
-COMMON["mistral"] = COMMON["qwen2"] = COMMON["llama"]
+COMMON["mistral"] = COMMON["qwen2"] = COMMON["olmo2"] = COMMON["llama"]
+COMMON["qwen3"] = {**COMMON["llama"], "head_dim": 6}
 
 CLASSES = {
     "gpt2": "GPT2LMHeadModel",
@@ -31,6 +32,8 @@ CLASSES = {
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "olmo2": "Olmo2ForCausalLM",
 }
 """Language models."""
 TRANSLATORS = {"marian": "MarianMTModel", "m2m_100": "M2M100ForConditionalGeneration"}

@@ -97,15 +97,22 @@ class TorchTransformer:
         """allowed [B, 1, T, S] is True where a query may read a key."""
         H = self.config["heads"]
 
+        K = self.params[f"{name}.q.weight"].shape[0] // H
+        given = self.config["attention"]
+
+        def normed(which: str, x: Tensor) -> Tensor:
+            if which == "v" or given["qk_norm_whole"]:
+                return self.norm("none" if which == "v" else given["qk_norm"], x, f"{name}.norm_{which}")
+            return self.norm(given["qk_norm"], x.unflatten(-1, (-1, K)), f"{name}.norm_{which}").flatten(-2)
+
         def split(x: Tensor) -> Tensor:  # [B, T, H K] or [B, T, G K] -> [B, H, T, K]
-            K = self.params[f"{name}.q.weight"].shape[0] // H
             heads = x.unflatten(-1, (-1, K)).transpose(1, 2)
             return heads.repeat_interleave(H // heads.shape[1], dim=1)
 
         q, k, v = (
-            split(self.linear(x, f"{name}.{which}")) for which, x in (("q", h), ("k", source), ("v", source))
+            split(normed(which, self.linear(x, f"{name}.{which}")))
+            for which, x in (("q", h), ("k", source), ("v", source))
         )
-        given = self.config["attention"]
         if self.config["positions"] == "rotary" and name.endswith("self_attn"):
             q, k = (turn(x, given["rotary"]) for x in (q, k))
         if given["score_cap"]:

@@ -43,6 +43,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Mistral": ("mistral", {"sliding_window": 16}),
     "Qwen 2": ("qwen2", {"tie_word_embeddings": True}),
+    "Qwen 3": ("qwen3", {}),
+    "Qwen 3, tied, biases": (
+        "qwen3",
+        {"tie_word_embeddings": True, "attention_bias": True, "num_attention_heads": 6, "head_dim": 4},
+    ),
+    "OLMo 2": ("olmo2", {}),
+    "OLMo 2, all heads, tied": ("olmo2", {"num_key_value_heads": 3, "tie_word_embeddings": True}),
     "GPT-2, gelu": ("gpt2", {"activation_function": "gelu"}),
     "GPT-2, untied, inner": (
         "gpt2",

@@ -23,6 +23,8 @@ int main(int argc, char **argv)
         .kv_heads = 2,
         .scale = 0.5,
         .score_cap = 20,
+        .qk_norm = ADM_NORM_RMS,
+        .qk_norm_whole = true,
         .rotary = {.theta = 500,
                    .width = 4,
                    .interleaved = true,

@@ -48,6 +48,9 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
         {"positions": "rotary", "rotary_interleaved": True, "rotary_theta": 50.0, "rotary_width": 2},
         {"positions": "rotary", "rotary_scaling": (8.0, 1.0, 4.0, 6)},
         {"bias": "none"},
+        {"qk_norm": "rms", "kv_heads": 1, "positions": "rotary"},
+        {"qk_norm": "layer", "qk_norm_whole": True, "kv_heads": 1},
+        {"qk_norm": "dyt"},
     ],
     ids=str,
 )

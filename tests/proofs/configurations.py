@@ -58,6 +58,8 @@ def attention(**fields: Any) -> dict[str, Any]:
         "kv_heads": 0,
         "scale": 0.0,
         "score_cap": 0.0,
+        "qk_norm": "none",
+        "qk_norm_whole": False,
         "rotary": rotary(),
     }
     unknown = set(fields) - set(plain)
@@ -279,6 +281,17 @@ def _large_cases() -> list[Case]:
             (530, 3),
             (70, 600),
         ),
+        Case(
+            "parts, norms of q and k",
+            config(
+                POST,
+                **wide
+                | shared
+                | {"max_length": 640, "attention": attention(kv_heads=2, head_width=10, qk_norm="rms")},
+            ),
+            (530, 3),
+            (70, 600),
+        ),
         Case("long, gated", config(POST, **wide | {"d_ff": 70}, activation="silu", gated=True), *long),
         Case(
             "large vocabulary, output bias",
@@ -351,6 +364,23 @@ def _attention_cases() -> list[Case]:
         Case(
             "wider heads that share keys",
             config(ADMIN, encoder=0, decoder=2, heads=4, attention=attention(head_width=5, kv_heads=2)),
+        ),
+        *(
+            Case(
+                f"{norm} of {word} q and k",
+                config(
+                    PRE,
+                    heads=6,
+                    positions="rotary" if norm == "rms" else "learned",
+                    attention=attention(qk_norm=norm, qk_norm_whole=whole, kv_heads=2, head_width=4),
+                ),
+            )
+            for norm in NORMS
+            for word, whole in (("each head's", False), ("all", True))
+        ),
+        Case(
+            "norms of q and k, language model",
+            config(ADMIN, encoder=0, decoder=3, attention=attention(qk_norm="rms", score_cap=2.0)),
         ),
     ]
 

@@ -46,7 +46,13 @@ def random_attention(rng: np.random.Generator, heads: int) -> dict[str, Any]:
         kv_heads=int(rng.choice([0, rng.choice(divisors)])),
         scale=float(rng.choice([0.0, 0.0, 0.4])),
         score_cap=float(rng.choice([0.0, 0.0, 1.3])),
+        **random_qk_norm(rng),
     )
+
+
+def random_qk_norm(rng: np.random.Generator) -> dict[str, Any]:
+    kind = str(rng.choice(NORM_KINDS, p=[0.6, 0.15, 0.15, 0.1]))
+    return {"qk_norm": kind, "qk_norm_whole": kind != "none" and bool(rng.random() < 0.5)}
 
 
 def random_case(seed: int) -> Case:

@@ -83,6 +83,8 @@ typedef struct adm_attention_config {
     int64_t kv_heads;         /* G heads of keys and values, each read by H / G heads of queries; 0: H */
     double scale;             /* of products of queries and keys; 0: 1 / sqrt(K) */
     double score_cap;         /* scores are score_cap tanh(score / score_cap); 0: as they are */
+    adm_norm_kind qk_norm;    /* of queries and of keys, before positions turn them */
+    bool qk_norm_whole;       /* over all features of a row, H K and G K; or over those of each head, K */
     adm_rotary_config rotary; /* of ADM_POSITIONS_ROTARY */
 } adm_attention_config;
 
