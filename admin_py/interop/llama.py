@@ -8,7 +8,7 @@ queries and keys of each head, OLMo 2 on those of all heads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.source import Source
@@ -36,6 +36,26 @@ WITHIN = {
     "feed_forward.norm_branch": "post_feedforward_layernorm",
 }
 """Of a layer; ``norm_branch`` of OLMo 2, which has no norms before branches."""
+
+
+class Windows(NamedTuple):
+    """What a family has where its configuration does not say it."""
+
+    used: bool = True
+    window: int | None = 4096
+    first: int = 0
+    every: int = 1
+
+
+WINDOWS = {
+    "mistral": Windows(),
+    "qwen2": Windows(used=False, first=28),
+    "qwen3": Windows(used=False, first=28),
+    "gemma2": Windows(every=2),
+}
+"""Families with windows of attention: layers from the first on, every one or every second."""
+
+LAYER_TYPES = ("full_attention", "sliding_attention")
 
 SCALING = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 """Of Llama 3's rotary positions, in the order of ``rotary_scaling``."""
@@ -100,14 +120,15 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         gated=True,
         bias=_biases(source, before),
         positions="rotary",
-        max_length=_longest(source, settings),
+        max_length=need(source, settings, "max_position_embeddings"),
+        attention_window=windows_of(source, settings, source.layers(rf"{before}layers\.(\d+)\.")),
         embedding_scale=1.0,
         share_embeddings="all" if tied else "none",
         norm_eps=settings.get("rms_norm_eps", 1e-6),
         dropout=0.0,
         attention_dropout=settings.get("attention_dropout", 0.0),
         **_qk_norm(source, before, heads),
-        **_rotary(source, settings),
+        **rotary_of(source, settings),
     )
 
 
@@ -139,15 +160,27 @@ def _biases(source: Source, before: str) -> str:
     return words[found]
 
 
-def _longest(source: Source, settings: Mapping[str, Any]) -> int:
-    """Tokens that are read as the model reads them: a window is none as long as all fits into it."""
-    longest = int(need(source, settings, "max_position_embeddings"))
-    if settings.get("use_sliding_window", True) and settings.get("sliding_window"):
-        return min(longest, int(settings["sliding_window"]))
-    return longest
+def windows_of(source: Source, settings: Mapping[str, Any], layers: int) -> Any:
+    """Of each layer, by ``layer_types``; earlier configurations leave them to a rule of the family."""
+    kind = settings.get("model_type")
+    default = WINDOWS.get(kind)
+    window = settings.get("sliding_window", default.window) if default is not None else None
+    if default is None or not window or not settings.get("use_sliding_window", default.used):
+        return None
+    types = settings.get("layer_types")
+    if types is None:
+        first = settings.get("max_window_layers", default.first)
+        return [window if i >= first and (i - first) % default.every == 0 else None for i in range(layers)]
+    unknown = [one for one in types if one not in LAYER_TYPES]
+    if unknown or len(types) != layers:
+        raise ValueError(
+            f"{source.where} cannot be expressed: layer_types must be {' or '.join(LAYER_TYPES)} for each of "
+            f"{layers} layers, got {types!r}"
+        )
+    return [window if one == "sliding_attention" else None for one in types]
 
 
-def _rotary(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
+def rotary_of(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Base and scaling; said in one entry, or in two by earlier versions."""
     told = dict(settings.get("rope_parameters") or settings.get("rope_scaling") or {})
     theta = told.get("rope_theta", settings.get("rope_theta", 10_000.0))
@@ -159,13 +192,17 @@ def _rotary(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"rotary_theta": theta}
 
 
-def places(source: Source, config: TransformerConfig) -> LayerNames:
-    """Where the tensors lie."""
-    del config
+def ends_of(source: Source) -> dict[str, str]:
+    """Where what lies in no layer lies."""
     before = prefix(source)
-    ends = {
+    return {
         "embedding.weight": f"{before}embed_tokens.weight",
         "decoder.norm_final": f"{before}norm",
         "output.weight": "lm_head.weight",
     }
-    return LayerNames(ends, before + "layers.{layer}", WITHIN)
+
+
+def places(source: Source, config: TransformerConfig) -> LayerNames:
+    """Where the tensors lie."""
+    del config
+    return LayerNames(ends_of(source), prefix(source) + "layers.{layer}", WITHIN)

@@ -25,6 +25,8 @@ class Piece(NamedTuple):
         Rows at the beginning that are not read.
     transposed : bool
         Theirs is [in, out]; parts and skip are of its columns.
+    plus : float
+        Added to theirs.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Piece(NamedTuple):
     parts: int = 1
     skip: int = 0
     transposed: bool = False
+    plus: float = 0.0
 
 
 Places = Callable[[str], Piece | NDArray[np.float64]]
@@ -68,4 +71,4 @@ def copy_parameters(model: Transformer, source: Source, places: Places) -> None:
             )
         if not np.isfinite(part).all():
             raise ValueError(f"{source.where}: {piece.name!r} holds numbers that are not finite")
-        values[...] = part
+        values[...] = part + part.dtype.type(piece.plus) if piece.plus else part

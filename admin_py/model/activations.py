@@ -188,6 +188,8 @@ class Reader:
         heads, kv_heads = self.config.heads, self.config.num_kv_heads
         q, k = self._normed(q, heads, f"{name}.norm_q"), self._normed(k, kv_heads, f"{name}.norm_k")
         causal = not cross and stack in self.causal
+        layer = (index - 1) // self.config.sublayers_per_layer(stack)
+        window = None if cross else self.config.windows(stack)[layer]
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
             queries = q[first:end].reshape(end - first, heads, -1)
             others = k[start:stop].reshape(stop - start, kv_heads, -1)
@@ -197,9 +199,21 @@ class Reader:
             others = others.repeat(heads // kv_heads, axis=0)
             scores = np.array([product(*pair) for pair in zip(queries, others, strict=True)])
             scores = self._scored(scores)
-            if causal:
-                scores = np.where(np.tri(end - first, dtype=bool), scores, -np.inf)
+            scores = np.where(_seen(end - first, stop - start, causal, window), scores, -np.inf)
             yield _softmax(scores).astype(q.dtype)
+
+
+def _seen(queries: int, keys: int, causal: bool, window: int | None) -> NDArray[np.bool_]:
+    """Which keys a query sees: [T, S].
+
+    Examples
+    --------
+    >>> _seen(3, 3, True, 2).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    distance = np.arange(queries)[:, None] - np.arange(keys)
+    seen = distance >= 0 if causal else np.ones(distance.shape, bool)
+    return seen if window is None else seen & (np.abs(distance) < window)
 
 
 def _linear(x: NDArray[Any], weights: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:

@@ -52,6 +52,7 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
                 .width = adm_head_width(config),
                 .scoring = adm_scoring_of(config),
                 .causal = !reads_memory && view->stack->causal,
+                .window = view->config->window,
                 .dropout = view->inner_dropout,
                 .q_stride = sub->maps[ADM_MAP_IN].outputs,
                 .kv_stride = sub->maps[reads_memory ? ADM_MAP_KV : ADM_MAP_IN].outputs,

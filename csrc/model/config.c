@@ -127,6 +127,19 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
     return ADM_OK;
 }
 
+static adm_status check_window(const char *name, const adm_stack_config *stack, int64_t index,
+                               adm_error *error)
+{
+    const int64_t window = stack->sublayers[index].window;
+    char field[64];
+    snprintf(field, sizeof field, "%s.sublayers[%lld].window", name, (long long)index);
+    const adm_status status = check_size(field, window, 0, MAX_SIZE, error);
+    if (status == ADM_OK && window > 0 && adm_stack_branch(stack, index) != ADM_BRANCH_SELF_ATTENTION)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be 0: only self-attention has a window, got %lld",
+                        field, (long long)window);
+    return status;
+}
+
 static adm_status check_stack(const adm_config *config, const char *name, const adm_stack_config *stack,
                               adm_error *error)
 {
@@ -145,6 +158,8 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
     const adm_scale *shared = NULL; /* of the layer at hand: what those that share alpha have */
     for (int64_t i = 0; i < adm_stack_num_sublayers(stack); i++) {
         status = check_sublayer(config, name, i, &stack->sublayers[i], error);
+        if (status == ADM_OK)
+            status = check_window(name, stack, i, error);
         if (status != ADM_OK)
             return status;
         const adm_scale *alpha = &stack->sublayers[i].alpha;

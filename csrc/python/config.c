@@ -171,6 +171,7 @@ static const field SUBLAYER_FIELDS[] = {
     {"init", read_choice, SUBLAYER(init), INIT_KINDS},
     {"qkv_fused_init", read_bool, SUBLAYER(qkv_fused_init), NULL},
     {"gains", read_gains, SUBLAYER(gains), NULL},
+    {"window", read_size, SUBLAYER(window), NULL},
     {NULL, NULL, 0, NULL},
 };
 

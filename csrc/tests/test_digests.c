@@ -163,6 +163,7 @@ typedef struct shape {
     const int64_t (*offsets)[B + 1];
     adm_attention_config attention;
     double logits_cap;
+    int64_t windows[2]; /* of self-attention in layers of even and of odd number; 0: none */
 } shape;
 
 #define SINES ADM_POSITIONS_SINUSOIDAL
@@ -265,14 +266,34 @@ static const shape SHAPES[] = {
      SHORT,
      {.kv_heads = 2, .qk_norm = ADM_NORM_LAYER, .qk_norm_whole = true},
      0},
+    {"windows in turn", {2, 2}, 24, 3, 40, 53, &GELU, SINES, ADM_SHARE_ALL, pre_ln, LONG, {0}, 0, {9, 0}},
+    {"windows",
+     {0, 2},
+     24,
+     4,
+     40,
+     53,
+     &GELU,
+     ROTARY,
+     ADM_SHARE_ALL,
+     post_ln,
+     LONG,
+     {.kv_heads = 2, .score_cap = 1.5},
+     0,
+     {70, 3}},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
 {
     adm_sublayer_config encoder[MAX_R], decoder[MAX_R];
+    const int64_t per_layer = s->layers[0] > 0 ? 3 : 2; /* of the decoder */
     for (int64_t i = 0; i < MAX_R; i++) {
         encoder[i] = s->rule(i);
         decoder[i] = s->rule(i + 1);
+        if (i % 2 == 0)
+            encoder[i].window = s->windows[i / 2 % 2];
+        if (i % per_layer == 0)
+            decoder[i].window = s->windows[i / per_layer % 2];
     }
     const adm_norm_kind last = s->rule == pre_ln ? ADM_NORM_LAYER : ADM_NORM_NONE;
     const bool cross = s->layers[0] > 0;

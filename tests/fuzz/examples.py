@@ -210,6 +210,7 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "rotary_width": lambda: None,
     "rotary_interleaved": lambda: False,
     "rotary_scaling": lambda: None,
+    "attention_window": lambda: 3,
     "qk_norm": lambda: "rms",
     "qk_norm_whole": lambda: True,
     "logits_cap": lambda: 30.0,

@@ -24,6 +24,13 @@ COMMON["marian"] = COMMON["m2m_100"] = {
     "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1,
 }  # fmt: skip
 COMMON["mistral"] = COMMON["qwen2"] = COMMON["olmo2"] = COMMON["llama"]
+COMMON["gemma2"] = {
+    **COMMON["llama"],
+    "head_dim": 6,
+    "sliding_window": 4,
+    "query_pre_attn_scalar": 5,
+    "pad_token_id": None,
+}
 COMMON["qwen3"] = {**COMMON["llama"], "head_dim": 6}
 
 CLASSES = {
@@ -33,6 +40,7 @@ CLASSES = {
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
     "olmo2": "Olmo2ForCausalLM",
 }
 """Language models."""

@@ -156,7 +156,8 @@ class TorchTransformer:
                 assert memory_real is not None
                 a = self.attention(h, memory, memory_real[:, None, None, :], name, sub["norm_inner"])
             else:
-                a = self.attention(h, h, own, name, sub["norm_inner"])
+                near = (torch.arange(T)[:, None] - torch.arange(T)).abs() < (sub["window"] or T)
+                a = self.attention(h, h, own & near, name, sub["norm_inner"])
             b = self.norm(sub["norm_branch"], a, f"{name}.norm_branch")
             r = n if sub["residual_normed"] else x
             y = (

@@ -51,6 +51,8 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
         {"qk_norm": "rms", "kv_heads": 1, "positions": "rotary"},
         {"qk_norm": "layer", "qk_norm_whole": True, "kv_heads": 1},
         {"qk_norm": "dyt"},
+        {"attention_window": 3},
+        {"attention_window": (4, 1, None, 2), "positions": "rotary"},
     ],
     ids=str,
 )

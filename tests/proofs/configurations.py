@@ -30,7 +30,7 @@ def sublayer(**fields: Any) -> dict[str, Any]:
         "norm_pre": "none", "norm_branch": "none", "norm_post": "none", "norm_inner": "none",
         "residual_normed": False, "profiled": False, "input_scale": 1.0, "kappa": 0.0,
         "omega": scale(), "alpha": scale(), "init": "xavier_uniform", "qkv_fused_init": True,
-        "gains": {"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0, "fc1": 1.0, "fc2": 1.0},
+        "gains": {"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0, "fc1": 1.0, "fc2": 1.0}, "window": 0,
     }  # fmt: skip
     unknown = set(fields) - set(plain)
     assert not unknown, unknown
@@ -85,6 +85,16 @@ def stack(
     row = [subs] if isinstance(subs, dict) else list(subs)
     count = layers * len(kinds(made))
     made["sublayers"] = [sublayer(**row[i % len(row)]) for i in range(count)]
+    return made
+
+
+def windowed(made: dict[str, Any], *windows: int) -> dict[str, Any]:
+    """The same with windows of self-attention, in turn from layer to layer; 0 is none."""
+    for name in ("encoder", "decoder"):
+        per_layer = len(kinds(made[name]))
+        for i, row in enumerate(made[name]["sublayers"]):
+            if i % per_layer == 0:
+                row["window"] = windows[i // per_layer % len(windows)]
     return made
 
 
@@ -281,6 +291,28 @@ def _large_cases() -> list[Case]:
             (530, 3),
             (70, 600),
         ),
+        *(
+            Case(f"long, window of {w}", windowed(config(PRE, **wide, stacks=FINAL), w), *long)
+            for w in (1, 5, 64, 70, 130)
+        ),
+        Case(
+            "parts, windows",
+            windowed(config(PRE, **wide | shared | {"max_length": 640}, encoder=2, decoder=2), 7, 200),
+            (530, 3),
+            (70, 600),
+        ),
+        Case(
+            "parts, wide window, language model",
+            windowed(
+                config(
+                    ADMIN, **wide | shared | {"max_length": 1100}, encoder=0, decoder=2, positions="rotary"
+                ),
+                300,
+                90,
+            ),
+            (),
+            (1050, 90),
+        ),
         Case(
             "parts, norms of q and k",
             config(
@@ -377,6 +409,18 @@ def _attention_cases() -> list[Case]:
             )
             for norm in NORMS
             for word, whole in (("each head's", False), ("all", True))
+        ),
+        *(
+            Case(f"window of {w}", windowed(config(PRE, stacks=FINAL), w), (3, 1, 7), (5, 2, 9))
+            for w in (1, 2, 3, 50)
+        ),
+        Case(
+            "windows in turn",
+            windowed(config(ADMIN, encoder=3, decoder=3, attention=attention(kv_heads=1)), 2, 0),
+        ),
+        Case(
+            "windows, language model",
+            windowed(config(PRE, encoder=0, decoder=3, positions="rotary", heads=2), 3, 1, 0),
         ),
         Case(
             "norms of q and k, language model",

@@ -10,7 +10,7 @@ from reference import profiling, transformer
 from reference.dropout import CoreDropout
 
 from admin_py.model.config import ACTIVATIONS, BIASES
-from proofs.configurations import LLAMA_3, Case, attention, config, rotary, scale
+from proofs.configurations import LLAMA_3, Case, attention, config, rotary, scale, windowed
 from proofs.core import make
 from proofs.deviation import deviation, worst_direction, worst_gradient
 
@@ -85,6 +85,7 @@ def random_case(seed: int) -> Case:
     for stack in ("encoder", "decoder"):
         made[stack]["norm_final"] = str(rng.choice(NORM_KINDS))
         made[stack]["input_scale"] = str(rng.choice(SCALE_KINDS))
+    windowed(made, *rng.choice([0, 0, 1, 3, 40], size=2).tolist())
     count = int(rng.integers(1, 9))
     source, target = rng.integers(1, 80, count), rng.integers(2, 80, count)
     return Case(f"random {seed}", made, tuple(source.tolist()), tuple(target.tolist()))

@@ -3,7 +3,7 @@
 q = h Wq^T + bq        k = s Wk^T + bk        v = s Wv^T + bv        s = h (self) or the memory (cross)
 q, k = Nq(q), Nk(k)            each head [K], or all heads of a row together; then turned by their positions
 S = cap(scale q k^T)           per sequence and head; cap(x) = score_cap tanh(x / score_cap), or x
-P = softmax(S)                 keys after the query left out where causal
+P = softmax(S)                 without keys after the query where causal, and keys W away or farther
 c = (P * dropout) v            heads side by side: [M, H K]
 
 Head h of queries reads head h // (H / G) of keys and values; G K columns of k and of v.
@@ -30,9 +30,10 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def _causal_mask(T: int, S: int) -> np.ndarray:
+def _unseen(T: int, S: int, causal: bool, window: int) -> np.ndarray:
     """True where query t may not read key s: [T, S]."""
-    return np.arange(S)[None, :] > np.arange(T)[:, None]
+    t, s = np.arange(T)[:, None], np.arange(S)[None, :]
+    return (causal & (s > t)) | ((window > 0) & (abs(t - s) >= window))
 
 
 def soft_cap(x: np.ndarray, cap: float) -> tuple[np.ndarray, np.ndarray | float]:
@@ -127,6 +128,7 @@ def attention_forward(
     attention: Mapping[str, Any],
     rotary: Mapping[str, Any] | None,
     causal: bool,
+    window: int,
     norm_inner: str,
     eps: float,
     rate: float,
@@ -149,8 +151,7 @@ def attention_forward(
         for head in range(heads):
             cols, kv_cols = _columns(head, heads // kv_heads, K)
             scores, slopes = _scored(q[rows, cols] @ k[keys, kv_cols].T, K, attention)
-            if causal:
-                scores = np.where(_causal_mask(*scores.shape), -np.inf, scores)
+            scores = np.where(_unseen(*scores.shape, causal, window), -np.inf, scores)
             P = softmax(scores)
             mask = dropout.scores(stack, sublayer, b, head, (rows.start, keys.start), P.shape, rate)
             c[rows, cols] = (P * mask) @ v[keys, kv_cols]

@@ -90,7 +90,7 @@ def sublayer_forward(
         f, branch = attention_forward(
             h, offsets, source, source_offsets, params, name,
             heads=config["heads"], attention=config["attention"], rotary=_rotary(config, name),
-            causal=stack["causal"] and not cross,
+            causal=stack["causal"] and not cross, window=sub["window"],
             rate=config["attention_dropout"],
             **common,
         )  # fmt: skip

@@ -111,6 +111,7 @@ typedef struct adm_sublayer_config {
     adm_scale omega, alpha;
     adm_init_kind init;
     bool qkv_fused_init; /* q, k, v drawn as one matrix: [3D, D] with D features each */
+    int64_t window; /* of self-attention: a token sees those less than so many away, itself too; 0: all */
     adm_gains gains;
 } adm_sublayer_config;
 
