@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gemma2, gpt2, llama, opt, translators
+from admin_py.interop import fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -30,6 +30,8 @@ FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
     "gemma2": Format(gemma2.is_of, gemma2.config_of, gemma2.Names, gemma2.MEANS_NOTHING),
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
+    "gpt_neox": Format(gpt_neox.is_of, gpt_neox.config_of, gpt_neox.places, gpt_neox.MEANS_NOTHING),
+    "gptj": Format(gptj.is_of, gptj.config_of, gptj.places, gptj.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
     **{
@@ -63,8 +65,8 @@ def load_pretrained(
         By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
         ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
         whose models may have Admin's omegas; the others are families of Hugging Face: ``"gemma2"``,
-        ``"gpt2"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``, ``"marian"``,
-        ``"m2m_100"``.
+        ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``,
+        ``"olmo2"``, ``"opt"``, ``"marian"``, ``"m2m_100"``.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.

@@ -46,6 +46,7 @@ static void add_sublayer(adm_text *text, const adm_sublayer_config *sublayer)
     add_word(text, "norm_post", NORMS[sublayer->norm_post]);
     add_word(text, "norm_inner", NORMS[sublayer->norm_inner]);
     add_bool(text, "residual_normed", sublayer->residual_normed);
+    add_bool(text, "parallel", sublayer->parallel);
     add_bool(text, "profiled", sublayer->profiled);
     add_number(text, "input_scale", sublayer->input_scale);
     add_number(text, "kappa", sublayer->kappa);

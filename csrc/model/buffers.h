@@ -81,7 +81,7 @@ typedef struct adm_workspace {
     adm_real *dy, *dh;       /* [M, D] */
     adm_real *dcontext;      /* [M, H K] */
     adm_real *dhidden;       /* [M, F] of gated hidden units, else NULL */
-    adm_real *dlayer;        /* [M, D] of the input of a layer with kappa */
+    adm_real *dlayer;        /* [M, D] of the input of a layer, where that is kept */
     int32_t *labels;         /* [M] */
     int64_t block_rows;      /* rows of logits held at once */
     adm_real *logits;        /* [block_rows, V] */

@@ -105,6 +105,12 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
     }
     if (status != ADM_OK)
         return status;
+    if (sublayer->parallel && sublayer->residual_normed)
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "%s.sublayers[%lld].residual_normed must be false where it is parallel: Npre is of the "
+            "layer's input",
+            stack, (long long)index);
     if (sublayer->omega.shared)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "%s.sublayers[%lld].omega.shared must be false: only alpha is shared", stack,

@@ -215,7 +215,8 @@ static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, i
         .last_in_layer = i % per_layer == per_layer - 1,
     };
     for (int64_t j = layer * per_layer; j < (layer + 1) * per_layer; j++)
-        sub->layer_has_kappa |= stack->config->sublayers[j].kappa != 0.0;
+        sub->layer_is_kept |=
+            stack->config->sublayers[j].kappa != 0.0 || stack->config->sublayers[j].parallel;
     b->sublayer = i;
     snprintf(b->prefix, sizeof b->prefix, "%s.%lld.%s.", stack_name, (long long)layer, sub->kind->name);
     add_norm(b, &sub->pre, &sub->slots, "norm_pre", sub->config->norm_pre, d);

@@ -45,7 +45,7 @@ typedef struct adm_sublayer {
     int stack;
     int64_t index;
     bool first_in_layer, last_in_layer;
-    bool layer_has_kappa;
+    bool layer_is_kept; /* its input is read again: by a kappa, or in parallel */
     adm_norm_params pre, branch, post, inner, q, k;
     adm_linear_params maps[ADM_NUM_MAPS];
     int num_maps;

@@ -124,6 +124,7 @@ static void resolve_activations(const adm_model *model, const adm_sublayer *sub,
     const int64_t from = view->first * view->d, inner = view->first * sub->maps[ADM_MAP_OUT].inputs;
     view->x = adm_stack_x(stack, sub->index) + from;
     view->layer_input = sub->config->kappa == 0.0 ? NULL : adm_stack_x(stack, layer_start) + from;
+    view->input = sub->config->parallel ? adm_stack_x(stack, layer_start) + from : view->x;
     view->normed = at(buffers->normed, from);
     view->r = sub->config->residual_normed && view->normed != NULL ? view->normed : view->x;
     view->scaled = at(buffers->scaled, from);
@@ -157,7 +158,9 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_
             .dbias = place(partials, params->partial_bias),
         };
     }
-    const adm_real *h = view->scaled != NULL ? view->scaled : view->normed != NULL ? view->normed : view->x;
+    const adm_real *h = view->scaled != NULL   ? view->scaled
+                        : view->normed != NULL ? view->normed
+                                               : view->input;
     const int64_t from = view->first * view->d;
     adm_linear *in = &view->maps[ADM_MAP_IN], *out = &view->maps[ADM_MAP_OUT];
     in->x = h;

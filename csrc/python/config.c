@@ -163,6 +163,7 @@ static const field SUBLAYER_FIELDS[] = {
     {"norm_post", read_choice, SUBLAYER(norm_post), NORM_KINDS},
     {"norm_inner", read_choice, SUBLAYER(norm_inner), NORM_KINDS},
     {"residual_normed", read_bool, SUBLAYER(residual_normed), NULL},
+    {"parallel", read_bool, SUBLAYER(parallel), NULL},
     {"profiled", read_bool, SUBLAYER(profiled), NULL},
     {"input_scale", read_real, SUBLAYER(input_scale), NULL},
     {"kappa", read_real, SUBLAYER(kappa), NULL},

@@ -125,6 +125,15 @@ static adm_sublayer_config mixed(int64_t i)
     };
 }
 
+/* Attention and feed-forward beside each other, the second with a norm at its end in odd layers. */
+static adm_sublayer_config parallel(int64_t i)
+{
+    adm_sublayer_config sublayer = pre_ln(i);
+    sublayer.parallel = i % 3 != 0;
+    sublayer.norm_post = i % 4 == 1 ? ADM_NORM_RMS : ADM_NORM_NONE;
+    return sublayer;
+}
+
 /* Lengths of sequences: long ones, beyond the tiles of attention, and short ones. */
 #define B 3
 static const int64_t LONG[2][B + 1] = {{0, 2, 72, 209}, {0, 140, 142, 180}};
@@ -281,6 +290,7 @@ static const shape SHAPES[] = {
      {.kv_heads = 2, .score_cap = 1.5},
      0,
      {70, 3}},
+    {"parallel", {2, 2}, 24, 3, 40, 53, &GELU, ROTARY, ADM_SHARE_ALL, parallel, LONG, {0}, 0, {0}},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)

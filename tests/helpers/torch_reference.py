@@ -147,7 +147,7 @@ class TorchTransformer:
             if i % len(kinds(stack)) == 0:
                 x_layer = x
             name = sublayer_name(which, stack, i)
-            n = self.norm(sub["norm_pre"], x, f"{name}.norm_pre")
+            n = self.norm(sub["norm_pre"], x_layer if sub["parallel"] else x, f"{name}.norm_pre")
             h = n * sub["input_scale"]
             if name.endswith("feed_forward"):
                 a = self.feed_forward(h, name, sub["norm_inner"])

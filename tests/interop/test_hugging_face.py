@@ -75,6 +75,26 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "OLMo 2": ("olmo2", {}),
     "OLMo 2, all heads, tied": ("olmo2", {"num_key_value_heads": 3, "tie_word_embeddings": True}),
+    "GPT-NeoX": ("gpt_neox", {}),
+    "GPT-NeoX, one after the other, tied": (
+        "gpt_neox",
+        {
+            "use_parallel_residual": False,
+            "tie_word_embeddings": True,
+            "hidden_act": "gelu_new",
+            "rotary_pct": 1.0,
+            "rotary_emb_base": 200,
+        },
+    ),
+    "GPT-NeoX, wide heads, no biases of attention": (
+        "gpt_neox",
+        {"num_attention_heads": 1, "attention_bias": False},
+    ),
+    "GPT-J": ("gptj", {}),
+    "GPT-J, tied, relu": (
+        "gptj",
+        {"tie_word_embeddings": True, "activation_function": "relu", "rotary_dim": 4, "n_inner": 17},
+    ),
     "GPT-2, gelu": ("gpt2", {"activation_function": "gelu"}),
     "GPT-2, untied, inner": (
         "gpt2",
@@ -99,7 +119,7 @@ def test_logits_and_gradients_are_theirs(name: str) -> None:
     np.testing.assert_allclose(ours.forward(batch), logits.detach().numpy(), **near)
     torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:])).backward()
     ours.backward(batch, training=False)
-    ends = ("wte.weight", "embed_tokens.weight")
+    ends = ("wte.weight", "embed_tokens.weight", "embed_in.weight")
     wanted = next(one for name, one in model.named_parameters() if name.endswith(ends))
     np.testing.assert_allclose(ours.gradients["embedding.weight"], wanted.grad.numpy(), **near)
 
@@ -164,7 +184,7 @@ def test_what_cannot_be_expressed_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must hold one of model.safetensors, pytorch_model.bin"):
         ap.load_pretrained(tmp_path)
     torch.save({"shared.weight": torch.ones(3, 2)}, tmp_path / "pytorch_model.bin")
-    words = "is of the kind .t5., which is none of fairseq, gemma2, gpt2, llama, mistral"
+    words = "is of the kind .t5., which is none of fairseq, gemma2, gpt2, gpt_neox, gptj, llama, mistral"
     with pytest.raises(ValueError, match=words):
         ap.load_pretrained(tmp_path)
 

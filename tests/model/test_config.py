@@ -28,7 +28,7 @@ ATTENTION_KEYS = {
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
-    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains", "window",
+    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains", "window", "parallel",
 }  # fmt: skip
 
 SMALL: dict[str, Any] = {"vocab_size": 30, "d_model": 8, "heads": 2, "d_ff": 12, "max_length": 20}

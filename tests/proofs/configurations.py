@@ -28,7 +28,7 @@ def sublayer(**fields: Any) -> dict[str, Any]:
     """One sub-layer's fields; a plain residual where nothing is said."""
     plain = {
         "norm_pre": "none", "norm_branch": "none", "norm_post": "none", "norm_inner": "none",
-        "residual_normed": False, "profiled": False, "input_scale": 1.0, "kappa": 0.0,
+        "residual_normed": False, "parallel": False, "profiled": False, "input_scale": 1.0, "kappa": 0.0,
         "omega": scale(), "alpha": scale(), "init": "xavier_uniform", "qkv_fused_init": True,
         "gains": {"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0, "fc1": 1.0, "fc2": 1.0}, "window": 0,
     }  # fmt: skip
@@ -151,6 +151,7 @@ class Case:
 POST = {"norm_post": "layer"}
 PRE = {"norm_pre": "layer"}
 ADMIN = {"norm_post": "layer", "omega": scale("vector"), "profiled": True}
+PARALLEL = {"norm_pre": "layer", "parallel": True}
 FINAL = {"norm_final": "layer"}
 PLAIN: dict[str, Any] = {}
 
@@ -182,6 +183,14 @@ def _field_cases() -> list[Case]:
         Case("input_scale s without norm", config({"input_scale": 0.6, "norm_post": "layer"})),
         Case("kappa", config([{"kappa": 0.0, **POST}, {"kappa": 0.8, **POST}], encoder=2, decoder=2)),
         Case("kappa everywhere", config({"kappa": 0.5, **PRE}, encoder=2, decoder=2)),
+        Case("parallel", config([PRE, PRE | {"parallel": True}], encoder=2, decoder=0)),
+        Case("parallel, language model", config([PRE, PARALLEL], encoder=0, decoder=3, stacks=FINAL)),
+        Case("parallel everywhere", config(PARALLEL | {"input_scale": 0.6}, encoder=2, decoder=2)),
+        Case("parallel, norms after sums", config([POST, {"parallel": True, **POST}], encoder=3, decoder=2)),
+        Case(
+            "parallel with kappa and omega",
+            config([ADMIN, PARALLEL | {"kappa": 0.7, "omega": scale("vector")}], encoder=0, decoder=3),
+        ),
         Case("mixed stack", config([POST, PRE, ADMIN, {"alpha": scale("scalar")}], encoder=3, decoder=3)),
     ]
     for kind in ("scalar", "vector"):
@@ -273,6 +282,12 @@ def _large_cases() -> list[Case]:
     return [
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
+        Case(
+            "parts, parallel",
+            config([PRE, PARALLEL], **wide | {"max_length": 640}, encoder=2, decoder=2),
+            (530, 3),
+            (70, 600),
+        ),
         Case("parts of sequences", config(ADMIN, **wide | {"max_length": 640}), (530, 3), (70, 600)),
         Case("many sequences", config(POST, **wide, positions="learned"), *many),
         Case(

@@ -25,6 +25,7 @@ def random_sublayer(rng: np.random.Generator) -> dict[str, Any]:
         place: str(rng.choice(NORM_KINDS, p=[0.5, 0.25, 0.125, 0.125])) for place in places
     }
     sub["residual_normed"] = bool(rng.random() < 0.3)
+    sub["parallel"] = not sub["residual_normed"] and bool(rng.random() < 0.3)
     sub["input_scale"] = float(rng.choice([1.0, 0.7]))
     sub["kappa"] = float(rng.choice([0.0, 0.0, 0.5]))
     sub["alpha"] = scale(str(rng.choice(SCALE_KINDS)), trained=bool(rng.random() < 0.7))

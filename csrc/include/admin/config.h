@@ -1,6 +1,6 @@
 /* What a Transformer is: its sizes, and for every sub-layer the fields of the one residual formula
 
-     h   = s * Npre(x)
+     h   = s * Npre(x)                               or s * Npre(x_layer) where it is parallel
      a   = f(h)                                      f: attention or feed-forward, dropout on a
      y   = omega (.) r + alpha (.) Nbranch(a) + kappa * x_layer      r = x or Npre(x)
      out = Npost(y)
@@ -105,6 +105,7 @@ typedef struct adm_sublayer_config {
     adm_norm_kind norm_pre, norm_branch, norm_post;
     adm_norm_kind norm_inner; /* inside the branch: before out, before fc2 */
     bool residual_normed;     /* r = Npre(x) instead of x */
+    bool parallel;            /* the branch reads the layer's input, beside those before it in the layer */
     bool profiled;            /* omega is set by profiling */
     double input_scale;       /* s */
     double kappa;
