@@ -101,6 +101,7 @@ OPTIMIZER = (
 TRAINING = (
     Setting("initial_lr", 0.0, _from_zero, "where the warm-up begins", kind=float, metavar="X"),
     Setting("final_lr", 0.0, _from_zero, "where linear and cosine end", kind=float, metavar="X"),
+    Setting("z_loss", 0.0, _from_zero, "of log(sum of e^logits)^2 in the loss", kind=float, metavar="X"),
     Setting("accumulate", 1, integer(1, MAX_COUNT), "batches of one update", kind=int, metavar="N"),
 )
 

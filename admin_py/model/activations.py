@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.exact_math import exp, product, tanh
+from admin_py.base.exact_math import exp, logs, product, tanh
 from admin_py.model.norms import normed
 from admin_py.model.observation import Observation, Place, select
 from admin_py.model.rotary import THETA, Rotary
@@ -74,6 +74,7 @@ def observe(
     training: bool,
     step: int,
     label_smoothing: float,
+    z_loss: float,
     seed: int | None = None,
 ) -> Observation:
     """As `Transformer.observe`.
@@ -97,10 +98,11 @@ def observe(
     if asked:
         keep = {"observe": True, "keep_gradients": True}
         other = spare()  # the user's gradients stay
-        other.backward(handed, training=training, step=step, label_smoothing=label_smoothing, **keep)
+        loss = {"label_smoothing": label_smoothing, "z_loss": z_loss}
+        other.backward(handed, training=training, step=step, **loss, **keep)
         for name in asked:
             if name == "logits":
-                found[name] = _logits_gradient(logits, batch, label_smoothing)
+                found[name] = _logits_gradient(logits, batch, label_smoothing, z_loss)
             else:
                 found[name] = other.activation(*back[name])
     return Observation(
@@ -234,12 +236,20 @@ def _softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _logits_gradient(logits: NDArray[Any], batch: Batch, label_smoothing: float) -> NDArray[Any]:
-    """dL/dlogits = (softmax(logits) - target distribution) / M, in the dtype of the logits."""
+def _logits_gradient(
+    logits: NDArray[Any], batch: Batch, label_smoothing: float, z_loss: float
+) -> NDArray[Any]:
+    """dL/dlogits = ((1 + 2 z_loss lse) softmax - target distribution) / M, in the dtype of the logits."""
     given = batch.target or batch.source
     first = np.zeros(given.tokens.size, dtype=bool)
     first[given.offsets[:-1]] = True
     labels = given.tokens[~first]
-    gradient = _softmax(logits) - label_smoothing / logits.shape[1]
+    gradient = _softmax(logits)
+    if z_loss != 0:
+        top = logits.max(axis=1, keepdims=True).astype(np.float64)
+        gradient = gradient * (
+            1.0 + 2.0 * z_loss * (top + logs(exp(logits - top).sum(axis=1, keepdims=True)))
+        )
+    gradient = gradient - label_smoothing / logits.shape[1]
     gradient[np.arange(len(labels)), labels] -= 1.0 - label_smoothing
     return np.asarray(gradient / len(labels), dtype=logits.dtype)

@@ -125,10 +125,10 @@ typedef struct adm_cross_entropy {
     int64_t rows, classes; /* M, V */
     adm_real *logits;      /* [M, V]; with gradient they become factor * d loss / d logits */
     const int32_t *labels; /* [M] */
-    double smoothing;
+    double smoothing, z_loss;
     bool gradient;
     adm_real factor;
-    double *losses; /* [M, 2] the loss and what it is without smoothing */
+    double *losses; /* [M, 2] the loss and what it is without smoothing and z-loss */
 } adm_cross_entropy;
 
 /* Heads side by side, of which the first features are turned in pairs. */

@@ -173,6 +173,7 @@ typedef struct shape {
     adm_attention_config attention;
     double logits_cap;
     int64_t windows[2]; /* of self-attention in layers of even and of odd number; 0: none */
+    double z_loss;
 } shape;
 
 #define SINES ADM_POSITIONS_SINUSOIDAL
@@ -291,6 +292,7 @@ static const shape SHAPES[] = {
      0,
      {70, 3}},
     {"parallel", {2, 2}, 24, 3, 40, 53, &GELU, ROTARY, ADM_SHARE_ALL, parallel, LONG, {0}, 0, {0}},
+    {"z-loss", {0, 2}, 20, 2, 37, 4200, &OF_Q_K_V, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0, {0}, 0.1},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -414,6 +416,7 @@ static void note_backward(const shape *s, adm_model *model, const adm_batch *bat
     const int64_t length = adm_model_params(model)->length;
     adm_loss loss;
     adm_error error = {0};
+    run.z_loss = s->z_loss;
     run.observe = run.keep_gradients = true;
     check(adm_model_backward(model, batch, &run, &loss, &error), &error);
     uint64_t digest = with_doubles(0, (double[]){loss.loss, loss.nll}, 2);
@@ -492,6 +495,7 @@ static void note_training(const shape *s, adm_model *model, const adm_batch *bat
                              .step = step,
                              .threads = THREADS,
                              .label_smoothing = 0.1,
+                             .z_loss = s->z_loss,
                              .scale = 1};
         adm_loss loss;
         adm_error error = {0};

@@ -210,6 +210,7 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "rotary_width": lambda: None,
     "rotary_interleaved": lambda: False,
     "rotary_scaling": lambda: None,
+    "z_loss": lambda: 0.0,
     "attention_window": lambda: 3,
     "qk_norm": lambda: "rms",
     "qk_norm_whole": lambda: True,

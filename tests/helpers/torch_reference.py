@@ -201,21 +201,20 @@ class TorchTransformer:
         logits = F.linear(x[predicted], output, self.params.get("output.bias"))
         return soft_cap(self.config["logits_scale"] * logits, self.config["logits_cap"]), labels[predicted]
 
-    def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+    def loss(self, batch: Batch, label_smoothing: float = 0.0, z_loss: float = 0.0) -> tuple[Tensor, Tensor]:
         """Label-smoothed loss and nll, both means over the predicted tokens."""
         logits, labels = self.forward(batch)
         assert labels is not None
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing), F.cross_entropy(
-            logits, labels
-        )
+        smoothed = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        return smoothed + z_loss * logits.logsumexp(dim=1).square().mean(), F.cross_entropy(logits, labels)
 
     def backward(
-        self, batch: Batch, label_smoothing: float = 0.0
+        self, batch: Batch, label_smoothing: float = 0.0, z_loss: float = 0.0
     ) -> tuple[float, float, dict[str, np.ndarray]]:
         """Loss, nll and all gradients."""
         for p in self.params.values():
             p.grad = None
-        loss, nll = self.loss(batch, label_smoothing)
+        loss, nll = self.loss(batch, label_smoothing, z_loss)
         loss.backward()
         zero = torch.zeros(1)
         grads = {

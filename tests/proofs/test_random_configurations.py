@@ -97,9 +97,10 @@ def test_random_configuration(seed: int) -> None:
     case = random_case(seed)
     print("seed", seed, case.config, case.source_lengths, case.target_lengths)
     core, params, batch, packed = make(case, "float64", seed)
-    options: dict[str, Any] = {"label_smoothing": 0.1, "training": True, "step": seed}
+    z_loss = (0.0, 0.2)[seed % 2]
+    options: dict[str, Any] = {"label_smoothing": 0.1, "z_loss": z_loss, "training": True, "step": seed}
     masks = CoreDropout(seed, seed, case.config["heads"])
-    run = transformer.backward(case.config, params, batch, label_smoothing=0.1, dropout=masks)
+    run = transformer.backward(case.config, params, batch, label_smoothing=0.1, z_loss=z_loss, dropout=masks)
     loss = core.backward(packed, **options)[0]
     assert deviation(loss, run.loss) < 1e-12
     worst, where = worst_gradient(core.gradients, run.gradients, core.trained)
