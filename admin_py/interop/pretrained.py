@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gpt2, llama, opt, translators
+from admin_py.interop import fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -28,7 +28,10 @@ class Format(NamedTuple):
 
 FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
+    "gemma2": Format(gemma2.is_of, gemma2.config_of, gemma2.Names, gemma2.MEANS_NOTHING),
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
+    "gpt_neox": Format(gpt_neox.is_of, gpt_neox.config_of, gpt_neox.places, gpt_neox.MEANS_NOTHING),
+    "gptj": Format(gptj.is_of, gptj.config_of, gptj.places, gptj.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
     **{
@@ -58,10 +61,12 @@ def load_pretrained(
         of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
-    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", "marian", "m2m_100"}
-        By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
-        ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
-        Admin's omegas; the others are families of Hugging Face.
+    format : str
+        By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
+        ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
+        whose models may have Admin's omegas; the others are families of Hugging Face: ``"gemma2"``,
+        ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``,
+        ``"olmo2"``, ``"opt"``, ``"marian"``, ``"m2m_100"``.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -110,7 +115,8 @@ def load_pretrained(
     given = {} if settings is None else check_mapping("settings", settings)
     with opened(source) as found:
         told = {**found.settings, **given}
-        how = FORMATS[_told(found.source, told) if format == "auto" else format]
+        name = _told(found.source, told) if format == "auto" else format
+        how, told = FORMATS[name], {"model_type": name, **told}
         found.source.pass_over(how.means_nothing)
         config = how.config_of(found.source, told)
         model = Transformer(config, dtype=dtype)

@@ -47,7 +47,9 @@ def _attention(config: TransformerConfig) -> int:
     d, queries = config.d_model, config.heads * config.width_of_heads
     keys = config.num_kv_heads * config.width_of_heads
     biases = (queries + 2 * keys) * (config.bias in ("all", "qkv", "attention"))
-    return 2 * (queries + keys) * d + biases + d * (config.bias in ("all", "attention"))
+    normed = (queries, keys) if config.qk_norm_whole else (config.width_of_heads,) * 2
+    norms = sum(_norm(config.qk_norm, n) for n in normed)
+    return 2 * (queries + keys) * d + biases + d * (config.bias in ("all", "attention")) + norms
 
 
 def _feed_forward(config: TransformerConfig) -> int:

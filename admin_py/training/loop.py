@@ -168,7 +168,7 @@ class Loop:
             last = i == len(batches) - 1
             found = model.backward(
                 batch,
-                label_smoothing=plan.label_smoothing,
+                **plan.loss_options,
                 step=number,
                 accumulate=i > 0,
                 scale=share,
@@ -249,7 +249,7 @@ class Loop:
         batches = self.data.batches(max_tokens=self.plan.max_tokens, split="valid", shuffle=False)
         with self._judged():
             for batch in batches:
-                found = self.model.loss(batch, label_smoothing=self.plan.label_smoothing)
+                found = self.model.loss(batch, **self.plan.loss_options)
                 sums += found.num_tokens * np.array([found.nll, found.loss])
                 tokens += found.num_tokens
                 if interrupt.requested:

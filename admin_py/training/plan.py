@@ -43,9 +43,15 @@ class Plan:
     callbacks: tuple[Callback, ...]
     profile: str | bool
     checkpoint_activations: bool | int = False
+    z_loss: float = 0.0
     ema: float | None = None
     stopping: Stopping = field(default_factory=Stopping)
     keeping: Keeping | None = None
+
+    @property
+    def loss_options(self) -> dict[str, float]:
+        """What the loss has beside cross-entropy."""
+        return {"label_smoothing": self.label_smoothing, "z_loss": self.z_loss}
 
     def lr(self, step: int) -> float:
         """Learning rate of a step, counted from 1."""
@@ -70,7 +76,7 @@ class Plan:
             "label_smoothing": self.label_smoothing,
             "observe": self.observe.describe(),
         }
-        more = {"ema": self.ema, "monitor": self.stopping.describe()}
+        more = {"z_loss": self.z_loss or None, "ema": self.ema, "monitor": self.stopping.describe()}
         numbers |= {name: value for name, value in more.items() if value is not None}
         return json.loads(json.dumps(numbers))
 

@@ -15,6 +15,7 @@ typedef struct adm_sublayer_buffers {
     adm_real *scaled;                      /* [M, D] s normed, or NULL where it is normed */
     adm_real *proj;                        /* [M, 3D] q k v; [M, D] q; [M, F] derivative, [M, 2F] of gated */
     adm_real *kv;                          /* [M_memory, 2D] */
+    adm_real *q_before, *k_before;         /* [M, H K], [M or M_memory, G K] before their norms, or NULL */
     adm_real *lse;                         /* [M, H] */
     adm_real *inner;                       /* [M, D] context; [M, F] after the activation */
     adm_real *inner_normed;                /* same, or NULL */
@@ -25,6 +26,7 @@ typedef struct adm_sublayer_buffers {
     bool x_shared;                         /* the backward pass computes x again from y */
     adm_real *kept_dx, *kept_da;           /* [M, D] dL/dx_{i-1}, dL/da_i, or NULL */
     adm_real *pre_stats, *branch_stats, *post_stats, *inner_stats; /* [2, M] mean, rstd */
+    adm_real *q_stats, *k_stats; /* [2, M H], [2, M G] or, over whole rows, [2, M] mean, rstd */
     /* gradients; those that the weight gradients read exist twice, for sub-layers of even and odd index */
     adm_real *da;       /* [M, D] */
     adm_real *dproj;    /* as proj */
@@ -79,7 +81,7 @@ typedef struct adm_workspace {
     adm_real *dy, *dh;       /* [M, D] */
     adm_real *dcontext;      /* [M, H K] */
     adm_real *dhidden;       /* [M, F] of gated hidden units, else NULL */
-    adm_real *dlayer;        /* [M, D] of the input of a layer with kappa */
+    adm_real *dlayer;        /* [M, D] of the input of a layer, where that is kept */
     int32_t *labels;         /* [M] */
     int64_t block_rows;      /* rows of logits held at once */
     adm_real *logits;        /* [block_rows, V] */

@@ -245,22 +245,25 @@ static void test_no_kernels(void)
 static void test_runs_that_cannot_be(void)
 {
     const adm_run good = {.threads = 1, .scale = 1.0};
-    adm_run runs[] = {good, good, good, good, good, good};
-    const char *const names[] = {"threads",         "threads", "label_smoothing",
-                                 "label_smoothing", "scale",   "segment"};
+    adm_run runs[] = {good, good, good, good, good, good, good, good};
+    const char *const names[] = {"threads", "threads", "label_smoothing", "label_smoothing",
+                                 "scale",   "segment", "z_loss",          "z_loss"};
+    const int count = sizeof runs / sizeof *runs;
     runs[0].threads = 0;
     runs[1].threads = -2;
     runs[2].label_smoothing = 1.5;
     runs[3].label_smoothing = NAN;
     runs[4].scale = INFINITY;
     runs[5].segment_layers = -2;
+    runs[6].z_loss = -1;
+    runs[7].z_loss = INFINITY;
     int32_t source[200], target[200];
     adm_model *model = make_model(false);
     const adm_batch batch = make_batch(source, target);
     static adm_real out[200 * V];
     adm_loss loss;
     adm_memory_plan plan;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < count; i++) {
         adm_error errors[4];
         assert(adm_model_forward(model, &batch, &runs[i], out, &errors[0]) == ADM_ERROR_VALUE);
         assert(adm_model_loss(model, &batch, &runs[i], &loss, &errors[1]) == ADM_ERROR_VALUE);

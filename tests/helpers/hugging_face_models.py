@@ -23,7 +23,22 @@ COMMON["marian"] = COMMON["m2m_100"] = {
     "decoder_attention_heads": 3, "encoder_ffn_dim": 20, "decoder_ffn_dim": 20, "max_position_embeddings": 30,
     "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1,
 }  # fmt: skip
-COMMON["mistral"] = COMMON["qwen2"] = COMMON["llama"]
+COMMON["gptj"] = {
+    "vocab_size": 19, "n_embd": 12, "n_layer": 2, "n_head": 3, "n_positions": 30, "rotary_dim": 2,
+}  # fmt: skip
+COMMON["gpt_neox"] = {
+    "vocab_size": 19, "hidden_size": 12, "num_hidden_layers": 2, "intermediate_size": 20,
+    "num_attention_heads": 3, "max_position_embeddings": 30, "rotary_pct": 0.5,
+}  # fmt: skip
+COMMON["mistral"] = COMMON["qwen2"] = COMMON["olmo2"] = COMMON["llama"]
+COMMON["gemma2"] = {
+    **COMMON["llama"],
+    "head_dim": 6,
+    "sliding_window": 4,
+    "query_pre_attn_scalar": 5,
+    "pad_token_id": None,
+}
+COMMON["qwen3"] = {**COMMON["llama"], "head_dim": 6}
 
 CLASSES = {
     "gpt2": "GPT2LMHeadModel",
@@ -31,6 +46,11 @@ CLASSES = {
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "gptj": "GPTJForCausalLM",
+    "olmo2": "Olmo2ForCausalLM",
 }
 """Language models."""
 TRANSLATORS = {"marian": "MarianMTModel", "m2m_100": "M2M100ForConditionalGeneration"}

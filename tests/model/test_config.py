@@ -22,11 +22,13 @@ CORE_KEYS = {
     "share_embeddings", "output_bias", "logits_scale", "dropout", "attention_dropout", "activation_dropout",
     "norm_eps", "embedding_scale", "attention", "logits_cap", "encoder", "decoder",
 }  # fmt: skip
-ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap", "rotary"}
+ATTENTION_KEYS = {
+    "head_width", "kv_heads", "scale", "score_cap", "qk_norm", "qk_norm_whole", "rotary"
+}  # fmt: skip
 STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
 SUBLAYER_KEYS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
-    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains",
+    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains", "window", "parallel",
 }  # fmt: skip
 
 SMALL: dict[str, Any] = {"vocab_size": 30, "d_model": 8, "heads": 2, "d_ff": 12, "max_length": 20}
@@ -108,6 +110,8 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         kv_heads=draw(st.sampled_from([None, 1, heads])),
         attention_scale=draw(st.none() | st.floats(1e-6, 10)),
         score_cap=draw(st.none() | st.floats(1e-3, 1e3)),
+        attention_window=draw(st.sampled_from([None, 7, [None, 5, *[2] * 9][: encoder + decoder]])),
+        **draw(st.sampled_from([{}, {"qk_norm": "rms"}, {"qk_norm": "layer", "qk_norm_whole": True}])),
         logits_cap=draw(st.none() | st.floats(1e-3, 1e3)),
     )
 
@@ -214,6 +218,23 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"heads": 4, "kv_heads": 3}, ValueError, "kv_heads must divide heads, got kv_heads=3 and heads=4"),
         ({"kv_heads": 4}, ValueError, "kv_heads must divide heads, got kv_heads=4 and heads=2"),
         ({"attention_scale": 0}, ValueError, "attention_scale must be positive, got 0"),
+        (
+            {"qk_norm": "batch"},
+            ValueError,
+            "qk_norm must be one of 'none', 'layer', 'rms', 'dyt', got 'batch'",
+        ),
+        ({"attention_window": 0}, ValueError, "attention_window must be an integer from 1"),
+        (
+            {"attention_window": [4, None, 2]},
+            ValueError,
+            "attention_window must be one for all layers or one for",
+        ),
+        (
+            {"attention_window": [4] * 11 + [0]},
+            ValueError,
+            r"attention_window\[11\] must be an integer from 1",
+        ),
+        ({"qk_norm_whole": True}, ValueError, "qk_norm_whole must be False where qk_norm is 'none'"),
         ({"score_cap": -1.0}, ValueError, "score_cap must be positive, got -1.0"),
         ({"logits_cap": "30"}, TypeError, "logits_cap must be a number"),
         (

@@ -91,6 +91,11 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
         shapes[f"{name}.{matrix}.weight"] = shape
         if config["bias"] in BIASED[matrix]:
             shapes[f"{name}.{matrix}.bias"] = shape[:1]
+    if not feed_forward:
+        whole, K = config["attention"]["qk_norm_whole"], inner // config["heads"]
+        for which, width in (("q", inner), ("k", keys)):
+            kind = config["attention"]["qk_norm"]
+            shapes |= _norm_shapes(kind, f"{name}.norm_{which}", width if whole else K)
     for place in ("norm_pre", "norm_branch", "norm_post"):
         shapes |= _norm_shapes(sub[place], f"{name}.{place}", D)
     shapes |= _norm_shapes(sub["norm_inner"], f"{name}.norm_inner", F if feed_forward else inner)
