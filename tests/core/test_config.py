@@ -28,7 +28,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_all_fields_are_tried() -> None:
-    assert len(PATHS) == 21 + 5 + 7 + 2 * (7 + 13 + 4 + 4 + 6)
+    assert len(PATHS) == 21 + 5 + 7 + 2 * (8 + 13 + 4 + 4 + 6)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)

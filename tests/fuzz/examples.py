@@ -211,6 +211,7 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "rotary_interleaved": lambda: False,
     "rotary_scaling": lambda: None,
     "logits_cap": lambda: 30.0,
+    "embedding_norm": lambda: "layer",
     "fingerprint": lambda: "0" * 64,
     "histories": lambda: [("admin", made_history(seed=1))],
     "history": made_history,
