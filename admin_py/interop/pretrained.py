@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gpt2, llama, opt, translators
+from admin_py.base.streams import warn
+from admin_py.interop import encoders, fairseq, gpt2, llama, opt, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -24,6 +25,17 @@ class Format(NamedTuple):
     places: Callable[[Source, TransformerConfig], Places]
     means_nothing: tuple[str, ...]
     """Patterns of the names of tensors that are no weights."""
+    heads: tuple[str, ...] = ()
+    """And of those that belong to no sub-layer and are left out with a warning."""
+
+
+class LeftOut(UserWarning):
+    """A head or a pooler of a model of another library is no part of what was read."""
+
+
+def _format(one: Any, module: Any) -> Format:
+    """Of a kind that its module has a table of."""
+    return Format(one.is_of, one.config_of, one.places, module.MEANS_NOTHING, module.HEADS)
 
 
 FORMATS: Mapping[str, Format] = {
@@ -31,12 +43,8 @@ FORMATS: Mapping[str, Format] = {
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
-    **{
-        kind: Format(
-            translators.is_of, translators.config_of, translators.PLACES[kind], translators.MEANS_NOTHING
-        )
-        for kind in translators.KINDS
-    },
+    **{kind: _format(translators.Translator(kind), translators) for kind in translators.FAMILIES},
+    **{kind: _format(encoders.Encoder(kind), encoders) for kind in encoders.FAMILIES},
 }
 """Name -> how it is read."""
 
@@ -58,10 +66,14 @@ def load_pretrained(
         of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
-    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", "marian", "m2m_100"}
+    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", \
+        "marian", "m2m_100", "bart", "mbart", "fsmt", "bert", "electra", "roberta", "xlm-roberta", "camembert", \
+        "distilbert"}
         By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
         ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
-        Admin's omegas; the others are families of Hugging Face.
+        Admin's omegas; from ``"gpt2"`` on they are families
+        of Hugging Face. Of encoders hidden states are read; their heads and poolers are left out, with a
+        warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -111,12 +123,26 @@ def load_pretrained(
     with opened(source) as found:
         told = {**found.settings, **given}
         how = FORMATS[_told(found.source, told) if format == "auto" else format]
+        found.source.settings = told
         found.source.pass_over(how.means_nothing)
+        _say_left_out(found.source, how.heads)
         config = how.config_of(found.source, told)
         model = Transformer(config, dtype=dtype)
         copy_parameters(model, found.source, how.places(found.source, config))
         found.source.check_all_taken()
     return model
+
+
+def _say_left_out(source: Source, heads: tuple[str, ...]) -> None:
+    """Warn of the parts that a model of ours has not."""
+    names = source.leave_out(heads)
+    if names:
+        parts = ", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+        warn(
+            f"{source.where} is read without its head: {parts}; hidden states are the same",
+            LeftOut,
+            stacklevel=4,
+        )
 
 
 def _told(source: Source, settings: Mapping[str, Any]) -> str:
