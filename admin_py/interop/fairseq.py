@@ -41,6 +41,7 @@ OMEGAS = {
 """Of Admin's layers in Transformer-Clinic."""
 
 REZERO = "rezero_weight"
+EMBEDDING_NORM = "layernorm_embedding"
 WITHIN = {
     **{
         f"{ours}.{part}": f"{theirs}.{part}_proj"
@@ -57,7 +58,6 @@ FIRST_POSITION = 2
 """Row of position 0: that after padding's, whose id is 1."""
 
 UNKNOWN = {
-    "layernorm_embedding": "a norm on embeddings",
     "adaptive_input": "adaptive input embeddings",
     "adaptive_softmax_cutoff": "an adaptive softmax",
     "cross_self_attention": "attention to source and target at once",
@@ -105,6 +105,8 @@ class Names:
             return sinusoids(self.config.max_length, self.config.d_model)
         if rest.startswith("norm_final."):
             return Piece(f"{stack}.layer_norm.{WORDS[rest.rpartition('.')[2]]}")
+        if rest.startswith("norm_embedding."):
+            return Piece(f"{stack}.{EMBEDDING_NORM}.{WORDS[rest.rpartition('.')[2]]}")
         layer, _, rest = rest.partition(".")
         before = f"{stack}.layers.{layer}"
         if rest == "alpha":
@@ -212,6 +214,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         positions="learned",  # sinusoids too: ours begin at 0, fairseq's at 2
         max_length=_same(source, learned)[0] - FIRST_POSITION if learned else _longest(settings),
         embedding_scale=1.0 if settings.get("no_scale_embedding") else None,
+        embedding_norm=_embedding_norm(source, stacks),
         share_embeddings=_shared(source, stacks),
         dropout=settings.get("dropout", 0.1),
         attention_dropout=settings.get("attention_dropout", 0.0),
@@ -244,6 +247,12 @@ def _heads(source: Source, settings: Mapping[str, Any], stacks: list[str]) -> in
 def _longest(settings: Mapping[str, Any]) -> int:
     names = ("max_source_positions", "max_target_positions", "tokens_per_sample")
     return max([int(settings[name]) for name in names if settings.get(name)], default=1024)
+
+
+def _embedding_norm(source: Source, stacks: list[str]) -> tuple[str, str]:
+    there = {stack: f"{stack}.{EMBEDDING_NORM}.weight" in source for stack in stacks}
+    first, second = ("layer" if there.get(stack) else "none" for stack in STACKS)
+    return first, second
 
 
 def _shared(source: Source, stacks: list[str]) -> str:

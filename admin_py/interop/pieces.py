@@ -68,6 +68,13 @@ def copy_parameters(model: Transformer, source: Source, places: Places) -> None:
     for name, values in model.parameters.items():
         piece = places(name)
         if not isinstance(piece, Piece):
+            if piece.shape != values.shape:
+                raise ValueError(
+                    f"{source.where}: what is {name!r} here must be of shape {list(values.shape)}, got "
+                    f"{list(piece.shape)}"
+                )
+            if not np.isfinite(piece).all():
+                raise ValueError(f"{source.where}: what is {name!r} here holds numbers that are not finite")
             values[...] = piece
             continue
         found = source.take(piece.name)

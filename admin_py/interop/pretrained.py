@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, translators
+from admin_py.base.streams import warn
+from admin_py.interop import encoders, fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -24,6 +25,17 @@ class Format(NamedTuple):
     places: Callable[[Source, TransformerConfig], Places]
     means_nothing: tuple[str, ...]
     """Patterns of the names of tensors that are no weights."""
+    heads: tuple[str, ...] = ()
+    """And of those that belong to no sub-layer and are left out with a warning."""
+
+
+class LeftOut(UserWarning):
+    """A head or a pooler of a model of another library is no part of what was read."""
+
+
+def _format(one: Any, module: Any) -> Format:
+    """Of a kind that its module has a table of."""
+    return Format(one.is_of, one.config_of, one.places, module.MEANS_NOTHING, module.HEADS)
 
 
 FORMATS: Mapping[str, Format] = {
@@ -34,12 +46,8 @@ FORMATS: Mapping[str, Format] = {
     "gptj": Format(gptj.is_of, gptj.config_of, gptj.places, gptj.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
-    **{
-        kind: Format(
-            translators.is_of, translators.config_of, translators.PLACES[kind], translators.MEANS_NOTHING
-        )
-        for kind in translators.KINDS
-    },
+    **{kind: _format(translators.Translator(kind), translators) for kind in translators.FAMILIES},
+    **{kind: _format(encoders.Encoder(kind), encoders) for kind in encoders.FAMILIES},
 }
 """Name -> how it is read."""
 
@@ -64,9 +72,12 @@ def load_pretrained(
     format : str
         By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
         ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
-        whose models may have Admin's omegas; the others are families of Hugging Face: ``"gemma2"``,
-        ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``,
-        ``"olmo2"``, ``"opt"``, ``"marian"``, ``"m2m_100"``.
+        whose models may have Admin's omegas; the others are families of Hugging Face. Language models:
+        ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``, ``"qwen2"``,
+        ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``, ``"m2m_100"``, ``"bart"``,
+        ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``,
+        ``"camembert"``, ``"distilbert"``, whose hidden states are read: their heads and poolers are left out,
+        with a warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -117,12 +128,26 @@ def load_pretrained(
         told = {**found.settings, **given}
         name = _told(found.source, told) if format == "auto" else format
         how, told = FORMATS[name], {"model_type": name, **told}
+        found.source.settings = told
         found.source.pass_over(how.means_nothing)
+        _say_left_out(found.source, how.heads)
         config = how.config_of(found.source, told)
         model = Transformer(config, dtype=dtype)
         copy_parameters(model, found.source, how.places(found.source, config))
         found.source.check_all_taken()
     return model
+
+
+def _say_left_out(source: Source, heads: tuple[str, ...]) -> None:
+    """Warn of the parts that a model of ours has not."""
+    names = source.leave_out(heads)
+    if names:
+        parts = ", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+        warn(
+            f"{source.where} is read without its head: {parts}; hidden states are the same",
+            LeftOut,
+            stacklevel=4,
+        )
 
 
 def _told(source: Source, settings: Mapping[str, Any]) -> str:

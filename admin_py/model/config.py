@@ -20,6 +20,7 @@ from admin_py.base.checks import (
 )
 from admin_py.model.core_config import core_config
 from admin_py.model.counting import count_parameters
+from admin_py.model.embedding_norm import EmbeddingNorm, check_embedding_norm
 from admin_py.model.rotary import Scaling, check_scaling
 from admin_py.model.windows import Window, check_windows
 from admin_py.schemes import Residual, Scheme, Site
@@ -118,6 +119,9 @@ class TransformerConfig:
     embedding_scale : float, optional
         Factor on the embeddings before positions are added. Default: sqrt(D), as in the original Transformer;
         GPT-2, OPT and BERT have 1.
+    embedding_norm : {"none", "layer", "rms", "dyt"} or pair of these
+        Norm of the sum of embedding and position, before dropout: LayerNorm in BERT and BART. A pair is the
+        encoder's and the decoder's.
     input_scale : {"none", "scalar", "vector"}
         A trained factor on the input of each stack, 1 at first; it comes from folding omega.
 
@@ -166,6 +170,7 @@ class TransformerConfig:
     init_gain: float = 1.0
     norm_eps: float = 1e-5
     embedding_scale: float | None = None
+    embedding_norm: EmbeddingNorm = "none"
     input_scale: str = "none"
     head_width: int | None = None
     kv_heads: int | None = None
@@ -193,6 +198,7 @@ class TransformerConfig:
             store(name, check_probability(name, getattr(self, name)))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
+        store("embedding_norm", check_embedding_norm(self.embedding_norm))
         for name in ("gated", "output_bias", "qkv_fused_init", "qk_norm_whole"):
             store(name, check_bool(name, getattr(self, name)))
         for name in ("norm_eps", "init_gain", "logits_scale", *_OPTIONAL):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from admin_py.model.embedding_norm import embedding_norm_of
 from admin_py.schemes import Residual, Site
 
 TransformerConfig = Any
@@ -65,6 +66,7 @@ def _stack(config: TransformerConfig, stack: str) -> dict[str, Any]:
         "layers": config.stack_layers(stack),
         "causal": stack == "decoder",
         "cross": stack == "decoder" and config.encoder_layers > 0,
+        "norm_embedding": embedding_norm_of(config.embedding_norm, stack) if present else "none",
         "norm_final": config.stack_scheme(stack).final_norm if present else "none",
         "input_scale": config.input_scale if present else "none",
         "embedding_gain": config.embedding_gain(stack),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from admin_py.model.embedding_norm import embedding_norm_of
 from admin_py.schemes import Residual, Site
 
 TransformerConfig = Any
@@ -25,6 +26,7 @@ def count_parameters(config: TransformerConfig) -> int:
         places = zip(config.sites(stack), config.residuals(stack), strict=True)
         total += sum(_sublayer(config, site, residual) for site, residual in places)
         total += _norm(config.stack_scheme(stack).final_norm, config.d_model)
+        total += _norm(embedding_norm_of(config.embedding_norm, stack), config.d_model)
         total += {"none": 0, "scalar": 1, "vector": config.d_model}[config.input_scale]
         total += config.max_length * config.d_model if config.positions == "learned" else 0
     return total

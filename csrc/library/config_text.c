@@ -134,6 +134,17 @@ static void add_windows(adm_text *text, const adm_config *config)
     adm_text_add(text, "]");
 }
 
+static void add_embedding_norm(adm_text *text, const adm_config *config)
+{
+    const adm_norm_kind encoder = config->encoder.norm_embedding, decoder = config->decoder.norm_embedding;
+    if (encoder == decoder || config->decoder.layers == 0)
+        add_word(text, "embedding_norm", NORMS[encoder]);
+    else if (config->encoder.layers == 0)
+        add_word(text, "embedding_norm", NORMS[decoder]);
+    else
+        adm_text_add(text, ", \"embedding_norm\": [\"%s\", \"%s\"]", NORMS[encoder], NORMS[decoder]);
+}
+
 static adm_status check_words(const adm_config *config, adm_error *error)
 {
     const adm_stack_config *encoder = &config->encoder, *decoder = &config->decoder;
@@ -173,6 +184,7 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     add_number(text, "norm_eps", config->norm_eps);
     if (config->embedding_scale > 0) /* or it is the usual one */
         add_number(text, "embedding_scale", config->embedding_scale);
+    add_embedding_norm(text, config);
     add_word(text, "activation", ACTIVATIONS[config->activation]);
     add_bool(text, "gated", config->gated);
     add_word(text, "bias", BIASES[config->bias]);

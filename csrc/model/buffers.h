@@ -40,15 +40,17 @@ typedef struct adm_stack_buffers {
     int64_t *starts;                 /* [B] positions of the first tokens, or NULL: 0 */
     int32_t *tokens;                 /* [M] */
     adm_sublayer_buffers *sublayers; /* [R], the model's */
-    adm_real *embedded;              /* [M, D] before input_scale, or NULL where it is x0 */
-    adm_real *x0;                    /* [M, D] */
-    adm_real *end;                   /* [M, D] after the final norm */
-    adm_real *end_stats;             /* [2, M] mean, rstd */
-    adm_real *dx;                    /* [M, D] gradient of the sub-layer at hand */
-    adm_real *kept_dx;               /* [M, D] dL/dx_R, or NULL */
-    adm_real *edge_partials;         /* [C, edge_slots.length] */
-    double *moments;                 /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
-    double *grad_sums;               /* [C, R + 1] sum |dL/dx_i|^2 */
+    adm_real *summed; /* [M, D] embedding and position, before their norm; embedded where there is none */
+    adm_real *summed_stats;  /* [2, M] mean, rstd */
+    adm_real *embedded;      /* [M, D] before input_scale; x0 where there is none */
+    adm_real *x0;            /* [M, D] */
+    adm_real *end;           /* [M, D] after the final norm */
+    adm_real *end_stats;     /* [2, M] mean, rstd */
+    adm_real *dx;            /* [M, D] gradient of the sub-layer at hand */
+    adm_real *kept_dx;       /* [M, D] dL/dx_R, or NULL */
+    adm_real *edge_partials; /* [C, edge_slots.length] */
+    double *moments;         /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
+    double *grad_sums;       /* [C, R + 1] sum |dL/dx_i|^2 */
 } adm_stack_buffers;
 
 typedef struct adm_workspace {

@@ -151,6 +151,8 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
 {
     adm_status status = check_size(name, stack->layers, 0, MAX_LAYERS, error);
     if (status == ADM_OK)
+        status = check_choice("norm_embedding of a stack", stack->norm_embedding, ADM_NORM_DYT, error);
+    if (status == ADM_OK)
         status = check_choice("norm_final of a stack", stack->norm_final, ADM_NORM_DYT, error);
     if (status == ADM_OK)
         status = check_choice("input_scale of a stack", stack->input_scale, ADM_SCALE_VECTOR, error);
@@ -158,6 +160,9 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
         status = check_finite("embedding_gain of a stack", stack->embedding_gain, error);
     if (status == ADM_OK && stack->layers > 0 && stack->sublayers == NULL)
         status = adm_fail(error, ADM_ERROR_VALUE, "%s must have sub-layers, got NULL", name);
+    if (status == ADM_OK && config->vocab_size == 0 && stack->norm_embedding != ADM_NORM_NONE)
+        status =
+            adm_fail(error, ADM_ERROR_VALUE, "norm_embedding of a stack must be none without a vocabulary");
     if (status != ADM_OK)
         return status;
     const int64_t per_layer = adm_stack_per_layer(stack);

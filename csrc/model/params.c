@@ -255,6 +255,8 @@ static void add_stack(builder *b, int number)
     b->stack = number;
     b->sublayer = -1;
     snprintf(b->prefix, sizeof b->prefix, "%s.", names[number]);
+    add_norm(b, &stack->embedded, &stack->edge_slots, "norm_embedding", stack->config->norm_embedding,
+             config->d_model);
     if (stack->config->input_scale != ADM_SCALE_NONE) {
         const bool scalar = stack->config->input_scale == ADM_SCALE_SCALAR;
         const int64_t param = add(b, &stack->input_scale, "input_scale", ADM_PARAM_INPUT_SCALE,

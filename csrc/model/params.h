@@ -58,9 +58,9 @@ typedef struct adm_stack {
     const adm_stack_config *config;
     int64_t num_sublayers, per_layer;
     adm_sublayer *sublayers; /* [R] */
-    adm_norm_params final;
+    adm_norm_params embedded, final;
     int64_t input_scale, partial_input_scale;
-    adm_slots edge_slots; /* of final and input_scale */
+    adm_slots edge_slots; /* of embedded, input_scale and final */
     int64_t embedding, positions;
 } adm_stack;
 

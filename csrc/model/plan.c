@@ -228,6 +228,9 @@ static void plan_stack(adm_model *model, adm_arena *arena, const adm_shape *shap
     buffers->tokens = (int32_t *)adm_arena_real(arena, m);
     buffers->x0 = adm_arena_real(arena, m * d);
     buffers->embedded = stack->input_scale >= 0 ? adm_arena_real(arena, m * d) : buffers->x0;
+    const bool normed = stack->embedded.kind != ADM_NORM_NONE;
+    buffers->summed = normed ? adm_arena_real(arena, m * d) : buffers->embedded;
+    buffers->summed_stats = normed ? adm_arena_real(arena, 2 * m) : NULL;
     plan_outputs(model, arena, shape, number);
     buffers->moments = adm_arena_double(arena, shape->chunks * stack->num_sublayers * 4);
     buffers->grad_sums = adm_arena_double(arena, shape->chunks * (stack->num_sublayers + 1));

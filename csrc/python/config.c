@@ -221,6 +221,7 @@ static const field STACK_FIELDS[] = {
     {"layers", read_layers, STACK(layers), NULL},
     {"causal", read_bool, STACK(causal), NULL},
     {"cross", read_bool, STACK(cross), NULL},
+    {"norm_embedding", read_choice, STACK(norm_embedding), NORM_KINDS},
     {"norm_final", read_choice, STACK(norm_final), NORM_KINDS},
     {"input_scale", read_choice, STACK(input_scale), SCALE_KINDS},
     {"embedding_gain", read_real, STACK(embedding_gain), NULL},

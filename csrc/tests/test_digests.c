@@ -86,6 +86,12 @@ static adm_sublayer_config pre_ln(int64_t i)
     return sublayer;
 }
 
+/* Behind a norm on embeddings, as in BERT and BART. */
+static adm_sublayer_config normed_first(int64_t i)
+{
+    return post_ln(i);
+}
+
 /* Norms on both sides and inside the branch. */
 static adm_sublayer_config gated_norms(int64_t i)
 {
@@ -293,6 +299,8 @@ static const shape SHAPES[] = {
      {70, 3}},
     {"parallel", {2, 2}, 24, 3, 40, 53, &GELU, ROTARY, ADM_SHARE_ALL, parallel, LONG, {0}, 0, {0}},
     {"z-loss", {0, 2}, 20, 2, 37, 4200, &OF_Q_K_V, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0, {0}, 0.1},
+    {"norm on embeddings", {2, 2}, 20, 2, 37, 31, &GELU, LEARNED, ADM_SHARE_ALL, normed_first, LONG, {0}, 0},
+    {"encoder, normed", {2, 0}, 20, 2, 37, 31, &GELU, LEARNED, ADM_SHARE_ALL, normed_first, SHORT, {0}, 0},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
@@ -308,6 +316,7 @@ static adm_model *make_model(const shape *s, uint64_t seed)
             decoder[i].window = s->windows[i / per_layer % 2];
     }
     const adm_norm_kind last = s->rule == pre_ln ? ADM_NORM_LAYER : ADM_NORM_NONE;
+    const adm_norm_kind first = s->rule == normed_first ? ADM_NORM_LAYER : ADM_NORM_NONE;
     const bool cross = s->layers[0] > 0;
     const adm_config config = {
         .vocab_size = s->vocab_size,
@@ -328,8 +337,8 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .norm_eps = 1e-5,
         .attention = s->attention,
         .logits_cap = s->logits_cap,
-        .encoder = {s->layers[0], false, false, last, ADM_SCALE_NONE, 1.0, encoder},
-        .decoder = {s->layers[1], true, cross, last, ADM_SCALE_NONE, 1.0, decoder},
+        .encoder = {s->layers[0], false, false, first, last, ADM_SCALE_NONE, 1.0, encoder},
+        .decoder = {s->layers[1], true, cross, first, last, ADM_SCALE_NONE, 1.0, decoder},
     };
     adm_model *model = NULL;
     adm_error error = {0};

@@ -52,8 +52,8 @@ static adm_model *make_model(bool shared_alpha)
         .attention_dropout = 0.1,
         .activation_dropout = 0.1,
         .norm_eps = 1e-5,
-        .encoder = {LAYERS, false, false, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0, encoder},
-        .decoder = {LAYERS, true, true, ADM_NORM_RMS, ADM_SCALE_SCALAR, 1.0, decoder},
+        .encoder = {LAYERS, false, false, ADM_NORM_NONE, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0, encoder},
+        .decoder = {LAYERS, true, true, ADM_NORM_NONE, ADM_NORM_RMS, ADM_SCALE_SCALAR, 1.0, decoder},
     };
     adm_model *model = NULL;
     adm_error error = {0};
@@ -196,7 +196,7 @@ static void test_configurations_that_cannot_be(void)
         .d_ff = 10,
         .max_length = 20,
         .norm_eps = 1e-5,
-        .decoder = {1, true, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, layer},
+        .decoder = {1, true, false, ADM_NORM_NONE, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, layer},
     };
     adm_model *model = NULL;
     adm_error error;
@@ -204,11 +204,12 @@ static void test_configurations_that_cannot_be(void)
     config = good;
     assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
     adm_model_free(model);
-    unsigned int *const of_model[] = {&config.activation, &config.positions, &config.share_embeddings,
-                                      &config.decoder.norm_final, &config.decoder.input_scale};
-    const char *const model_names[] = {"activation", "positions", "share_embeddings", "norm_final",
-                                       "input_scale"};
-    for (int i = 0; i < 5; i++) {
+    unsigned int *const of_model[] = {&config.activation,          &config.positions,
+                                      &config.share_embeddings,    &config.decoder.norm_final,
+                                      &config.decoder.input_scale, &config.decoder.norm_embedding};
+    const char *const model_names[] = {"activation", "positions",   "share_embeddings",
+                                       "norm_final", "input_scale", "norm_embedding"};
+    for (int i = 0; i < 6; i++) {
         *of_model[i] = 99;
         refuse(model_names[i]);
         config = good;
@@ -224,6 +225,10 @@ static void test_configurations_that_cannot_be(void)
         refuse(sublayer_names[i]);
         layer[1] = plain;
     }
+    config.vocab_size = 0;
+    config.decoder.norm_embedding = ADM_NORM_LAYER;
+    refuse("norm_embedding of a stack must be none without a vocabulary");
+    config = good;
     config.decoder.sublayers = NULL;
     refuse("decoder must have sub-layers");
     config = good;

@@ -28,7 +28,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_all_fields_are_tried() -> None:
-    assert len(PATHS) == 21 + 7 + 7 + 2 * (7 + 15 + 4 + 4 + 6)
+    assert len(PATHS) == 21 + 7 + 7 + 2 * (8 + 15 + 4 + 4 + 6)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)

@@ -215,6 +215,7 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "qk_norm": lambda: "rms",
     "qk_norm_whole": lambda: True,
     "logits_cap": lambda: 30.0,
+    "embedding_norm": lambda: "layer",
     "fingerprint": lambda: "0" * 64,
     "histories": lambda: [("admin", made_history(seed=1))],
     "history": made_history,

@@ -179,6 +179,7 @@ class TorchTransformer:
             frequency = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / max(half - 1, 1))
             angle = torch.arange(T, dtype=torch.float64)[:, None] * frequency
             x = x + F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, D % 2)).to(self.dtype)
+        x = self.norm(self.config[which]["norm_embedding"], x, f"{which}.norm_embedding")
         scale = self.params.get(f"{which}.input_scale")
         return x if scale is None else x * scale
 

@@ -17,6 +17,7 @@ int main(int argc, char **argv)
     config.d_ff = 24;
     config.embedding_scale = 2;
     config.positions = ADM_POSITIONS_ROTARY;
+    config.decoder.norm_embedding = ADM_NORM_LAYER;
     config.logits_cap = 30;
     config.attention = (adm_attention_config){
         .head_width = 6,

@@ -73,14 +73,16 @@ def stack(
     *,
     causal: bool = False,
     cross: bool = False,
+    norm_embedding: str = "none",
     norm_final: str = "none",
     input_scale: str = "none",
     embedding_gain: float = 1.0,
 ) -> dict[str, Any]:
     """A stack; ``subs`` are the fields of all sub-layers, or a list that is repeated along the stack."""
     made: dict[str, Any] = {
-        "layers": layers, "causal": causal, "cross": cross, "norm_final": norm_final,
-        "input_scale": input_scale, "embedding_gain": embedding_gain, "sublayers": [],
+        "layers": layers, "causal": causal, "cross": cross, "norm_embedding": norm_embedding,
+        "norm_final": norm_final, "input_scale": input_scale, "embedding_gain": embedding_gain,
+        "sublayers": [],
     }  # fmt: skip
     row = [subs] if isinstance(subs, dict) else list(subs)
     count = layers * len(kinds(made))
@@ -205,12 +207,14 @@ def _field_cases() -> list[Case]:
             Case(f"alpha, branch norm {kind}", config({"alpha": scale(kind), "norm_branch": "layer"}))
         )
         cases.append(Case(f"stack input_scale {kind}", config(POST, stacks={"input_scale": kind})))
+    for norm in NORMS:
+        cases.append(Case(f"{norm} on embeddings", config(POST, stacks={"norm_embedding": norm})))
     full = {
         "norm_pre": "layer", "norm_branch": "rms", "norm_post": "dyt", "norm_inner": "layer", "kappa": 0.3,
         "residual_normed": True, "input_scale": 0.7, "omega": scale("vector"),
         "alpha": scale("vector", shared=True),
     }  # fmt: skip
-    ends = {"norm_final": "rms", "input_scale": "vector"}
+    ends = {"norm_embedding": "layer", "norm_final": "rms", "input_scale": "vector"}
     cases.append(Case("every field", config(full, encoder=2, decoder=2, stacks=ends, positions="learned")))
     return cases
 
@@ -232,6 +236,14 @@ def _model_cases() -> list[Case]:
         Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
         Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
         Case("embedding_scale", config(PRE, embedding_scale=1.0, positions="learned", stacks=FINAL)),
+        Case(
+            "norm on embeddings, as BART",
+            config(POST, positions="learned", embedding_scale=1.0, stacks={"norm_embedding": "layer"}),
+        ),
+        Case(
+            "norm on embeddings, Admin language model",
+            config(ADMIN, encoder=0, decoder=2, stacks={"norm_embedding": "layer"}),
+        ),
         Case("embedding_scale, language model", config(PRE, encoder=0, embedding_scale=0.3)),
         *(Case(name, config(POST, activation=name)) for name in ACTIVATIONS if name != "relu"),
         *(
@@ -336,6 +348,12 @@ def _large_cases() -> list[Case]:
                 | shared
                 | {"max_length": 640, "attention": attention(kv_heads=2, head_width=10, qk_norm="rms")},
             ),
+            (530, 3),
+            (70, 600),
+        ),
+        Case(
+            "parts, norm on embeddings",
+            config(PRE, **wide | {"max_length": 640}, stacks={"norm_embedding": "layer", **FINAL}),
             (530, 3),
             (70, 600),
         ),
@@ -449,7 +467,12 @@ LARGE_CASES = _large_cases()
 LOSS_CASES = [case for case in CASES if case.config["decoder"]["layers"]]
 ENCODER_CASES = [
     Case(f"encoder, {word}", config(subs, encoder=2, decoder=0, stacks=ends))
-    for word, subs, ends in (("post", POST, {}), ("pre", PRE, FINAL), ("admin", ADMIN, {}))
+    for word, subs, ends in (
+        ("post", POST, {}),
+        ("pre", PRE, FINAL),
+        ("admin", ADMIN, {}),
+        ("post, as BERT", POST, {"norm_embedding": "layer"}),
+    )
 ]
 
 

@@ -84,6 +84,7 @@ def random_case(seed: int) -> Case:
         logits_cap=float(rng.choice([0.0, 0.0, 1.7])),
     )
     for stack in ("encoder", "decoder"):
+        made[stack]["norm_embedding"] = str(rng.choice(NORM_KINDS))
         made[stack]["norm_final"] = str(rng.choice(NORM_KINDS))
         made[stack]["input_scale"] = str(rng.choice(SCALE_KINDS))
     windowed(made, *rng.choice([0, 0, 1, 3, 40], size=2).tolist())

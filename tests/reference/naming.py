@@ -119,6 +119,7 @@ def parameter_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
             continue
         if V and config["positions"] == "learned":
             shapes[f"{stack_name}.positions.weight"] = (config["max_length"], D)
+        shapes |= _norm_shapes(stack["norm_embedding"], f"{stack_name}.norm_embedding", D)
         if stack["input_scale"] != "none":
             shapes[f"{stack_name}.input_scale"] = (D,) if stack["input_scale"] == "vector" else (1,)
         for i in range(num_sublayers(stack)):

@@ -121,6 +121,7 @@ typedef struct adm_stack_config {
     int64_t layers; /* 0: the stack is absent */
     bool causal;
     bool cross;
+    adm_norm_kind norm_embedding; /* of the sum of embedding and position, before dropout */
     adm_norm_kind norm_final;
     adm_scale_kind input_scale; /* scale of the stack's input, a parameter; from folding omega */
     double embedding_gain;
