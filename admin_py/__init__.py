@@ -15,7 +15,7 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, generation, plots, recipes, schedules, schemes, scores
+from admin_py import analysis, data, generation, interop, plots, recipes, schedules, schemes, scores
 from admin_py._version import __version__
 from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.analysis.diagnosis.results import Diagnosis
@@ -98,6 +98,7 @@ __all__ = [
     "generation",
     "get_num_threads",
     "grid",
+    "interop",
     "load",
     "load_pretrained",
     "plan_memory",

@@ -10,7 +10,13 @@ import tqdm
 
 import admin_py as ap
 
-OF_PYTORCH = ("torch_reference.py", "make_torch_results.py", "fairseq_model.py", "hugging_face_models.py")
+OF_PYTORCH = (
+    "torch_reference.py",
+    "torch_batches.py",
+    "make_torch_results.py",
+    "fairseq_model.py",
+    "hugging_face_models.py",
+)
 OF_HUGGING_FACE = ("hugging_face_models.py",)
 
 collect_ignore = [f"helpers/{name}" for name in OF_PYTORCH if not find_spec("torch")]

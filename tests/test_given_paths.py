@@ -91,13 +91,18 @@ USES = {
     "grid": Use(grid, lambda path: ap.Grid.load(path).cells[0].model.seed),
     "copy of a grid": Use(lambda path: grid(None).save(path), ap.Grid.load),
     "anything": Use(lambda path: made().save(path), ap.load),
+    "folder of PyTorch": Use(lambda path: ap.interop.torch.write(made(), path), ap.load_pretrained),
+    "folder of Hugging Face": Use(lambda path: ap.interop.to_hugging_face(made(), path), ap.load_pretrained),
     "text": Use(write_text, lambda path: ap.data.text(path, valid=path, test=path)),
     "pair": Use(
         write_text, lambda path: ap.data.parallel_text(path, path, valid=(path, path), vocab_size=270)
     ),
 }
 
-FOLDERS = ("kept weights", "trained model", "study", "copy of a study", "run", "grid", "copy of a grid")
+FOLDERS = (
+    "kept weights", "trained model", "study", "copy of a study", "run", "grid", "copy of a grid",
+    "folder of PyTorch", "folder of Hugging Face",
+)  # fmt: skip
 TEXTS = ("text", "pair")
 FILES = tuple(name for name in USES if name not in (*FOLDERS, *TEXTS))
 

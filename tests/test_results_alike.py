@@ -6,7 +6,6 @@ import copy
 import importlib
 import inspect
 import pickle
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 from made_results import MADE, made_gradients, made_history, made_observation, made_study
 from matplotlib.axes import Axes
+from package_modules import package_modules
 
 import admin_py as ap
 from admin_py import plots
@@ -35,9 +35,9 @@ def close_figures() -> Iterator[None]:
 
 def every_class() -> set[type[Result]]:
     """All that can be made, of the package's."""
-    for one in pkgutil.walk_packages(ap.__path__, "admin_py."):
-        if not one.name.endswith("__main__"):
-            importlib.import_module(one.name)
+    for name in package_modules():
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
     waiting, found = [Result], set()
     while waiting:
         kind = waiting.pop()

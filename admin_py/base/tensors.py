@@ -301,6 +301,18 @@ def write(
         _write_tensors(stream, tensors, metadata)
 
 
+def write_foreign(path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write a plain safetensors file, as others read them, whole or not at all; its folder must be there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an older one is as before.
+    """
+    with written_whole(path) as stream:
+        _write_tensors(stream, tensors, {"format": "pt"})
+
+
 def _write_tensors(
     stream: IO[bytes], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
 ) -> None:

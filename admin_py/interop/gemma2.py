@@ -74,7 +74,9 @@ class Names:
 
     def __init__(self, source: Source, config: TransformerConfig) -> None:
         del config
-        self.names = LayerNames(llama.ends_of(source), llama.prefix(source) + "layers.{layer}", WITHIN)
+        self.names = LayerNames(
+            llama.ends_of(llama.prefix(source)), llama.prefix(source) + "layers.{layer}", WITHIN
+        )
 
     def __call__(self, name: str) -> Piece | NDArray[np.float64]:
         """The place of a parameter of ours; gains are 1 more than theirs."""

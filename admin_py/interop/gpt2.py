@@ -72,7 +72,11 @@ def prefix(source: Source) -> str:
 def places(source: Source, config: TransformerConfig) -> LayerNames:
     """Where the tensors lie."""
     del config
-    before = prefix(source)
+    return names(prefix(source))
+
+
+def names(before: str) -> LayerNames:
+    """The same, of names that begin with this."""
     ends = {
         "embedding.weight": f"{before}wte.weight",
         "decoder.positions.weight": f"{before}wpe.weight",

@@ -192,9 +192,8 @@ def rotary_of(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"rotary_theta": theta}
 
 
-def ends_of(source: Source) -> dict[str, str]:
-    """Where what lies in no layer lies."""
-    before = prefix(source)
+def ends_of(before: str) -> dict[str, str]:
+    """Where what lies in no layer lies; names begin with this."""
     return {
         "embedding.weight": f"{before}embed_tokens.weight",
         "decoder.norm_final": f"{before}norm",
@@ -205,4 +204,9 @@ def ends_of(source: Source) -> dict[str, str]:
 def places(source: Source, config: TransformerConfig) -> LayerNames:
     """Where the tensors lie."""
     del config
-    return LayerNames(ends_of(source), prefix(source) + "layers.{layer}", WITHIN)
+    return names(prefix(source))
+
+
+def names(before: str) -> LayerNames:
+    """The same, of names that begin with this."""
+    return LayerNames(ends_of(before), before + "layers.{layer}", WITHIN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from admin_py.base import documents, tensors
 from admin_py.base.checks import shown
 from admin_py.base.extras import installed_by
-from admin_py.base.paths import path_of
+from admin_py.base.paths import is_path, path_of
 from admin_py.base.plain_files import open_plain
 from admin_py.interop.source import Source, source_of
 
@@ -69,18 +68,26 @@ def opened(given: Any) -> Iterator[Opened]:
     """
     with ExitStack() as stack:
         if callable(getattr(given, "state_dict", None)):
-            told = getattr(getattr(given, "config", None), "to_dict", None)
-            settings = told() if callable(told) else {}
-            yield Opened(source_of(f"the module {type(given).__name__}", given.state_dict()), settings)
+            where = f"the module {type(given).__name__}"
+            yield Opened(source_of(where, given.state_dict()), _settings_of_module(given))
         elif isinstance(given, Mapping):
             yield _of_checkpoint("the mapping", given)
-        elif isinstance(given, (str, os.PathLike)):
+        elif is_path(given):
             path = path_of(given)
             yield _of_folder(path, stack) if path.is_dir() else _of_file(str(path), stack)
         else:
             raise TypeError(
                 f"source must be a path, a mapping of tensors or a module of PyTorch, got {shown(given)}"
             )
+
+
+def _settings_of_module(module: Any) -> Mapping[str, Any]:
+    """What its configuration says, an object of Hugging Face or a mapping; distributed training wraps it."""
+    config = getattr(getattr(module, "module", module), "config", None)
+    if isinstance(config, Mapping):
+        return config
+    told = getattr(config, "to_dict", None)
+    return told() if callable(told) else {}
 
 
 def _of_file(where: str, stack: ExitStack) -> Opened:

@@ -15,6 +15,10 @@ from admin_py.schemes import Scheme, get
 
 MEANS_NOTHING = ()
 
+WITHOUT_FINAL_NORM = Scheme(
+    "pre_ln_without_final_norm", get("pre_ln").rule, source="OPT, _remove_final_layer_norm"
+)
+
 UNKNOWN = {"layerdrop": "layers that are left out in training"}
 
 
@@ -41,7 +45,6 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         )
     tied = source.are_one(f"{before}embed_tokens.weight", "lm_head.weight")
     pre, final = settings.get("do_layer_norm_before", True), f"{before}final_layer_norm.weight" in source
-    without = Scheme("pre_ln_without_final_norm", get("pre_ln").rule, source="OPT, _remove_final_layer_norm")
     return TransformerConfig(
         vocab_size=vocab_size,
         encoder_layers=0,
@@ -49,7 +52,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         d_model=d_model,
         heads=need(source, settings, "num_attention_heads"),
         d_ff=source.shape(f"{before}layers.0.fc1.weight")[0],
-        scheme=("pre_ln" if final else without) if pre else "post_ln",
+        scheme=("pre_ln" if final else WITHOUT_FINAL_NORM) if pre else "post_ln",
         activation=activation_of(source, settings.get("activation_function", "relu")),
         positions="learned",
         max_length=source.shape(f"{before}embed_positions.weight")[0] - FIRST_POSITION,
@@ -63,7 +66,11 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
 def places(source: Source, config: TransformerConfig) -> LayerNames:
     """Where the tensors lie."""
     del config
-    before = prefix(source)
+    return names(prefix(source))
+
+
+def names(before: str) -> LayerNames:
+    """The same, of names that begin with this."""
     ends: dict[str, Any] = {
         "embedding.weight": f"{before}embed_tokens.weight",
         "decoder.positions.weight": Piece(f"{before}embed_positions.weight", skip=FIRST_POSITION),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
 from admin_py.base.streams import warn
-from admin_py.interop import encoders, fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, translators
+from admin_py.interop import encoders, fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, own, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -48,6 +48,7 @@ FORMATS: Mapping[str, Format] = {
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
     **{kind: _format(translators.Translator(kind), translators) for kind in translators.FAMILIES},
     **{kind: _format(encoders.Encoder(kind), encoders) for kind in encoders.FAMILIES},
+    own.MODEL_TYPE: Format(own.is_of, own.config_of, own.places, own.MEANS_NOTHING),
 }
 """Name -> how it is read."""
 
@@ -72,12 +73,13 @@ def load_pretrained(
     format : str
         By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
         ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
-        whose models may have Admin's omegas; the others are families of Hugging Face. Language models:
-        ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``, ``"qwen2"``,
-        ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``, ``"m2m_100"``, ``"bart"``,
-        ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``,
-        ``"camembert"``, ``"distilbert"``, whose hidden states are read: their heads and poolers are left out,
-        with a warning that names them.
+        whose models may have Admin's omegas; ``"admin_py"`` what `interop.torch.module` and
+        `interop.torch.write` have made of a model of this package; the others are families of Hugging Face.
+        Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``,
+        ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``, ``"pegasus"``,
+        ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``, ``"electra"``,
+        ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
+        their heads and poolers are left out, with a warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -159,7 +161,10 @@ def _told(source: Source, settings: Mapping[str, Any]) -> str:
     if kind is not None:
         raise ValueError(f"{source.where} is of the kind {kind!r}, which is none of {', '.join(FORMATS)}")
     if any(name.endswith(".feed_forward.fc1.weight") for name in source.shapes):
-        raise ValueError(f"{source.where} is a model of admin-py itself: admin_py.load opens it")
+        raise ValueError(
+            f"{source.where} is a model of admin-py itself: admin_py.load opens its files, and tensors alone "
+            "need settings, the module's config"
+        )
     some = ", ".join(list(source.shapes)[:3])
     raise ValueError(
         f"{source.where} is of no format that is known ({', '.join(FORMATS)}); its tensors are {some}, ..."

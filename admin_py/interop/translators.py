@@ -1,4 +1,4 @@
-"""Encoder-decoders of Hugging Face whose layers are fairseq's: Marian, M2M100, BART, mBART, FSMT."""
+"""Encoder-decoders of Hugging Face whose layers are fairseq's: Marian, Pegasus, M2M100, BART, mBART, FSMT."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEANS_NOTHING = (r"(model\.)?(encoder|decoder)\.embed_positions\.weights",)
 HEADS = (r"(classification_head|qa_outputs)\..*",)
 """What is trained on top of the decoder."""
 
-BIAS = "final_logits_bias"
+SHARED, OUTPUT, BIAS = "model.shared.weight", "lm_head.weight", "final_logits_bias"
 
 
 def marian_positions(count: int, width: int) -> NDArray[np.float64]:
@@ -64,11 +64,12 @@ class Family(NamedTuple):
     positions: Callable[[int, int], NDArray[np.float64]] | None
     first: int = FIRST_POSITION
     embedding_norm: bool = False
-    output: str = "lm_head.weight"
+    output: str = OUTPUT
 
 
 FAMILIES: Mapping[str, Family] = {
     "marian": Family("post_ln", "gelu", False, marian_positions, first=0),
+    "pegasus": Family("pre_ln", "gelu", False, marian_positions, first=0),
     "m2m_100": Family("pre_ln", "relu", True, sinusoids),
     "bart": Family("post_ln", "gelu", False, None, embedding_norm=True),
     "mbart": Family("pre_ln", "gelu", False, None, embedding_norm=True),

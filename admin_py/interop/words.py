@@ -35,6 +35,17 @@ def activation_of(source: Source, name: str) -> str:
     return ACTIVATIONS[name]
 
 
+def activation_word(ours: str) -> str:
+    """Hugging Face's word for one of ours.
+
+    Examples
+    --------
+    >>> activation_word("gelu_tanh"), activation_word("relu_squared")
+    ('gelu_new', 'relu2')
+    """
+    return next(theirs for theirs, one in ACTIVATIONS.items() if one == ours)
+
+
 def refuse(source: Source, settings: Mapping[str, Any], unknown: Mapping[str, str]) -> None:
     """Refuse a model with a setting that cannot be expressed.
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import pkgutil
 
+from package_modules import package_modules
 from surface import public
 
-import admin_py as ap
 from admin_py.base.arguments import CLASSES
 
 
 def classes_of_the_package() -> set[str]:
     found = set()
-    for module in pkgutil.walk_packages(ap.__path__, "admin_py."):
-        if not module.name.endswith(("__main__", "_core", "_core64")):
-            for name, value in vars(importlib.import_module(module.name)).items():
-                if inspect.isclass(value) and value.__module__ == module.name:
+    for module in package_modules():
+        if not module.endswith(("__main__", "_core", "_core64")):
+            for name, value in vars(importlib.import_module(module)).items():
+                if inspect.isclass(value) and value.__module__ == module:
                     found.add(name)
     return found
 

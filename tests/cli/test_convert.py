@@ -54,3 +54,62 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(tmp_path: Path) -> Non
         assert words in found.stderr
         assert "Traceback" not in found.stderr
     assert not (tmp_path / "ours.safetensors").exists()
+
+
+# The other way
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's file, and a folder as `admin-py train` writes it."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = ap.data.copy_task(symbols=5, max_length=5, train=20, valid=5)
+    config = ap.TransformerConfig(
+        vocab_size=data.vocab_size, encoder_layers=1, decoder_layers=1, d_model=8, heads=2, d_ff=8
+    )
+    model = ap.Transformer(config, seed=1)
+    model.profile(next(data.batches()))
+    ap.TrainedModel(model, data.tokenizer).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("file", ["", "model.safetensors"])
+@pytest.mark.parametrize("to", ["torch", "hugging_face", "fairseq"])
+def test_a_model_of_this_package_goes_out(trained: Path, to: str, file: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = run("convert", "--to", to, trained / file, out)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.splitlines()[-1] == str(out)
+    assert ("post_ln" if to != "torch" else "admin") in found.stdout
+    model = ap.load(trained).model
+    wanted = model if to == "torch" else ap.interop.to_hugging_face(model, tmp_path / "again")
+    again = ap.load_pretrained(out)
+    assert all(np.array_equal(again.parameters[x], wanted.parameters[x]) for x in wanted.parameters)
+
+
+def test_what_is_wrong_on_the_way_out_is_one_line(trained: Path, tmp_path: Path) -> None:
+    for arguments, status, words in (
+        (
+            ["--to", "torch", "--dtype", "float64"],
+            2,
+            "--dtype goes with reading a model of another library, with",
+        ),
+        (
+            ["--to", "torch", "--setting", "a=1"],
+            2,
+            "--setting goes with reading a model of another library, with",
+        ),
+        (["--family", "opt"], 2, "--family goes with --to hugging_face"),
+        (
+            ["--to", "hugging_face", "--family", "gpt2"],
+            1,
+            "model is of the kind encoder_decoder, and gpt2 is",
+        ),
+    ):
+        found = run("convert", *arguments, trained, tmp_path / "out")
+        assert (found.returncode, found.stdout) == (status, "")
+        assert words in found.stderr
+        assert "Traceback" not in found.stderr
+    tokenizer = run("convert", "--to", "torch", trained / "tokenizer.json", tmp_path / "out")
+    assert (tokenizer.returncode, "holds no model, but a" in tokenizer.stderr) == (1, True)
+    assert not (tmp_path / "out").exists()

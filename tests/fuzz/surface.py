@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 import admin_py as ap
 
 MODULES = (ap, ap.data, ap.analysis, ap.plots, ap.schedules, ap.schemes, ap.scores, ap.generation, ap.recipes)
+MODULES += (ap.interop,) if find_spec("torch") else ()
 
 CLASSES = ("load", "from_dict", "from_arrays", "from_clinic", "from_lists", "concatenate", "train")
 """Methods of classes, which need no object."""

@@ -1,4 +1,4 @@
-"""Logits and every gradient of language models of Hugging Face, batches of ragged lengths, both precisions."""
+"""Logits and every gradient of language models of Hugging Face: batches of ragged lengths, both types."""
 
 from __future__ import annotations
 

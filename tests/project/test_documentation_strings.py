@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import re
 
 import pytest
+from package_modules import package_modules
 
 import admin_py
 
 
 def public_modules() -> list[str]:
-    found = pkgutil.walk_packages(admin_py.__path__, "admin_py.")
-    return sorted(one.name for one in found if not any(part.startswith("_") for part in one.name.split(".")))
+    return sorted(
+        name for name in package_modules() if not any(part.startswith("_") for part in name.split("."))
+    )
 
 
 def public_objects() -> list[tuple[str, object]]:

@@ -1,0 +1,266 @@
+"""Models written for other libraries: theirs compute the same logits, and they come back bit for bit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from proofs.deviation import deviation
+
+import admin_py as ap
+from admin_py.interop.llama import PRE_RMS
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from fairseq_model import Model  # noqa: E402  needs PyTorch
+from hugging_face_models import CLASSES, TRANSLATORS, theirs  # noqa: E402
+from own_configs import drawn  # noqa: E402
+
+SIZES = {"vocab_size": 19, "d_model": 12, "heads": 3, "d_ff": 20, "max_length": 30}
+PAIR = {**SIZES, "encoder_layers": 2, "decoder_layers": 1}
+TEXT = {**SIZES, "encoder_layers": 0, "decoder_layers": 2}
+LLAMA = {
+    **TEXT, "scheme": PRE_RMS, "positions": "rotary", "gated": True, "activation": "silu",
+    "embedding_scale": 1.0, "bias": "none", "share_embeddings": "none", "kv_heads": 1, "norm_eps": 1e-6,
+}  # fmt: skip
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Post-LN": ("marian", {**PAIR, "scheme": "post_ln"}),
+    "Admin": ("marian", {**PAIR, "scheme": "admin"}),
+    "DeepNorm": ("marian", {**PAIR, "scheme": "deepnorm", "share_embeddings": "decoder"}),
+    "ReZero with Post-LN": ("marian", {**PAIR, "scheme": "rezero_post_ln", "activation": "gelu_tanh"}),
+    "Post-LN, nothing shared": ("marian", {**PAIR, "scheme": "post_ln", "share_embeddings": "none"}),
+    "Post-LN, inputs shared": ("marian", {**PAIR, "scheme": "post_ln", "share_embeddings": "inputs"}),
+    "Post-LN, output bias, as they are": (
+        "marian",
+        {**PAIR, "scheme": "post_ln", "output_bias": True, "embedding_scale": 1.0, "activation": "silu"},
+    ),
+    "Post-LN, factor of logits": (
+        "marian",
+        {**PAIR, "scheme": "post_ln", "output_bias": True, "logits_scale": 0.5, "embedding_scale": 2.0},
+    ),
+    "Pre-LN": ("pegasus", {**PAIR, "scheme": "pre_ln"}),
+    **{
+        f"Pre-LN, {share} shared": ("pegasus", {**PAIR, "scheme": "pre_ln", "share_embeddings": share})
+        for share in ("decoder", "inputs", "none")
+    },
+    "LayerScale": ("pegasus", {**PAIR, "scheme": "layer_scale", "positions": "learned"}),
+    "LayerNorm scaling": ("pegasus", {**PAIR, "scheme": "layernorm_scaling", "output_bias": True}),
+    "Pre-LN language model": ("gpt2", {**TEXT, "scheme": "pre_ln"}),
+    "Pre-LN language model, tied": (
+        "gpt2",
+        {**TEXT, "scheme": "pre_ln", "embedding_scale": 1.0, "positions": "learned", "activation": "gelu"},
+    ),
+    "Admin language model": ("opt", {**TEXT, "scheme": "admin"}),
+    "Post-LN language model": (
+        "opt", {**TEXT, "scheme": "post_ln", "embedding_scale": 1.0, "positions": "learned"},
+    ),
+    "Llama": ("llama", LLAMA),
+    "Llama, tied, biases": (
+        "llama",
+        {**LLAMA, "share_embeddings": "all", "bias": "attention", "kv_heads": None, "rotary_theta": 500.0},
+    ),
+    "Llama 3, wide heads": ("llama", {**LLAMA, "head_width": 6, "rotary_scaling": (4.0, 1.0, 4.0, 8)}),
+    "Qwen 2": ("qwen2", {**LLAMA, "bias": "qkv"}),
+}  # fmt: skip
+
+
+def ids(seed: int, count: int) -> list[int]:
+    return np.random.default_rng(seed).integers(3, 19, count).tolist()
+
+
+def batch_of(config: ap.TransformerConfig) -> ap.Batch:
+    pair = config.kind == "encoder_decoder"
+    return ap.Batch([ids(1, 11)], [ids(2, 8)]) if pair else ap.Batch([ids(1, 11)])
+
+
+def logits_of(model: Any, batch: ap.Batch) -> np.ndarray:
+    source = torch.from_numpy(batch.source.tokens.astype(np.int64))[None]
+    with torch.no_grad():
+        if batch.target is None:
+            return model(source[:, :-1]).logits[0].numpy()
+        target = torch.from_numpy(batch.target.tokens.astype(np.int64))[None]
+        return model(input_ids=source, decoder_input_ids=target[:, :-1]).logits[0].numpy()
+
+
+def near(family: str, dtype: str) -> float:
+    """Rounding; RMSNorm, rotary angles and M2M100's sinusoids are computed in float32 there."""
+    return 1e-5 if dtype == "float32" or family in ("llama", "mistral", "qwen2", "m2m_100") else 1e-10
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", CASES)
+def test_hugging_face_computes_the_same(name: str, dtype: str, tmp_path: Path) -> None:
+    family, fields = CASES[name]
+    model = drawn(ap.TransformerConfig(**fields)).copy(dtype=dtype)
+    before = model.state
+    written = ap.interop.to_hugging_face(model, tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    assert told["model_type"] == family
+    found = getattr(transformers, told["architectures"][0]).from_pretrained(tmp_path)
+    assert found.dtype == getattr(torch, dtype)
+    batch = batch_of(model.config)
+    assert deviation(logits_of(found.eval(), batch), model.forward(batch)) < near(family, dtype)
+    again = ap.load_pretrained(tmp_path, dtype=dtype)
+    assert list(again.parameters) == list(written.parameters)
+    for parameter, value in written.parameters.items():
+        np.testing.assert_array_equal(again.parameters[parameter], value, parameter)
+    np.testing.assert_array_equal(again.forward(batch), written.forward(batch))
+    assert all(np.array_equal(value, before[parameter]) for parameter, value in model.parameters.items())
+
+
+def test_what_needs_no_change_is_not_changed(tmp_path: Path) -> None:
+    fields = {**PAIR, "scheme": "post_ln", "positions": "learned"}
+    model = drawn(ap.TransformerConfig(**fields))
+    assert ap.interop.to_hugging_face(model, tmp_path) is model
+    assert ap.load_pretrained(tmp_path, dtype="float64").config.replace(dropout=0.1) == model.config
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, *TRANSLATORS])
+def test_what_came_from_there_goes_back(kind: str, tmp_path: Path) -> None:
+    model = ap.load_pretrained(theirs(kind).float())
+    ap.interop.to_hugging_face(model, tmp_path, family=kind, settings={"pad_token_id": 1, "bos_token_id": 5})
+    told = json.loads((tmp_path / "config.json").read_text())
+    assert (told["model_type"], told["bos_token_id"]) == (kind, 5)
+    found = getattr(transformers, told["architectures"][0]).from_pretrained(tmp_path)
+    batch = batch_of(model.config)
+    assert deviation(logits_of(found.eval(), batch), model.forward(batch)) < 1e-5
+    wanted = theirs(kind).float().state_dict()
+    for name, value in found.state_dict().items():
+        skipped = 2 if name == "model.decoder.embed_positions.weight" and kind == "opt" else 0  # never read
+        assert torch.equal(value[skipped:], wanted[name][skipped:]), name
+
+
+def test_all_that_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    """In one error, and nothing is written."""
+    for fields, words in (
+        (
+            {**PAIR, "scheme": "sandwich", "logits_cap": 30.0, "kv_heads": 1},
+            "as pegasus, the nearest family of Hugging Face: it has kv_heads=1; logits_cap=30.0; "
+            "norm_branch='layer' of encoder.0.self_attn and 6 more. admin_py.interop.torch.module(model)",
+        ),
+        (
+            {**TEXT, "scheme": "pre_ln", "gated": True, "positions": "rotary"},
+            "as gpt2, the nearest family of Hugging Face: it has gated=True; positions='rotary'. admin_py",
+        ),
+        (
+            {**SIZES, "encoder_layers": 1, "decoder_layers": 0},
+            "model is of the kind encoder, and gpt2, opt, llama",
+        ),
+    ):
+        with pytest.raises(ValueError, match="model ") as error:
+            ap.interop.to_hugging_face(drawn(ap.TransformerConfig(**fields)), tmp_path / "out")
+        assert words in str(error.value)
+    with pytest.raises(ValueError, match=r"as opt: it has norm_eps=1e-06. admin_py"):
+        ap.interop.to_hugging_face(
+            drawn(ap.TransformerConfig(**{**TEXT, "scheme": "pre_ln", "norm_eps": 1e-6})),
+            tmp_path / "out",
+            family="opt",
+        )
+    pre = drawn(ap.TransformerConfig(**{**PAIR, "scheme": "pre_ln"}))
+    with pytest.raises(
+        ValueError, match=r"as m2m_100: it has positions of the encoder that are not M2M100's"
+    ):
+        ap.interop.to_hugging_face(pre, tmp_path / "out", family="m2m_100")
+    with pytest.raises(ValueError, match="family must be one of"):
+        ap.interop.to_hugging_face(pre, tmp_path / "out", family="bert")
+    assert not (tmp_path / "out").exists()
+
+
+FAIRSEQ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "Post-LN": ({**PAIR, "scheme": "post_ln"}, {}),
+    "Admin": ({**PAIR, "scheme": "admin"}, {"share": "none"}),
+    "Pre-LN": ({**PAIR, "scheme": "pre_ln"}, {"pre": True}),
+    "inputs shared": ({**PAIR, "scheme": "post_ln", "share_embeddings": "inputs"}, {"share": "inputs"}),
+    "output shared": ({**PAIR, "scheme": "post_ln", "share_embeddings": "decoder"}, {"share": "decoder"}),
+    "as they are": ({**PAIR, "scheme": "post_ln", "embedding_scale": 1.0}, {"scaled": False}),
+    "a language model": ({**TEXT, "scheme": "pre_ln"}, {"encoder": False, "pre": True}),
+}
+
+
+@pytest.mark.parametrize("name", FAIRSEQ)
+def test_fairseq_computes_the_same(name: str, tmp_path: Path) -> None:
+    """Its arithmetic and names as tests/helpers has them."""
+    fields, options = FAIRSEQ[name]
+    if name != "a language model":
+        fields = {**fields, "decoder_layers": 2}
+    model = drawn(ap.TransformerConfig(**fields))
+    path = tmp_path / "new" / "checkpoint.pt"
+    written = ap.interop.to_fairseq(model, path)
+    made = Model(**{"vocab_size": 19, "layers": 2, "learned": True, **options}).double().eval()
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        kept = torch.load(path, weights_only=True)
+    missing = made.load_state_dict(kept["model"], strict=False)
+    assert missing.missing_keys == []
+    assert set(missing.unexpected_keys) <= {"decoder.output_projection.weight"}
+    batch = batch_of(model.config)
+    source = torch.from_numpy(batch.source.tokens.astype(np.int64))
+    with torch.no_grad():
+        if batch.target is None:
+            found = made(None, source[:-1])
+        else:
+            found = made(source, torch.from_numpy(batch.target.tokens[:-1].astype(np.int64)))
+    assert deviation(found.numpy(), model.forward(batch)) < 1e-10
+    again = ap.load_pretrained(path, dtype="float64")
+    assert list(again.parameters) == list(written.parameters)
+    for parameter, value in written.parameters.items():
+        np.testing.assert_array_equal(again.parameters[parameter], value, parameter)
+
+
+@pytest.mark.parametrize("scheme", ["post_ln", "pre_ln", "admin", "deepnorm", "layer_scale"])
+def test_the_stacks_of_pytorch_compute_the_same(scheme: str) -> None:
+    fields = {**PAIR, "scheme": scheme, "activation": "gelu", "norm_eps": 1e-6}
+    model = drawn(ap.TransformerConfig(**fields))
+    state, batch = ap.interop.to_torch_nn(model), batch_of(model.config)
+    pre = scheme in ("pre_ln", "layer_scale")
+    sizes = {"norm_first": pre, "activation": "gelu", "layer_norm_eps": 1e-6, "batch_first": True}
+    layers = [
+        kind(12, 3, 20, **sizes).double()
+        for kind in (torch.nn.TransformerEncoderLayer, torch.nn.TransformerDecoderLayer)
+    ]
+    norms = [torch.nn.LayerNorm(12, eps=1e-6).double() if pre else None for _ in range(2)]
+    encoder = torch.nn.TransformerEncoder(layers[0], 2, norms[0], enable_nested_tensor=False)
+    decoder = torch.nn.TransformerDecoder(layers[1], 1, norms[1])
+    both = torch.nn.Transformer(
+        12, 3, custom_encoder=encoder, custom_decoder=decoder, batch_first=True
+    ).eval()
+    both.load_state_dict(state)
+    seen = model.observe(batch)
+    first = {
+        stack: torch.from_numpy(seen[f"{stack}.input"] * (model.omega[stack][0] if not pre else 1.0))[None]
+        for stack in ("encoder", "decoder")
+    }
+    causal = torch.nn.Transformer.generate_square_subsequent_mask(7, dtype=torch.float64)
+    with torch.no_grad():
+        found = both(first["encoder"], first["decoder"], tgt_mask=causal)[0].numpy()
+    last = "decoder.final" if pre else "decoder.0.feed_forward.output"
+    wanted = model.observe(batch)[last] if last in seen else None
+    output = next(one for name, one in model.parameters.items() if name == "embedding.weight")
+    logits = found @ output.T
+    assert wanted is None or deviation(found, wanted) < 1e-10
+    assert deviation(logits, model.forward(batch)) < 1e-10
+
+
+def test_what_fairseq_and_pytorch_lack_is_named(tmp_path: Path) -> None:
+    model = drawn(
+        ap.TransformerConfig(**{**PAIR, "scheme": "rezero", "gated": True, "activation": "quick_gelu"})
+    )
+    with pytest.raises(
+        ValueError, match=r"written for fairseq: it has activation='quick_gelu'; gated=True; norm_"
+    ):
+        ap.interop.to_fairseq(model, tmp_path / "it.pt")
+    with pytest.raises(
+        ValueError, match=r"written for torch.nn: it has gated=True; norm_p.* of encoder.0.self_attn"
+    ):
+        ap.interop.to_torch_nn(model)
+    with pytest.raises(ValueError, match=r"written for fairseq: it has no decoder"):
+        ap.interop.to_fairseq(
+            drawn(ap.TransformerConfig(**{**SIZES, "encoder_layers": 1, "decoder_layers": 0})),
+            tmp_path / "it.pt",
+        )
+    assert not (tmp_path / "it.pt").exists()
