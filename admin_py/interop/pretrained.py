@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
 from admin_py.base.streams import warn
-from admin_py.interop import encoders, fairseq, gpt2, llama, opt, translators
+from admin_py.interop import encoders, fairseq, gpt2, joeynmt, llama, nanogpt, opt, torch_nn, translators
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -40,6 +40,9 @@ def _format(one: Any, module: Any) -> Format:
 
 FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
+    "nanogpt": Format(nanogpt.is_of, nanogpt.config_of, nanogpt.places, nanogpt.MEANS_NOTHING),
+    "joeynmt": Format(joeynmt.is_of, joeynmt.config_of, joeynmt.places, joeynmt.MEANS_NOTHING),
+    "torch": Format(torch_nn.is_of, torch_nn.config_of, torch_nn.Names, torch_nn.MEANS_NOTHING),
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
@@ -66,14 +69,14 @@ def load_pretrained(
         of NumPy or PyTorch; or a module, whose ``state_dict`` is taken. Pickles are read by PyTorch, tensors
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
-    format : {"auto", "fairseq", "gpt2", "llama", "mistral", "qwen2", "opt", \
-        "marian", "m2m_100", "bart", "mbart", "fsmt", "bert", "electra", "roberta", "xlm-roberta", "camembert", \
-        "distilbert"}
+    format : {"auto", "fairseq", "nanogpt", "joeynmt", "torch", "gpt2", "llama", "mistral", "qwen2", \
+        "opt", "marian", "m2m_100", "bart", "mbart", "fsmt", "bert", "electra", "roberta", "xlm-roberta", \
+        "camembert", "distilbert"}
         By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
         ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
-        Admin's omegas; from ``"gpt2"`` on they are families
-        of Hugging Face. Of encoders hidden states are read; their heads and poolers are left out, with a
-        warning that names them.
+        Admin's omegas; ``"torch"`` is torch.nn.Transformer and its parts, alone or within a model. From
+        ``"gpt2"`` on they are families of Hugging Face. Of encoders hidden states are read; their heads and
+        poolers are left out, with a warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
