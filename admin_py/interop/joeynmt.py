@@ -82,7 +82,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
             raise ValueError(f"{source.where} cannot be expressed: {name!r} of another size than {first!r}")
     both = {(True, True): "all", (False, True): "decoder", (True, False): "inputs"}
     shared = source.are_one(first, target), source.are_one(target, OUTPUT)
-    scheme = tuple(_scheme(source, told[stack], stack) for stack in STACKS)
+    first_scheme, second_scheme = (_scheme(source, told[stack], stack) for stack in STACKS)
     dropout = told["encoder"].get("dropout", 0.1)
     scaled = _same(source, told, "embeddings", {}).get("scale", False)
     return TransformerConfig(
@@ -92,7 +92,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         d_model=d_model,
         heads=_same(source, told, "num_heads"),
         d_ff=source.shape("encoder.layers.0.feed_forward.pwff_layer.0.weight")[0],
-        scheme=scheme[0] if scheme[0] == scheme[1] else scheme,
+        scheme=(first_scheme, second_scheme) if first_scheme != second_scheme else first_scheme,
         activation=activation_of(source, _same(source, told, "activation", "relu")),
         positions="learned",  # sinusoids that lie otherwise than ours
         max_length=source.shapes.get("encoder.pe.pe", (1, LONGEST))[1],

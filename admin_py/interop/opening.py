@@ -91,8 +91,9 @@ def opened(given: Any) -> Iterator[Opened]:
 def _of_module(module: Any) -> dict[str, Any]:
     """What a module says of itself: by its configuration, or by its layers."""
     config = getattr(module, "config", None)
-    if callable(getattr(config, "to_dict", None)):
-        return config.to_dict()
+    told = getattr(config, "to_dict", None)
+    if callable(told):
+        return told()
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         return dataclasses.asdict(config)
     return torch_nn.told_by(module) if callable(getattr(module, "modules", None)) else {}
