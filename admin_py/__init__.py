@@ -32,6 +32,7 @@ from admin_py.experiments.study.study import study
 from admin_py.experiments.trained import TrainedModel
 from admin_py.experiments.translations import Translations
 from admin_py.interop.pretrained import load_pretrained
+from admin_py.interop.text import load_tokenizer_of
 from admin_py.live import LivePlot
 from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
@@ -101,6 +102,7 @@ __all__ = [
     "interop",
     "load",
     "load_pretrained",
+    "load_tokenizer_of",
     "plan_memory",
     "plots",
     "recipes",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.exact_math import cos_turns, exp, log
+from admin_py.interop import admin_torch
 from admin_py.interop.layer_names import WORDS
 from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
@@ -113,7 +114,10 @@ class Names:
             return Piece(f"{before}.{REZERO}")
         kind, _, rest = rest.partition(".")
         if rest == "omega":
-            return Piece(f"{before}.{OMEGAS[stack][kind]}")
+            theirs = f"{before}.{OMEGAS[stack][kind]}"
+            return Piece(
+                theirs if theirs in self.source else admin_torch.omegas(self.source, f"{before}.")[kind]
+            )
         if rest.startswith("norm_"):
             return Piece(f"{before}.{self.norm(before, kind)}.{WORDS[rest.rpartition('.')[2]]}")
         if kind == "feed_forward":
@@ -284,7 +288,7 @@ def _stack_scheme(source: Source, settings: Mapping[str, Any], stack: str) -> st
         return "admin"
     final = f"{stack}.layer_norm.weight" in source
     if not settings.get(f"{stack}_normalize_before", final):
-        return "post_ln"
+        return admin_torch.scheme_of(source, f"{before}.", "post_ln") or "post_ln"
     if final:
         return "pre_ln"
     return Scheme("pre_ln_without_final_norm", get("pre_ln").rule, source="fairseq, no_decoder_final_norm")

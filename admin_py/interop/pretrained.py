@@ -9,7 +9,21 @@ from typing import Any, NamedTuple
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
 from admin_py.base.streams import warn
-from admin_py.interop import encoders, fairseq, gemma2, gpt2, gpt_neox, gptj, llama, opt, own, translators
+from admin_py.interop import (
+    encoders,
+    fairseq,
+    gemma2,
+    gpt2,
+    gpt_neox,
+    gptj,
+    joeynmt,
+    llama,
+    nanogpt,
+    opt,
+    own,
+    torch_nn,
+    translators,
+)
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -40,6 +54,9 @@ def _format(one: Any, module: Any) -> Format:
 
 FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
+    "nanogpt": Format(nanogpt.is_of, nanogpt.config_of, nanogpt.places, nanogpt.MEANS_NOTHING),
+    "joeynmt": Format(joeynmt.is_of, joeynmt.config_of, joeynmt.places, joeynmt.MEANS_NOTHING),
+    "torch": Format(torch_nn.is_of, torch_nn.config_of, torch_nn.Names, torch_nn.MEANS_NOTHING),
     "gemma2": Format(gemma2.is_of, gemma2.config_of, gemma2.Names, gemma2.MEANS_NOTHING),
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
     "gpt_neox": Format(gpt_neox.is_of, gpt_neox.config_of, gpt_neox.places, gpt_neox.MEANS_NOTHING),
@@ -74,8 +91,9 @@ def load_pretrained(
         By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
         ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
         whose models may have Admin's omegas; ``"admin_py"`` what `interop.torch.module` and
-        `interop.torch.write` have made of a model of this package; the others are families of Hugging Face.
-        Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``,
+        `interop.torch.write` have made of a model of this package; ``"torch"`` is torch.nn.Transformer and
+        its parts, alone or within a model; ``"nanogpt"`` and ``"joeynmt"``; the others are families of
+        Hugging Face. Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``,
         ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``, ``"pegasus"``,
         ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``, ``"electra"``,
         ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:

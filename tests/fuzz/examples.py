@@ -400,6 +400,7 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
         "source": fairseq_tensors(),
         "settings": {"decoder_attention_heads": 2},
     },
+    "load_tokenizer_of": lambda folder: {"source": _dictionary(folder)},
     "Transformer.load": lambda folder: {"path": _model_file(folder)},
     "Study.load": lambda folder: {"folder": _saved(folder, "study", MADE[ap.Study]())},
     "StudyRun.load": lambda folder: {"folder": _saved(folder, "run", MADE[ap.StudyRun]())},
@@ -477,6 +478,13 @@ def _model_file(folder: Path) -> Path:
     path = folder / "model.safetensors"
     if not path.exists():
         model().save(path)
+    return path
+
+
+def _dictionary(folder: Path) -> Path:
+    """Of fairseq."""
+    path = folder / "dict.txt"
+    path.write_text("a 3\ncat 1\n", encoding="utf-8")
     return path
 
 

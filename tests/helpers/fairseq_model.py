@@ -69,6 +69,13 @@ class Layer(nn.Module):
         self.omegas = [OMEGA_NAMES[stack][i] for i in used] if self.extra == "omega" else []
         for name in self.omegas:
             setattr(self, name, nn.Parameter(1 + torch.rand(D)))
+        if self.extra.startswith("admin_torch"):
+            self.residuals = [("self_residual", "encoder_residual", "fc_residual")[i] for i in used]
+            for name in self.residuals:
+                self.add_module(name, nn.Module())
+                trained = self.extra == "admin_torch, trained"
+                omega = 1 + torch.rand(D if trained else 1)
+                getattr(self, name).register_buffer("omega", omega)
         if self.extra.startswith("rezero"):
             self.rezero_weight = nn.Parameter(torch.tensor([0.3]))
 
@@ -84,6 +91,8 @@ class Layer(nn.Module):
                 continue
             norm = self.norms()[i]
             skip = x * getattr(self, self.omegas[i]) if self.omegas else x
+            if self.extra.startswith("admin_torch"):
+                skip = x * getattr(self, self.residuals[i]).omega
             x = skip + branch(norm(x)) if self.pre else norm(skip + branch(x))
         return x
 

@@ -30,6 +30,8 @@ CASES: dict[str, dict[str, Any]] = {
     "a norm on embeddings": {"normed": True, "learned": True, "scaled": False},
     "a norm on the embeddings of one stack": {"normed": "decoder", "pre": True},
     "Admin of Transformer-Clinic": {"version": "clinic", "extra": "omega"},
+    "omegas of admin-torch": {"extra": "admin_torch"},
+    "omegas of admin-torch, trained": {"extra": "admin_torch, trained", "share": "none"},
     "ReZero of Transformer-Clinic": {"version": "clinic", "extra": "rezero"},
     "ReZero with norms": {"version": "clinic", "extra": "rezero_post_ln"},
     "a language model": {"encoder": False},
