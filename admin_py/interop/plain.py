@@ -171,7 +171,7 @@ def _set_embeddings(
     assert output is not None
     tied = tied and config.logits_scale == 1 and bool(np.all(factors[last] == 1))
     arrays["output.weight"] = output * config.logits_scale
-    one = both and share in ("all", "inputs") and np.array_equal(*(factors[stack] for stack in config.stacks))
+    one = both and share in ("all", "inputs") and np.array_equal(factors["encoder"], factors["decoder"])
     arrays["embedding.weight"] = scaled[last]
     arrays.update({names[stack]: value for stack, value in scaled.items()})
     if not both:

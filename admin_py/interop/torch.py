@@ -1,5 +1,7 @@
 """Models of this package in PyTorch: as a plain module, and Admin for modules of one's own.
 
+`module` and `write` are the ways out, and `padded` makes their batches. `profile` finds omega of any module,
+and ``AdminResidual`` (`admin_py.interop.torch_residual`) puts it in.
 Nothing here imports PyTorch before it is needed; ``pip install admin-py[pretrained]`` installs it.
 """
 
@@ -25,13 +27,7 @@ if TYPE_CHECKING:
     from admin_py.data.batch import Batch
     from admin_py.model.transformer import Transformer
 
-__all__ = [
-    "AdminResidual",  # noqa: F822  made by __getattr__
-    "module",
-    "padded",
-    "profile",
-    "write",
-]
+__all__ = ["module", "padded", "profile", "write"]
 
 CONFIG, CODE, WEIGHTS = "config.json", "model.py", "model.safetensors"
 """Files of a folder."""

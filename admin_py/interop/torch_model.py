@@ -281,7 +281,7 @@ class Stack(nn.Module):
         real = real_tokens(mask, ids)
         on_the_right = mask is None or mask.ndim == 1  # where padding is, if there is any
         where = torch.arange(ids.shape[1], device=ids.device)  # of each token in its own sequence
-        if not on_the_right:
+        if real is not None and not on_the_right:
             where = (real.long().cumsum(dim=1) - 1).clamp(min=0)
         e = self.embedding_scale * (self.embedding if shared is None else shared)(ids)
         if self.config["positions"] == "learned":
@@ -367,13 +367,13 @@ class TorchTransformer(nn.Module):
         shared = getattr(self, "embedding", None)
         if (target is not None) != self.encoder_decoder:
             raise ValueError("an encoder-decoder takes source and target, any other model a source alone")
-        ids, mask, memory = source, source_mask, ()
+        ids, mask, memory = source, source_mask, []
         if self.config["encoder_layers"]:
             x = self.encoder(source, source_mask, shared)
             if not self.config["decoder_layers"]:
                 return x
             real = real_tokens(source_mask, source)
-            memory = x, None if real is None else real[:, None, None, :]
+            memory = [x, None if real is None else real[:, None, None, :]]
             ids, mask = target, target_mask
         x = self.decoder(ids, mask, shared, *memory)
         embedding = self.decoder.embedding if shared is None else shared
