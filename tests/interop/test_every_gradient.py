@@ -1,4 +1,4 @@
-"""Logits and every gradient of language models of Hugging Face, on batches of ragged lengths, in both precisions."""
+"""Logits and every gradient of language models of Hugging Face, on ragged batches, in both precisions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ TOLERANCES = {
     "float32": dict.fromkeys(CLASSES, 1e-5),
     "float64": {**dict.fromkeys(CLASSES, 1e-5), "gpt2": 1e-10, "opt": 1e-10},
 }
-"""Of the largest element. All but GPT-2 and OPT have angles in float32 whatever their type, most RMSNorm, too, and
-Gemma 2 and GPT-J the softmax.
+"""Of the largest element. All but GPT-2 and OPT have angles in float32 whatever their type, most RMSNorm,
+too, and Gemma 2 and GPT-J the softmax.
 """
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {

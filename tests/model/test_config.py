@@ -232,7 +232,7 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         (
             {"attention_window": [4] * 11 + [0]},
             ValueError,
-            r"attention_window\[11\] must be an integer from 1",
+            "attention_window[11] must be an integer from 1",
         ),
         ({"qk_norm_whole": True}, ValueError, "qk_norm_whole must be False where qk_norm is 'none'"),
         ({"score_cap": -1.0}, ValueError, "score_cap must be positive, got -1.0"),
