@@ -128,7 +128,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         dropout=0.0,
         attention_dropout=settings.get("attention_dropout", 0.0),
         **_qk_norm(source, before, heads),
-        **rotary_of(source, settings),
+        **_rotary(source, settings),
     )
 
 
@@ -162,8 +162,7 @@ def _biases(source: Source, before: str) -> str:
 
 def windows_of(source: Source, settings: Mapping[str, Any], layers: int) -> Any:
     """Of each layer, by ``layer_types``; earlier configurations leave them to a rule of the family."""
-    kind = settings.get("model_type")
-    default = WINDOWS.get(kind)
+    default = WINDOWS.get(str(settings.get("model_type")))
     window = settings.get("sliding_window", default.window) if default is not None else None
     if default is None or not window or not settings.get("use_sliding_window", default.used):
         return None
@@ -180,7 +179,7 @@ def windows_of(source: Source, settings: Mapping[str, Any], layers: int) -> Any:
     return [window if one == "sliding_attention" else None for one in types]
 
 
-def rotary_of(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _rotary(source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Base and scaling; said in one entry, or in two by earlier versions."""
     told = dict(settings.get("rope_parameters") or settings.get("rope_scaling") or {})
     theta = told.get("rope_theta", settings.get("rope_theta", 10_000.0))

@@ -93,8 +93,8 @@ def load_pretrained(
         whose models may have Admin's omegas; ``"admin_py"`` what `interop.torch.module` and
         `interop.torch.write` have made of a model of this package; ``"torch"`` is torch.nn.Transformer and
         its parts, alone or within a model; ``"nanogpt"`` and ``"joeynmt"``; the others are families of
-        Hugging Face. Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``, ``"mistral"``,
-        ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``, ``"pegasus"``,
+        Hugging Face. Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``,
+        ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``, ``"pegasus"``,
         ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``, ``"electra"``,
         ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
         their heads and poolers are left out, with a warning that names them.

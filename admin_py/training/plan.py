@@ -48,11 +48,6 @@ class Plan:
     stopping: Stopping = field(default_factory=Stopping)
     keeping: Keeping | None = None
 
-    @property
-    def loss_options(self) -> dict[str, float]:
-        """What the loss has beside cross-entropy."""
-        return {"label_smoothing": self.label_smoothing, "z_loss": self.z_loss}
-
     def lr(self, step: int) -> float:
         """Learning rate of a step, counted from 1."""
         if self.schedule is None:

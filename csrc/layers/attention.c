@@ -2,8 +2,8 @@
    FlashAttention): what is held of the scores fits in the second cache, and memory is linear in the length. The
    forward pass keeps a running maximum and sum for every query, and the logarithm of the sum of exponentials for the
    backward pass, which computes the scores again. What causal queries do not see is left out: whole tiles, and of those
-   that they see in part what kernels.h calls a triangle. Behind a window only whole tiles are left out. Scores lie as k q^T, queries in the columns; their number is
-   rounded up, since scratch has room for it. */
+   that they see in part what kernels.h calls a triangle; of what lies before a window whole tiles. Scores lie as k q^T,
+   queries in the columns; their number is rounded up, since scratch has room for it. */
 #include "layers/attention.h"
 
 #include "layers/span.h"
@@ -88,8 +88,7 @@ static void sum_over(summed over, const tile_products *products, const adm_real 
 /* Queries [first, first + rows), `queries` with those that round up, see the keys [key, keys), `step` at a time. */
 typedef struct query_tile {
     int64_t first, rows, queries, key, keys, step;
-    int64_t
-        begin; /* of the keys that it sees in all parts; in a backward pass of the tile that they begin in */
+    int64_t begin; /* of the keys of all parts; backward, of the tile that they begin in */
 } query_tile;
 
 static int64_t key_step(int64_t s)

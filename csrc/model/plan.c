@@ -21,12 +21,11 @@
    sub-layers of even and odd index. Chunks may be at different sub-layers, so that rows of different lengths must not
    meet in one buffer: there is one for each width. */
 typedef struct shared_rows {
-    adm_real *a; /* [M, D] */
-    adm_real *b; /* [M, D] Nbranch(a) */
-    adm_real *x
-        [RING_MAX]; /* [M, D] outputs: the layer's input (for kappa, for what is parallel) stays until the layer's end */
-    adm_real *normed[2];                /* [M, D] */
-    adm_real *scaled[2];                /* [M, D] */
+    adm_real *a;           /* [M, D] */
+    adm_real *b;           /* [M, D] Nbranch(a) */
+    adm_real *x[RING_MAX]; /* [M, D] outputs: the layer's input may be read again until the layer's end */
+    adm_real *normed[2];   /* [M, D] */
+    adm_real *scaled[2];   /* [M, D] */
     adm_real *inner[2][ADM_NUM_WIDTHS]; /* by width: [M, H K] or [M, F] Ninner */
 } shared_rows;
 

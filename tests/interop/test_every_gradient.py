@@ -1,4 +1,4 @@
-"""Logits and every gradient of language models of Hugging Face: batches of ragged lengths, both types."""
+"""Logits and every gradient of language models of Hugging Face, on ragged batches, in both precisions."""
 
 from __future__ import annotations
 
