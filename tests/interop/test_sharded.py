@@ -31,7 +31,8 @@ torch.set_num_threads(1)
 distributed.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))
 sizes = dict(vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=12, heads=3, d_ff=16)
-cases = {{}}, {{"share_embeddings": "decoder", "scheme": "deepnorm"}}, {{"encoder_layers": 0, "scheme": "rezero"}}
+apart = {{"share_embeddings": "decoder", "scheme": "deepnorm"}}
+cases = {{}}, apart, {{"encoder_layers": 0, "scheme": "rezero"}}
 for fields in cases:
     model = drawn(ap.TransformerConfig(**{{**sizes, **fields}}))
     batch, module = batch_of(model.config), ap.interop.torch.module(model)
