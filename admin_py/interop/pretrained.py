@@ -95,7 +95,8 @@ def load_pretrained(
         its parts, alone or within a model; ``"nanogpt"`` and ``"joeynmt"``; the others are families of
         Hugging Face. Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``,
         ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``,
-        ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``, ``"electra"``,
+        ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``,
+        ``"electra"``,
         ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
         their heads and poolers are left out, with a warning that names them.
     settings : mapping, optional
