@@ -22,6 +22,8 @@ from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.base.threads import get_num_threads, set_num_threads, threads
 from admin_py.base.versions import show_versions
 from admin_py.data.batch import Batch
+from admin_py.experiments.examination.examine import examine
+from admin_py.experiments.examination.results import Examination
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.grid import grid
 from admin_py.experiments.grid.results import Grid
@@ -30,6 +32,7 @@ from admin_py.experiments.study.study import study
 from admin_py.experiments.trained import TrainedModel
 from admin_py.experiments.translations import Translations
 from admin_py.interop.pretrained import load_pretrained
+from admin_py.interop.text import load_tokenizer_of
 from admin_py.live import LivePlot
 from admin_py.loading import load
 from admin_py.model.config import TransformerConfig
@@ -59,6 +62,7 @@ __all__ = [
     "DecoderLayer",
     "Diagnosis",
     "EncoderLayer",
+    "Examination",
     "Grid",
     "GridCell",
     "GridTable",
@@ -91,12 +95,14 @@ __all__ = [
     "average",
     "data",
     "diagnose",
+    "examine",
     "generation",
     "get_num_threads",
     "grid",
     "interop",
     "load",
     "load_pretrained",
+    "load_tokenizer_of",
     "plan_memory",
     "plots",
     "recipes",

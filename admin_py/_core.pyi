@@ -161,7 +161,13 @@ class Transformer(Model):
         self, batch: Batch, *, training: bool = False, step: int = 0, observe: bool = False
     ) -> NDArray[Any]: ...
     def loss(
-        self, batch: Batch, *, label_smoothing: float = 0.0, training: bool = False, step: int = 0
+        self,
+        batch: Batch,
+        *,
+        label_smoothing: float = 0.0,
+        training: bool = False,
+        step: int = 0,
+        z_loss: float = 0.0,
     ) -> tuple[float, float, int]: ...
     def backward(
         self,
@@ -175,6 +181,7 @@ class Transformer(Model):
         observe: bool = False,
         keep_gradients: bool = False,
         segment_layers: int = 0,
+        z_loss: float = 0.0,
     ) -> tuple[float, float, int]: ...
     def profile(
         self,

@@ -44,7 +44,7 @@ def save_for_ctranslate2(model: ap.Transformer, folder: str | os.PathLike[str]) 
     config = model.config
     wanted = {
         "activation": "relu", "gated": False, "bias": "all", "output_bias": False, "logits_scale": 1.0,
-        "positions": "sinusoidal", "share_embeddings": "all",
+        "positions": "sinusoidal", "share_embeddings": "all", "embedding_norm": "none",
     }  # fmt: skip
     given = {name: getattr(config, name) for name in wanted}
     if config.kind != "encoder_decoder" or config.scheme not in _NORM or given != wanted:

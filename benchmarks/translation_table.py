@@ -11,7 +11,6 @@ results hold.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ import admin_py as ap
 from admin_py.base.whole_files import write_whole
 from admin_py.data import Dataset
 from benchmarks import machine
+from benchmarks.lines import read_lines, write_lines
 
 RESULTS = Path(__file__).parent / "results"
 FILE = "translation_table.json"
@@ -124,17 +124,6 @@ def run(data: Dataset, work: Path, out: Path, options: argparse.Namespace) -> No
                         write_lines(out / HYPOTHESES / entry["hypotheses"], cell.translations.hypotheses)
                         write_lines(out / HYPOTHESES / REFERENCE, cell.translations.references)
                     keep(out, entry)
-
-
-def write_lines(path: Path, lines: tuple[str, ...]) -> None:
-    """A file of lines, without the time of its making in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
-
-
-def read_lines(path: Path) -> list[str]:
-    """What `write_lines` wrote."""
-    return gzip.decompress(path.read_bytes()).decode().splitlines()
 
 
 # ---- results ----

@@ -40,12 +40,12 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without pictures, which take most of their time: for tests of their words alone."""
     from markupsafe import Markup
 
-    from admin_py.report import page
+    from admin_py.report import rendering
 
     def no_picture(draw: object, height: float, *, name: str, alt: str) -> Markup:
         return Markup('<svg role="img" id="{}" aria-label="{}"></svg>').format(f"{name}-picture", alt)
 
-    monkeypatch.setattr(page, "inline_svg", no_picture)
+    monkeypatch.setattr(rendering, "inline_svg", no_picture)
 
 
 @pytest.fixture(autouse=True)

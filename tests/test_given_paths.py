@@ -229,8 +229,9 @@ def test_commands_take_names_that_are_no_utf8(tmp_path: Path) -> None:
 import sys
 from admin_py.cli.entry import main
 sizes = ["--layers", "1", "--d-model", "8", "--d-ff", "16", "--heads", "2", "--quiet", "--context", "16"]
-for command in (["train"], ["profile"], ["analyse", "gradients"], ["study"], ["grid", "--workers", "1"]):
-    trained = [] if command[0] in ("profile", "analyse") else ["--steps", "2"]
+untrained = ["profile"], ["analyse", "gradients"], ["diagnose"]
+for command in (*untrained, ["train"], ["study"], ["grid", "--workers", "1"]):
+    trained = [] if command in untrained else ["--steps", "2"]
     out = f"{sys.argv[2]}-{command[0]}"
     status = main([*command, *sizes, *trained, "--text", sys.argv[1], "--out", out])
     assert status == 0, command

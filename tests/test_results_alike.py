@@ -84,7 +84,7 @@ def test_what_is_said_to_draw_it_does(result: Result) -> None:
         assert result.drawn_by in plots.__all__
         assert getattr(plots, result.drawn_by)(result) is not None
     else:  # parts of these are drawn
-        parts = (ap.Grid, ap.GridCell, ap.Study, ap.StudyRun, SchemeBleu, Translations)
+        parts = (ap.Examination, ap.Grid, ap.GridCell, ap.Study, ap.StudyRun, SchemeBleu, Translations)
         assert isinstance(result, parts)
 
 

@@ -43,6 +43,7 @@ CLASSES = frozenset(
         "Dependency",
         "Diagnosis",
         "EncoderLayer",
+        "Examination",
         "GradientNorms",
         "Grid",
         "GridCell",

@@ -13,7 +13,9 @@ from admin_py.analysis.unmeasured import Measures, Unmeasured
 from admin_py.base.csv_files import to_csv
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
+from admin_py.cli.analysis_pictures import PICTURES
 from admin_py.cli.given import note_given, refuse, take_given
+from admin_py.cli.given_model import open_model, read_batch
 from admin_py.cli.options import (
     UsageError,
     add_common,
@@ -22,24 +24,18 @@ from admin_py.cli.options import (
     fresh_model,
     load_data,
     out_folder,
-    saved_model,
     set_threads,
     show,
 )
 from admin_py.experiments.jobs import file_name
 from admin_py.experiments.settings import OPTIMIZERS
-from admin_py.plots.files import FORMATS, HEIGHT, Picture, write_picture
-from admin_py.plots.output_change import height_for
-from admin_py.plots.panels import panels
+from admin_py.plots.files import FORMATS, write_picture
 from admin_py.results import Result
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from admin_py.analysis import Dependency, GradientNorms, OutputChange, UpdateNorms
-    from admin_py.analysis.diagnosis.results import Diagnosis
     from admin_py.data import Dataset
     from admin_py.data.batch import Batch
+    from admin_py.experiments.examination.results import Examination
     from admin_py.model.transformer import Transformer
 
 SUMMARY = "analyse models, side by side"
@@ -53,7 +49,8 @@ examples:
   admin-py analyse all --layers 18 --format png pdf --out analyses
   admin-py analyse updates --schemes post_ln admin --steps 100
   admin-py analyse output-change --perturbation adam --lr 1e-4 --repeats 10
-  admin-py analyse gradients --model run/model.safetensors --out after"""
+  admin-py analyse --model Llama-3.2-1B --text book.txt
+      all of one model, and a page; a checkpoint, or a folder of Hugging Face or of a training"""
 
 ANALYSES = {
     "dependency": "what the output of every sub-layer is made of",
@@ -68,30 +65,44 @@ ANALYSES = {
 MODEL_OPTIONS = ("layers", "d_model", "d_ff", "heads", "dropout", "dtype")
 """What `add_model` adds: a saved model has its own."""
 
+FRESH = "fresh models: --model has its own"
+
 OBSERVED = 20
 """Steps of the short training that are looked at, about."""
 
-PANELS = 3
-"""Heatmaps in a row."""
-
 
 class Subject(NamedTuple):
-    """A model that is analysed, with the seed of its weights and batch."""
+    """A model that is analysed, with the seed of its weights or, of one that was given, of its batch."""
 
     seed: int
     model: Transformer
     batch: Batch
-    data: Dataset
+    data: Dataset | None
+    """None where ids were drawn."""
+    examined: Examination | None = None
+    """All of a model that was given, where all of it is asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    add_data(parser)
     parser.add_argument(
         "analysis",
+        nargs="?",
+        default="all",
         choices=tuple(ANALYSES),
-        help="; ".join(f"{name}: {text}" for name, text in ANALYSES.items()),
+        help="; ".join(f"{name}: {text}" for name, text in ANALYSES.items()) + " (default: all)",
     )
+    add_subjects(parser)
+    _add_updates(parser)
+    _add_output_change(parser)
+    add_model(parser)
+    add_common(parser, out="analysis")
+    note_given(parser)
+
+
+def add_subjects(parser: argparse.ArgumentParser) -> None:
+    """The options that name data, models and pictures."""
+    add_data(parser)
     parser.add_argument(
         "--schemes",
         "--scheme",
@@ -103,18 +114,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", "--seed", nargs="+", type=int, default=[1], metavar="N", help="of each scheme (default: 1)"
     )
-    parser.add_argument("--model", metavar="FILE", help="a saved model instead of fresh ones")
+    parser.add_argument(
+        "--model",
+        metavar="PATH",
+        help="a model instead of fresh ones: a file, the folder of a training, or what convert reads",
+    )
     parser.add_argument(
         "--max-tokens", type=int, default=512, metavar="N", help="of the batch (default: 512)"
     )
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["png"], help="of the pictures (default: png)"
     )
-    _add_updates(parser)
-    _add_output_change(parser)
-    add_model(parser)
-    add_common(parser, out="analysis")
-    note_given(parser)
 
 
 def _add_updates(parser: argparse.ArgumentParser) -> None:
@@ -155,6 +165,11 @@ def run(options: argparse.Namespace) -> int:
     """Analyse all schemes and seeds; write JSON and tables of each, and pictures of all together."""
     names = [name for name in ANALYSES if name != "all"] if options.analysis == "all" else [options.analysis]
     _refuse_unused(options, take_given(options), names)
+    return analyse(options, names)
+
+
+def analyse(options: argparse.Namespace, names: Sequence[str]) -> int:
+    """Take these analyses of all that the options name, and write them; the exit status."""
     subjects = list(_subjects(options))
     written = 0
     with out_folder(options) as folder:
@@ -169,6 +184,10 @@ def run(options: argparse.Namespace) -> int:
                 show(str(result))
             show(f"written to {folder}: {', '.join(files)}")
             written += 1
+        for one in subjects:
+            if one.examined is not None:
+                one.examined.save(folder / "examination.json")
+                show(f"written to {one.examined.report(folder)}: all of it as a page")
     return 0 if written else 1
 
 
@@ -209,9 +228,7 @@ def _refuse_unused(options: argparse.Namespace, given: Mapping[str, str], names:
     elif moved_by_optimizer:
         unused["size"] = f"--perturbation {' and '.join(SIZES)}: an optimizer's step has --lr"
     if options.model is not None:
-        unused |= dict.fromkeys(("schemes", *MODEL_OPTIONS), "fresh models: --model has its own")
-        if len(options.seeds) > 1:
-            raise UsageError("--model is one model: give one of --seeds with it")
+        unused |= dict.fromkeys(("schemes", *MODEL_OPTIONS), FRESH)
     refuse(given, unused)
 
 
@@ -219,7 +236,12 @@ def _subjects(options: argparse.Namespace) -> Iterator[Subject]:
     """The models that the options name, profiled where they are fresh."""
     set_threads(options)
     if options.model is not None:
-        yield Subject(options.seeds[0], *saved_model(options, options.seeds[0]))
+        if len(options.seeds) > 1:
+            raise UsageError("--model is one model: give one of --seeds with it")
+        own, seed = open_model(options.model), options.seeds[0]
+        batch, its_data = read_batch(options, own, seed)
+        examined = _examine(options, own.model, batch) if options.analysis == "all" else None
+        yield Subject(seed, own.model, batch, its_data, examined)
         return
     data = load_data(options)
     for name in ("schemes", "seeds"):
@@ -234,12 +256,48 @@ def _subjects(options: argparse.Namespace) -> Iterator[Subject]:
             yield Subject(seed, model, batch, data)
 
 
+def _examine(options: argparse.Namespace, model: Transformer, batch: Batch) -> Examination:
+    """All of one model."""
+    from admin_py.experiments.examination.examine import examine
+
+    name, bar = Path(options.model).name, not options.quiet
+    return examine(model, batch, name=name, repeats=options.repeats, progress=bar)
+
+
+def _is_examined(name: str, options: argparse.Namespace) -> bool:
+    """Whether an examination has this analysis, as the options say."""
+    if name == "output-change":
+        return options.perturbation == "random" and options.size is None
+    return name != "updates"
+
+
+def _examined(name: str, found: Examination) -> Any:
+    """A result of an examination.
+
+    Raises
+    ------
+    Unmeasured
+        If it has none.
+    """
+    if name == "diagnose":
+        return found.diagnosis
+    part = name.replace("-", "_")
+    result = getattr(found, part)
+    if result is None:
+        raise Unmeasured(found.without[part])
+    return result
+
+
 def _find(name: str, one: Subject, options: argparse.Namespace) -> Any:
     """The result of one analysis of one model."""
     from admin_py import analysis
     from admin_py.analysis.diagnosis.diagnose import diagnose
 
+    if one.examined is not None and _is_examined(name, options):
+        return _examined(name, one.examined)
     if name == "updates":
+        if one.data is None:
+            raise Unmeasured("updates train on text: name it by --text, or --source and --target")
         optimizer = OPTIMIZERS[options.optimizer](lr=options.lr)
         return analysis.updates(
             one.model,
@@ -302,107 +360,3 @@ def _tables(stem: str, result: Any) -> dict[str, Any]:
     if stem == "gradients":
         tables["gradients_matrices"] = result.matrices_to_dataframe()
     return tables
-
-
-def _first_seeds(found: Sequence[Any]) -> list[Any]:
-    """The first result of each scheme."""
-    firsts: dict[str, Any] = {}
-    for one in found:
-        firsts.setdefault(one.scheme, one)
-    return list(firsts.values())
-
-
-def _dependency(found: Sequence[Dependency]) -> Iterator[Picture]:
-    """Heatmaps of the first seed, a picture a stack; shares of the own branches, of all seeds."""
-    from admin_py import plots
-
-    shown = _first_seeds(found)
-
-    def heatmaps(figure: Figure, stack: str) -> None:
-        if len(shown) == 1:
-            plots.plot_dependency(shown[0], figure.subplots(), stack=stack)
-        else:
-            plots.plot_dependency_panels(shown, panels(figure, len(shown), PANELS), stack=stack)
-
-    for stack in shown[0].stacks:
-        height = HEIGHT + 0.8 if len(shown) == 1 else 0.3 + 2.7 * -(-len(shown) // PANELS)
-        yield Picture(f"dependency_{stack}", height, partial(heatmaps, stack=stack))
-    yield Picture(
-        "dependency_own", HEIGHT, lambda figure: plots.plot_own_dependency(found, figure.subplots())
-    )
-
-
-def _output_change(found: Sequence[OutputChange]) -> Iterator[Picture]:
-    """A line a scheme, mean and spread over seeds and repeats, a picture a stack."""
-    from admin_py import plots
-    from admin_py.analysis import pool
-
-    shown = pool(found)
-    for stack in shown[0].stacks:
-
-        def draw(figure: Figure, stack: str = stack) -> None:
-            plots.plot_output_change(shown, figure.subplots(), stack=stack, log=len(shown) > 1)
-
-        yield Picture(f"output_change_{stack}", height_for(len(shown)), draw)
-
-
-def _gradients(found: Sequence[GradientNorms]) -> Iterator[Picture]:
-    """Bars, a panel a scheme, the range over seeds as error bars; matrices of the first seed."""
-    from admin_py import plots
-    from admin_py.analysis import pool
-
-    shown, firsts = pool(found), _first_seeds(found)
-    count = len(shown)
-    height = HEIGHT if count == 1 else 0.4 + 2.1 * count
-
-    def matrices(figure: Figure) -> None:
-        plots.plot_matrix_gradient_panels(firsts, panels(figure, count))
-
-    yield Picture("gradients", height, lambda figure: plots.plot_gradient_bars(shown, panels(figure, count)))
-    yield Picture("gradients_matrices", height + 0.4, matrices)
-
-
-def _updates(found: Sequence[UpdateNorms]) -> Iterator[Picture]:
-    """Relative updates by kind, a panel a scheme; their histogram, of all seeds; omega where it moves."""
-    from admin_py import plots
-    from admin_py.analysis.updates import drifts
-
-    firsts = _first_seeds(found)
-    rows = len(firsts)
-    height = HEIGHT + 0.2 if rows == 1 else 0.9 + 1.9 * rows
-    yield Picture("updates", height, lambda figure: plots.plot_update_panels(firsts, panels(figure, rows)))
-    yield Picture(
-        "updates_histogram", HEIGHT, lambda figure: plots.plot_update_histogram(found, figure.subplots())
-    )
-    moved = [one for one in firsts if drifts(one)]
-    count = sum(len(one.omega) for one in moved)
-    if count:
-        height = 2.9 * -(-count // 2)
-        yield Picture(
-            "updates_omega", height, lambda figure: plots.plot_omega_panels(moved, panels(figure, count, 2))
-        )
-
-
-def _diagnose(found: Sequence[Diagnosis]) -> Iterator[Picture]:
-    """A picture a scheme, first seed: each has the known schemes in it already."""
-    from admin_py import plots
-
-    firsts = _first_seeds(found)
-    for one in firsts:
-        count = 2 if one.gradients else 1
-
-        def draw(figure: Figure, one: Diagnosis = one, count: int = count) -> None:
-            plots.plot_diagnosis(one, panels(figure, count))
-
-        name = "diagnose" if len(firsts) == 1 else f"diagnose-{file_name(one.scheme)}"
-        yield Picture(name, 2.9 * count, draw)
-
-
-PICTURES: Mapping[str, Callable[[Sequence[Any]], Iterator[Picture]]] = {
-    "dependency": _dependency,
-    "output-change": _output_change,
-    "gradients": _gradients,
-    "updates": _updates,
-    "diagnose": _diagnose,
-}
-"""Analysis -> pictures of its results, which are in the order of schemes, then seeds."""

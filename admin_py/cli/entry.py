@@ -1,6 +1,7 @@
 """The command line.
 
-``admin-py study | profile | train | translate | analyse | grid | score | convert | recipes | info``.
+``admin-py study | profile | train | translate | analyse | diagnose | grid | score | convert | recipes |
+info``.
 
 Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
 stopped by Ctrl-C with what was done kept, 143 by SIGTERM.
@@ -16,7 +17,19 @@ from typing import Any
 from admin_py._version import __version__
 from admin_py.base.signals import Termination
 from admin_py.base.streams import finish, occupy_closed, say
-from admin_py.cli import analyse, convert, grid, info, profile, recipes, score, study, train, translate
+from admin_py.cli import (
+    analyse,
+    convert,
+    diagnose,
+    grid,
+    info,
+    profile,
+    recipes,
+    score,
+    study,
+    train,
+    translate,
+)
 from admin_py.cli.options import STOPPED, UsageError
 
 OK, ERROR, USAGE, TERMINATED = 0, 1, 2, 143
@@ -27,6 +40,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "train": train,
     "translate": translate,
     "analyse": analyse,
+    "diagnose": diagnose,
     "grid": grid,
     "score": score,
     "convert": convert,

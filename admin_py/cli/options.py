@@ -152,26 +152,6 @@ def fresh_model(
     return model, next(data.batches(max_tokens=options.max_tokens, seed=seed))
 
 
-def saved_model(options: argparse.Namespace, seed: int) -> tuple[Transformer, Batch, Dataset]:
-    """A model of a file, and a batch of the data that the options name, which must have its vocabulary."""
-    from admin_py.model.fitting import check_fits
-    from admin_py.model.transformer import Transformer
-
-    model = Transformer.load(options.model)
-    data = load_data(options)
-    own = "--tokenizer takes the model's own, which train writes beside it as tokenizer.json"
-    try:
-        check_fits(model, data, way_out=own)
-    except ValueError as error:
-        raise ValueError(f"--model: {options.model}: {error}") from None
-    if data.vocab_size != model.config.vocab_size:
-        raise ValueError(
-            f"--model: {options.model} has a vocabulary of {model.config.vocab_size} ids, the data "
-            f"{data.name} one of {data.vocab_size}"
-        )
-    return model, next(data.batches(max_tokens=options.max_tokens, seed=seed)), data
-
-
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Options that name the data."""
     group = parser.add_argument_group("data (default: a task that needs no files)")

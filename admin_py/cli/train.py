@@ -147,6 +147,7 @@ def _train(
             accumulate=options.accumulate,
             clip_norm=options.clip_norm,
             label_smoothing=options.label_smoothing,
+            z_loss=options.z_loss,
             valid_every=valid_every,
             checkpoint=folder / "checkpoint.safetensors",
             checkpoint_every=options.checkpoint_every,

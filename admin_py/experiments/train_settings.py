@@ -12,6 +12,7 @@ from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, SETTINGS, Setti
 from admin_py.generation.beam import PENALTIES, STOPS
 from admin_py.model.config import MAX_SIZE, POSITIONS, SHARING
 from admin_py.schedules import Schedule
+from admin_py.schemes import NORMS
 from admin_py.training import optimizers
 from admin_py.training.optimizers import Optimizer
 
@@ -68,6 +69,15 @@ MODEL = (
         kind=int,
         metavar="N",
     ),
+    Setting(
+        "attention_window",
+        None,
+        optional(integer(1, MAX_SIZE)),
+        "tokens that a token sees, itself the last (all)",
+        kind=int,
+        metavar="W",
+    ),
+    Setting("qk_norm", "none", choice(NORMS), "of queries and keys, before they are turned", choices=NORMS),
     Setting("score_cap", None, optional(positive), "of scores of attention (none)", kind=float, metavar="X"),
     Setting("logits_cap", None, optional(positive), "of logits (none)", kind=float, metavar="X"),
     Setting(
@@ -91,6 +101,7 @@ OPTIMIZER = (
 TRAINING = (
     Setting("initial_lr", 0.0, _from_zero, "where the warm-up begins", kind=float, metavar="X"),
     Setting("final_lr", 0.0, _from_zero, "where linear and cosine end", kind=float, metavar="X"),
+    Setting("z_loss", 0.0, _from_zero, "of log(sum of e^logits)^2 in the loss", kind=float, metavar="X"),
     Setting("accumulate", 1, integer(1, MAX_COUNT), "batches of one update", kind=int, metavar="N"),
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.exact_math import cos_turns, exp, log
+from admin_py.interop import admin_torch
 from admin_py.interop.layer_names import WORDS
 from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
@@ -41,6 +42,7 @@ OMEGAS = {
 """Of Admin's layers in Transformer-Clinic."""
 
 REZERO = "rezero_weight"
+EMBEDDING_NORM = "layernorm_embedding"
 WITHIN = {
     **{
         f"{ours}.{part}": f"{theirs}.{part}_proj"
@@ -57,7 +59,6 @@ FIRST_POSITION = 2
 """Row of position 0: that after padding's, whose id is 1."""
 
 UNKNOWN = {
-    "layernorm_embedding": "a norm on embeddings",
     "adaptive_input": "adaptive input embeddings",
     "adaptive_softmax_cutoff": "an adaptive softmax",
     "cross_self_attention": "attention to source and target at once",
@@ -105,13 +106,18 @@ class Names:
             return sinusoids(self.config.max_length, self.config.d_model)
         if rest.startswith("norm_final."):
             return Piece(f"{stack}.layer_norm.{WORDS[rest.rpartition('.')[2]]}")
+        if rest.startswith("norm_embedding."):
+            return Piece(f"{stack}.{EMBEDDING_NORM}.{WORDS[rest.rpartition('.')[2]]}")
         layer, _, rest = rest.partition(".")
         before = f"{stack}.layers.{layer}"
         if rest == "alpha":
             return Piece(f"{before}.{REZERO}")
         kind, _, rest = rest.partition(".")
         if rest == "omega":
-            return Piece(f"{before}.{OMEGAS[stack][kind]}")
+            theirs = f"{before}.{OMEGAS[stack][kind]}"
+            return Piece(
+                theirs if theirs in self.source else admin_torch.omegas(self.source, f"{before}.")[kind]
+            )
         if rest.startswith("norm_"):
             return Piece(f"{before}.{self.norm(before, kind)}.{WORDS[rest.rpartition('.')[2]]}")
         if kind == "feed_forward":
@@ -212,6 +218,7 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         positions="learned",  # sinusoids too: ours begin at 0, fairseq's at 2
         max_length=_same(source, learned)[0] - FIRST_POSITION if learned else _longest(settings),
         embedding_scale=1.0 if settings.get("no_scale_embedding") else None,
+        embedding_norm=_embedding_norm(source, stacks),
         share_embeddings=_shared(source, stacks),
         dropout=settings.get("dropout", 0.1),
         attention_dropout=settings.get("attention_dropout", 0.0),
@@ -246,6 +253,12 @@ def _longest(settings: Mapping[str, Any]) -> int:
     return max([int(settings[name]) for name in names if settings.get(name)], default=1024)
 
 
+def _embedding_norm(source: Source, stacks: list[str]) -> tuple[str, str]:
+    there = {stack: f"{stack}.{EMBEDDING_NORM}.weight" in source for stack in stacks}
+    first, second = ("layer" if there.get(stack) else "none" for stack in STACKS)
+    return first, second
+
+
 def _shared(source: Source, stacks: list[str]) -> str:
     """Which embeddings are one matrix: those that hold the same numbers."""
     target, output = (embedding_of(source, ours) for ours in ("decoder.embedding.weight", "output.weight"))
@@ -275,7 +288,7 @@ def _stack_scheme(source: Source, settings: Mapping[str, Any], stack: str) -> st
         return "admin"
     final = f"{stack}.layer_norm.weight" in source
     if not settings.get(f"{stack}_normalize_before", final):
-        return "post_ln"
+        return admin_torch.scheme_of(source, f"{before}.", "post_ln") or "post_ln"
     if final:
         return "pre_ln"
     return Scheme("pre_ln_without_final_norm", get("pre_ln").rule, source="fairseq, no_decoder_final_norm")

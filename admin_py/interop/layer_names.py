@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class LayerNames:
         `Piece` where it is a part of a matrix.
     transposed : bool
         Whether matrices of layers are [in, out].
+    words : mapping
+        Of norms, ours -> theirs.
 
     Examples
     --------
@@ -44,11 +46,12 @@ class LayerNames:
     layer: str
     within: Mapping[str, str | Piece]
     transposed: bool = False
+    words: Mapping[str, str] = field(default_factory=lambda: WORDS)
 
     def __call__(self, name: str) -> Piece | NDArray[np.float64]:
         """The place of a parameter of ours, or its values."""
         before, _, last = name.rpartition(".")
-        word = WORDS.get(last, last)
+        word = self.words.get(last, last)
         if name in self.ends:
             found = self.ends[name]
             return Piece(found) if isinstance(found, str) else found

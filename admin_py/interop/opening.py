@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -15,12 +16,17 @@ from admin_py.base.checks import shown
 from admin_py.base.extras import installed_by
 from admin_py.base.paths import is_path, path_of
 from admin_py.base.plain_files import open_plain
+from admin_py.interop import joeynmt, torch_nn
 from admin_py.interop.source import Source, source_of
 
 HEAD = 16
 """Bytes that tell a safetensors file from a pickle."""
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+COMPILED = "_orig_mod."
+BESIDE = "config.yaml"
+"""JoeyNMT's configuration, in the folder of its checkpoints."""
+
 INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 """Files of Hugging Face's folders; what comes first is taken."""
 
@@ -68,8 +74,8 @@ def opened(given: Any) -> Iterator[Opened]:
     """
     with ExitStack() as stack:
         if callable(getattr(given, "state_dict", None)):
-            where = f"the module {type(given).__name__}"
-            yield Opened(source_of(where, given.state_dict()), _settings_of_module(given))
+            state = _plain_names(given.state_dict())
+            yield Opened(source_of(f"the module {type(given).__name__}", state), _of_module(given))
         elif isinstance(given, Mapping):
             yield _of_checkpoint("the mapping", given)
         elif is_path(given):
@@ -81,22 +87,35 @@ def opened(given: Any) -> Iterator[Opened]:
             )
 
 
-def _settings_of_module(module: Any) -> Mapping[str, Any]:
-    """What its configuration says, an object of Hugging Face or a mapping; distributed training wraps it."""
+def _of_module(module: Any) -> Mapping[str, Any]:
+    """What a module says of itself: by its configuration, or by its layers; distributed training wraps it."""
     config = getattr(module, "config", None)
     if config is None:
         config = getattr(getattr(module, "module", None), "config", None)
     if isinstance(config, Mapping):
         return config
     told = getattr(config, "to_dict", None)
-    return told() if callable(told) else {}
+    if callable(told):
+        return told()
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return dataclasses.asdict(config)
+    return torch_nn.told_by(module) if callable(getattr(module, "modules", None)) else {}
+
+
+def _plain_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what ``torch.compile`` puts into the names of modules."""
+    return {
+        name.replace(COMPILED, "") if isinstance(name, str) else name: value
+        for name, value in tensors.items()
+    }
 
 
 def _of_file(where: str, stack: ExitStack) -> Opened:
     with open_plain(where) as stream:
         head = stream.read(HEAD)
     if not tensors.looks_like_tensors(head):
-        return _of_checkpoint(repr(where), _unpickled(where))
+        found = _of_checkpoint(repr(where), _unpickled(where))
+        return found._replace(settings=_beside(Path(where))) if joeynmt.is_of(found.source, {}) else found
     file = stack.enter_context(tensors.opened_foreign(where))
     shapes = {name: entry.shape for name, entry in file.entries.items()}
     return Opened(Source(repr(where), shapes, file.read_one), {})
@@ -157,6 +176,24 @@ def _unpickled(where: str) -> Any:
         raise ValueError(f"{where!r} is cut off or no checkpoint of PyTorch: {error}") from None
 
 
+def _beside(checkpoint: Path) -> dict[str, Any]:
+    """What JoeyNMT's configuration says of the model; nothing where there is none."""
+    path = checkpoint.parent / BESIDE
+    if not path.exists():
+        return {}
+    with installed_by("pretrained"):
+        import yaml
+    with open_plain(path) as stream:
+        try:
+            found = yaml.safe_load(stream.read())
+        except yaml.YAMLError as error:
+            raise ValueError(f"{str(path)!r} is no YAML: {error}") from None
+    model = found.get("model") if isinstance(found, Mapping) else None
+    if not isinstance(model, Mapping):
+        raise ValueError(f"{str(path)!r} must have an entry 'model'")
+    return dict(model)
+
+
 def _can_be_mapped(where: str) -> bool:
     """Whether it is a zip file, as PyTorch writes since 1.6: older pickles cannot be mapped."""
     with open_plain(where) as stream:
@@ -169,13 +206,15 @@ def _of_checkpoint(where: str, found: Any) -> Opened:
         raise ValueError(f"{where} must hold tensors by name, got an object of type {type(found).__name__}")
     for entry in STATES:
         if isinstance(found.get(entry), Mapping):
-            return Opened(source_of(where, found[entry]), _settings(found))
-    return Opened(source_of(where, found), {})
+            return Opened(source_of(where, _plain_names(found[entry])), _settings(found))
+    return Opened(source_of(where, _plain_names(found)), {})
 
 
 def _settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Of fairseq's checkpoints: ``args`` of earlier versions, the part ``model`` of ``cfg`` of later ones."""
-    for found in (checkpoint.get("args"), (checkpoint.get("cfg") or {}).get("model")):
+    """``args`` or the part ``model`` of ``cfg`` of fairseq's checkpoints, ``model_args`` of nanoGPT's."""
+    told = checkpoint.get("cfg")
+    later = told.get("model") if isinstance(told, Mapping) else None
+    for found in (checkpoint.get("args"), later, checkpoint.get("model_args")):
         if isinstance(found, argparse.Namespace):
             return dict(vars(found))
         if isinstance(found, Mapping):

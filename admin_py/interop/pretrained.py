@@ -8,7 +8,22 @@ from typing import Any, NamedTuple
 
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
-from admin_py.interop import fairseq, gpt2, llama, opt, own, translators
+from admin_py.base.streams import warn
+from admin_py.interop import (
+    encoders,
+    fairseq,
+    gemma2,
+    gpt2,
+    gpt_neox,
+    gptj,
+    joeynmt,
+    llama,
+    nanogpt,
+    opt,
+    own,
+    torch_nn,
+    translators,
+)
 from admin_py.interop.opening import opened
 from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
@@ -24,19 +39,32 @@ class Format(NamedTuple):
     places: Callable[[Source, TransformerConfig], Places]
     means_nothing: tuple[str, ...]
     """Patterns of the names of tensors that are no weights."""
+    heads: tuple[str, ...] = ()
+    """And of those that belong to no sub-layer and are left out with a warning."""
+
+
+class LeftOut(UserWarning):
+    """A head or a pooler of a model of another library is no part of what was read."""
+
+
+def _format(one: Any, module: Any) -> Format:
+    """Of a kind that its module has a table of."""
+    return Format(one.is_of, one.config_of, one.places, module.MEANS_NOTHING, module.HEADS)
 
 
 FORMATS: Mapping[str, Format] = {
     "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
+    "nanogpt": Format(nanogpt.is_of, nanogpt.config_of, nanogpt.places, nanogpt.MEANS_NOTHING),
+    "joeynmt": Format(joeynmt.is_of, joeynmt.config_of, joeynmt.places, joeynmt.MEANS_NOTHING),
+    "torch": Format(torch_nn.is_of, torch_nn.config_of, torch_nn.Names, torch_nn.MEANS_NOTHING),
+    "gemma2": Format(gemma2.is_of, gemma2.config_of, gemma2.Names, gemma2.MEANS_NOTHING),
     "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
+    "gpt_neox": Format(gpt_neox.is_of, gpt_neox.config_of, gpt_neox.places, gpt_neox.MEANS_NOTHING),
+    "gptj": Format(gptj.is_of, gptj.config_of, gptj.places, gptj.MEANS_NOTHING),
     **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
     "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
-    **{
-        kind: Format(
-            translators.is_of, translators.config_of, translators.PLACES[kind], translators.MEANS_NOTHING
-        )
-        for kind in translators.KINDS
-    },
+    **{kind: _format(translators.Translator(kind), translators) for kind in translators.FAMILIES},
+    **{kind: _format(encoders.Encoder(kind), encoders) for kind in encoders.FAMILIES},
     own.MODEL_TYPE: Format(own.is_of, own.config_of, own.places, own.MEANS_NOTHING),
 }
 """Name -> how it is read."""
@@ -60,12 +88,17 @@ def load_pretrained(
         and plain values only: one that holds code is refused before any of it runs. Safetensors need no
         PyTorch.
     format : str
-        ``"auto"``, ``"fairseq"``, ``"gpt2"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"opt"``,
-        ``"marian"``, ``"pegasus"``, ``"m2m_100"`` or ``"admin_py"``.
-        By default told by the configuration beside the tensors, or by their names. ``"fairseq"`` is its
-        ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic, whose models may have
-        Admin's omegas; ``"admin_py"`` what `interop.torch.module` and `interop.torch.write` have made of a
-        model of this package; the others are families of Hugging Face.
+        By default, ``"auto"``, told by the configuration beside the tensors, or by their names.
+        ``"fairseq"`` is its ``transformer`` and ``transformer_lm`` of all versions, and Transformer-Clinic,
+        whose models may have Admin's omegas; ``"admin_py"`` what `interop.torch.module` and
+        `interop.torch.write` have made of a model of this package; ``"torch"`` is torch.nn.Transformer and
+        its parts, alone or within a model; ``"nanogpt"`` and ``"joeynmt"``; the others are families of
+        Hugging Face. Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``,
+        ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``,
+        ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``,
+        ``"electra"``,
+        ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
+        their heads and poolers are left out, with a warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
@@ -114,13 +147,28 @@ def load_pretrained(
     given = {} if settings is None else check_mapping("settings", settings)
     with opened(source) as found:
         told = {**found.settings, **given}
-        how = FORMATS[_told(found.source, told) if format == "auto" else format]
+        name = _told(found.source, told) if format == "auto" else format
+        how, told = FORMATS[name], {"model_type": name, **told}
+        found.source.settings = told
         found.source.pass_over(how.means_nothing)
+        _say_left_out(found.source, how.heads)
         config = how.config_of(found.source, told)
         model = Transformer(config, dtype=dtype)
         copy_parameters(model, found.source, how.places(found.source, config))
         found.source.check_all_taken()
     return model
+
+
+def _say_left_out(source: Source, heads: tuple[str, ...]) -> None:
+    """Warn of the parts that a model of ours has not."""
+    names = source.leave_out(heads)
+    if names:
+        parts = ", ".join(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+        warn(
+            f"{source.where} is read without its head: {parts}; hidden states are the same",
+            LeftOut,
+            stacklevel=4,
+        )
 
 
 def _told(source: Source, settings: Mapping[str, Any]) -> str:

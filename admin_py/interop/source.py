@@ -24,6 +24,11 @@ class Source:
     read : callable
         From a name to an array.
 
+    Attributes
+    ----------
+    settings : mapping
+        What is said of the model beside its tensors; empty until it is known.
+
     Examples
     --------
     >>> source = Source("it", {"w": (2,), "step": ()}, {"w": np.ones(2), "step": np.zeros(())}.__getitem__)
@@ -38,6 +43,7 @@ class Source:
         self.shapes = dict(shapes)
         self._read = read
         self._taken: set[str] = set()
+        self.settings: Mapping[str, Any] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self.shapes
@@ -107,6 +113,12 @@ class Source:
         """Account for tensors that mean nothing here: all whose whole name a pattern matches."""
         for pattern in patterns:
             self._taken |= {name for name in self.shapes if re.fullmatch(pattern, name)}
+
+    def leave_out(self, patterns: Iterable[str]) -> list[str]:
+        """Account for tensors as `pass_over` does; the names of those that there are."""
+        before = set(self._taken)
+        self.pass_over(patterns)
+        return [name for name in self.shapes if name in self._taken - before]
 
     def left(self) -> list[str]:
         """Names of the tensors that nobody took."""

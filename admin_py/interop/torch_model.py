@@ -2,7 +2,7 @@
 
 ::
 
-    h   = s * Npre(x)
+    h   = s * Npre(x)                           or s * Npre(x_layer) where it is parallel
     a   = dropout(f(h))                         f: self-attention, cross-attention or feed-forward
     y   = omega (.) r + alpha (.) Nbranch(a) + kappa * x_layer        r = x or Npre(x)
     out = Npost(y)
@@ -56,14 +56,14 @@ FIELDS = {
     "dropout", "attention_dropout", "activation_dropout", "activation", "gated", "bias", "output_bias",
     "logits_scale", "share_embeddings", "positions", "max_length", "norm_eps", "embedding_scale",
     "input_scale", "head_width", "kv_heads", "attention_scale", "score_cap", "logits_cap", "rotary_theta",
-    "rotary_width",
-    "rotary_interleaved", "rotary_scaling", "qkv_fused_init", "init_gain",
+    "rotary_width", "rotary_interleaved", "rotary_scaling", "qk_norm", "qk_norm_whole", "attention_window",
+    "embedding_norm", "qkv_fused_init", "init_gain",
 }  # fmt: skip
 """Of a configuration. The last two are of initial weights, as are ``init`` and ``gains`` of a sub-layer."""
 
 SUBLAYER_FIELDS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
-    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains",
+    "kappa", "omega", "alpha", "parallel", "init", "qkv_fused_init", "gains",
 }  # fmt: skip
 
 
@@ -132,6 +132,7 @@ class Sublayer(nn.Module):
         self.s = None if fields["input_scale"] == 1 else fields["input_scale"]
         self.kappa = fields["kappa"]
         self.residual_normed, self.profiled = fields["residual_normed"], fields["profiled"]
+        self.parallel = fields["parallel"]
         self.shares_alpha = fields["alpha"]["shared"]
         for name in ("omega", "alpha"):
             if not fields[name]["shared"]:
@@ -145,7 +146,7 @@ class Sublayer(nn.Module):
 
     def forward(self, x: Tensor, x_layer: Tensor, shared_alpha: Tensor | None, *reads: Any) -> Tensor:
         """The one formula: [B, T, D] of the sub-layer's and the layer's input; `reads` go to the branch."""
-        n = self.norm_pre(x)
+        n = self.norm_pre(x_layer if self.parallel else x)
         a = self.dropout(self.branch(times(self.s, n), *reads))
         r = n if self.residual_normed else x
         alpha = shared_alpha if self.shares_alpha else self.alpha
@@ -162,7 +163,9 @@ class Sublayer(nn.Module):
 class Attention(Sublayer):
     """Scaled dot-product attention of H heads to its own sequence, or across to the encoder's."""
 
-    def __init__(self, config: Config, fields: Config, *, cross: bool, causal: bool) -> None:
+    def __init__(
+        self, config: Config, fields: Config, *, cross: bool, causal: bool, window: int | None
+    ) -> None:
         width, heads, kv_heads = config["d_model"], config["heads"], config["kv_heads"] or config["heads"]
         head = config["head_width"] or width // heads
         super().__init__(config, fields, heads * head)
@@ -171,7 +174,11 @@ class Attention(Sublayer):
         self.linear("v", width, kv_heads * head)
         self.linear("out", heads * head, width)
         self.head, self.group = head, heads // kv_heads
-        self.cross, self.causal = cross, causal
+        self.whole = config["qk_norm_whole"]
+        for name, count in (("norm_q", heads), ("norm_k", kv_heads)):
+            norm = Norm(config["qk_norm"], count * head if self.whole else head, config["norm_eps"])
+            self.add_module(name, norm)
+        self.cross, self.causal, self.window = cross, causal, window
         self.scale = config["attention_scale"] or head**-0.5
         self.cap = config["score_cap"]
         self.rate = config["attention_dropout"]
@@ -181,10 +188,12 @@ class Attention(Sublayer):
         """f(h); reads are which keys may be read, the turns of positions, and of a memory it and its mask."""
         allowed, turns, *memory = reads
         source, allowed = memory if self.cross else (h, allowed)
+        q, k, v = self.q(h), self.k(source), self.v(source)
+        q, k = self.norm_q(q) if self.whole else q, self.norm_k(k) if self.whole else k
         q, k, v = (
-            linear(x).unflatten(-1, (-1, self.head)).transpose(1, 2)  # [B, H or G, T or S, K]
-            for linear, x in ((self.q, h), (self.k, source), (self.v, source))
-        )
+            x.unflatten(-1, (-1, self.head)).transpose(1, 2) for x in (q, k, v)
+        )  # [B, H or G, T or S, K]
+        q, k = q if self.whole else self.norm_q(q), k if self.whole else self.norm_k(k)
         if turns is not None and not self.cross:
             q, k = turned(q, turns, self.interleaved), turned(k, turns, self.interleaved)
         if self.group > 1:
@@ -194,6 +203,8 @@ class Attention(Sublayer):
 
     def read(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
         """What the queries read; without a mask it is all keys, or those up to the query."""
+        if self.window is not None:
+            allowed = within(self.window, q.shape[2], self.causal, allowed, q.device)
         causal = self.causal and allowed is None
         rate = self.rate if self.training else 0.0
         if self.cap is None:
@@ -231,11 +242,11 @@ class FeedForward(Sublayer):
 class Layer(nn.Module):
     """Self-attention, in a decoder beside an encoder cross-attention, and a feed-forward."""
 
-    def __init__(self, config: Config, fields: list[Config], *, causal: bool) -> None:
+    def __init__(self, config: Config, fields: list[Config], *, causal: bool, window: int | None) -> None:
         super().__init__()
-        self.self_attn = Attention(config, fields[0], cross=False, causal=causal)
+        self.self_attn = Attention(config, fields[0], cross=False, causal=causal, window=window)
         if len(fields) == 3:
-            self.cross_attn = Attention(config, fields[1], cross=True, causal=False)
+            self.cross_attn = Attention(config, fields[1], cross=True, causal=False, window=None)
         self.feed_forward = FeedForward(config, fields[-1])
         shared = [one["alpha"] for one in fields if one["alpha"]["shared"]] or [{"kind": "none"}]
         add_scale(self, "alpha", shared[0], config["d_model"])
@@ -265,11 +276,15 @@ class Stack(nn.Module):
             self.positions = nn.Embedding(config["max_length"], width)
         scale = {"kind": config["input_scale"], "value": 1.0, "trained": True}
         add_scale(self, "input_scale", scale, width)
+        norm = config["embedding_norm"]
+        norm = norm if isinstance(norm, str) else norm[STACKS.index(which)]
+        self.norm_embedding = Norm(norm, width, config["norm_eps"])
         self.dropout = nn.Dropout(config["dropout"])
-        fields = scheme["sublayers"][which]
+        fields, windows = scheme["sublayers"][which], windows_of(config, which)
         count = len(fields) // self.num_layers
         for n in range(self.num_layers):
-            self.add_module(str(n), Layer(config, fields[n * count : (n + 1) * count], causal=self.causal))
+            own = fields[n * count : (n + 1) * count]
+            self.add_module(str(n), Layer(config, own, causal=self.causal, window=windows[n]))
         self.norm_final = Norm(scheme["final_norm"], width, config["norm_eps"])
 
     def forward(
@@ -288,7 +303,7 @@ class Stack(nn.Module):
             e = e + self.positions(where)
         elif self.config["positions"] == "sinusoidal":
             e = e + sinusoids(ids.shape[1], self.config["d_model"], ids.device).to(e.dtype)[where]
-        x = times(self.input_scale, self.dropout(e))
+        x = times(self.input_scale, self.dropout(self.norm_embedding(e)))
         turns = rotary_turns(self.config, where) if self.config["positions"] == "rotary" else None
         allowed = self.allowed(real, on_the_right)
         for n in range(self.num_layers):
@@ -408,6 +423,26 @@ def real_tokens(given: Tensor | None, ids: Tensor) -> Tensor | None:
 def up_to_itself(count: int, device: torch.device) -> Tensor:
     """bool [T, T]: a query reads no key after it."""
     return torch.ones(count, count, dtype=torch.bool, device=device).tril()
+
+
+def windows_of(config: Config, which: str) -> list[int | None]:
+    """How far a token of each layer of a stack sees, itself the last; None is to the end."""
+    given = config["attention_window"]
+    if given is None or isinstance(given, int):
+        return [given] * config[f"{which}_layers"]
+    before = config["encoder_layers"]
+    return list(given[:before] if which == "encoder" else given[before:])
+
+
+def within(window: int, count: int, causal: bool, allowed: Tensor | None, device: torch.device) -> Tensor:
+    """What is allowed [B, 1, 1 or T, T], or everything, of it what a window shows; a query reads itself."""
+    where = torch.arange(count, device=device)
+    near = (where[:, None] - where).abs() < window
+    if causal:
+        near = near & up_to_itself(count, device)
+    if allowed is None:
+        return near
+    return (allowed & near) | torch.eye(count, dtype=torch.bool, device=device)
 
 
 def wide(device: torch.device) -> dict[str, Any]:

@@ -1,81 +1,28 @@
-"""Marian (OPUS-MT), Pegasus and M2M100 (NLLB) as Hugging Face has them: fairseq's layers under ``model.``."""
+"""Encoder-decoders of Hugging Face whose layers are fairseq's: Marian, Pegasus, M2M100, BART, mBART, FSMT."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.exact_math import exp, log
-from admin_py.interop.fairseq import WITHIN, sinusoids, waves
+from admin_py.interop.fairseq import FIRST_POSITION, WITHIN, sinusoids, waves
 from admin_py.interop.layer_names import LayerNames
+from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need
 from admin_py.model.config import STACKS, TransformerConfig
 
-KINDS = ("marian", "pegasus", "m2m_100")
-"""Values of ``model_type``."""
+MEANS_NOTHING = (r"(model\.)?(encoder|decoder)\.embed_positions\.weights",)
 
-MEANS_NOTHING = (r"model\.(encoder|decoder)\.embed_positions\.weights",)
+HEADS = (r"(classification_head|qa_outputs)\..*",)
+"""What is trained on top of the decoder."""
 
 SHARED, OUTPUT, BIAS = "model.shared.weight", "lm_head.weight", "final_logits_bias"
-
-
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return settings.get("model_type") in KINDS
-
-
-def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
-    """The model that the configuration describes."""
-    first, target = (_embedding(source, stack) for stack in STACKS)
-    vocab_size, d_model = source.shape(first)
-    for name in (target, OUTPUT):
-        if source.shapes.get(name, (vocab_size, d_model)) != (vocab_size, d_model):
-            raise ValueError(f"{source.where} cannot be expressed: {name!r} of another size than {first!r}")
-    inputs, tied = source.are_one(first, target), source.are_one(target, OUTPUT)
-    if SHARED not in (first, target):
-        source.pass_over((re.escape(SHARED),))  # both stacks have their own
-    both = {(True, True): "all", (False, True): "decoder", (True, False): "inputs", (False, False): "none"}
-    marian, m2m_100 = (settings.get("model_type") == kind for kind in ("marian", "m2m_100"))
-    return TransformerConfig(
-        vocab_size=vocab_size,
-        encoder_layers=source.layers(r"model\.encoder\.layers\.(\d+)\."),
-        decoder_layers=source.layers(r"model\.decoder\.layers\.(\d+)\."),
-        d_model=d_model,
-        heads=_one(source, settings, "attention_heads"),
-        d_ff=_one(source, settings, "ffn_dim"),
-        scheme="post_ln" if marian else "pre_ln",
-        activation=activation_of(source, settings.get("activation_function", "relu" if m2m_100 else "gelu")),
-        positions="learned",  # sinusoids, which begin elsewhere than ours
-        max_length=need(source, settings, "max_position_embeddings"),
-        embedding_scale=None if settings.get("scale_embedding", m2m_100) else 1.0,
-        share_embeddings=both[inputs, tied],
-        output_bias=BIAS in source,
-        dropout=settings.get("dropout", 0.1),
-        attention_dropout=settings.get("attention_dropout", 0.0),
-        activation_dropout=settings.get("activation_dropout", 0.0),
-    )
-
-
-def _embedding(source: Source, stack: str) -> str:
-    """Name of a stack's embedding: its own, or the one that both share."""
-    own = f"model.{stack}.embed_tokens.weight"
-    return own if own in source else SHARED
-
-
-def _one(source: Source, settings: Mapping[str, Any], name: str) -> int:
-    """A size that both stacks must have."""
-    found = [int(need(source, settings, f"{stack}_{name}")) for stack in STACKS]
-    if found[0] != found[1]:
-        raise ValueError(
-            f"{source.where} cannot be expressed: stacks of different {name}, {found[0]} and {found[1]}"
-        )
-    return found[0]
 
 
 def marian_positions(count: int, width: int) -> NDArray[np.float64]:
@@ -91,32 +38,153 @@ def marian_positions(count: int, width: int) -> NDArray[np.float64]:
     return np.concatenate([sines, cosines], axis=1)[:, :width]
 
 
-def places(source: Source, config: TransformerConfig) -> LayerNames:
-    """Where the tensors lie; M2M100's first position is that after padding's id, which is 1."""
-    return _places(source, sinusoids(config.max_length, config.d_model))
+class Family(NamedTuple):
+    """What distinguishes one kind from the others.
+
+    Attributes
+    ----------
+    scheme : str
+    activation : str
+        Where nothing is said.
+    scaled : bool
+        Whether embeddings are multiplied by sqrt(D), where nothing is said.
+    positions : callable, optional
+        From how many and their width to sinusoids; learned where there is none.
+    first : int
+        Row of position 0 in the table of positions, where there is one.
+    embedding_norm : bool
+        Whether there is a norm on embeddings.
+    output : str
+        The output embedding, where it is a matrix of its own.
+    """
+
+    scheme: str
+    activation: str
+    scaled: bool
+    positions: Callable[[int, int], NDArray[np.float64]] | None
+    first: int = FIRST_POSITION
+    embedding_norm: bool = False
+    output: str = OUTPUT
 
 
-def marian_places(source: Source, config: TransformerConfig) -> LayerNames:
-    """Of Marian and Pegasus, whose positions may be kept beside the weights."""
-    return _places(source, marian_positions(config.max_length, config.d_model))
+FAMILIES: Mapping[str, Family] = {
+    "marian": Family("post_ln", "gelu", False, marian_positions, first=0),
+    "pegasus": Family("pre_ln", "gelu", False, marian_positions, first=0),
+    "m2m_100": Family("pre_ln", "relu", True, sinusoids),
+    "bart": Family("post_ln", "gelu", False, None, embedding_norm=True),
+    "mbart": Family("pre_ln", "gelu", False, None, embedding_norm=True),
+    "fsmt": Family("post_ln", "relu", True, sinusoids, output="model.decoder.output_projection.weight"),
+}
+"""Value of ``model_type`` -> how it is read."""
 
 
-def _places(source: Source, positions: NDArray[np.float64]) -> LayerNames:
-    first, target = (_embedding(source, stack) for stack in STACKS)
-    ends: dict[str, Any] = {
-        "embedding.weight": first,
-        "encoder.embedding.weight": first,
-        "decoder.embedding.weight": target,
-        "output.weight": OUTPUT,
-    }
-    if BIAS in source:
-        ends["output.bias"] = np.asarray(source.take(BIAS)[0], np.float64)
-    for stack in STACKS:
-        kept = f"model.{stack}.embed_positions.weight"
-        ends[f"{stack}.positions.weight"] = kept if kept in source else positions
-        ends[f"{stack}.norm_final"] = f"model.{stack}.layer_norm"
-    return LayerNames(ends, "model.{stack}.layers.{layer}", WITHIN)
+class Translator:
+    """How one kind is read.
+
+    Parameters
+    ----------
+    kind : str
+        Of `FAMILIES`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.family = kind, FAMILIES[kind]
+
+    def is_of(self, source: Source, settings: Mapping[str, Any]) -> bool:
+        """Whether it is said."""
+        del source
+        return bool(settings.get("model_type") == self.kind)
+
+    def config_of(self, source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
+        """The model that the configuration describes."""
+        family, before = self.family, prefix(source)
+        first, target = (_embedding(source, stack) for stack in STACKS)
+        vocab_size, d_model = source.shape(first)
+        for name in (target, self.output(source)):
+            if source.shapes.get(name, (vocab_size, d_model)) != (vocab_size, d_model):
+                raise ValueError(
+                    f"{source.where} cannot be expressed: {name!r} of another size than {first!r}"
+                )
+        inputs, tied = source.are_one(first, target), source.are_one(target, self.output(source))
+        if f"{before}shared.weight" not in (first, target):
+            source.pass_over((re.escape(f"{before}shared.weight"),))  # both stacks have their own
+        both = {(True, True): "all", (False, True): "decoder", (True, False): "inputs"}
+        layers = {s: source.layers(rf"{re.escape(before)}{s}\.layers\.(\d+)\.") for s in STACKS}
+        return TransformerConfig(
+            vocab_size=vocab_size,
+            encoder_layers=layers["encoder"],
+            decoder_layers=layers["decoder"],
+            d_model=d_model,
+            heads=_one(source, settings, "attention_heads"),
+            d_ff=_one(source, settings, "ffn_dim"),
+            scheme=family.scheme,
+            activation=activation_of(source, settings.get("activation_function", family.activation)),
+            positions="learned",  # sinusoids too, which begin elsewhere than ours
+            max_length=self.max_length(source, settings),
+            embedding_scale=None if settings.get("scale_embedding", family.scaled) else 1.0,
+            embedding_norm="layer" if family.embedding_norm else "none",
+            share_embeddings=both.get((inputs, tied), "none"),
+            output_bias=BIAS in source,
+            dropout=settings.get("dropout", 0.1),
+            attention_dropout=settings.get("attention_dropout", 0.0),
+            activation_dropout=settings.get("activation_dropout", 0.0),
+        )
+
+    def output(self, source: Source) -> str:
+        """Name of the output embedding, where it has one of its own."""
+        name = self.family.output
+        return name if prefix(source) else name.removeprefix("model.")
+
+    def max_length(self, source: Source, settings: Mapping[str, Any]) -> int:
+        """Tokens for which there are positions."""
+        if self.family.positions is not None:
+            return int(need(source, settings, "max_position_embeddings"))
+        lengths = {source.shape(f"{prefix(source)}{stack}.embed_positions.weight")[0] for stack in STACKS}
+        if len(lengths) > 1:
+            raise ValueError(f"{source.where} cannot be expressed: stacks of different lengths, {lengths}")
+        return lengths.pop() - self.family.first
+
+    def places(self, source: Source, config: TransformerConfig) -> LayerNames:
+        """Where the tensors lie."""
+        before, (first, target) = prefix(source), (_embedding(source, stack) for stack in STACKS)
+        ends: dict[str, Any] = {
+            "embedding.weight": first,
+            "encoder.embedding.weight": first,
+            "decoder.embedding.weight": target,
+            "output.weight": self.output(source),
+        }
+        if BIAS in source:
+            ends["output.bias"] = np.asarray(source.take(BIAS)[0], np.float64)
+        for stack in STACKS:
+            ends[f"{stack}.positions.weight"] = self.positions(source, config, stack)
+            ends[f"{stack}.norm_embedding"] = f"{before}{stack}.layernorm_embedding"
+            ends[f"{stack}.norm_final"] = f"{before}{stack}.layer_norm"
+        return LayerNames(ends, before + "{stack}.layers.{layer}", WITHIN)
+
+    def positions(self, source: Source, config: TransformerConfig, stack: str) -> Piece | NDArray[np.float64]:
+        """Of a stack: those that are kept beside the weights, where they are, else computed."""
+        kept = f"{prefix(source)}{stack}.embed_positions.weight"
+        if kept in source or self.family.positions is None:
+            return Piece(kept, skip=self.family.first)
+        return self.family.positions(config.max_length, config.d_model)
 
 
-PLACES = {"marian": marian_places, "pegasus": marian_places, "m2m_100": places}
-"""Kind -> where its tensors lie."""
+def prefix(source: Source) -> str:
+    """Of all names but the output's: a model without an output has none."""
+    return "" if any(name.startswith("encoder.") for name in source.shapes) else "model."
+
+
+def _embedding(source: Source, stack: str) -> str:
+    """Name of a stack's embedding: its own, or the one that both share."""
+    own = f"{prefix(source)}{stack}.embed_tokens.weight"
+    return own if own in source else f"{prefix(source)}shared.weight"
+
+
+def _one(source: Source, settings: Mapping[str, Any], name: str) -> int:
+    """A size that both stacks must have."""
+    found = [int(need(source, settings, f"{stack}_{name}")) for stack in STACKS]
+    if found[0] != found[1]:
+        raise ValueError(
+            f"{source.where} cannot be expressed: stacks of different {name}, {found[0]} and {found[1]}"
+        )
+    return found[0]

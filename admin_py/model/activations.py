@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py.base.exact_math import exp, product, tanh
+from admin_py.base.exact_math import exp, logs, product, tanh
+from admin_py.model.norms import normed
 from admin_py.model.observation import Observation, Place, select
 from admin_py.model.rotary import THETA, Rotary
 from admin_py.results import run_metadata
@@ -73,6 +74,7 @@ def observe(
     training: bool,
     step: int,
     label_smoothing: float,
+    z_loss: float,
     seed: int | None = None,
 ) -> Observation:
     """As `Transformer.observe`.
@@ -96,10 +98,11 @@ def observe(
     if asked:
         keep = {"observe": True, "keep_gradients": True}
         other = spare()  # the user's gradients stay
-        other.backward(handed, training=training, step=step, label_smoothing=label_smoothing, **keep)
+        loss = {"label_smoothing": label_smoothing, "z_loss": z_loss}
+        other.backward(handed, training=training, step=step, **loss, **keep)
         for name in asked:
             if name == "logits":
-                found[name] = _logits_gradient(logits, batch, label_smoothing)
+                found[name] = _logits_gradient(logits, batch, label_smoothing, z_loss)
             else:
                 found[name] = other.activation(*back[name])
     return Observation(
@@ -170,6 +173,12 @@ class Reader:
         scores = products / width if scale is None else products * products.dtype.type(scale)
         return scores if cap is None else cap * tanh(scores / cap)
 
+    def _normed(self, x: NDArray[Any], heads: int, name: str) -> NDArray[Any]:
+        """Queries or keys [M, heads K] after their norm, each head's or all features' of a row."""
+        config = self.config
+        parts = x if config.qk_norm_whole else x.reshape(len(x), heads, -1)
+        return normed(config.qk_norm, parts, self.weights, name, config.norm_eps).reshape(x.shape)
+
     def _probabilities(self, name: str, place: Place) -> Iterator[NDArray[Any]]:
         """softmax(scale q k) of every sequence, before dropout: [H, T, S]."""
         stack, index, _ = place
@@ -179,7 +188,10 @@ class Reader:
         weights = self.weights
         q, k = (_linear(x, weights, f"{name}.{part}") for part, x in (("q", read), ("k", source)))
         heads, kv_heads = self.config.heads, self.config.num_kv_heads
+        q, k = self._normed(q, heads, f"{name}.norm_q"), self._normed(k, kv_heads, f"{name}.norm_k")
         causal = not cross and stack in self.causal
+        layer = (index - 1) // self.config.sublayers_per_layer(stack)
+        window = None if cross else self.config.windows(stack)[layer]
         for (first, end), (start, stop) in zip(pairwise(self.offsets[stack]), pairwise(keys), strict=True):
             queries = q[first:end].reshape(end - first, heads, -1)
             others = k[start:stop].reshape(stop - start, kv_heads, -1)
@@ -189,9 +201,21 @@ class Reader:
             others = others.repeat(heads // kv_heads, axis=0)
             scores = np.array([product(*pair) for pair in zip(queries, others, strict=True)])
             scores = self._scored(scores)
-            if causal:
-                scores = np.where(np.tri(end - first, dtype=bool), scores, -np.inf)
+            scores = np.where(_seen(end - first, stop - start, causal, window), scores, -np.inf)
             yield _softmax(scores).astype(q.dtype)
+
+
+def _seen(queries: int, keys: int, causal: bool, window: int | None) -> NDArray[np.bool_]:
+    """Which keys a query sees: [T, S].
+
+    Examples
+    --------
+    >>> _seen(3, 3, True, 2).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    distance = np.arange(queries)[:, None] - np.arange(keys)
+    seen = distance >= 0 if causal else np.ones(distance.shape, bool)
+    return seen if window is None else seen & (np.abs(distance) < window)
 
 
 def _linear(x: NDArray[Any], weights: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
@@ -212,12 +236,20 @@ def _softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _logits_gradient(logits: NDArray[Any], batch: Batch, label_smoothing: float) -> NDArray[Any]:
-    """dL/dlogits = (softmax(logits) - target distribution) / M, in the dtype of the logits."""
+def _logits_gradient(
+    logits: NDArray[Any], batch: Batch, label_smoothing: float, z_loss: float
+) -> NDArray[Any]:
+    """dL/dlogits = ((1 + 2 z_loss lse) softmax - target distribution) / M, in the dtype of the logits."""
     given = batch.target or batch.source
     first = np.zeros(given.tokens.size, dtype=bool)
     first[given.offsets[:-1]] = True
     labels = given.tokens[~first]
-    gradient = _softmax(logits) - label_smoothing / logits.shape[1]
+    gradient = _softmax(logits)
+    if z_loss != 0:
+        top = logits.max(axis=1, keepdims=True).astype(np.float64)
+        gradient = gradient * (
+            1.0 + 2.0 * z_loss * (top + logs(exp(logits - top).sum(axis=1, keepdims=True)))
+        )
+    gradient = gradient - label_smoothing / logits.shape[1]
     gradient[np.arange(len(labels)), labels] -= 1.0 - label_smoothing
     return np.asarray(gradient / len(labels), dtype=logits.dtype)

@@ -20,7 +20,9 @@ from admin_py.base.checks import (
 )
 from admin_py.model.core_config import core_config
 from admin_py.model.counting import count_parameters
+from admin_py.model.embedding_norm import EmbeddingNorm, check_embedding_norm
 from admin_py.model.rotary import Scaling, check_scaling
+from admin_py.model.windows import Window, check_windows
 from admin_py.schemes import Residual, Scheme, Site
 from admin_py.schemes import scheme as scheme_module
 
@@ -96,6 +98,14 @@ class TransformerConfig:
     rotary_scaling : tuple of 4 numbers, optional
         Llama 3's factor, low and high frequency factor, and original length: wavelengths beyond the
         length over the low factor become ``factor`` times as long, those below it over the high factor stay.
+    qk_norm : {"none", "layer", "rms", "dyt"}
+        A norm of queries and one of keys, before rotary positions turn them; with rms as in Qwen 3.
+    qk_norm_whole : bool
+        Whether that norm is over all heads of a token, as in OLMo 2, or over each, as in Qwen 3.
+    attention_window : int or sequence of these and None, optional
+        W, so that in self-attention token i sees tokens i - W < j <= i, and in an encoder those with
+        abs(i - j) < W; None, the default, for all. One for all layers, or one for each, the encoder's first:
+        Mistral has the former, Gemma 2 windows in turn.
     score_cap, logits_cap : float, optional
         Soft caps (Gemma 2): scores of attention, and logits, become cap tanh(x / cap). None by default.
     max_length : int
@@ -109,6 +119,9 @@ class TransformerConfig:
     embedding_scale : float, optional
         Factor on the embeddings before positions are added. Default: sqrt(D), as in the original Transformer;
         GPT-2, OPT and BERT have 1.
+    embedding_norm : {"none", "layer", "rms", "dyt"} or pair of these
+        Norm of the sum of embedding and position, before dropout: LayerNorm in BERT and BART. A pair is the
+        encoder's and the decoder's.
     input_scale : {"none", "scalar", "vector"}
         A trained factor on the input of each stack, 1 at first; it comes from folding omega.
 
@@ -157,6 +170,7 @@ class TransformerConfig:
     init_gain: float = 1.0
     norm_eps: float = 1e-5
     embedding_scale: float | None = None
+    embedding_norm: EmbeddingNorm = "none"
     input_scale: str = "none"
     head_width: int | None = None
     kv_heads: int | None = None
@@ -167,6 +181,9 @@ class TransformerConfig:
     rotary_width: int | None = None
     rotary_interleaved: bool = False
     rotary_scaling: Scaling | None = None
+    qk_norm: str = "none"
+    qk_norm_whole: bool = False
+    attention_window: Window | tuple[Window, ...] = None
 
     def __post_init__(self) -> None:
         def store(name: str, value: Any) -> None:
@@ -181,7 +198,8 @@ class TransformerConfig:
             store(name, check_probability(name, getattr(self, name)))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
-        for name in ("gated", "output_bias", "qkv_fused_init"):
+        store("embedding_norm", check_embedding_norm(self.embedding_norm))
+        for name in ("gated", "output_bias", "qkv_fused_init", "qk_norm_whole"):
             store(name, check_bool(name, getattr(self, name)))
         for name in ("norm_eps", "init_gain", "logits_scale", *_OPTIONAL):
             if getattr(self, name) is None and name in _OPTIONAL:
@@ -214,6 +232,12 @@ class TransformerConfig:
             raise ValueError(
                 f"kv_heads must divide heads, got kv_heads={self.kv_heads} and heads={self.heads}"
             )
+        if self.qk_norm_whole and self.qk_norm == "none":
+            raise ValueError("qk_norm_whole must be False where qk_norm is 'none'")
+
+        layers = self.encoder_layers + self.decoder_layers
+        windows = check_windows("attention_window", self.attention_window, layers)
+        object.__setattr__(self, "attention_window", windows)
 
     def _check_rotary(self) -> None:
         given = {name: getattr(self, name) for name in _ROTARY}
@@ -281,6 +305,20 @@ class TransformerConfig:
     def num_kv_heads(self) -> int:
         """G, heads of keys and values: ``kv_heads``, or H."""
         return self.heads if self.kv_heads is None else self.kv_heads
+
+    def windows(self, stack: str) -> tuple[Window, ...]:
+        """W of self-attention in each layer of a stack; None where a token sees all.
+
+        Examples
+        --------
+        >>> config = TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=2,
+        ...                            attention_window=[None, 4, None])
+        >>> config.windows("encoder"), config.windows("decoder")
+        ((None,), (4, None))
+        """
+        layers, given = self.stack_layers(stack), self.attention_window
+        first = 0 if stack == "encoder" else self.encoder_layers
+        return given[first : first + layers] if isinstance(given, tuple) else (given,) * layers
 
     @property
     def scheme_name(self) -> str:
@@ -488,6 +526,7 @@ _CHOICES = {
     "positions": POSITIONS,
     "share_embeddings": SHARING,
     "input_scale": schemes.SCALE_KINDS,
+    "qk_norm": schemes.NORMS,
 }
 
 

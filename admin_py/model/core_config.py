@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from admin_py.schemes import Residual
+from admin_py.model.embedding_norm import embedding_norm_of
+from admin_py.schemes import Residual, Site
 
 TransformerConfig = Any
 """Which makes use of this file, and is therefore not imported here."""
@@ -37,6 +38,8 @@ def core_config(config: TransformerConfig) -> dict[str, Any]:
             "kv_heads": config.kv_heads or 0,
             "scale": config.attention_scale or 0.0,
             "score_cap": config.score_cap or 0.0,
+            "qk_norm": config.qk_norm,
+            "qk_norm_whole": config.qk_norm_whole,
             "rotary": _rotary(config),
         },
         "logits_cap": config.logits_cap or 0.0,
@@ -63,14 +66,19 @@ def _stack(config: TransformerConfig, stack: str) -> dict[str, Any]:
         "layers": config.stack_layers(stack),
         "causal": stack == "decoder",
         "cross": stack == "decoder" and config.encoder_layers > 0,
+        "norm_embedding": embedding_norm_of(config.embedding_norm, stack) if present else "none",
         "norm_final": config.stack_scheme(stack).final_norm if present else "none",
         "input_scale": config.input_scale if present else "none",
         "embedding_gain": config.embedding_gain(stack),
-        "sublayers": [_sublayer(config, residual) for residual in config.residuals(stack)],
+        "sublayers": [
+            _sublayer(config, site, residual)
+            for site, residual in zip(config.sites(stack), config.residuals(stack), strict=True)
+        ],
     }
 
 
-def _sublayer(config: TransformerConfig, residual: Residual) -> dict[str, Any]:
+def _sublayer(config: TransformerConfig, site: Site, residual: Residual) -> dict[str, Any]:
+    window = config.windows(site.stack)[site.layer] if site.kind == "self_attn" else None
     fused = config.qkv_fused_init if residual.qkv_fused_init is None else residual.qkv_fused_init
     gains = {name: config.init_gain * gain for name, gain in residual.gains.items()}
-    return {**residual.to_dict(), "gains": gains, "qkv_fused_init": fused}
+    return {**residual.to_dict(), "gains": gains, "qkv_fused_init": fused, "window": window or 0}

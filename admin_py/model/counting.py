@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from admin_py.model.embedding_norm import embedding_norm_of
 from admin_py.schemes import Residual, Site
 
 TransformerConfig = Any
@@ -25,6 +26,7 @@ def count_parameters(config: TransformerConfig) -> int:
         places = zip(config.sites(stack), config.residuals(stack), strict=True)
         total += sum(_sublayer(config, site, residual) for site, residual in places)
         total += _norm(config.stack_scheme(stack).final_norm, config.d_model)
+        total += _norm(embedding_norm_of(config.embedding_norm, stack), config.d_model)
         total += {"none": 0, "scalar": 1, "vector": config.d_model}[config.input_scale]
         total += config.max_length * config.d_model if config.positions == "learned" else 0
     return total
@@ -47,7 +49,9 @@ def _attention(config: TransformerConfig) -> int:
     d, queries = config.d_model, config.heads * config.width_of_heads
     keys = config.num_kv_heads * config.width_of_heads
     biases = (queries + 2 * keys) * (config.bias in ("all", "qkv", "attention"))
-    return 2 * (queries + keys) * d + biases + d * (config.bias in ("all", "attention"))
+    normed = (queries, keys) if config.qk_norm_whole else (config.width_of_heads,) * 2
+    norms = sum(_norm(config.qk_norm, n) for n in normed)
+    return 2 * (queries + keys) * d + biases + d * (config.bias in ("all", "attention")) + norms
 
 
 def _feed_forward(config: TransformerConfig) -> int:

@@ -90,6 +90,7 @@ def _check_stack(config: TransformerConfig, stack: str) -> None:
             ("norm_pre", residual.norm_pre == "none", "none"),
             ("norm_post", residual.norm_post != "none", "a norm"),
             ("kappa", residual.kappa == 0, "0"),
+            ("parallel", not residual.parallel, "False"),
         ):
             if not fits:
                 raise ValueError(

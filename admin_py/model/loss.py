@@ -19,9 +19,9 @@ class Loss(NamedTuple):
     """
 
     loss: float
-    """With label smoothing."""
+    """With label smoothing and z-loss."""
     nll: float
-    """Without: the negative log-likelihood."""
+    """Without both: the negative log-likelihood."""
     num_tokens: int
     """Predicted tokens."""
 

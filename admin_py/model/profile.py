@@ -222,6 +222,8 @@ class VarianceProfile(Result):
     ) -> VarianceProfile:
         """Read the text format of Transformer-Clinic: lines ``index omega``, encoder then decoder.
 
+        Files of DeepNet's release have no index: lines ``omega``.
+
         Parameters
         ----------
         path : path
@@ -299,8 +301,12 @@ def _read_clinic(path: str | os.PathLike[str], indices: list[int]) -> NDArray[np
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if len(lines) != len(indices):
         raise ValueError(f"{where!r} has {len(lines)} lines, expected {len(indices)} for these layers")
+    if lines and all(len(words) == 1 for _, words in lines):
+        lines = [
+            (number, [str(index), *words]) for (number, words), index in zip(lines, indices, strict=True)
+        ]
     values = np.empty(len(indices))
-    for place, ((number, words), index) in enumerate(zip(lines, indices)):
+    for place, ((number, words), index) in enumerate(zip(lines, indices, strict=True)):
         try:
             first, second = (float(word) for word in words)
         except ValueError:

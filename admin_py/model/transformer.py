@@ -319,6 +319,7 @@ class Transformer(CountsSteps, Profiled):
         batch: Batch,
         *,
         label_smoothing: float = 0.0,
+        z_loss: float = 0.0,
         training: bool = False,
         step: int | None = None,
     ) -> Loss:
@@ -330,12 +331,16 @@ class Transformer(CountsSteps, Profiled):
         label_smoothing : float
             Probability mass spread evenly over the vocabulary, from 0 to 1. None unless it is asked for, of
             `backward` and `observe` too; trainings and analyses smooth by `base.defaults.LABEL_SMOOTHING`.
+        z_loss : float
+            Coefficient, from 0, of log(sum of e^logits)^2, which is added to the loss of every token, so that
+            logits stay near a scale at which they are probabilities (PaLM, Chowdhery et al. 2022, has 1e-4).
         training, step
             As for `forward`.
         """
         self._need_decoder()
         with self._numbered(step, training=training) as number:
-            options = {"label_smoothing": label_smoothing, "training": training, "step": number}
+            options = {"label_smoothing": label_smoothing, "z_loss": z_loss}
+            options |= {"training": training, "step": number}
             return Loss(*self._core.loss(self._batch(batch), **options))
 
     @goes_with(step=("training=True, which has dropout", lambda given: given["training"]))
@@ -344,6 +349,7 @@ class Transformer(CountsSteps, Profiled):
         batch: Batch,
         *,
         label_smoothing: float = 0.0,
+        z_loss: float = 0.0,
         training: bool = True,
         step: int | None = None,
         accumulate: bool = False,
@@ -356,7 +362,7 @@ class Transformer(CountsSteps, Profiled):
         Parameters
         ----------
         batch : Batch
-        label_smoothing, training, step
+        label_smoothing, z_loss, training, step
             As for `loss`; dropout is on by default, with other masks every time.
         accumulate : bool
             Add to the gradients instead of replacing them.
@@ -386,6 +392,7 @@ class Transformer(CountsSteps, Profiled):
             loss = self._core.backward(
                 self._batch(batch),
                 label_smoothing=label_smoothing,
+                z_loss=z_loss,
                 training=training,
                 step=number,
                 accumulate=accumulate,
@@ -398,6 +405,7 @@ class Transformer(CountsSteps, Profiled):
     @goes_with(
         step=("training=True, which has dropout", lambda given: given["training"]),
         label_smoothing=("gradients that are kept", lambda given: len(given["gradients"]) > 0),
+        z_loss=("gradients that are kept", lambda given: len(given["gradients"]) > 0),
     )
     def observe(
         self,
@@ -408,6 +416,7 @@ class Transformer(CountsSteps, Profiled):
         training: bool = False,
         step: int = 0,
         label_smoothing: float = 0.0,
+        z_loss: float = 0.0,
     ) -> Observation:
         """One pass with named activations, their gradients and the variances of every sub-layer.
 
@@ -419,7 +428,7 @@ class Transformer(CountsSteps, Profiled):
         gradients : str or list of str
             Patterns of the names whose gradients of the loss are kept: stacks' inputs, sub-layers' inputs,
             branches and outputs, logits. `Transformer.gradients` stay as they are.
-        training, step, label_smoothing
+        training, step, label_smoothing, z_loss
             As for `loss`, but the step is 0 unless it is given: what is looked at twice is the same.
 
         Returns
@@ -449,6 +458,7 @@ class Transformer(CountsSteps, Profiled):
             training=training,
             step=step,
             label_smoothing=label_smoothing,
+            z_loss=z_loss,
             seed=self.seed,
         )
 

@@ -50,7 +50,7 @@ GROUPS: Mapping[str, Mapping[str, Check]] = {
     },
     "optimizer": _checks("optimizer", "beta2", *(one.name for one in OPTIMIZER)),
     "schedule": _checks("schedule", "lr", "warmup", "initial_lr", "final_lr"),
-    "training": _checks("steps", "max_tokens", "accumulate", "clip_norm", "label_smoothing"),
+    "training": _checks("steps", "max_tokens", "accumulate", "clip_norm", "label_smoothing", "z_loss"),
     "averaging": {"average": AVERAGE},
     "decoding": DECODING,
 }
@@ -85,7 +85,7 @@ class Recipe:
     schedule : mapping
         ``schedule`` by its name, ``lr``, ``warmup``, ``initial_lr``, ``final_lr``.
     training : mapping
-        ``steps``, ``max_tokens``, ``accumulate``, ``clip_norm``, ``label_smoothing``.
+        ``steps``, ``max_tokens``, ``accumulate``, ``clip_norm``, ``label_smoothing``, ``z_loss``.
     averaging : mapping
         ``average``: of the weights of so many of the last epochs.
     decoding : mapping

@@ -17,11 +17,15 @@ from admin_py.report.picture import (
     BEFORE,
     Absent,
     Picture,
+    Run,
+    Shown,
     absent,
     by_run,
     missing_of,
+    moment,
     reasons,
     results_of,
+    runs_of,
     single,
     table_of,
 )
@@ -29,9 +33,6 @@ from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from admin_py.experiments.study.results import Study
-    from admin_py.experiments.study.run import StudyRun
 
 
 NEAR = 4
@@ -43,7 +44,7 @@ def _told_heatmap(
 ) -> tuple[str, str]:
     """On the heatmaps of one stack: the share of the nearest branches in the last output."""
     read = (
-        f"Row i tells what the output of sub-layer i is made of {when} training: its dependency on the input "
+        f"Row i tells what the output of sub-layer i is made of{when}: its dependency on the input "
         "of the stack (column 0) and on each branch below; dark cells at the diagonal mean that an output is "
         "mostly its latest branches."
     )
@@ -60,7 +61,7 @@ def _told_heatmap(
     return read, f"{'; '.join([found, *reasons(missing)])}."
 
 
-def _told_own(runs: Sequence[StudyRun]) -> tuple[str, str]:
+def _told_own(runs: Sequence[Run]) -> tuple[str, str]:
     """On the measured and predicted beta_ii^2."""
     read = (
         "β² here is measured: the variance of a sub-layer's own branch over that of the sum it is added to, "
@@ -94,10 +95,10 @@ ROW = 2.7
 """Inches of a row of heatmaps."""
 
 
-def dependency_before(study: Study) -> Iterator[Picture | Absent]:
+def dependency_before(study: Shown) -> Iterator[Picture | Absent]:
     """Heatmaps at initialisation, and the measured share of each own branch beside the predicted one."""
-    yield from _heatmaps(study, "dependency_before", BEFORE, "before")
-    runs = [run for run in study.runs if run.dependency_before is not None]
+    yield from _heatmaps(study, "dependency_before", BEFORE, "before", moment(study))
+    runs = [run for run in runs_of(study) if run.dependency_before is not None]
     if runs:
         shown = results_of(study, "dependency_before", Dependency)
         yield Picture(
@@ -119,15 +120,15 @@ def dependency_before(study: Study) -> Iterator[Picture | Absent]:
         )
 
 
-def dependency_after(study: Study) -> Iterator[Picture | Absent]:
+def dependency_after(study: Shown) -> Iterator[Picture | Absent]:
     """Heatmaps after training."""
-    yield from _heatmaps(study, "dependency_after", AFTER, "after")
+    yield from _heatmaps(study, "dependency_after", AFTER, "after", " after training")
 
 
-def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture | Absent]:
+def _heatmaps(study: Shown, name: str, part: str, place: str, when: str) -> Iterator[Picture | Absent]:
     shown = results_of(study, name, Dependency)
     if not shown:
-        yield absent(study, name, f"dependency-{when}", part, f"Layer dependency {when} training")
+        yield absent(study, name, f"dependency-{place}", part, f"Layer dependency{when}")
         return
     rows = -(-len(shown) // PANELS)
     for stack in shown[0].variances:
@@ -136,9 +137,9 @@ def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture
             plots.plot_dependency_panels(shown, panels(figure, len(shown), PANELS), stack=stack)
 
         yield Picture(
-            f"dependency-{stack}-{when}",
+            f"dependency-{stack}-{place}",
             part,
-            f"Layer dependency, {stack}, {when} training",
+            f"Layer dependency, {stack}{when and f',{when}'}",
             0.3 + ROW * rows,
             draw,
             *_told_heatmap(shown, stack, when, missing_of(study, name)),
@@ -151,13 +152,13 @@ def _heatmaps(study: Study, name: str, part: str, when: str) -> Iterator[Picture
                 },
             ),
             lambda: by_run(
-                [run for run in study.runs if getattr(run, name) is not None],
+                [run for run in runs_of(study) if getattr(run, name) is not None],
                 lambda run: table_of(getattr(run, name)),
             ),
         )
 
 
-def _own_table(run: StudyRun) -> Any:
+def _own_table(run: Run) -> Any:
     import pandas as pd
 
     one = run.dependency_before

@@ -11,18 +11,27 @@ from admin_py.analysis import GradientNorms, pool
 from admin_py.analysis.gradients import VANISHING
 from admin_py.base.exact_math import geometric_mean
 from admin_py.base.words import listing, number
-from admin_py.experiments.study.results import Study
 from admin_py.model.names import place_of
 from admin_py.plots.panels import panels
 from admin_py.report.paper import cited
-from admin_py.report.picture import BEFORE, Picture, by_run, results_of, several_seeds, single
+from admin_py.report.picture import (
+    BEFORE,
+    Picture,
+    Shown,
+    by_run,
+    moment,
+    results_of,
+    runs_of,
+    several_seeds,
+    single,
+)
 from admin_py.schemes.labels import label
 
 
-def _told_norms(study: Study) -> tuple[str, str]:
+def _told_norms(study: Shown) -> tuple[str, str]:
     """Two sentences on the gradient norms."""
     read = (
-        "Norm of the loss's gradient with respect to each sub-layer's output before training, divided by the "
+        f"Norm of the loss's gradient with respect to each sub-layer's output{moment(study)}, divided by the "
         "largest of the network; a line that falls towards the left means that the lower sub-layers get "
         "little signal."
     )
@@ -45,7 +54,7 @@ def _told_norms(study: Study) -> tuple[str, str]:
     return read, f"Top over bottom of each stack, here: {'; '.join(parts)}."
 
 
-def _told_bars(study: Study) -> tuple[str, str]:
+def _told_bars(study: Shown) -> tuple[str, str]:
     """On the bars of gradient norms."""
     whiskers = "; whiskers are the range over seeds" if several_seeds(study) else ""
     read = f"The same norms as bars, a panel a scheme, shaded by kind of sub-layer{whiskers}."
@@ -60,11 +69,11 @@ def _told_bars(study: Study) -> tuple[str, str]:
     return read, f"Smallest relative norm of each stack: {'; '.join(parts)}."
 
 
-def _told_matrices(study: Study, shown: Sequence[GradientNorms]) -> tuple[str, str]:
+def _told_matrices(study: Shown, shown: Sequence[GradientNorms]) -> tuple[str, str]:
     """On the gradient norms of weight matrices: how far apart those of a stack are."""
     first = " (first seed)" if several_seeds(study) else ""
     read = (
-        "Norm of the loss's gradient with respect to each weight matrix before training, by "
+        f"Norm of the loss's gradient with respect to each weight matrix{moment(study)}, by "
         f"layer{first}: Q, K, V, O of attention, 1 and 2 of the feed-forward."
     )
     parts = []
@@ -80,9 +89,9 @@ def _told_matrices(study: Study, shown: Sequence[GradientNorms]) -> tuple[str, s
     return read, f"Largest over smallest norm within a stack: {'; '.join(parts)}."
 
 
-def gradient_bars(study: Study) -> Iterator[Picture]:
+def gradient_bars(study: Shown) -> Iterator[Picture]:
     """Gradient norms as the paper's bars, a panel a scheme."""
-    shown = pool(run.gradients for run in study.runs)
+    shown = pool(run.gradients for run in runs_of(study))
 
     yield Picture(
         "gradient-bars",
@@ -92,11 +101,11 @@ def gradient_bars(study: Study) -> Iterator[Picture]:
         lambda figure: plots.plot_gradient_bars(shown, panels(figure, len(shown))),
         *_told_bars(study),
         "The figure of relative gradient norms of 18-layer models, by kind of sub-layer.",
-        lambda: by_run(study.runs, lambda run: run.gradients.to_dataframe()),
+        lambda: by_run(runs_of(study), lambda run: run.gradients.to_dataframe()),
     )
 
 
-def matrix_gradients(study: Study) -> Iterator[Picture]:
+def matrix_gradients(study: Shown) -> Iterator[Picture]:
     """Gradient norms of weight matrices, a panel a scheme."""
     shown = results_of(study, "gradients", GradientNorms)
     yield Picture(
@@ -107,13 +116,13 @@ def matrix_gradients(study: Study) -> Iterator[Picture]:
         lambda figure: plots.plot_matrix_gradient_panels(shown, panels(figure, len(shown))),
         *_told_matrices(study, shown),
         "None: the figure of relative gradient norms in section 3.1 is of the outputs of sub-layers.",
-        lambda: by_run(study.runs, lambda run: run.gradients.matrices_to_dataframe()),
+        lambda: by_run(runs_of(study), lambda run: run.gradients.matrices_to_dataframe()),
     )
 
 
-def gradient_lines(study: Study) -> Iterator[Picture]:
+def gradient_lines(study: Shown) -> Iterator[Picture]:
     """Gradient norms by sub-layer, a line a scheme."""
-    norms = [run.gradients for run in study.runs]
+    norms = [run.gradients for run in runs_of(study)]
     yield Picture(
         "gradients",
         BEFORE,
@@ -130,5 +139,5 @@ def gradient_lines(study: Study) -> Iterator[Picture]:
                 "not train all the same",
             },
         ),
-        lambda: by_run(study.runs, lambda run: run.gradients.to_dataframe()),
+        lambda: by_run(runs_of(study), lambda run: run.gradients.to_dataframe()),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,24 +17,23 @@ from admin_py.report.picture import (
     BEFORE,
     Absent,
     Picture,
+    Run,
+    Shown,
     absent,
     by_run,
     missing_of,
     reasons,
+    runs_of,
     single,
     table_of,
 )
 from admin_py.schemes.labels import label
 
-if TYPE_CHECKING:
-    from admin_py.experiments.study.results import Study
-    from admin_py.experiments.study.run import StudyRun
-
 FORMS_FROM = 100
 """Sub-layers from which a line in N and one in ln N part: at a few dozen either may fit any scheme."""
 
 
-def _told(runs: Sequence[StudyRun], stack: str) -> tuple[str, str]:
+def _told(runs: Sequence[Run], stack: str) -> tuple[str, str]:
     """On the output change of one stack."""
     first = runs[0].output_change
     assert first is not None
@@ -62,7 +61,7 @@ def _told(runs: Sequence[StudyRun], stack: str) -> tuple[str, str]:
     return read, f"{found}. {_borne(runs, stack)}"
 
 
-def _borne(runs: Sequence[StudyRun], stack: str) -> str:
+def _borne(runs: Sequence[Run], stack: str) -> str:
     """How far apart the schemes are, and what a stack of this depth and so many seeds bear of it."""
     first = runs[0].output_change
     assert first is not None
@@ -82,7 +81,7 @@ def _borne(runs: Sequence[StudyRun], stack: str) -> str:
     return f"{words}."
 
 
-def _ratios(runs: Sequence[StudyRun], stack: str) -> Iterator[tuple[str, str]]:
+def _ratios(runs: Sequence[Run], stack: str) -> Iterator[tuple[str, str]]:
     """Scheme -> Post-LN's last change over its own, geometric mean over the seeds and range."""
     ends = {
         (run.scheme, run.seed): float(run.output_change.mean(stack)[-1])
@@ -98,9 +97,9 @@ def _ratios(runs: Sequence[StudyRun], stack: str) -> Iterator[tuple[str, str]]:
             yield scheme, f"{number(middle)} ({number(low)} to {number(high)})"
 
 
-def output_change(study: Study) -> Iterator[Picture | Absent]:
+def output_change(study: Shown) -> Iterator[Picture | Absent]:
     """Change of the output under small random moves of the weights, a picture a stack, all seeds in it."""
-    runs = [run for run in study.runs if run.output_change is not None]
+    runs = [run for run in runs_of(study) if run.output_change is not None]
     if not runs:
         yield absent(study, "output_change", "output-change", BEFORE, "Output change")
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,34 +15,25 @@ from admin_py.analysis.diagnosis.results import page_of
 from admin_py.base.csv_files import to_csv
 from admin_py.base.locks import locked_file
 from admin_py.base.paths import absolute_path, fitting_name, path_of
-from admin_py.base.printable import printable
-from admin_py.base.streams import say
 from admin_py.base.whole_files import clear_all_aside, write_whole
 from admin_py.base.words import listing, number, spread
 from admin_py.experiments.study.run import NOT_COMPUTED
-from admin_py.plots.files import drawn
-from admin_py.plots.style import scheme_style
 from admin_py.report import summary, translations
 from admin_py.report.picture import Absent, Picture, absent, by_run, several_seeds, table_of
 from admin_py.report.pictures import entries
+from admin_py.report.rendering import DATA_FOLDER, REPORT_FILE, css, figures_by_part, plain, swatch, template
 from admin_py.report.sentences import side_by_side
-from admin_py.report.svg import inline_svg
 from admin_py.report.translations import Section
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
     from admin_py.experiments.study.results import SchemeSummary, Study
 
-REPORT_FILE, DATA_FOLDER = "report.html", "data"
 DIAGNOSIS_DATA = f"{DATA_FOLDER}/diagnosis.csv"
 PLACE_LENGTH = 120
 """Bytes of the name of a combination's folder."""
-TEMPLATES = Path(__file__).parent / "templates"
 
 SHOWN_SAMPLES = 6
-
-DASH = 2.0
-"""Pixels of a unit of a line's dashes."""
 
 
 def write_report(study: Study, folder: str | os.PathLike[str]) -> Path:
@@ -112,8 +102,8 @@ def place_folder(words: str) -> str:
 
 def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
     """The page that sets several reports beside each other."""
-    return _template("parts.html.j2").render(
-        css=_css(),
+    return template("parts.html.j2").render(
+        css=css(),
         title=f"{listing(map(label, study.schemes))}, {len(parts)} settings",
         data_name=summary.task(study),
         several_seeds=several_seeds(study),
@@ -126,7 +116,7 @@ def _render_parts(study: Study, parts: Sequence[_Part]) -> str:
             }
             for part in parts
         ],
-        swatch=_swatch,
+        swatch=swatch,
     )
 
 
@@ -177,57 +167,30 @@ def _entries(study: Study) -> list[Picture | Absent]:
     return entries(study)
 
 
-def _template(name: str) -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
-
-
-def _shown(value: Any) -> Any:
-    """What a template puts into the page: text of data and users can be seen and does nothing."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return printable(value, lines=True)
-    return value
-
-
-def _css() -> Any:
-    from markupsafe import Markup
-
-    return Markup((TEMPLATES / "report.css").read_text("utf-8"))
-
-
 def _render(study: Study, shown: Sequence[Picture | Absent], translated: Section | None) -> str:
     """The page, and a line for each of its pictures that could not be drawn."""
     samples, diagnoses = _samples(study), _diagnoses(study)
     names = listing(map(label, study.schemes))
     first = study.data["kind"] == "translation"
     models = "models trained from the first seed" if several_seeds(study) else "trained models"
-    return _template("report.html.j2").render(
-        css=_css(),
+    return template("report.html.j2").render(
+        css=css(),
         title=summary.title(study),
         data_name=summary.task(study),
         introduction=summary.introduction(study),
         several_seeds=several_seeds(study),
         interrupted=study.interrupted,
         rows=[_row(one) for one in study.summary()],
-        swatch=_swatch,
+        swatch=swatch,
         ties=summary.ties(study),
         diagnoses=diagnoses,
         limits=list(dict.fromkeys(one["limits"] for one in diagnoses)),
         no_diagnosis=absent(study, "diagnosis", "", "", "").why,
         not_asked=summary.not_asked(study),
         diagnosis_data=DIAGNOSIS_DATA,
-        parts=_parts(shown, names),
+        parts=figures_by_part(shown, names),
         translated=None if translated is None else translated.told,
-        pictures_of_translations=_parts(_pictures_of(translated), names),
+        pictures_of_translations=figures_by_part(_pictures_of(translated), names),
         data_folder=DATA_FOLDER,
         samples=samples,
         samples_read=(
@@ -310,48 +273,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _swatch(scheme: str) -> Any:
-    """A piece of a scheme's line, with its dashes."""
-    from markupsafe import Markup
-
-    style = scheme_style(scheme)
-    stops, end = [], 0.0
-    for place, length in enumerate(style.dashes[1] or (1.0,)):
-        paint = "transparent" if place % 2 else style.color
-        stops.append(f"{paint} {end:g}px {end + DASH * length:g}px")
-        end += DASH * length
-    ground = f"repeating-linear-gradient(90deg, {', '.join(stops)})"
-    return Markup('<span class="swatch" style="background:{}"></span>').format(ground)
-
-
-def _parts(shown: Sequence[Picture | Absent], names: str) -> list[dict[str, Any]]:
-    """The pictures as the template needs them, by part of the report."""
-    parts: dict[str, list[dict[str, Any]]] = {}
-    for one in shown:
-        figure: dict[str, Any] = {"id": one.name, "heading": one.heading, "svg": None}
-        if isinstance(one, Absent):
-            figure |= {"why": one.why, "data": None}
-        else:
-            alt = printable(f"{one.heading} of {names}. {one.found}")
-            draw = partial(inline_svg, one.draw, one.height, name=one.name, alt=alt)
-            svg, why = drawn(draw, f"the picture {one.name} of the report")
-            if svg is None:
-                say(why)
-            figure |= {
-                "svg": svg,
-                "why": why,
-                "read": one.read,
-                "found": one.found,
-                "paper": one.paper,
-                "data": f"{DATA_FOLDER}/{one.name}.csv",
-            }
-        parts.setdefault(one.part, []).append(figure)
-    return [
-        {"id": heading.lower().replace(" ", "-"), "heading": heading, "figures": figures}
-        for heading, figures in parts.items()
-    ]
-
-
 def _unmeasured(study: Study) -> list[str]:
     """What is missing from the report, in sentences: each measure with its reason, and for which schemes."""
     schemes: dict[tuple[str, str], dict[str, None]] = {}
@@ -389,18 +310,4 @@ def _settings(study: Study) -> list[tuple[str, str]]:
     # One row a name: what the settings say of a name that the metadata have too is what was asked for.
     told = {**axes, **own, **study.settings, **data}
     told |= {name: value for name, value in {**machine, **versions}.items() if name not in told}
-    return [(name.replace("_", " "), _plain(value)) for name, value in told.items()]
-
-
-def _plain(value: Any) -> str:
-    """A setting as people read it."""
-    if isinstance(value, Mapping) and "kind" in value:
-        rest = {key: item for key, item in value.items() if key != "kind"}
-        return f"{value['kind']} ({_plain(rest)})"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else str(value)
+    return [(name.replace("_", " "), plain(value)) for name, value in told.items()]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from admin_py.base.words import listing
+from admin_py.report.models import ModelRun, Models
 from admin_py.results import Result
 from admin_py.schemes.labels import label
 
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
     from admin_py.experiments.study.run import StudyRun
 
 TRAINING, BEFORE, AFTER = "Training", "Before training", "After training"
+
+Shown: TypeAlias = "Study | Models"
+"""What pictures are drawn of."""
+Run: TypeAlias = "StudyRun | ModelRun"
+"""One of them."""
+
+
+def moment(shown: Shown) -> str:
+    """When analyses were made, as a sentence goes on: a study's before its trainings.
+
+    Examples
+    --------
+    >>> moment(Models(()))
+    ''
+    """
+    return "" if isinstance(shown, Models) else " before training"
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,12 @@ class Picture:
     table: Callable[[], pd.DataFrame]
 
 
-def several_seeds(study: Study) -> bool:
+def runs_of(shown: Shown) -> Sequence[Run]:
+    """Its runs, or models."""
+    return shown.runs
+
+
+def several_seeds(study: Shown) -> bool:
     """Whether schemes were trained from more than one."""
     return len(study.seeds) > 1
 
@@ -86,7 +108,7 @@ def single(draw: Callable[[Any], Any]) -> Callable[[Figure], None]:
     return on_figure
 
 
-def by_run(runs: Iterable[StudyRun], table: Callable[[StudyRun], pd.DataFrame]) -> pd.DataFrame:
+def by_run(runs: Iterable[Any], table: Callable[[Any], pd.DataFrame]) -> pd.DataFrame:
     """The tables of all runs below each other, with the columns scheme and seed before the others."""
     import pandas as pd
 
@@ -101,7 +123,7 @@ def by_run(runs: Iterable[StudyRun], table: Callable[[StudyRun], pd.DataFrame]) 
 R = TypeVar("R", bound=Result)
 
 
-def results_of(study: Study, name: str, kind: type[R]) -> list[R]:
+def results_of(study: Shown, name: str, kind: type[R]) -> list[R]:
     """That result of the first run of each scheme that has it."""
     found: dict[str, R] = {}
     for run in study.runs:
@@ -117,7 +139,7 @@ def table_of(result: Result | None) -> pd.DataFrame:
     return result.to_dataframe()
 
 
-def missing_of(study: Study, name: str) -> dict[str, str]:
+def missing_of(study: Shown, name: str) -> dict[str, str]:
     """Scheme -> why no run of it has the result, for those schemes of which no run has it."""
     return {
         scheme: study.run(scheme).without[name]
@@ -143,7 +165,7 @@ def reasons(missing: Mapping[str, str]) -> list[str]:
     ]
 
 
-def absent(study: Study, result: str, name: str, part: str, heading: str) -> Absent:
+def absent(study: Shown, result: str, name: str, part: str, heading: str) -> Absent:
     """What stands in a picture's place when no run has its result."""
     whys = list(dict.fromkeys(missing_of(study, result).values()))
     return Absent(name, part, heading, f"Not measured: {'; '.join(whys)}.")

@@ -9,9 +9,19 @@ import numpy as np
 
 from admin_py import plots
 from admin_py.base.words import listing, number, sentence
-from admin_py.experiments.study.results import Study
 from admin_py.report.paper import cited
-from admin_py.report.picture import BEFORE, Absent, Picture, absent, by_run, single, table_of
+from admin_py.report.picture import (
+    BEFORE,
+    Absent,
+    Picture,
+    Shown,
+    absent,
+    by_run,
+    moment,
+    runs_of,
+    single,
+    table_of,
+)
 from admin_py.schemes.labels import label
 
 if TYPE_CHECKING:
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     from admin_py.model.profile import VarianceProfile
 
 
-def _told_omega(study: Study) -> tuple[str, str]:
+def _told_omega(study: Shown) -> tuple[str, str]:
     """Two sentences on the skip scales."""
     read = (
         "ω scales the skip of a sub-layer before its branch is added; a profiled scheme sets it by one "
@@ -47,11 +57,11 @@ def _told_omega(study: Study) -> tuple[str, str]:
     return read, sentence(parts)
 
 
-def _told_variance(study: Study) -> tuple[str, str]:
+def _told_variance(study: Shown) -> tuple[str, str]:
     """Two sentences on Var(a)."""
     read = (
         "Var[a] is the variance, over the tokens and features of one batch, of what a sub-layer's branch "
-        "adds to its skip before training."
+        f"adds to its skip{moment(study)}."
     )
     parts = []
     for scheme, profile in _profiles(study).items():
@@ -60,7 +70,7 @@ def _told_variance(study: Study) -> tuple[str, str]:
     return read, f"Over all sub-layers it ranges as follows: {'; '.join(parts)}."
 
 
-def _told_dependency(study: Study) -> tuple[str, str]:
+def _told_dependency(study: Shown) -> tuple[str, str]:
     """Two sentences on the predicted dependency."""
     read = (
         "β² is the share of the variance of a sub-layer's sum of skip and branch that comes from the "
@@ -82,20 +92,20 @@ def _have(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
 
 
-def _profiles(study: Study) -> dict[str, VarianceProfile]:
+def _profiles(study: Shown) -> dict[str, VarianceProfile]:
     """Scheme -> the profile of its first run that has one."""
-    return {run.scheme: run.profile for run in reversed(study.runs) if run.profile is not None}
+    return {run.scheme: run.profile for run in reversed(runs_of(study)) if run.profile is not None}
 
 
-def profile(study: Study) -> Iterator[Picture | Absent]:
+def profile(study: Shown) -> Iterator[Picture | Absent]:
     """What the profile found: omega, branch variances, and the dependency that follows from them."""
-    profiles = [run.profile for run in study.runs if run.profile is not None]
+    profiles = [run.profile for run in runs_of(study) if run.profile is not None]
     if not profiles:
         yield absent(study, "profile", "omega", BEFORE, "Skip scale ω")
         return
 
     def profile_table() -> pd.DataFrame:
-        runs = [run for run in study.runs if run.profile is not None]
+        runs = [run for run in runs_of(study) if run.profile is not None]
         return by_run(runs, lambda run: table_of(run.profile))
 
     yield Picture(

@@ -2,7 +2,7 @@
 
 ::
 
-    h   = s * Npre(x)
+    h   = s * Npre(x)                           or s * Npre(x_layer) where it is parallel
     a   = f(h)                                  f: attention or feed-forward, dropout on a
     y   = omega (.) r + alpha (.) Nbranch(a) + kappa * x_layer        r = x or Npre(x)
     out = Npost(y)
@@ -111,6 +111,9 @@ class Residual:
         Inside the branch: before the output projection of attention, before fc2 of a feed-forward.
     residual_normed : bool
         The skip starts at Npre(x) instead of x.
+    parallel : bool
+        The branch reads the layer's input x_layer instead of x, beside the branches before it in the layer,
+        as the feed-forward of GPT-J and GPT-NeoX does; the skip stays.
     profiled : bool
         Variance profiling sets omega (Admin); omega must then be a scalar or a vector.
     input_scale : float
@@ -151,6 +154,7 @@ class Residual:
     init: str = "xavier_uniform"
     qkv_fused_init: bool | None = None
     gains: Mapping[str, float] = field(default_factory=dict, hash=False)
+    parallel: bool = False
 
     def __post_init__(self) -> None:
         def store(name: str, value: Any) -> None:
@@ -159,7 +163,7 @@ class Residual:
         for name in ("norm_pre", "norm_branch", "norm_post", "norm_inner"):
             check_choice(name, getattr(self, name), NORMS)
         check_choice("init", self.init, INITS)
-        for name in ("residual_normed", "profiled"):
+        for name in ("residual_normed", "profiled", "parallel"):
             store(name, check_bool(name, getattr(self, name)))
         if self.qkv_fused_init is not None:
             store("qkv_fused_init", check_bool("qkv_fused_init", self.qkv_fused_init))
@@ -176,6 +180,10 @@ class Residual:
             raise ValueError("omega cannot be shared: every sub-layer has its own (alpha can)")
         if self.profiled and self.omega.kind == "none":
             raise ValueError("profiled=True needs an omega of kind 'scalar' or 'vector' to set, got 'none'")
+        if self.parallel and self.residual_normed:
+            raise ValueError(
+                "residual_normed must be False where parallel is True: Npre is of the layer's input"
+            )
         if self.residual_normed and self.norm_pre == "none":
             raise ValueError("residual_normed=True starts the skip at Npre(x), but norm_pre is 'none'")
 

@@ -169,6 +169,7 @@ class Loop:
             found = model.backward(
                 batch,
                 label_smoothing=plan.label_smoothing,
+                z_loss=plan.z_loss,
                 step=number,
                 accumulate=i > 0,
                 scale=share,
@@ -249,7 +250,8 @@ class Loop:
         batches = self.data.batches(max_tokens=self.plan.max_tokens, split="valid", shuffle=False)
         with self._judged():
             for batch in batches:
-                found = self.model.loss(batch, label_smoothing=self.plan.label_smoothing)
+                smoothing, z_loss = self.plan.label_smoothing, self.plan.z_loss
+                found = self.model.loss(batch, label_smoothing=smoothing, z_loss=z_loss)
                 sums += found.num_tokens * np.array([found.nll, found.loss])
                 tokens += found.num_tokens
                 if interrupt.requested:

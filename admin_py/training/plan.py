@@ -43,6 +43,7 @@ class Plan:
     callbacks: tuple[Callback, ...]
     profile: str | bool
     checkpoint_activations: bool | int = False
+    z_loss: float = 0.0
     ema: float | None = None
     stopping: Stopping = field(default_factory=Stopping)
     keeping: Keeping | None = None
@@ -70,7 +71,7 @@ class Plan:
             "label_smoothing": self.label_smoothing,
             "observe": self.observe.describe(),
         }
-        more = {"ema": self.ema, "monitor": self.stopping.describe()}
+        more = {"z_loss": self.z_loss or None, "ema": self.ema, "monitor": self.stopping.describe()}
         numbers |= {name: value for name, value in more.items() if value is not None}
         return json.loads(json.dumps(numbers))
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
-from admin_py.base.checks import MAX_COUNT, check_bool, check_integer, check_probability
+from admin_py.base.checks import MAX_COUNT, check_bool, check_integer, check_number, check_probability
 from admin_py.base.precision import check_held
 from admin_py.base.streams import warn
 from admin_py.base.unused import goes_with
@@ -82,6 +82,7 @@ def train(
     accumulate: int = 1,
     clip_norm: float | None = None,
     label_smoothing: float = defaults.LABEL_SMOOTHING,
+    z_loss: float = 0.0,
     valid_every: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 100,
@@ -139,6 +140,8 @@ def train(
         Gradients with a larger Euclidean norm are scaled down to it.
     label_smoothing : float
         Probability mass spread evenly over the vocabulary, from 0 to 1.
+    z_loss : float
+        Coefficient of log(sum of e^logits)^2 in the loss of every token, as for `Transformer.loss`.
     valid_every : int, optional
         Steps between validations, each the mean over the whole split without dropout; the last step is
         validated too. By default there are none.
@@ -244,6 +247,7 @@ def train(
         accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
         clip_norm=check_clip_norm("clip_norm", clip_norm),
         label_smoothing=check_share("label_smoothing", label_smoothing),
+        z_loss=check_number("z_loss", z_loss, low=0.0),
         valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
         checkpoint=place,
         checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),

@@ -160,7 +160,7 @@ static void follow_sublayer(const tracker *self, int64_t t, int64_t k, adm_real 
         step.pre = map_of(model, &sub->pre, self->pre_rstd + k * self->rows, t);
     if (k + 1 < self->r)
         step.post = map_of(model, &sub->post, self->post_rstd + k * self->rows, t);
-    if (sub->layer_has_kappa && sub->first_in_layer) { /* no branch of the layer is in its input */
+    if (sub->layer_is_kept && sub->first_in_layer) { /* no branch of the layer is in its input */
         memcpy(layer, c, (size_t)((k + 1) * d) * sizeof *c);
         memset(layer + (k + 1) * d, 0, (size_t)(stack->per_layer * d) * sizeof *c);
         memcpy(layer + bias * d, c + bias * d, (size_t)d * sizeof *c);

@@ -5,20 +5,21 @@
 #include <math.h>
 #include <string.h>
 
-/* The keys of one row, in their order: `first` rows side by side, as a pass has left them, and then one of each step. */
+/* The keys of one row that it sees, in their order: `count` rows side by side, as a pass has left them, and then one of
+   each step from `begin` on. */
 typedef struct key_rows {
     const adm_real *first;
     int64_t count, stride;
     const adm_history *history; /* NULL: of no step */
     const int32_t *ancestors;
-    int64_t layer, steps;
+    int64_t layer, begin, steps;
 } key_rows;
 
 static const adm_real *key_at(const key_rows *rows, int64_t j)
 {
     if (j < rows->count)
         return rows->first + j * rows->stride;
-    const int64_t step = j - rows->count;
+    const int64_t step = rows->begin + j - rows->count;
     return adm_history_row(rows->history, step, rows->layer, rows->ancestors[step]);
 }
 
@@ -89,7 +90,19 @@ static int64_t layer_of(const adm_model *model, const adm_sublayer *sub)
     return sub->index / model->params.stacks[sub->stack].per_layer;
 }
 
-/* What a hypothesis has read: its prefix, as the reader has left it, and a row of each step. */
+/* Leaves out what lies before a window. */
+static void forget(key_rows *keys, int64_t window)
+{
+    const int64_t left_out = window > 0 ? adm_max(keys->count + keys->steps - window, 0) : 0;
+    const int64_t rows = adm_min(left_out, keys->count);
+    if (rows > 0)
+        keys->first += rows * keys->stride;
+    keys->count -= rows;
+    keys->begin = left_out - rows;
+    keys->steps -= left_out - rows;
+}
+
+/* What a hypothesis has read and sees: its prefix, as the reader has left it, and a row of each step. */
 static key_rows read_keys(const adm_decoder *decoder, const adm_sublayer *sub, int64_t i)
 {
     const adm_history *history = &decoder->history;
@@ -103,10 +116,11 @@ static key_rows read_keys(const adm_decoder *decoder, const adm_sublayer *sub, i
         .layer = layer_of(decoder->reader, sub),
         .steps = history->steps + 1,
     };
-    if (read->rows == 0)
-        return keys;
-    keys.first = proj + (read->offsets[sequence] + 1) * stride - history->width;
-    keys.count = read->offsets[sequence + 1] - read->offsets[sequence];
+    if (read->rows > 0) {
+        keys.first = proj + (read->offsets[sequence] + 1) * stride - history->width;
+        keys.count = read->offsets[sequence + 1] - read->offsets[sequence];
+    }
+    forget(&keys, sub->config->window);
     return keys;
 }
 

@@ -20,13 +20,15 @@ typedef struct adm_dropout {
 #define ADM_QUERY_STEP                                                                                       \
     16 /* a tile's queries are a multiple of this; those beyond the last one mean nothing */
 
-/* A tile of attention's scores s [keys, queries]. Query i sees key j where j < valid + i. For dropout query i has the
-   row number row + i stride, and key j the column number column + j. */
+/* A tile of attention's scores s [keys, queries]. Query i sees key j where j < valid + i and, behind a window, j >= since
+   + i. For dropout query i has the row number row + i stride, and key j the column number column + j. */
 typedef struct adm_softmax_tile {
     int64_t keys, queries, valid;
     adm_real scale;
     adm_dropout dropout;
     int64_t row, stride, column;
+    bool window;
+    int64_t since; /* not read without a window */
 } adm_softmax_tile;
 
 adm_dropout adm_dropout_make(double p, bool training, uint64_t seed, uint64_t step, uint64_t site);
@@ -123,10 +125,10 @@ typedef struct adm_cross_entropy {
     int64_t rows, classes; /* M, V */
     adm_real *logits;      /* [M, V]; with gradient they become factor * d loss / d logits */
     const int32_t *labels; /* [M] */
-    double smoothing;
+    double smoothing, z_loss;
     bool gradient;
     adm_real factor;
-    double *losses; /* [M, 2] the loss and what it is without smoothing */
+    double *losses; /* [M, 2] the loss and what it is without smoothing and z-loss */
 } adm_cross_entropy;
 
 /* Heads side by side, of which the first features are turned in pairs. */

@@ -2,8 +2,8 @@
    FlashAttention): what is held of the scores fits in the second cache, and memory is linear in the length. The
    forward pass keeps a running maximum and sum for every query, and the logarithm of the sum of exponentials for the
    backward pass, which computes the scores again. What causal queries do not see is left out: whole tiles, and of those
-   that they see in part what kernels.h calls a triangle. Scores lie as k q^T, queries in the columns; their number is
-   rounded up, since scratch has room for it. */
+   that they see in part what kernels.h calls a triangle; of what lies before a window whole tiles. Scores lie as k q^T,
+   queries in the columns; their number is rounded up, since scratch has room for it. */
 #include "layers/attention.h"
 
 #include "layers/span.h"
@@ -88,6 +88,7 @@ static void sum_over(summed over, const tile_products *products, const adm_real 
 /* Queries [first, first + rows), `queries` with those that round up, see the keys [key, keys), `step` at a time. */
 typedef struct query_tile {
     int64_t first, rows, queries, key, keys, step;
+    int64_t begin; /* of the keys of all parts; backward, of the tile that they begin in */
 } query_tile;
 
 static int64_t key_step(int64_t s)
@@ -97,14 +98,47 @@ static int64_t key_step(int64_t s)
 
 static query_tile tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s)
 {
-    const int64_t rows = adm_min(t - first, ADM_QUERY_TILE);
+    const int64_t rows = adm_min(t - first, ADM_QUERY_TILE), window = attention->window;
+    const int64_t ahead = attention->causal ? 1 : window > 0 ? window : s; /* of the last query, itself too */
+    const int64_t begin = window > 0 ? adm_max(first - window + 1, 0) : 0;
     return (query_tile){
         .first = first,
         .rows = rows,
         .queries = adm_round_up(rows, ADM_QUERY_STEP),
-        .keys = attention->causal ? adm_min(first + rows, s) : s,
+        .key = begin,
+        .keys = adm_min(first + rows - 1 + ahead, s),
         .step = key_step(s),
+        .begin = begin,
     };
+}
+
+/* The keys of a forward pass begin with the first that is seen, so that every query sees one of the first tile: that has
+   as many as there are queries, or all. */
+static query_tile forward_tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s)
+{
+    query_tile tile = tile_at(attention, first, t, s);
+    if (attention->window > 0)
+        tile.step = key_step(tile.keys - tile.key);
+    return tile;
+}
+
+/* Those of a backward pass, [key, end), begin and end with tiles that all queries share. */
+static query_tile backward_tile_at(const adm_attention *attention, int64_t first, int64_t t, int64_t s,
+                                   adm_span part)
+{
+    query_tile tile = tile_at(attention, first, t, s);
+    tile.begin = tile.begin / tile.step * tile.step;
+    tile.key = adm_max(tile.begin, part.first);
+    tile.keys = adm_min(tile.keys, part.first + part.rows);
+    return tile;
+}
+
+/* The first query of the last tile of queries that see any key of [key, key + step). */
+static int64_t last_to_see(const adm_attention *attention, int64_t key, int64_t step, int64_t t, int64_t s)
+{
+    const int64_t end = adm_min(key + step, s);
+    const int64_t last = attention->window > 0 ? adm_min(end - 1 + attention->window, t) : t; /* behind it */
+    return (last - 1) / ADM_QUERY_TILE * ADM_QUERY_TILE;
 }
 
 /* One head of a sequence: where its columns begin. */
@@ -147,10 +181,14 @@ static head_view view_of(const adm_attention *attention, const adm_attention_seq
 static adm_softmax_tile scores_of(const head_view *view, const query_tile *tile, int64_t key, int64_t keys)
 {
     const adm_attention *attention = view->attention;
+    const int64_t window = attention->window, ahead = attention->causal ? 1 : window;
+    const int64_t since = tile->first + 1 - window - key;
     return (adm_softmax_tile){
         .keys = keys,
         .queries = tile->queries,
-        .valid = attention->causal ? tile->first + 1 - key : keys,
+        .valid = ahead > 0 ? tile->first + ahead - key : keys,
+        .window = window > 0 && since + tile->queries > 1,
+        .since = since,
         .scale = attention->scoring.scale,
         .dropout = attention->dropout,
         .row = (view->of.row + tile->first) * attention->heads + view->head,
@@ -173,10 +211,10 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
     adm_real *lse = view->of.lse + tile->first * attention->heads;
     adm_real top[ADM_QUERY_TILE], sum[ADM_QUERY_TILE], factor[ADM_QUERY_TILE], sums[ADM_QUERY_TILE];
     for (int64_t i = 0; i < queries; i++) {
-        top[i] = -(adm_real)INFINITY;
-        sum[i] = 0;
+        top[i] = i < rows ? -(adm_real)INFINITY : 0; /* those that round up may see no key */
+        sum[i] = i < rows ? 0 : 1;
     }
-    for (int64_t key = 0; key < tile->keys; key += tile->step) {
+    for (int64_t key = tile->key; key < tile->keys; key += tile->step) {
         const int64_t keys = adm_min(tile->keys - key, tile->step);
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
         const tile_products products = {worker, &softmax, rows, width};
@@ -186,9 +224,9 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
         if (cap->cap > 0)
             kernels->cap_scores(&softmax, cap, scores, NULL);
         kernels->softmax_tile(&softmax, scores, top, sum, factor);
-        if (key > 0)
+        if (key > tile->key)
             kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
-        sum_over(OVER_KEYS, &products, scores, v, key > 0, ctx, ctx_stride);
+        sum_over(OVER_KEYS, &products, scores, v, key > tile->key, ctx, ctx_stride);
     }
     kernels->softmax_end(top, sum, queries, attention->scoring.scale, sums, factor);
     kernels->scale_rows(factor, ctx, ctx_stride, rows, width);
@@ -197,10 +235,10 @@ static void forward_tile(const adm_worker *worker, const head_view *view, const 
 }
 
 /* ctx = pd^T v, pd = dropout(p):  dv = pd dctx, dpd = v dctx^T, ds from the softmax, dq = ds^T k, dk = ds q.
-   The last tile of queries of the first head that reads these keys sees them all and comes first: it writes dk and dv;
-   the others add. So do all keys but the first to dq. */
+   The last tile of queries that sees a tile of keys, of the first head that reads these, sees them all and comes first:
+   it writes dk and dv; the others add. So do all tiles of keys but the first that is seen to dq. */
 static void backward_tile(const adm_worker *worker, const head_view *view, const query_tile *tile,
-                          bool writes)
+                          bool first_head)
 {
     const adm_attention *attention = view->attention;
     const adm_kernels *kernels = worker->kernels;
@@ -218,6 +256,8 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
     for (int64_t key = tile->key; key < tile->keys; key += tile->step) {
         const int64_t keys = adm_min(tile->keys - key, tile->step);
         const int64_t at = key * kv_stride;
+        const bool writes = first_head && tile->first == last_to_see(attention, key, tile->step,
+                                                                     view->of.queries, view->of.keys);
         const adm_softmax_tile softmax = scores_of(view, tile, key, keys);
         const tile_products products = {worker, &softmax, rows, width};
         const strided k = {view->of.k + at, kv_stride}, v = {view->of.v + at, kv_stride};
@@ -229,7 +269,7 @@ static void backward_tile(const adm_worker *worker, const head_view *view, const
         if (cap->cap > 0)
             kernels->scale_add(worker->slopes, dscores, NULL, dscores, 1, keys * softmax.queries);
         sum_over(OVER_QUERIES, &products, scores, dctx, !writes, view->of.dv + at, kv_stride);
-        sum_over(OVER_KEYS, &products, dscores, k, key > 0, dq, q.ld);
+        sum_over(OVER_KEYS, &products, dscores, k, key > tile->begin, dq, q.ld);
         sum_over(OVER_QUERIES, &products, dscores, q, !writes, view->of.dk + at, kv_stride);
     }
 }
@@ -243,7 +283,7 @@ void adm_attention_forward(adm_worker *worker, const adm_attention *attention,
     for (int64_t h = share->first_head; h < share->last_head; h++) {
         const head_view view = view_of(attention, sequence, h);
         for (int64_t first = begin; first < end; first += ADM_QUERY_TILE) {
-            const query_tile tile = tile_at(attention, first, t, sequence->keys);
+            const query_tile tile = forward_tile_at(attention, first, t, sequence->keys);
             forward_tile(worker, &view, &tile);
         }
     }
@@ -262,13 +302,13 @@ void adm_attention_backward(adm_worker *worker, const adm_attention *attention,
         const head_view view = view_of(attention, sequence, h);
         const bool first_head = h % queries_a_key(attention) == 0;
         for (int64_t first = last; first >= 0; first -= ADM_QUERY_TILE) {
-            query_tile tile = tile_at(attention, first, sequence->queries, s);
-            tile.key = key;
-            tile.keys = adm_min(tile.keys, end);
+            const query_tile tile =
+                backward_tile_at(attention, first, sequence->queries, s, (adm_span){key, end - key});
             if (share->part > 0)
                 adm_wait_for(done - attention->heads + h, (last - first) / ADM_QUERY_TILE + 1);
-            if (!adm_worker_stopped(worker)) /* the count goes on: others wait for it */
-                backward_tile(worker, &view, &tile, first_head && first == last);
+            if (tile.key < tile.keys &&
+                !adm_worker_stopped(worker)) /* the count goes on: others wait for it */
+                backward_tile(worker, &view, &tile, first_head);
             if (done != NULL)
                 adm_count_done(done + h);
         }

@@ -15,6 +15,7 @@ typedef struct adm_attention {
     int64_t width;           /* K */
     adm_scoring scoring;
     bool causal;
+    int64_t window; /* a query sees keys less than so far away; 0: however far */
     adm_dropout dropout;
     int64_t q_stride, kv_stride; /* between rows of q, and of k and v */
     int64_t ctx_stride;

@@ -37,10 +37,11 @@ void adm_attention_block_forward_in(adm_worker *worker, const adm_attention_bloc
     if (block->kv != NULL)
         adm_linear_forward(worker, block->kv, false);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
-    if (block->rotary.rotation.rotated > 0) {
+    adm_part_norm_forward(worker->kernels, &block->q_norm);
+    adm_part_norm_forward(worker->kernels, &block->k_norm);
+    if (block->rotary.rotation.rotated > 0)
         adm_rotary_turn(worker->kernels, &block->rotary, false, block->in->y);
-        adm_work_note(worker, ADM_WORK_ROWS);
-    }
+    adm_work_note(worker, ADM_WORK_ROWS);
 }
 
 void adm_attention_block_forward_heads(adm_worker *worker, const adm_attention_block *block,
@@ -85,11 +86,14 @@ void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_
     adm_work_note(worker, ADM_WORK_ATTENTION);
 }
 
-/* q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
+/* q, k = Nq(q), Nk(k), turned:              turned back, dq = Nq'(dq), dk = Nk'(dk)
+   q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
 void adm_attention_block_backward_in(adm_worker *worker, const adm_attention_block *block)
 {
     if (block->rotary.rotation.rotated > 0)
         adm_rotary_turn(worker->kernels, &block->rotary, true, block->in->dy);
+    adm_part_norm_backward(worker->kernels, &block->q_norm);
+    adm_part_norm_backward(worker->kernels, &block->k_norm);
     adm_linear_backward_bias(worker, block->in);
     adm_work_note(worker, ADM_WORK_ROWS);
     adm_linear_backward_input(worker, block->in, false);

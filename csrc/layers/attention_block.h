@@ -1,6 +1,7 @@
 /* What an attention branch computes between h and a:
 
-     q k v = h W_in^T + bias, or q alone, and then k v = memory W_kv^T + bias; q and k turned by their positions
+     q k v = h W_in^T + bias, or q alone, and then k v = memory W_kv^T + bias
+     q, k  = Nq(q), Nk(k), turned by their positions
      a     = Ninner(attention(q, k, v)) W_out^T */
 #ifndef ADM_LAYERS_ATTENTION_BLOCK_H
 #define ADM_LAYERS_ATTENTION_BLOCK_H
@@ -8,12 +9,14 @@
 #include "layers/attention.h"
 #include "layers/linear.h"
 #include "layers/norm.h"
+#include "layers/part_norm.h"
 #include "layers/rotary.h"
 #include "layers/worker.h"
 
 /* Rows from one of a sequence on; all others are found from there. */
 typedef struct adm_attention_block {
     adm_attention attention;
+    adm_part_norm q_norm, k_norm;         /* where they have norms */
     adm_rotary_rows rotary;               /* of q and k in `in`, where these have positions */
     const adm_linear *in;                 /* [M, D] -> [M, H K + 2 G K] or, with kv, [M, H K] */
     const adm_linear *kv;                 /* memory [M_memory, D] -> [M_memory, 2 G K], or NULL */

@@ -46,6 +46,7 @@ static void add_sublayer(adm_text *text, const adm_sublayer_config *sublayer)
     add_word(text, "norm_post", NORMS[sublayer->norm_post]);
     add_word(text, "norm_inner", NORMS[sublayer->norm_inner]);
     add_bool(text, "residual_normed", sublayer->residual_normed);
+    add_bool(text, "parallel", sublayer->parallel);
     add_bool(text, "profiled", sublayer->profiled);
     add_number(text, "input_scale", sublayer->input_scale);
     add_number(text, "kappa", sublayer->kappa);
@@ -107,6 +108,41 @@ static void add_attention(adm_text *text, const adm_attention_config *attention)
         add_number(text, "attention_scale", attention->scale);
     if (attention->score_cap > 0)
         add_number(text, "score_cap", attention->score_cap);
+    add_word(text, "qk_norm", NORMS[attention->qk_norm]);
+    add_bool(text, "qk_norm_whole", attention->qk_norm_whole);
+}
+
+/* One for each layer, the encoder's first; nothing where there is none. */
+static void add_windows(adm_text *text, const adm_config *config)
+{
+    const adm_stack_config *stacks[] = {&config->encoder, &config->decoder};
+    bool any = false;
+    for (int s = 0; s < 2; s++)
+        for (int64_t i = 0; i < adm_stack_num_sublayers(stacks[s]); i++)
+            any |= stacks[s]->sublayers[i].window > 0;
+    if (!any)
+        return;
+    const char *between = ", \"attention_window\": [";
+    for (int s = 0; s < 2; s++)
+        for (int64_t layer = 0; layer < stacks[s]->layers; layer++, between = ", ") {
+            const int64_t window = stacks[s]->sublayers[layer * adm_stack_per_layer(stacks[s])].window;
+            if (window > 0)
+                adm_text_add(text, "%s%lld", between, (long long)window);
+            else
+                adm_text_add(text, "%snull", between);
+        }
+    adm_text_add(text, "]");
+}
+
+static void add_embedding_norm(adm_text *text, const adm_config *config)
+{
+    const adm_norm_kind encoder = config->encoder.norm_embedding, decoder = config->decoder.norm_embedding;
+    if (encoder == decoder || config->decoder.layers == 0)
+        add_word(text, "embedding_norm", NORMS[encoder]);
+    else if (config->encoder.layers == 0)
+        add_word(text, "embedding_norm", NORMS[decoder]);
+    else
+        adm_text_add(text, ", \"embedding_norm\": [\"%s\", \"%s\"]", NORMS[encoder], NORMS[decoder]);
 }
 
 static adm_status check_words(const adm_config *config, adm_error *error)
@@ -137,6 +173,7 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     adm_text_add(text, ", \"d_ff\": %lld", (long long)config->d_ff);
     adm_text_add(text, ", \"max_length\": %lld", (long long)config->max_length);
     add_attention(text, &config->attention);
+    add_windows(text, config);
     if (config->positions == ADM_POSITIONS_ROTARY)
         add_rotary(text, &config->attention.rotary);
     if (config->logits_cap > 0)
@@ -147,6 +184,7 @@ adm_status adm_config_text(const adm_config *config, adm_text *text, adm_error *
     add_number(text, "norm_eps", config->norm_eps);
     if (config->embedding_scale > 0) /* or it is the usual one */
         add_number(text, "embedding_scale", config->embedding_scale);
+    add_embedding_norm(text, config);
     add_word(text, "activation", ACTIVATIONS[config->activation]);
     add_bool(text, "gated", config->gated);
     add_word(text, "bias", BIASES[config->bias]);

@@ -80,6 +80,9 @@ adm_status adm_run_check(const adm_run *run, adm_error *error)
     if (!(run->label_smoothing >= 0.0 && run->label_smoothing <= 1.0))
         return adm_fail(error, ADM_ERROR_VALUE, "label_smoothing must be from 0 to 1, got %g",
                         run->label_smoothing);
+    if (!(run->z_loss >= 0.0) || !isfinite((adm_real)run->z_loss))
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "z_loss must be at least 0 and finite in " ADM_DTYPE_NAME ", got %g", run->z_loss);
     if (!isfinite((adm_real)run->scale))
         return adm_fail(error, ADM_ERROR_VALUE, "scale must be finite in " ADM_DTYPE_NAME ", got %g",
                         run->scale);

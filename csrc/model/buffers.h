@@ -15,6 +15,7 @@ typedef struct adm_sublayer_buffers {
     adm_real *scaled;                      /* [M, D] s normed, or NULL where it is normed */
     adm_real *proj;                        /* [M, 3D] q k v; [M, D] q; [M, F] derivative, [M, 2F] of gated */
     adm_real *kv;                          /* [M_memory, 2D] */
+    adm_real *q_before, *k_before;         /* [M, H K], [M or M_memory, G K] before their norms, or NULL */
     adm_real *lse;                         /* [M, H] */
     adm_real *inner;                       /* [M, D] context; [M, F] after the activation */
     adm_real *inner_normed;                /* same, or NULL */
@@ -25,6 +26,7 @@ typedef struct adm_sublayer_buffers {
     bool x_shared;                         /* the backward pass computes x again from y */
     adm_real *kept_dx, *kept_da;           /* [M, D] dL/dx_{i-1}, dL/da_i, or NULL */
     adm_real *pre_stats, *branch_stats, *post_stats, *inner_stats; /* [2, M] mean, rstd */
+    adm_real *q_stats, *k_stats; /* [2, M H], [2, M G] or, over whole rows, [2, M] mean, rstd */
     /* gradients; those that the weight gradients read exist twice, for sub-layers of even and odd index */
     adm_real *da;       /* [M, D] */
     adm_real *dproj;    /* as proj */
@@ -38,15 +40,17 @@ typedef struct adm_stack_buffers {
     int64_t *starts;                 /* [B] positions of the first tokens, or NULL: 0 */
     int32_t *tokens;                 /* [M] */
     adm_sublayer_buffers *sublayers; /* [R], the model's */
-    adm_real *embedded;              /* [M, D] before input_scale, or NULL where it is x0 */
-    adm_real *x0;                    /* [M, D] */
-    adm_real *end;                   /* [M, D] after the final norm */
-    adm_real *end_stats;             /* [2, M] mean, rstd */
-    adm_real *dx;                    /* [M, D] gradient of the sub-layer at hand */
-    adm_real *kept_dx;               /* [M, D] dL/dx_R, or NULL */
-    adm_real *edge_partials;         /* [C, edge_slots.length] */
-    double *moments;                 /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
-    double *grad_sums;               /* [C, R + 1] sum |dL/dx_i|^2 */
+    adm_real *summed; /* [M, D] embedding and position, before their norm; embedded where there is none */
+    adm_real *summed_stats;  /* [2, M] mean, rstd */
+    adm_real *embedded;      /* [M, D] before input_scale; x0 where there is none */
+    adm_real *x0;            /* [M, D] */
+    adm_real *end;           /* [M, D] after the final norm */
+    adm_real *end_stats;     /* [2, M] mean, rstd */
+    adm_real *dx;            /* [M, D] gradient of the sub-layer at hand */
+    adm_real *kept_dx;       /* [M, D] dL/dx_R, or NULL */
+    adm_real *edge_partials; /* [C, edge_slots.length] */
+    double *moments;         /* [C, R, 4] sum x, sum x^2, sum a, sum a^2 */
+    double *grad_sums;       /* [C, R + 1] sum |dL/dx_i|^2 */
 } adm_stack_buffers;
 
 typedef struct adm_workspace {
@@ -79,7 +83,7 @@ typedef struct adm_workspace {
     adm_real *dy, *dh;       /* [M, D] */
     adm_real *dcontext;      /* [M, H K] */
     adm_real *dhidden;       /* [M, F] of gated hidden units, else NULL */
-    adm_real *dlayer;        /* [M, D] of the input of a layer with kappa */
+    adm_real *dlayer;        /* [M, D] of the input of a layer, where that is kept */
     int32_t *labels;         /* [M] */
     int64_t block_rows;      /* rows of logits held at once */
     adm_real *logits;        /* [block_rows, V] */

@@ -105,6 +105,12 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
     }
     if (status != ADM_OK)
         return status;
+    if (sublayer->parallel && sublayer->residual_normed)
+        return adm_fail(
+            error, ADM_ERROR_VALUE,
+            "%s.sublayers[%lld].residual_normed must be false where it is parallel: Npre is of the "
+            "layer's input",
+            stack, (long long)index);
     if (sublayer->omega.shared)
         return adm_fail(error, ADM_ERROR_VALUE,
                         "%s.sublayers[%lld].omega.shared must be false: only alpha is shared", stack,
@@ -127,10 +133,25 @@ static adm_status check_sublayer(const adm_config *config, const char *stack, in
     return ADM_OK;
 }
 
+static adm_status check_window(const char *name, const adm_stack_config *stack, int64_t index,
+                               adm_error *error)
+{
+    const int64_t window = stack->sublayers[index].window;
+    char field[64];
+    snprintf(field, sizeof field, "%s.sublayers[%lld].window", name, (long long)index);
+    const adm_status status = check_size(field, window, 0, MAX_SIZE, error);
+    if (status == ADM_OK && window > 0 && adm_stack_branch(stack, index) != ADM_BRANCH_SELF_ATTENTION)
+        return adm_fail(error, ADM_ERROR_VALUE, "%s must be 0: only self-attention has a window, got %lld",
+                        field, (long long)window);
+    return status;
+}
+
 static adm_status check_stack(const adm_config *config, const char *name, const adm_stack_config *stack,
                               adm_error *error)
 {
     adm_status status = check_size(name, stack->layers, 0, MAX_LAYERS, error);
+    if (status == ADM_OK)
+        status = check_choice("norm_embedding of a stack", stack->norm_embedding, ADM_NORM_DYT, error);
     if (status == ADM_OK)
         status = check_choice("norm_final of a stack", stack->norm_final, ADM_NORM_DYT, error);
     if (status == ADM_OK)
@@ -139,12 +160,17 @@ static adm_status check_stack(const adm_config *config, const char *name, const 
         status = check_finite("embedding_gain of a stack", stack->embedding_gain, error);
     if (status == ADM_OK && stack->layers > 0 && stack->sublayers == NULL)
         status = adm_fail(error, ADM_ERROR_VALUE, "%s must have sub-layers, got NULL", name);
+    if (status == ADM_OK && config->vocab_size == 0 && stack->norm_embedding != ADM_NORM_NONE)
+        status =
+            adm_fail(error, ADM_ERROR_VALUE, "norm_embedding of a stack must be none without a vocabulary");
     if (status != ADM_OK)
         return status;
     const int64_t per_layer = adm_stack_per_layer(stack);
     const adm_scale *shared = NULL; /* of the layer at hand: what those that share alpha have */
     for (int64_t i = 0; i < adm_stack_num_sublayers(stack); i++) {
         status = check_sublayer(config, name, i, &stack->sublayers[i], error);
+        if (status == ADM_OK)
+            status = check_window(name, stack, i, error);
         if (status != ADM_OK)
             return status;
         const adm_scale *alpha = &stack->sublayers[i].alpha;
@@ -172,8 +198,12 @@ static adm_status check_attention(const adm_config *config, adm_error *error)
         (status = check_size("attention.kv_heads", kv_heads, 0, heads, error)) != ADM_OK)
         return status;
     if ((status = check_optional("attention.scale", attention->scale, error)) != ADM_OK ||
-        (status = check_optional("attention.score_cap", attention->score_cap, error)) != ADM_OK)
+        (status = check_optional("attention.score_cap", attention->score_cap, error)) != ADM_OK ||
+        (status = check_choice("attention.qk_norm", attention->qk_norm, ADM_NORM_DYT, error)) != ADM_OK)
         return status;
+    if (attention->qk_norm_whole && attention->qk_norm == ADM_NORM_NONE)
+        return adm_fail(error, ADM_ERROR_VALUE,
+                        "attention.qk_norm_whole must be false where attention.qk_norm is none");
     if (attention->head_width == 0 && config->d_model % heads != 0)
         return adm_fail(error, ADM_ERROR_VALUE, "heads must divide d_model: got heads %lld and d_model %lld",
                         (long long)heads, (long long)config->d_model);

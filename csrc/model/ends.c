@@ -28,7 +28,7 @@ static adm_embedding embedding_of(const adm_model *model, int number)
         .positions = learned  ? model->weights + stack->positions
                      : rotary ? NULL
                               : model->positions,
-        .x = buffers->embedded,
+        .x = buffers->summed,
         .dx = buffers->dx,
     };
     if (model->gradients != NULL) {
@@ -43,7 +43,14 @@ static adm_dropout embedding_dropout(const adm_model *model, int stack)
     return adm_resolve_dropout(model, model->config.dropout, stack, SITE_EMBEDDING);
 }
 
-/* x = dropout(embedding_scale embedding + position);  x0 = scale x */
+static adm_norm embedding_norm(const adm_model *model, int number, adm_real *partials)
+{
+    const adm_stack_buffers *buffers = &model->ws.stacks[number];
+    return adm_resolve_norm(model, &model->params.stacks[number].embedded, buffers->summed_stats,
+                            buffers->rows, 0, partials);
+}
+
+/* x = dropout(Nembedding(embedding_scale embedding + position));  x0 = scale x */
 void adm_embed_forward(adm_model *model, int number, int64_t chunk)
 {
     const adm_workspace *ws = &model->ws;
@@ -55,7 +62,10 @@ void adm_embed_forward(adm_model *model, int number, int64_t chunk)
     if (stack->embedding >= 0) {
         const adm_embedding embedding = embedding_of(model, number);
         const adm_dropout dropout = embedding_dropout(model, number);
+        const adm_norm norm = embedding_norm(model, number, NULL);
         adm_embedding_forward(&embedding, ws->chunks[chunk].sequence, span);
+        if (adm_norm_exists(&norm))
+            adm_norm_forward(model->kernels, &norm, buffers->summed, buffers->embedded, span);
         model->kernels->dropout(x, span.rows, d, span.first, &dropout);
     }
     if (stack->input_scale < 0)
@@ -68,8 +78,8 @@ void adm_embed_forward(adm_model *model, int number, int64_t chunk)
         model->kernels->multiply(scale[0], x, x0, span.rows * d);
 }
 
-/* x0 = scale x:     dscale = sum dx0 x, dx = scale dx0
-   x = dropout(e):   de = dropout(dx) */
+/* x0 = scale x:                dscale = sum dx0 x, dx = scale dx0
+   x = dropout(Nembedding(e)):  de = Nembedding'(dropout(dx)) */
 void adm_embed_backward(adm_model *model, int number, int64_t chunk)
 {
     const adm_stack *stack = &model->params.stacks[number];
@@ -78,8 +88,8 @@ void adm_embed_backward(adm_model *model, int number, int64_t chunk)
     const int64_t d = model->config.d_model;
     const adm_span span = adm_chunk_span(&model->ws, number, chunk);
     adm_real *dx = buffers->dx + span.first * d;
+    adm_real *partials = buffers->edge_partials + chunk * stack->edge_slots.length;
     if (stack->input_scale >= 0) {
-        adm_real *partials = buffers->edge_partials + chunk * stack->edge_slots.length;
         const adm_real *scale = model->weights + stack->input_scale;
         kernels->add_column_dots(dx, buffers->embedded + span.first * d,
                                  partials + stack->partial_input_scale, span.rows, d);
@@ -90,7 +100,10 @@ void adm_embed_backward(adm_model *model, int number, int64_t chunk)
     }
     if (stack->embedding >= 0) {
         const adm_dropout dropout = embedding_dropout(model, number);
+        const adm_norm norm = embedding_norm(model, number, partials);
         kernels->dropout(dx, span.rows, d, span.first, &dropout);
+        if (adm_norm_exists(&norm))
+            adm_norm_backward(kernels, &norm, buffers->dx, buffers->summed, buffers->dx, span);
     }
 }
 

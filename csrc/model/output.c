@@ -110,6 +110,7 @@ static void loss_of(const output_block *block, const adm_linear *part, int64_t f
         .logits = part->y,
         .labels = ws->labels + block->first + first,
         .smoothing = ws->run.label_smoothing,
+        .z_loss = ws->run.z_loss,
         .gradient = block->result == RESULT_GRADIENTS,
         .factor = block->factor,
         .losses = ws->losses + 2 * (block->first + first),

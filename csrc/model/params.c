@@ -160,11 +160,22 @@ static void add_map(builder *b, adm_sublayer *sub, adm_map number)
     linear->partial_bias = add_slot(b, &sub->slots, first, linear->outputs, false);
 }
 
+/* Of queries or of keys, all of which have `features` in a row. */
+static void add_qk_norm(builder *b, adm_sublayer *sub, adm_norm_params *norm, const char *name,
+                        adm_width features)
+{
+    const adm_attention_config *attention = &b->config->attention;
+    add_norm(b, norm, &sub->slots, name, sub->kind->attends ? attention->qk_norm : ADM_NORM_NONE,
+             attention->qk_norm_whole ? adm_width_of(b->config, features) : adm_head_width(b->config));
+}
+
 static void add_branch(builder *b, adm_sublayer *sub)
 {
     const adm_branch *branch = sub->kind;
     add_map(b, sub, ADM_MAP_IN);
     add_map(b, sub, ADM_MAP_KV);
+    add_qk_norm(b, sub, &sub->q, "norm_q", ADM_WIDTH_QUERIES);
+    add_qk_norm(b, sub, &sub->k, "norm_k", ADM_WIDTH_KEYS);
     add_norm(b, &sub->inner, &sub->slots, "norm_inner", sub->config->norm_inner,
              adm_width_of(b->config, branch->inner));
     add_map(b, sub, ADM_MAP_OUT);
@@ -204,7 +215,8 @@ static void add_sublayer(builder *b, adm_stack *stack, const char *stack_name, i
         .last_in_layer = i % per_layer == per_layer - 1,
     };
     for (int64_t j = layer * per_layer; j < (layer + 1) * per_layer; j++)
-        sub->layer_has_kappa |= stack->config->sublayers[j].kappa != 0.0;
+        sub->layer_is_kept |=
+            stack->config->sublayers[j].kappa != 0.0 || stack->config->sublayers[j].parallel;
     b->sublayer = i;
     snprintf(b->prefix, sizeof b->prefix, "%s.%lld.%s.", stack_name, (long long)layer, sub->kind->name);
     add_norm(b, &sub->pre, &sub->slots, "norm_pre", sub->config->norm_pre, d);
@@ -243,6 +255,8 @@ static void add_stack(builder *b, int number)
     b->stack = number;
     b->sublayer = -1;
     snprintf(b->prefix, sizeof b->prefix, "%s.", names[number]);
+    add_norm(b, &stack->embedded, &stack->edge_slots, "norm_embedding", stack->config->norm_embedding,
+             config->d_model);
     if (stack->config->input_scale != ADM_SCALE_NONE) {
         const bool scalar = stack->config->input_scale == ADM_SCALE_SCALAR;
         const int64_t param = add(b, &stack->input_scale, "input_scale", ADM_PARAM_INPUT_SCALE,

@@ -7,7 +7,7 @@
 
 #define ADM_ENCODER 0
 #define ADM_DECODER 1
-#define ADM_MAX_SLOTS 20
+#define ADM_MAX_SLOTS 24
 
 typedef struct adm_norm_params {
     adm_norm_kind kind;
@@ -45,8 +45,8 @@ typedef struct adm_sublayer {
     int stack;
     int64_t index;
     bool first_in_layer, last_in_layer;
-    bool layer_has_kappa;
-    adm_norm_params pre, branch, post, inner;
+    bool layer_is_kept; /* its input is read again: by a kappa, or in parallel */
+    adm_norm_params pre, branch, post, inner, q, k;
     adm_linear_params maps[ADM_NUM_MAPS];
     int num_maps;
     int64_t omega, alpha;
@@ -58,9 +58,9 @@ typedef struct adm_stack {
     const adm_stack_config *config;
     int64_t num_sublayers, per_layer;
     adm_sublayer *sublayers; /* [R] */
-    adm_norm_params final;
+    adm_norm_params embedded, final;
     int64_t input_scale, partial_input_scale;
-    adm_slots edge_slots; /* of final and input_scale */
+    adm_slots edge_slots; /* of embedded, input_scale and final */
     int64_t embedding, positions;
 } adm_stack;
 

@@ -23,7 +23,7 @@
 typedef struct shared_rows {
     adm_real *a;           /* [M, D] */
     adm_real *b;           /* [M, D] Nbranch(a) */
-    adm_real *x[RING_MAX]; /* [M, D] outputs: the layer's input (for kappa) stays until the layer's end */
+    adm_real *x[RING_MAX]; /* [M, D] outputs: the layer's input may be read again until the layer's end */
     adm_real *normed[2];   /* [M, D] */
     adm_real *scaled[2];   /* [M, D] */
     adm_real *inner[2][ADM_NUM_WIDTHS]; /* by width: [M, H K] or [M, F] Ninner */
@@ -80,6 +80,22 @@ static bool is_output(const adm_model *model, const adm_shape *shape, int number
     return next == model->params.stacks[number].num_sublayers || next % shape->segment[number] == 0;
 }
 
+/* Queries and keys before their norms, which the backward pass reads, and the norms' statistics. */
+static void plan_qk_norms(const adm_model *model, adm_arena *arena, const adm_shape *shape,
+                          const adm_sublayer *sub, adm_sublayer_buffers *buffers)
+{
+    const int64_t q = adm_width_of(&model->config, ADM_WIDTH_QUERIES);
+    const int64_t k = adm_width_of(&model->config, ADM_WIDTH_KEYS);
+    const int64_t m = shape->rows[sub->stack], keys = sub->kind->reads_memory ? shape->memory_rows : m;
+    buffers->q_before = buffers->k_before = buffers->q_stats = buffers->k_stats = NULL;
+    if (sub->q.kind == ADM_NORM_NONE)
+        return;
+    buffers->q_before = adm_arena_real(arena, m * q);
+    buffers->k_before = adm_arena_real(arena, keys * k);
+    buffers->q_stats = adm_arena_real(arena, 2 * m * (q / sub->q.n));
+    buffers->k_stats = adm_arena_real(arena, 2 * keys * (k / sub->k.n));
+}
+
 /* What the branch of a sub-layer keeps between its products. */
 static void plan_branch(adm_model *model, adm_arena *arena, const adm_shape *shape, const adm_sublayer *sub,
                         adm_sublayer_buffers *buffers)
@@ -94,6 +110,18 @@ static void plan_branch(adm_model *model, adm_arena *arena, const adm_shape *sha
     buffers->kv =
         sub->kind->reads_memory ? adm_arena_real(arena, shape->memory_rows * maps[ADM_MAP_KV].outputs) : NULL;
     buffers->lse = sub->kind->attends ? adm_arena_real(arena, m * config->heads) : NULL;
+    plan_qk_norms(model, arena, shape, sub, buffers);
+}
+
+/* Whether an output is the input of a layer that a sub-layer reads in parallel: then it stays, since the backward pass of
+   that sub-layer computes no sum below the layer again. */
+static bool read_in_parallel(const adm_stack *stack, int64_t index)
+{
+    const int64_t next = index + 1;
+    bool found = false;
+    for (int64_t i = next; next % stack->per_layer == 0 && i < next + stack->per_layer; i++)
+        found |= i < stack->num_sublayers && stack->sublayers[i].config->parallel;
+    return found;
 }
 
 /* x, the output of a sub-layer; those of segments and of the stack have their places (plan_outputs). */
@@ -101,10 +129,12 @@ static void plan_x(adm_model *model, adm_arena *arena, const adm_shape *shape, c
                    const adm_sublayer *sub)
 {
     adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
-    const int64_t ring = model->params.stacks[sub->stack].per_layer + 1;
+    const adm_stack *stack = &model->params.stacks[sub->stack];
+    const int64_t ring = stack->per_layer + 1;
     const bool output = is_output(model, shape, sub->stack, sub->index);
     const bool backward = shape->keep == ADM_KEEP_BACKWARD;
-    buffers->x_shared = backward && sub->post.kind != ADM_NORM_NONE && !output;
+    buffers->x_shared =
+        backward && sub->post.kind != ADM_NORM_NONE && !output && !read_in_parallel(stack, sub->index);
     if (shape->keep == ADM_KEEP_NOTHING || buffers->x_shared)
         buffers->x = shared->x[(sub->index + 1) % ring];
     else if (!backward || !output)
@@ -197,6 +227,9 @@ static void plan_stack(adm_model *model, adm_arena *arena, const adm_shape *shap
     buffers->tokens = (int32_t *)adm_arena_real(arena, m);
     buffers->x0 = adm_arena_real(arena, m * d);
     buffers->embedded = stack->input_scale >= 0 ? adm_arena_real(arena, m * d) : buffers->x0;
+    const bool normed = stack->embedded.kind != ADM_NORM_NONE;
+    buffers->summed = normed ? adm_arena_real(arena, m * d) : buffers->embedded;
+    buffers->summed_stats = normed ? adm_arena_real(arena, 2 * m) : NULL;
     plan_outputs(model, arena, shape, number);
     buffers->moments = adm_arena_double(arena, shape->chunks * stack->num_sublayers * 4);
     buffers->grad_sums = adm_arena_double(arena, shape->chunks * (stack->num_sublayers + 1));

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-/* h = s Npre(x) */
+/* h = s Npre(x), or s Npre(x_layer) in parallel */
 void adm_residual_input_forward(const adm_sublayer_view *view)
 {
-    const adm_real *x = view->x;
+    const adm_real *x = view->input;
     if (view->normed != NULL) {
         adm_norm_forward(view->kernels, &view->pre, x, view->normed, (adm_span){0, view->rows});
         x = view->normed;
@@ -15,13 +15,14 @@ void adm_residual_input_forward(const adm_sublayer_view *view)
 }
 
 /* h = s Npre(x), r = x:        dx = omega dy + Npre'(s dh)
-   h = s Npre(x), r = Npre(x):  dx = Npre'(s dh + omega dy) */
+   h = s Npre(x), r = Npre(x):  dx = Npre'(s dh + omega dy)
+   h = s Npre(x_layer), r = x:  dx = omega dy, dx_layer += Npre'(s dh) */
 void adm_residual_input_backward(const adm_sublayer_view *view)
 {
     const adm_kernels *kernels = view->kernels;
     const int64_t d = view->d, block = adm_row_block(d);
     const adm_real scale = (adm_real)view->config->input_scale;
-    const bool adds_layer = view->params->first_in_layer && view->params->layer_has_kappa;
+    const bool adds_layer = view->params->first_in_layer && view->params->layer_is_kept;
     adm_real *dh = view->maps[ADM_MAP_IN].dx, *dx = view->dx;
     for (int64_t i = 0; i < view->rows; i += block) {
         const adm_span span = {i, adm_min(block, view->rows - i)};
@@ -32,9 +33,12 @@ void adm_residual_input_backward(const adm_sublayer_view *view)
             kernels->scale_add(view->omega, view->dy + at, dh + at, dx + at, span.rows, d);
             adm_norm_backward(kernels, &view->pre, dx, view->x, dx, span);
         } else {
+            const bool parallel = view->config->parallel;
             if (view->normed != NULL)
-                adm_norm_backward(kernels, &view->pre, dh, view->x, dh, span);
-            kernels->scale_add(view->omega, view->dy + at, dh + at, dx + at, span.rows, d);
+                adm_norm_backward(kernels, &view->pre, dh, view->input, dh, span);
+            if (parallel)
+                kernels->axpy(1, dh + at, view->dlayer + at, size);
+            kernels->scale_add(view->omega, view->dy + at, parallel ? NULL : dh + at, dx + at, span.rows, d);
         }
         if (adds_layer)
             kernels->axpy(1, view->dlayer + at, dx + at, size);

@@ -1,6 +1,6 @@
 /* The one residual formula (admin/config.h) on the rows of a view:
 
-     h   = s Npre(x)                                   input
+     h   = s Npre(x), or s Npre(x_layer) in parallel   input
      a   = dropout(f(h))                               f: the branch
      y   = omega r + alpha Nbranch(a) + kappa x_layer  output
      x'  = Npost(y) */

@@ -124,6 +124,7 @@ static void resolve_activations(const adm_model *model, const adm_sublayer *sub,
     const int64_t from = view->first * view->d, inner = view->first * sub->maps[ADM_MAP_OUT].inputs;
     view->x = adm_stack_x(stack, sub->index) + from;
     view->layer_input = sub->config->kappa == 0.0 ? NULL : adm_stack_x(stack, layer_start) + from;
+    view->input = sub->config->parallel ? adm_stack_x(stack, layer_start) + from : view->x;
     view->normed = at(buffers->normed, from);
     view->r = sub->config->residual_normed && view->normed != NULL ? view->normed : view->x;
     view->scaled = at(buffers->scaled, from);
@@ -157,7 +158,9 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_
             .dbias = place(partials, params->partial_bias),
         };
     }
-    const adm_real *h = view->scaled != NULL ? view->scaled : view->normed != NULL ? view->normed : view->x;
+    const adm_real *h = view->scaled != NULL   ? view->scaled
+                        : view->normed != NULL ? view->normed
+                                               : view->input;
     const int64_t from = view->first * view->d;
     adm_linear *in = &view->maps[ADM_MAP_IN], *out = &view->maps[ADM_MAP_OUT];
     in->x = h;
@@ -186,6 +189,60 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_
     kv->dx = at(ws->dmemory, first * view->d);
 }
 
+/* Queries or keys, a part of what a map computes. */
+typedef struct normed_part {
+    const adm_norm_params *params;
+    const adm_linear *map;
+    int64_t column, width;    /* of the map's outputs */
+    int64_t first, rows;      /* number of the map's first row among all of the part */
+    adm_real *before, *stats; /* of all */
+} normed_part;
+
+static adm_part_norm resolve_part(const adm_model *model, const normed_part *part, adm_real *partials)
+{
+    const int64_t count = part->width / part->params->n, first = part->first * count;
+    return (adm_part_norm){
+        .norm = adm_resolve_norm(model, part->params, part->stats, part->rows * count, first, partials),
+        .count = count,
+        .rows = part->map->rows,
+        .stride = part->map->matrix.outputs,
+        .y = at(part->map->y, part->column),
+        .dy = at(part->map->dy, part->column),
+        .before = at(part->before, part->first * part->width),
+    };
+}
+
+static void resolve_qk_norms(const adm_model *model, const adm_sublayer *sub, adm_real *partials,
+                             adm_sublayer_view *view)
+{
+    const adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
+    const int64_t queries = adm_width_of(&model->config, ADM_WIDTH_QUERIES);
+    const bool memory = sub->kind->reads_memory;
+    normed_part part = {
+        .params = &sub->q,
+        .map = &view->maps[ADM_MAP_IN],
+        .width = queries,
+        .first = view->first,
+        .rows = model->ws.stacks[sub->stack].rows,
+        .before = buffers->q_before,
+        .stats = buffers->q_stats,
+    };
+    if (sub->q.kind == ADM_NORM_NONE)
+        return;
+    view->q_norm = resolve_part(model, &part, partials);
+    part.params = &sub->k;
+    part.column = memory ? 0 : queries;
+    part.width = adm_width_of(&model->config, ADM_WIDTH_KEYS);
+    part.before = buffers->k_before;
+    part.stats = buffers->k_stats;
+    if (memory) {
+        part.map = &view->maps[ADM_MAP_KV];
+        part.first = view->memory_first;
+        part.rows = model->ws.shape.memory_rows;
+    }
+    view->k_norm = resolve_part(model, &part, partials);
+}
+
 adm_sublayer_view adm_resolve(const adm_model *model, const adm_sublayer *sub, int64_t chunk)
 {
     const adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
@@ -202,5 +259,6 @@ adm_sublayer_view adm_resolve(const adm_model *model, const adm_sublayer *sub, i
     resolve_parameters(model, sub, buffers, partials, &view);
     resolve_activations(model, sub, buffers, &view);
     resolve_maps(model, sub, chunk, partials, &view);
+    resolve_qk_norms(model, sub, partials, &view);
     return view;
 }

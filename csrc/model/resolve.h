@@ -4,6 +4,7 @@
 
 #include "layers/linear.h"
 #include "layers/norm.h"
+#include "layers/part_norm.h"
 #include "model/model.h"
 
 #define ADM_ALL_CHUNKS (-1)
@@ -20,6 +21,7 @@ typedef struct adm_sublayer_view {
     int64_t d;     /* D */
 
     adm_norm pre, branch, post, inner;
+    adm_part_norm q_norm, k_norm; /* in what the maps write */
     adm_linear
         maps[ADM_NUM_MAPS]; /* what they read and write is h, q k v, memory, inner, a and their gradients */
     const adm_real *bias;   /* [D] of a or NULL; its own map has none, since it is added with the dropout */
@@ -29,9 +31,10 @@ typedef struct adm_sublayer_view {
     adm_dropout inner_dropout;     /* of attention's probabilities, of hidden units */
 
     const adm_real *x;           /* [M, D] x_{i-1} */
+    const adm_real *input;       /* [M, D] what Npre reads: x, or x_layer where the branch is parallel */
     const adm_real *r;           /* [M, D] x, or Npre(x) where the residual is normed */
     const adm_real *layer_input; /* [M, D] x_layer, or NULL: kappa is 0 */
-    adm_real *normed;            /* [M, D] Npre(x), or NULL where it is x */
+    adm_real *normed;            /* [M, D] Npre(input), or NULL where it is input */
     adm_real *scaled;            /* [M, D] s normed, or NULL where it is normed */
     adm_real *inner_values;      /* [M, H K] context; [M, F] hidden units */
     adm_real *inner_normed;      /* same, or NULL */
@@ -45,7 +48,7 @@ typedef struct adm_sublayer_view {
 
     adm_real *dx;      /* [M, D] dL/dx_i, becomes dL/dx_{i-1} */
     adm_real *dy;      /* [M, D]; dx where there is no Npost */
-    adm_real *dlayer;  /* [M, D] dL/dx_layer of a layer with kappa */
+    adm_real *dlayer;  /* [M, D] dL/dx_layer of a layer whose input is kept */
     adm_real *kept_da; /* [M, D] where to keep dL/da_i, or NULL */
 
     const int64_t *offsets, *memory_offsets; /* [B + 1] */

@@ -101,7 +101,7 @@ static void backward_out(adm_model *model, const adm_sublayer_view *view, int64_
         note_gradient(model, sub->stack, sub->index + 1, chunk);
     }
     memset(buffers->partials + chunk * length, 0, (size_t)length * sizeof *buffers->partials);
-    if (sub->last_in_layer && sub->layer_has_kappa)
+    if (sub->last_in_layer && sub->layer_is_kept)
         memset(view->dlayer, 0, (size_t)(view->rows * view->d) * sizeof *view->dlayer);
     compute_shared(model, sub, view, chunk);
     adm_residual_output_backward(view);

@@ -163,6 +163,7 @@ static const field SUBLAYER_FIELDS[] = {
     {"norm_post", read_choice, SUBLAYER(norm_post), NORM_KINDS},
     {"norm_inner", read_choice, SUBLAYER(norm_inner), NORM_KINDS},
     {"residual_normed", read_bool, SUBLAYER(residual_normed), NULL},
+    {"parallel", read_bool, SUBLAYER(parallel), NULL},
     {"profiled", read_bool, SUBLAYER(profiled), NULL},
     {"input_scale", read_real, SUBLAYER(input_scale), NULL},
     {"kappa", read_real, SUBLAYER(kappa), NULL},
@@ -171,6 +172,7 @@ static const field SUBLAYER_FIELDS[] = {
     {"init", read_choice, SUBLAYER(init), INIT_KINDS},
     {"qkv_fused_init", read_bool, SUBLAYER(qkv_fused_init), NULL},
     {"gains", read_gains, SUBLAYER(gains), NULL},
+    {"window", read_size, SUBLAYER(window), NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -219,6 +221,7 @@ static const field STACK_FIELDS[] = {
     {"layers", read_layers, STACK(layers), NULL},
     {"causal", read_bool, STACK(causal), NULL},
     {"cross", read_bool, STACK(cross), NULL},
+    {"norm_embedding", read_choice, STACK(norm_embedding), NORM_KINDS},
     {"norm_final", read_choice, STACK(norm_final), NORM_KINDS},
     {"input_scale", read_choice, STACK(input_scale), SCALE_KINDS},
     {"embedding_gain", read_real, STACK(embedding_gain), NULL},
@@ -267,6 +270,8 @@ static const field ATTENTION_FIELDS[] = {
     {"kv_heads", read_size, ATTENTION(kv_heads), NULL},
     {"scale", read_real, ATTENTION(scale), NULL},
     {"score_cap", read_real, ATTENTION(score_cap), NULL},
+    {"qk_norm", read_choice, ATTENTION(qk_norm), NORM_KINDS},
+    {"qk_norm_whole", read_bool, ATTENTION(qk_norm_whole), NULL},
     {"rotary", read_rotary, ATTENTION(rotary), NULL},
     {NULL, NULL, 0, NULL},
 };

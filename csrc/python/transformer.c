@@ -29,7 +29,7 @@ static PyObject *transformer_new(PyTypeObject *type, PyObject *args, PyObject *k
 /* The arguments that passes share. Values are borrowed; NULL: not given. */
 typedef struct pass_values {
     PyObject *batch, *label_smoothing, *training, *step, *accumulate, *scale, *observe, *keep_gradients;
-    PyObject *segment_layers;
+    PyObject *segment_layers, *z_loss;
 } pass_values;
 
 /* Checks all arguments of a pass, the batch against the model included. The batch, or NULL with an exception. */
@@ -46,6 +46,7 @@ static const adm_batch *read_pass(pyadm_model *self, const pass_values *values, 
         pyadm_read_optional_uint64(values->step, "step", &run->step) < 0 ||
         pyadm_read_optional_real(values->label_smoothing, "label_smoothing", 0.0, 1.0,
                                  &run->label_smoothing) < 0 ||
+        pyadm_read_optional_real(values->z_loss, "z_loss", 0.0, DBL_MAX, &run->z_loss) < 0 ||
         pyadm_read_optional_bool(values->accumulate, "accumulate", &run->accumulate) < 0 ||
         pyadm_read_optional_real(values->scale, "scale", -DBL_MAX, DBL_MAX, &run->scale) < 0 ||
         pyadm_read_optional_bool(values->observe, "observe", &run->observe) < 0 ||
@@ -117,26 +118,29 @@ static PyObject *loss_tuple(const adm_loss *loss)
     return Py_BuildValue("(ddL)", loss->loss, loss->nll, (long long)loss->num_tokens);
 }
 
-PyDoc_STRVAR(
-    loss_doc,
-    "loss($self, batch, *, label_smoothing=0.0, training=False, step=0)\n--\n\n"
-    "Cross-entropy, in nats, mean over the predicted tokens.\n\n"
-    "Parameters\n----------\n"
-    "batch : Batch\n    What is read and predicted.\n"
-    "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
-    "training : bool\n    Whether dropout is on.\n"
-    "step : int\n    Step that dropout's random numbers are drawn for.\n\n"
-    "Returns\n-------\n"
-    "(loss, nll, num_tokens) : tuple of float, float, int\n    Smoothed, not smoothed, predicted tokens.");
+PyDoc_STRVAR(loss_doc,
+             "loss($self, batch, *, label_smoothing=0.0, training=False, step=0, z_loss=0.0)\n--\n\n"
+             "Cross-entropy, in nats, mean over the predicted tokens.\n\n"
+             "Parameters\n----------\n"
+             "batch : Batch\n    What is read and predicted.\n"
+             "label_smoothing : float\n    Probability mass spread over all of the vocabulary, from 0 to 1.\n"
+             "training : bool\n    Whether dropout is on.\n"
+             "step : int\n    Step that dropout's random numbers are drawn for.\n"
+             "z_loss : float\n    Coefficient of log(sum of e^logits)^2, which is added to the loss of every "
+             "token.\n\n"
+             "Returns\n-------\n"
+             "(loss, nll, num_tokens) : tuple of float, float, int\n    Smoothed and with z-loss, without "
+             "both, predicted "
+             "tokens.");
 
 static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"batch", "label_smoothing", "training", "step", NULL};
+    static char *names[] = {"batch", "label_smoothing", "training", "step", "z_loss", NULL};
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};
     adm_run run = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOO:loss", names, &values.batch,
-                                     &values.label_smoothing, &values.training, &values.step))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOO:loss", names, &values.batch,
+                                     &values.label_smoothing, &values.training, &values.step, &values.z_loss))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
     if (batch == NULL || pyadm_enter(&self->user, object) < 0)
@@ -152,7 +156,7 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
 PyDoc_STRVAR(
     backward_doc,
     "backward($self, batch, *, label_smoothing=0.0, training=True, step=0, accumulate=False, scale=1.0, "
-    "observe=False, keep_gradients=False, segment_layers=0)\n--\n\n"
+    "observe=False, keep_gradients=False, segment_layers=0, z_loss=0.0)\n--\n\n"
     "Forward and backward pass: fills the gradients of the loss.\n\n"
     "Parameters\n----------\n"
     "batch : Batch\n    What is read and predicted.\n"
@@ -168,21 +172,22 @@ PyDoc_STRVAR(
     "segment_layers : int\n    0 keeps the activations of all layers; n keeps those at the ends of segments "
     "of n\n"
     "    layers only and computes the others again, segment by segment; -1: n is about the root of the\n"
-    "    layers. Gradients are the same bits; observe then gives `observations` but no `activation`.\n\n"
+    "    layers. Gradients are the same bits; observe then gives `observations` but no `activation`.\n"
+    "z_loss : float\n    As for `loss`.\n\n"
     "Returns\n-------\n"
     "(loss, nll, num_tokens) : tuple of float, float, int\n    As `loss`; not scaled.");
 
 static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"batch", "label_smoothing", "training",       "step",           "accumulate",
-                            "scale", "observe",         "keep_gradients", "segment_layers", NULL};
+    static char *names[] = {"batch",   "label_smoothing", "training",       "step",   "accumulate", "scale",
+                            "observe", "keep_gradients",  "segment_layers", "z_loss", NULL};
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};
     adm_run run = {.training = true};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOOOO:backward", names, &values.batch,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOOOOO:backward", names, &values.batch,
                                      &values.label_smoothing, &values.training, &values.step,
                                      &values.accumulate, &values.scale, &values.observe,
-                                     &values.keep_gradients, &values.segment_layers))
+                                     &values.keep_gradients, &values.segment_layers, &values.z_loss))
         return NULL;
     const adm_batch *batch = read_pass(self, &values, &run);
     if (batch == NULL || pyadm_enter(&self->user, object) < 0)

@@ -60,8 +60,9 @@ static adm_model *make_model(uint64_t seed, adm_norm_kind last_norm, int64_t enc
         .max_length = 100,
         .dropout = 0.2, /* the analyses are without */
         .norm_eps = 1e-5,
-        .encoder = {encoder_layers, false, false, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0, encoder},
-        .decoder = {LAYERS, true, true, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, decoder},
+        .encoder = {encoder_layers, false, false, ADM_NORM_NONE, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0,
+                    encoder},
+        .decoder = {LAYERS, true, true, ADM_NORM_NONE, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, decoder},
     };
     adm_model *model = NULL;
     adm_error error = {0};

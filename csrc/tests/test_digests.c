@@ -86,6 +86,12 @@ static adm_sublayer_config pre_ln(int64_t i)
     return sublayer;
 }
 
+/* Behind a norm on embeddings, as in BERT and BART. */
+static adm_sublayer_config normed_first(int64_t i)
+{
+    return post_ln(i);
+}
+
 /* Norms on both sides and inside the branch. */
 static adm_sublayer_config gated_norms(int64_t i)
 {
@@ -123,6 +129,15 @@ static adm_sublayer_config mixed(int64_t i)
         .qkv_fused_init = i % 2 == 0,
         .gains = {1, 0.5, 1, 0.8, 1, 0.9},
     };
+}
+
+/* Attention and feed-forward beside each other, the second with a norm at its end in odd layers. */
+static adm_sublayer_config parallel(int64_t i)
+{
+    adm_sublayer_config sublayer = pre_ln(i);
+    sublayer.parallel = i % 3 != 0;
+    sublayer.norm_post = i % 4 == 1 ? ADM_NORM_RMS : ADM_NORM_NONE;
+    return sublayer;
 }
 
 /* Lengths of sequences: long ones, beyond the tiles of attention, and short ones. */
@@ -163,6 +178,8 @@ typedef struct shape {
     const int64_t (*offsets)[B + 1];
     adm_attention_config attention;
     double logits_cap;
+    int64_t windows[2]; /* of self-attention in layers of even and of odd number; 0: none */
+    double z_loss;
 } shape;
 
 #define SINES ADM_POSITIONS_SINUSOIDAL
@@ -239,16 +256,67 @@ static const shape SHAPES[] = {
      SHORT,
      {.head_width = 8, .kv_heads = 2, .rotary = {500, 6, true, 8, 1, 4, 16}},
      0},
+    {"norms of heads",
+     {2, 2},
+     24,
+     4,
+     40,
+     53,
+     &GELU,
+     ROTARY,
+     ADM_SHARE_ALL,
+     pre_ln,
+     LONG,
+     {.head_width = 10, .kv_heads = 2, .qk_norm = ADM_NORM_RMS},
+     0},
+    {"norms of all heads",
+     {2, 2},
+     24,
+     4,
+     40,
+     53,
+     &RELU,
+     SINES,
+     ADM_SHARE_ALL,
+     mixed,
+     SHORT,
+     {.kv_heads = 2, .qk_norm = ADM_NORM_LAYER, .qk_norm_whole = true},
+     0},
+    {"windows in turn", {2, 2}, 24, 3, 40, 53, &GELU, SINES, ADM_SHARE_ALL, pre_ln, LONG, {0}, 0, {9, 0}},
+    {"windows",
+     {0, 2},
+     24,
+     4,
+     40,
+     53,
+     &GELU,
+     ROTARY,
+     ADM_SHARE_ALL,
+     post_ln,
+     LONG,
+     {.kv_heads = 2, .score_cap = 1.5},
+     0,
+     {70, 3}},
+    {"parallel", {2, 2}, 24, 3, 40, 53, &GELU, ROTARY, ADM_SHARE_ALL, parallel, LONG, {0}, 0, {0}},
+    {"z-loss", {0, 2}, 20, 2, 37, 4200, &OF_Q_K_V, SINES, ADM_SHARE_ALL, pre_ln, SHORT, {0}, 0, {0}, 0.1},
+    {"norm on embeddings", {2, 2}, 20, 2, 37, 31, &GELU, LEARNED, ADM_SHARE_ALL, normed_first, LONG, {0}, 0},
+    {"encoder, normed", {2, 0}, 20, 2, 37, 31, &GELU, LEARNED, ADM_SHARE_ALL, normed_first, SHORT, {0}, 0},
 };
 
 static adm_model *make_model(const shape *s, uint64_t seed)
 {
     adm_sublayer_config encoder[MAX_R], decoder[MAX_R];
+    const int64_t per_layer = s->layers[0] > 0 ? 3 : 2; /* of the decoder */
     for (int64_t i = 0; i < MAX_R; i++) {
         encoder[i] = s->rule(i);
         decoder[i] = s->rule(i + 1);
+        if (i % 2 == 0)
+            encoder[i].window = s->windows[i / 2 % 2];
+        if (i % per_layer == 0)
+            decoder[i].window = s->windows[i / per_layer % 2];
     }
     const adm_norm_kind last = s->rule == pre_ln ? ADM_NORM_LAYER : ADM_NORM_NONE;
+    const adm_norm_kind first = s->rule == normed_first ? ADM_NORM_LAYER : ADM_NORM_NONE;
     const bool cross = s->layers[0] > 0;
     const adm_config config = {
         .vocab_size = s->vocab_size,
@@ -269,8 +337,8 @@ static adm_model *make_model(const shape *s, uint64_t seed)
         .norm_eps = 1e-5,
         .attention = s->attention,
         .logits_cap = s->logits_cap,
-        .encoder = {s->layers[0], false, false, last, ADM_SCALE_NONE, 1.0, encoder},
-        .decoder = {s->layers[1], true, cross, last, ADM_SCALE_NONE, 1.0, decoder},
+        .encoder = {s->layers[0], false, false, first, last, ADM_SCALE_NONE, 1.0, encoder},
+        .decoder = {s->layers[1], true, cross, first, last, ADM_SCALE_NONE, 1.0, decoder},
     };
     adm_model *model = NULL;
     adm_error error = {0};
@@ -357,6 +425,7 @@ static void note_backward(const shape *s, adm_model *model, const adm_batch *bat
     const int64_t length = adm_model_params(model)->length;
     adm_loss loss;
     adm_error error = {0};
+    run.z_loss = s->z_loss;
     run.observe = run.keep_gradients = true;
     check(adm_model_backward(model, batch, &run, &loss, &error), &error);
     uint64_t digest = with_doubles(0, (double[]){loss.loss, loss.nll}, 2);
@@ -435,6 +504,7 @@ static void note_training(const shape *s, adm_model *model, const adm_batch *bat
                              .step = step,
                              .threads = THREADS,
                              .label_smoothing = 0.1,
+                             .z_loss = s->z_loss,
                              .scale = 1};
         adm_loss loss;
         adm_error error = {0};

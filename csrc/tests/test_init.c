@@ -197,6 +197,7 @@ static void test_constants(void)
     s.decoder[0].norm_pre = ADM_NORM_DYT;
     s.config.decoder.norm_final = ADM_NORM_RMS;
     s.config.encoder.input_scale = ADM_SCALE_VECTOR;
+    s.config.encoder.norm_embedding = ADM_NORM_LAYER;
     adm_model *model = create(&s, SEED, 1);
     assert_all(find(model, "encoder.0.self_attn.q.bias"), 0);
     assert_all(find(model, "decoder.0.feed_forward.fc1.bias"), 0);
@@ -205,6 +206,8 @@ static void test_constants(void)
     assert_all(find(model, "decoder.0.self_attn.norm_pre.scale"), 0.5);
     assert_all(find(model, "decoder.norm_final.gamma"), 1);
     assert_all(find(model, "encoder.input_scale"), 1);
+    assert_all(find(model, "encoder.norm_embedding.gamma"), 1);
+    assert_all(find(model, "encoder.norm_embedding.nu"), 0);
     assert_all(find(model, "encoder.1.self_attn.omega"), 1.5);
     assert_all(find(model, "encoder.1.feed_forward.omega"), 2.5);
     assert_all(find(model, "decoder.0.alpha"), 0.125);

@@ -152,12 +152,17 @@ static void call_residual(const adm_kernels *k, arrays *x, int64_t n)
     k->scale_add(NULL, x->c, NULL, x->a, ROWS, n);
 }
 
+static bool sees(const adm_softmax_tile *tile, int64_t i, int64_t j)
+{
+    return j < tile->valid + i && (!tile->window || j >= tile->since + i);
+}
+
 /* What the queries of a tile do not see may be anything. */
 static void spoil_unseen(const adm_softmax_tile *tile, adm_real *s)
 {
     for (int64_t j = 0; j < tile->keys; j++)
         for (int64_t i = 0; i < tile->queries; i++)
-            if (j >= tile->valid + i)
+            if (!sees(tile, i, j))
                 s[j * tile->queries + i] = (adm_real)NAN;
 }
 
@@ -169,7 +174,8 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
     if (queries > ADM_QUERY_TILE)
         return;
     const int64_t keys = COUNT / queries;
-    for (int causal = 0; causal < 2; causal++) {
+    for (int kind = 0; kind < 4; kind++) {
+        const bool causal = kind % 2 != 0;
         adm_softmax_tile tile = {.keys = keys,
                                  .queries = queries,
                                  .valid = keys,
@@ -184,7 +190,9 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
             sum[i] = 0;
         }
         k->softmax_tile(&tile, x->b, top, sum, factor);
-        tile.valid = causal != 0 ? keys - queries - 3 : keys;
+        tile.valid = causal ? keys - queries - 3 : keys;
+        tile.window = kind >= 2;
+        tile.since = 3 - queries / 2;
         spoil_unseen(&tile, x->a);
         memcpy(scores, x->a, sizeof scores);
         memcpy(plain, x->a, sizeof plain);
@@ -201,7 +209,7 @@ static void call_softmax(const adm_kernels *k, arrays *x, int64_t n)
             for (int64_t j = 0; j < keys; j++) {
                 const int64_t at = j * queries + i;
                 total += (double)plain[at] + (double)(x->b[at] * factor[i]);
-                assert((plain[at] != 0) == (j < tile.valid + i));
+                assert((plain[at] != 0) == sees(&tile, i, j));
                 assert(x->a[at] == 0 || x->a[at] == plain[at] * some_dropout.scale);
             }
             assert(fabs(total / (double)sum[i] - 1.0) <= 10 * TOLERANCE);
@@ -285,6 +293,19 @@ static void call_cross_entropy(const adm_kernels *k, arrays *x, int64_t n)
         .factor = (adm_real)0.25,
         .losses = x->sums,
     });
+    double more[2 * ROWS];
+    k->cross_entropy(&(adm_cross_entropy){
+        .rows = ROWS,
+        .classes = n,
+        .logits = x->b,
+        .labels = labels,
+        .z_loss = 0.3,
+        .gradient = true,
+        .factor = (adm_real)0.25,
+        .losses = more,
+    });
+    for (int i = 0; i < 2 * ROWS; i++)
+        x->sums[i] += more[i];
 }
 
 /* A LayerNorm residual, a normed residual with biases and kappa, and one with neither norm. */

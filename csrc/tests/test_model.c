@@ -52,8 +52,8 @@ static adm_model *make_model(bool shared_alpha)
         .attention_dropout = 0.1,
         .activation_dropout = 0.1,
         .norm_eps = 1e-5,
-        .encoder = {LAYERS, false, false, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0, encoder},
-        .decoder = {LAYERS, true, true, ADM_NORM_RMS, ADM_SCALE_SCALAR, 1.0, decoder},
+        .encoder = {LAYERS, false, false, ADM_NORM_NONE, ADM_NORM_LAYER, ADM_SCALE_VECTOR, 1.0, encoder},
+        .decoder = {LAYERS, true, true, ADM_NORM_NONE, ADM_NORM_RMS, ADM_SCALE_SCALAR, 1.0, decoder},
     };
     adm_model *model = NULL;
     adm_error error = {0};
@@ -196,7 +196,7 @@ static void test_configurations_that_cannot_be(void)
         .d_ff = 10,
         .max_length = 20,
         .norm_eps = 1e-5,
-        .decoder = {1, true, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, layer},
+        .decoder = {1, true, false, ADM_NORM_NONE, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, layer},
     };
     adm_model *model = NULL;
     adm_error error;
@@ -204,11 +204,12 @@ static void test_configurations_that_cannot_be(void)
     config = good;
     assert(adm_model_create(&config, adm_kernels_select(), &model, &error) == ADM_OK);
     adm_model_free(model);
-    unsigned int *const of_model[] = {&config.activation, &config.positions, &config.share_embeddings,
-                                      &config.decoder.norm_final, &config.decoder.input_scale};
-    const char *const model_names[] = {"activation", "positions", "share_embeddings", "norm_final",
-                                       "input_scale"};
-    for (int i = 0; i < 5; i++) {
+    unsigned int *const of_model[] = {&config.activation,          &config.positions,
+                                      &config.share_embeddings,    &config.decoder.norm_final,
+                                      &config.decoder.input_scale, &config.decoder.norm_embedding};
+    const char *const model_names[] = {"activation", "positions",   "share_embeddings",
+                                       "norm_final", "input_scale", "norm_embedding"};
+    for (int i = 0; i < 6; i++) {
         *of_model[i] = 99;
         refuse(model_names[i]);
         config = good;
@@ -224,6 +225,10 @@ static void test_configurations_that_cannot_be(void)
         refuse(sublayer_names[i]);
         layer[1] = plain;
     }
+    config.vocab_size = 0;
+    config.decoder.norm_embedding = ADM_NORM_LAYER;
+    refuse("norm_embedding of a stack must be none without a vocabulary");
+    config = good;
     config.decoder.sublayers = NULL;
     refuse("decoder must have sub-layers");
     config = good;
@@ -245,22 +250,25 @@ static void test_no_kernels(void)
 static void test_runs_that_cannot_be(void)
 {
     const adm_run good = {.threads = 1, .scale = 1.0};
-    adm_run runs[] = {good, good, good, good, good, good};
-    const char *const names[] = {"threads",         "threads", "label_smoothing",
-                                 "label_smoothing", "scale",   "segment"};
+    adm_run runs[] = {good, good, good, good, good, good, good, good};
+    const char *const names[] = {"threads", "threads", "label_smoothing", "label_smoothing",
+                                 "scale",   "segment", "z_loss",          "z_loss"};
+    const int count = sizeof runs / sizeof *runs;
     runs[0].threads = 0;
     runs[1].threads = -2;
     runs[2].label_smoothing = 1.5;
     runs[3].label_smoothing = NAN;
     runs[4].scale = INFINITY;
     runs[5].segment_layers = -2;
+    runs[6].z_loss = -1;
+    runs[7].z_loss = INFINITY;
     int32_t source[200], target[200];
     adm_model *model = make_model(false);
     const adm_batch batch = make_batch(source, target);
     static adm_real out[200 * V];
     adm_loss loss;
     adm_memory_plan plan;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < count; i++) {
         adm_error errors[4];
         assert(adm_model_forward(model, &batch, &runs[i], out, &errors[0]) == ADM_ERROR_VALUE);
         assert(adm_model_loss(model, &batch, &runs[i], &loss, &errors[1]) == ADM_ERROR_VALUE);

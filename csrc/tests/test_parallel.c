@@ -58,8 +58,8 @@ static adm_model *make_model(uint64_t seed)
         .attention_dropout = 0.1,
         .activation_dropout = 0.1,
         .norm_eps = 1e-5,
-        .encoder = {1, false, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, rows},
-        .decoder = {1, true, true, ADM_NORM_LAYER, ADM_SCALE_NONE, 1.0, rows},
+        .encoder = {1, false, false, ADM_NORM_NONE, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, rows},
+        .decoder = {1, true, true, ADM_NORM_NONE, ADM_NORM_LAYER, ADM_SCALE_NONE, 1.0, rows},
     };
     adm_model *model = NULL;
     adm_error error = {0};

@@ -70,4 +70,4 @@ def test_analyses_on_the_command_line_have_it() -> None:
 
 def test_the_loss_itself_is_plain_unless_it_is_told_otherwise() -> None:
     for method in (ap.Transformer.loss, ap.Transformer.backward, ap.Transformer.observe):
-        assert given(method, "label_smoothing") == 0.0
+        assert given(method, "label_smoothing") == given(method, "z_loss") == 0.0

@@ -28,7 +28,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def test_all_fields_are_tried() -> None:
-    assert len(PATHS) == 21 + 5 + 7 + 2 * (7 + 13 + 4 + 4 + 6)
+    assert len(PATHS) == 21 + 7 + 7 + 2 * (8 + 15 + 4 + 4 + 6)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -103,6 +103,8 @@ def test_a_size_out_of_range_is_refused(path: tuple[Any, ...], value: int) -> No
             -1.0,
             "attention.scale must be positive and a normal number of float.., or 0, got -1",
         ),
+        (("decoder", "sublayers", 1, "window"), 4, r"decoder.sublayers\[1\].window must be 0: only self"),
+        (("attention", "qk_norm_whole"), True, "attention.qk_norm_whole must be false where"),
         (("attention", "score_cap"), 1e-310, "attention.score_cap must be positive and a normal number of"),
         (("logits_cap",), -2.0, "logits_cap must be positive and a normal number of"),
         (("d_model",), 0, "d_model must be an integer from 1"),

@@ -135,6 +135,7 @@ KEYWORDS = [
     "step",
     "observe",
     "label_smoothing",
+    "z_loss",
     "accumulate",
     "scale",
     "method",

@@ -348,6 +348,8 @@ def test_a_model_refuses_batches_it_cannot_read(
         ),
         ("loss", {"label_smoothing": np.nan}, ValueError, "label_smoothing must be a finite number, got nan"),
         ("loss", {"label_smoothing": "0.1"}, TypeError, "label_smoothing must be a real number, got '0.1'"),
+        ("loss", {"z_loss": -0.1}, ValueError, "z_loss must be a number of at least 0, got -0.1"),
+        ("backward", {"z_loss": np.inf}, ValueError, "z_loss must be a finite number, got inf"),
         ("backward", {"scale": np.inf}, ValueError, "scale must be a finite number, got inf"),
         ("backward", {"scale": 10**400}, ValueError, "scale must be a finite number"),
         ("backward", {"accumulate": "yes"}, TypeError, "accumulate must be True or False"),

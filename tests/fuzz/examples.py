@@ -210,7 +210,12 @@ ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "rotary_width": lambda: None,
     "rotary_interleaved": lambda: False,
     "rotary_scaling": lambda: None,
+    "z_loss": lambda: 0.0,
+    "attention_window": lambda: 3,
+    "qk_norm": lambda: "rms",
+    "qk_norm_whole": lambda: True,
     "logits_cap": lambda: 30.0,
+    "embedding_norm": lambda: "layer",
     "fingerprint": lambda: "0" * 64,
     "histories": lambda: [("admin", made_history(seed=1))],
     "history": made_history,
@@ -395,6 +400,7 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
         "source": fairseq_tensors(),
         "settings": {"decoder_attention_heads": 2},
     },
+    "load_tokenizer_of": lambda folder: {"source": _dictionary(folder)},
     "Transformer.load": lambda folder: {"path": _model_file(folder)},
     "Study.load": lambda folder: {"folder": _saved(folder, "study", MADE[ap.Study]())},
     "StudyRun.load": lambda folder: {"folder": _saved(folder, "run", MADE[ap.StudyRun]())},
@@ -472,6 +478,13 @@ def _model_file(folder: Path) -> Path:
     path = folder / "model.safetensors"
     if not path.exists():
         model().save(path)
+    return path
+
+
+def _dictionary(folder: Path) -> Path:
+    """Of fairseq."""
+    path = folder / "dict.txt"
+    path.write_text("a 3\ncat 1\n", encoding="utf-8")
     return path
 
 

@@ -69,6 +69,13 @@ class Layer(nn.Module):
         self.omegas = [OMEGA_NAMES[stack][i] for i in used] if self.extra == "omega" else []
         for name in self.omegas:
             setattr(self, name, nn.Parameter(1 + torch.rand(D)))
+        if self.extra.startswith("admin_torch"):
+            self.residuals = [("self_residual", "encoder_residual", "fc_residual")[i] for i in used]
+            for name in self.residuals:
+                self.add_module(name, nn.Module())
+                trained = self.extra == "admin_torch, trained"
+                omega = 1 + torch.rand(D if trained else 1)
+                getattr(self, name).register_buffer("omega", omega)
         if self.extra.startswith("rezero"):
             self.rezero_weight = nn.Parameter(torch.tensor([0.3]))
 
@@ -84,6 +91,8 @@ class Layer(nn.Module):
                 continue
             norm = self.norms()[i]
             skip = x * getattr(self, self.omegas[i]) if self.omegas else x
+            if self.extra.startswith("admin_torch"):
+                skip = x * getattr(self, self.residuals[i]).omega
             x = skip + branch(norm(x)) if self.pre else norm(skip + branch(x))
         return x
 
@@ -98,6 +107,10 @@ class Stack(nn.Module):
             self.embed_positions = nn.Embedding(sizes["max_length"] + 2, D)
         else:
             self.register_buffer("version", torch.tensor([3.0]))
+        if sizes["normed"] in (True, stack):
+            self.layernorm_embedding = nn.LayerNorm(D)
+            nn.init.normal_(self.layernorm_embedding.weight, 1, 0.2)
+            nn.init.normal_(self.layernorm_embedding.bias, 0, 0.2)
         self.layers = nn.ModuleList(Layer(stack, cross, sizes) for _ in range(sizes["layers"]))
         if sizes["pre"]:
             self.layer_norm = nn.LayerNorm(D)
@@ -113,6 +126,8 @@ class Stack(nn.Module):
             positions = F.pad(table[where], (0, D % 2))
             positions = positions.to(self.embed_tokens.weight.dtype)
         x = self.scale * self.embed_tokens(ids) + positions
+        if hasattr(self, "layernorm_embedding"):
+            x = self.layernorm_embedding(x)
         for layer in self.layers:
             x = layer(x, memory)
         return self.layer_norm(x) if hasattr(self, "layer_norm") else x
@@ -133,7 +148,7 @@ class Model(nn.Module):
         sizes = {
             "vocab_size": 17, "d_model": 12, "heads": 3, "d_ff": 20, "layers": 2, "pre": False,
             "version": "new", "learned": False, "max_length": 30, "scaled": True, "share": "all", "extra": "",
-            "encoder": True,
+            "encoder": True, "normed": False,
         } | given  # fmt: skip
         V, D = sizes["vocab_size"], sizes["d_model"]
         share = sizes["share"]

@@ -20,6 +20,7 @@ from admin_py.analysis import (
 )
 from admin_py.analysis.diagnosis.results import Diagnosis
 from admin_py.experiments.cross import axes_of
+from admin_py.experiments.examination.results import Examination
 from admin_py.experiments.grid.cell import GridCell
 from admin_py.experiments.grid.results import Grid
 from admin_py.experiments.settings import AXES, default_of
@@ -448,11 +449,30 @@ def made_scheme_bleu() -> SchemeBleu:
     )
 
 
+def made_examination(scheme: str = "post_ln", *, layers: int = 2, seed: int = 0) -> Examination:
+    """All of an encoder-decoder."""
+    return Examination(
+        name="made",
+        scheme=scheme,
+        config={"d_model": 8},
+        num_parameters=1000,
+        num_tokens=100,
+        diagnosis=made_diagnosis(scheme, layers=layers, seed=seed),
+        profile=made_profile(scheme, layers=layers, seed=seed),
+        admin=made_profile("admin", layers=layers, seed=seed + 1),
+        gradients=made_gradients(scheme, layers=layers, seed=seed),
+        dependency=made_dependency(scheme, layers=layers, seed=seed),
+        output_change=made_output_change(scheme, layers=layers, seed=seed),
+        metadata={"seed": seed},
+    )
+
+
 MADE: Mapping[type[Result], Callable[[], Result]] = {
     AttentionMap: made_attention,
     Comparison: made_comparison,
     Dependency: made_dependency,
     Diagnosis: made_diagnosis,
+    Examination: made_examination,
     GradientNorms: made_gradients,
     GradientSpread: lambda: pool(made_gradients(seed=seed) for seed in range(3))[0],
     Grid: made_grid,

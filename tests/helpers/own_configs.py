@@ -21,7 +21,7 @@ def config_of(core: Mapping[str, Any]) -> ap.TransformerConfig:
     schemes = [
         Scheme(
             "made up",
-            Table({stack: [Residual.from_dict(row) for row in core[stack]["sublayers"]]}),
+            Table({stack: [Residual.from_dict(_fields(row)) for row in core[stack]["sublayers"]]}),
             final_norm=core[stack]["norm_final"],
         )
         for stack in STACKS
@@ -38,6 +38,10 @@ def config_of(core: Mapping[str, Any]) -> ap.TransformerConfig:
         kv_heads=attention["kv_heads"] or None,
         attention_scale=attention["scale"] or None,
         score_cap=attention["score_cap"] or None,
+        qk_norm=attention["qk_norm"],
+        qk_norm_whole=attention["qk_norm_whole"],
+        attention_window=_windows(core),
+        embedding_norm=tuple(core[stack]["norm_embedding"] for stack in STACKS),
         logits_cap=core["logits_cap"] or None,
         **(
             {
@@ -50,6 +54,20 @@ def config_of(core: Mapping[str, Any]) -> ap.TransformerConfig:
             else {}
         ),
     )
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A sub-layer's, without its window, which is a field of the configuration."""
+    return {name: value for name, value in row.items() if name != "window"}
+
+
+def _windows(core: Mapping[str, Any]) -> list[int | None]:
+    """Of every layer, the encoder's first: of its self-attention, which is its first sub-layer."""
+    found = []
+    for stack in STACKS:
+        rows, layers = core[stack]["sublayers"], core[stack]["layers"]
+        found += [row["window"] or None for row in rows[:: len(rows) // layers]] if layers else []
+    return found
 
 
 def drawn(config: ap.TransformerConfig, dtype: str = "float64", seed: int = 1) -> ap.Transformer:

@@ -97,15 +97,22 @@ class TorchTransformer:
         """allowed [B, 1, T, S] is True where a query may read a key."""
         H = self.config["heads"]
 
+        K = self.params[f"{name}.q.weight"].shape[0] // H
+        given = self.config["attention"]
+
+        def normed(which: str, x: Tensor) -> Tensor:
+            if which == "v" or given["qk_norm_whole"]:
+                return self.norm("none" if which == "v" else given["qk_norm"], x, f"{name}.norm_{which}")
+            return self.norm(given["qk_norm"], x.unflatten(-1, (-1, K)), f"{name}.norm_{which}").flatten(-2)
+
         def split(x: Tensor) -> Tensor:  # [B, T, H K] or [B, T, G K] -> [B, H, T, K]
-            K = self.params[f"{name}.q.weight"].shape[0] // H
             heads = x.unflatten(-1, (-1, K)).transpose(1, 2)
             return heads.repeat_interleave(H // heads.shape[1], dim=1)
 
         q, k, v = (
-            split(self.linear(x, f"{name}.{which}")) for which, x in (("q", h), ("k", source), ("v", source))
+            split(normed(which, self.linear(x, f"{name}.{which}")))
+            for which, x in (("q", h), ("k", source), ("v", source))
         )
-        given = self.config["attention"]
         if self.config["positions"] == "rotary" and name.endswith("self_attn"):
             q, k = (turn(x, given["rotary"]) for x in (q, k))
         if given["score_cap"]:
@@ -140,7 +147,7 @@ class TorchTransformer:
             if i % len(kinds(stack)) == 0:
                 x_layer = x
             name = sublayer_name(which, stack, i)
-            n = self.norm(sub["norm_pre"], x, f"{name}.norm_pre")
+            n = self.norm(sub["norm_pre"], x_layer if sub["parallel"] else x, f"{name}.norm_pre")
             h = n * sub["input_scale"]
             if name.endswith("feed_forward"):
                 a = self.feed_forward(h, name, sub["norm_inner"])
@@ -149,7 +156,8 @@ class TorchTransformer:
                 assert memory_real is not None
                 a = self.attention(h, memory, memory_real[:, None, None, :], name, sub["norm_inner"])
             else:
-                a = self.attention(h, h, own, name, sub["norm_inner"])
+                near = (torch.arange(T)[:, None] - torch.arange(T)).abs() < (sub["window"] or T)
+                a = self.attention(h, h, own & near, name, sub["norm_inner"])
             b = self.norm(sub["norm_branch"], a, f"{name}.norm_branch")
             r = n if sub["residual_normed"] else x
             y = (
@@ -171,6 +179,7 @@ class TorchTransformer:
             frequency = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / max(half - 1, 1))
             angle = torch.arange(T, dtype=torch.float64)[:, None] * frequency
             x = x + F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, D % 2)).to(self.dtype)
+        x = self.norm(self.config[which]["norm_embedding"], x, f"{which}.norm_embedding")
         scale = self.params.get(f"{which}.input_scale")
         return x if scale is None else x * scale
 
@@ -193,21 +202,20 @@ class TorchTransformer:
         logits = F.linear(x[predicted], output, self.params.get("output.bias"))
         return soft_cap(self.config["logits_scale"] * logits, self.config["logits_cap"]), labels[predicted]
 
-    def loss(self, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+    def loss(self, batch: Batch, label_smoothing: float = 0.0, z_loss: float = 0.0) -> tuple[Tensor, Tensor]:
         """Label-smoothed loss and nll, both means over the predicted tokens."""
         logits, labels = self.forward(batch)
         assert labels is not None
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing), F.cross_entropy(
-            logits, labels
-        )
+        smoothed = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        return smoothed + z_loss * logits.logsumexp(dim=1).square().mean(), F.cross_entropy(logits, labels)
 
     def backward(
-        self, batch: Batch, label_smoothing: float = 0.0
+        self, batch: Batch, label_smoothing: float = 0.0, z_loss: float = 0.0
     ) -> tuple[float, float, dict[str, np.ndarray]]:
         """Loss, nll and all gradients."""
         for p in self.params.values():
             p.grad = None
-        loss, nll = self.loss(batch, label_smoothing)
+        loss, nll = self.loss(batch, label_smoothing, z_loss)
         loss.backward()
         zero = torch.zeros(1)
         grads = {

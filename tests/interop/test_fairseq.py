@@ -27,7 +27,11 @@ CASES: dict[str, dict[str, Any]] = {
     "learned positions": {"learned": True},
     "embeddings as they are": {"scaled": False},
     "an odd width": {"d_model": 15},
+    "a norm on embeddings": {"normed": True, "learned": True, "scaled": False},
+    "a norm on the embeddings of one stack": {"normed": "decoder", "pre": True},
     "Admin of Transformer-Clinic": {"version": "clinic", "extra": "omega"},
+    "omegas of admin-torch": {"extra": "admin_torch"},
+    "omegas of admin-torch, trained": {"extra": "admin_torch, trained", "share": "none"},
     "ReZero of Transformer-Clinic": {"version": "clinic", "extra": "rezero"},
     "ReZero with norms": {"version": "clinic", "extra": "rezero_post_ln"},
     "a language model": {"encoder": False},
@@ -177,10 +181,8 @@ def test_wrong_settings_are_named() -> None:
         ValueError, match=r"does not say how many heads .* give settings with encoder_attention_h"
     ):
         ap.load_pretrained(state)
-    with pytest.raises(
-        ValueError, match=r"cannot be expressed: a norm on embeddings .layernorm_embedding=True"
-    ):
-        ap.load_pretrained(state, settings={**settings, "layernorm_embedding": True})
+    with pytest.raises(ValueError, match=r"cannot be expressed: quantisation .quant_noise_pq=0.1"):
+        ap.load_pretrained(state, settings={**settings, "quant_noise_pq": 0.1})
     with pytest.raises(ValueError, match="cannot be expressed: the activation 'mish'"):
         ap.load_pretrained(state, settings={**settings, "activation_fn": "mish"})
     with pytest.raises(ValueError, match="stacks of different heads"):

@@ -160,7 +160,9 @@ def test_what_a_call_asks_computes_in_the_other_precision_while_a_fork_waits(com
 def test_files_of_python_and_of_c_are_one_format(compiled, tmp_path):
     config = ap.TransformerConfig(
         vocab_size=11, encoder_layers=2, decoder_layers=2, d_model=16, heads=4, d_ff=24, embedding_scale=2.0,
-        positions="rotary", logits_cap=30.0, head_width=6, kv_heads=2, attention_scale=0.5, score_cap=20.0,
+        positions="rotary", logits_cap=30.0, embedding_norm=("none", "layer"), head_width=6, kv_heads=2,
+        attention_scale=0.5, score_cap=20.0, qk_norm="rms", qk_norm_whole=True,
+        attention_window=[None, 5, 5, None],
         rotary_theta=500.0, rotary_width=4, rotary_interleaved=True, rotary_scaling=(8.0, 1.0, 4.0, 16),
     )  # fmt: skip
     model = ap.Transformer(config, seed=3)

@@ -48,6 +48,11 @@ def test_probabilities_are_distributions_over_the_keys() -> None:
         {"positions": "rotary", "rotary_interleaved": True, "rotary_theta": 50.0, "rotary_width": 2},
         {"positions": "rotary", "rotary_scaling": (8.0, 1.0, 4.0, 6)},
         {"bias": "none"},
+        {"qk_norm": "rms", "kv_heads": 1, "positions": "rotary"},
+        {"qk_norm": "layer", "qk_norm_whole": True, "kv_heads": 1},
+        {"qk_norm": "dyt"},
+        {"attention_window": 3},
+        {"attention_window": (4, 1, None, 2), "positions": "rotary"},
     ],
     ids=str,
 )
@@ -74,24 +79,27 @@ def test_probabilities_give_the_branch(scheme: str, attention: dict[str, Any]) -
 def test_gradients_of_logits_and_stream_by_differences() -> None:
     """Moving an embedding moves x_0: the loss changes by the gradient's product with the move."""
     made = model(dropout=0.0, share_embeddings="none")
-    seen = made.observe(PAIRS, activations=[], gradients=["encoder.input", "logits"], label_smoothing=0.1)
+    options = {"label_smoothing": 0.1, "z_loss": 0.2}
+    seen = made.observe(PAIRS, activations=[], gradients=["encoder.input", "logits"], **options)
     rows = made.parameters["encoder.embedding.weight"]
     step, scale = 1e-6, np.sqrt(8)
     kept = rows[5].copy()
     losses = []
     for sign in (1, -1):
         rows[5] = kept + sign * step
-        losses.append(made.loss(PAIRS, label_smoothing=0.1).loss)
+        losses.append(made.loss(PAIRS, **options).loss)
     rows[5] = kept
     predicted = seen.gradients["encoder.input"][1].sum() * scale  # token 5 stands at place 1
     assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(predicted, rel=1e-6)
-    np.testing.assert_allclose(seen.gradients["logits"].sum(axis=1), 0.0, atol=1e-15)
+    plain = made.observe(PAIRS, gradients="logits", label_smoothing=0.1)
+    np.testing.assert_allclose(plain.gradients["logits"].sum(axis=1), 0.0, atol=1e-15)
 
 
 def test_the_logits_gradient_is_that_of_the_output_matrix() -> None:
     made = model(dropout=0.0, share_embeddings="none")
-    seen = made.observe(PAIRS, gradients="logits", label_smoothing=0.1)
-    made.backward(PAIRS, training=False, label_smoothing=0.1)
+    options = {"label_smoothing": 0.1, "z_loss": 0.2}
+    seen = made.observe(PAIRS, gradients="logits", **options)
+    made.backward(PAIRS, training=False, **options)
     name = next(name for name in made.parameters if name.startswith("output"))
     expected = seen.gradients["logits"].T @ seen["decoder.output"]
     np.testing.assert_allclose(made.gradients[name], expected, rtol=1e-10, atol=1e-14)

@@ -22,11 +22,15 @@ CORE_KEYS = {
     "share_embeddings", "output_bias", "logits_scale", "dropout", "attention_dropout", "activation_dropout",
     "norm_eps", "embedding_scale", "attention", "logits_cap", "encoder", "decoder",
 }  # fmt: skip
-ATTENTION_KEYS = {"head_width", "kv_heads", "scale", "score_cap", "rotary"}
-STACK_KEYS = {"layers", "causal", "cross", "norm_final", "input_scale", "embedding_gain", "sublayers"}
+ATTENTION_KEYS = {
+    "head_width", "kv_heads", "scale", "score_cap", "qk_norm", "qk_norm_whole", "rotary"
+}  # fmt: skip
+STACK_KEYS = {
+    "layers", "causal", "cross", "norm_embedding", "norm_final", "input_scale", "embedding_gain", "sublayers"
+}  # fmt: skip
 SUBLAYER_KEYS = {
     "norm_pre", "norm_branch", "norm_post", "norm_inner", "residual_normed", "profiled", "input_scale",
-    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains",
+    "kappa", "omega", "alpha", "init", "qkv_fused_init", "gains", "window", "parallel",
 }  # fmt: skip
 
 SMALL: dict[str, Any] = {"vocab_size": 30, "d_model": 8, "heads": 2, "d_ff": 12, "max_length": 20}
@@ -103,11 +107,16 @@ def any_config(draw: st.DrawFn) -> TransformerConfig:
         qkv_fused_init=draw(st.booleans()),
         norm_eps=draw(st.floats(1e-12, 1.0)),
         embedding_scale=draw(st.none() | st.floats(1e-3, 1e3)),
+        embedding_norm=draw(
+            st.sampled_from(schemes.NORMS) | st.tuples(*[st.sampled_from(schemes.NORMS)] * 2)
+        ),
         input_scale=draw(st.sampled_from(schemes.SCALE_KINDS)),
         head_width=draw(st.none() | st.integers(1, 9).map(lambda half: 2 * half)),
         kv_heads=draw(st.sampled_from([None, 1, heads])),
         attention_scale=draw(st.none() | st.floats(1e-6, 10)),
         score_cap=draw(st.none() | st.floats(1e-3, 1e3)),
+        attention_window=draw(st.sampled_from([None, 7, [None, 5, *[2] * 9][: encoder + decoder]])),
+        **draw(st.sampled_from([{}, {"qk_norm": "rms"}, {"qk_norm": "layer", "qk_norm_whole": True}])),
         logits_cap=draw(st.none() | st.floats(1e-3, 1e3)),
     )
 
@@ -214,6 +223,23 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"heads": 4, "kv_heads": 3}, ValueError, "kv_heads must divide heads, got kv_heads=3 and heads=4"),
         ({"kv_heads": 4}, ValueError, "kv_heads must divide heads, got kv_heads=4 and heads=2"),
         ({"attention_scale": 0}, ValueError, "attention_scale must be positive, got 0"),
+        (
+            {"qk_norm": "batch"},
+            ValueError,
+            "qk_norm must be one of 'none', 'layer', 'rms', 'dyt', got 'batch'",
+        ),
+        ({"attention_window": 0}, ValueError, "attention_window must be an integer from 1"),
+        (
+            {"attention_window": [4, None, 2]},
+            ValueError,
+            "attention_window must be one for all layers or one for",
+        ),
+        (
+            {"attention_window": [4] * 11 + [0]},
+            ValueError,
+            "attention_window[11] must be an integer from 1",
+        ),
+        ({"qk_norm_whole": True}, ValueError, "qk_norm_whole must be False where qk_norm is 'none'"),
         ({"score_cap": -1.0}, ValueError, "score_cap must be positive, got -1.0"),
         ({"logits_cap": "30"}, TypeError, "logits_cap must be a number"),
         (
@@ -268,6 +294,18 @@ def test_what_it_does_not_come_back_from(data: Any, error: type[Exception], mess
         ({"qkv_fused_init": "yes"}, TypeError, "qkv_fused_init must be True or False, got 'yes'"),
         ({"norm_eps": 0}, ValueError, "norm_eps must be positive, got 0.0"),
         ({"norm_eps": math.inf}, ValueError, "norm_eps must be a finite number, got inf"),
+        (
+            {"embedding_norm": "batch"},
+            ValueError,
+            "embedding_norm must be one of 'none', 'layer', 'rms', 'dyt'",
+        ),
+        ({"embedding_norm": ("layer", "batch")}, ValueError, "embedding_norm[1] must be one of 'none'"),
+        (
+            {"embedding_norm": ["layer"] * 3},
+            ValueError,
+            "embedding_norm must be one norm, or the encoder's and",
+        ),
+        ({"embedding_norm": None}, ValueError, "embedding_norm must be one of"),
         ({"embedding_scale": 0}, ValueError, "embedding_scale must be positive, got 0.0"),
         ({"embedding_scale": "sqrt"}, TypeError, "embedding_scale must be a number, got 'sqrt'"),
         (
@@ -450,3 +488,8 @@ def test_parameters_counted_by_hand() -> None:
     assert small(**one, positions="learned").num_parameters == base + 2 * 20 * 8
     assert small(**one, input_scale="scalar").num_parameters == base + 2
     assert small(**one, input_scale="vector").num_parameters == base + 16
+    assert small(**one, embedding_norm="layer").num_parameters == base + 2 * 16
+    assert small(**one, embedding_norm=("none", "rms")).num_parameters == base + 8
+    assert small(encoder_layers=0, embedding_norm=("layer", "none")).num_parameters == (
+        small(encoder_layers=0).num_parameters
+    )

@@ -181,6 +181,14 @@ def test_a_folded_model_can_be_saved(tmp_path: Any) -> None:
         ),
         ("sandwich", "encoder.0.self_attn cannot be folded: its norm_pre is 'layer'"),
         ("b2t", r"encoder.0.feed_forward cannot be folded: its kappa is 1\.0, and folding needs 0 there"),
+        (
+            ap.Scheme(
+                "beside",
+                lambda site: ap.Residual(norm_post="layer", parallel=not site.first_in_layer),
+                source="a test",
+            ),
+            "encoder.0.feed_forward cannot be folded: its parallel is True, and folding needs False there",
+        ),
         (("post_ln", "pre_ln"), "decoder.0.self_attn cannot be folded: its norm_pre is 'layer'"),
     ],
 )

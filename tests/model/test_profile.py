@@ -382,6 +382,8 @@ def test_clinic_lines_number_each_stack_from_one(tmp_path: Path) -> None:
     assert read.omega("encoder").tolist() == [1, 2.5]
     assert read.omega("decoder").tolist() == [1, 3.5, 4]
     assert (read.scheme, read.method) == ("admin", "file")
+    path.write_text("1.0\n2.5\n\n1\n3.5e0\n4\n")  # as DeepNet's release writes it
+    assert ap.VarianceProfile.from_clinic(path, encoder_layers=1, decoder_layers=1) == read
 
 
 @pytest.mark.parametrize(
@@ -392,6 +394,9 @@ def test_clinic_lines_number_each_stack_from_one(tmp_path: Path) -> None:
         (b"1 1\n3 1\n", "line 2: expected sub-layer 2, got 3"),
         (b"1 1\n2\n", "line 2: expected 'index omega', got '2'"),
         (b"1 1\n2 1 1\n", "line 2: expected 'index omega', got '2 1 1'"),
+        (b"1.5\n2.5\n3.5\n", "has 3 lines, expected 2"),
+        (b"1.5\nnan\n", "line 2: omega must be finite, got nan"),
+        (b"1.5\n2 2.5\n", "line 1: expected 'index omega', got '1.5'"),
         (b"1 1\n2 one\n", "line 2: expected 'index omega', got '2 one'"),
         (b"1 nan\n2 1\n", "line 1: omega must be finite, got nan"),
         (b"1 1\n2 1e999\n", "line 2: omega must be finite, got 1e999"),

@@ -336,6 +336,10 @@ def test_losses_are_means_in_nats(dtype: str) -> None:
     assert loss.nll == pytest.approx(nll, rel=1e-6)
     assert loss.loss == pytest.approx(0.9 * nll - 0.1 * logp.mean(), rel=1e-6)
     assert loss.perplexity == pytest.approx(np.exp(nll), rel=1e-6)
+    more = model.loss(PAIRS, label_smoothing=0.1, z_loss=0.5)
+    squares = np.log(np.exp(logits).sum(axis=1)) ** 2
+    assert more.nll == loss.nll
+    assert more.loss == pytest.approx(loss.loss + 0.5 * squares.mean(), rel=1e-6)
 
 
 def test_all_kinds_of_model_read_their_batches() -> None:

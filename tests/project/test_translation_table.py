@@ -12,6 +12,7 @@ import pytest
 
 import admin_py as ap
 from admin_py.data import Dataset
+from benchmarks import lines
 from benchmarks import translation_table as table
 
 pytest.importorskip("sacrebleu")
@@ -47,12 +48,12 @@ def test_a_table_is_filled_and_goes_on(
     whole = [e for e in entries if e["translated"]]
     assert len(entries) == 6 + 6
     assert len(whole) == 6
-    references = table.read_lines(out / table.HYPOTHESES / table.REFERENCE)
+    references = lines.read_lines(out / table.HYPOTHESES / table.REFERENCE)
     for entry in whole:
         assert entry["lr"] == table.chosen_rate(entries, 1, entry["scheme"])
         assert [step for step, _ in entry["curve"]] == [2, 4, 6, 8]
-        lines = table.read_lines(out / table.HYPOTHESES / entry["hypotheses"])
-        again = ap.scores.bleu(lines, references, convention="published")
+        found = lines.read_lines(out / table.HYPOTHESES / entry["hypotheses"])
+        again = ap.scores.bleu(found, references, convention="published")
         assert (again.score, again.signature) == (entry["bleu"], entry["signature"])
     table.run(small, work, out, options)  # all of it is there
     assert (out / table.FILE).read_text() == text

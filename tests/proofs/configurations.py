@@ -28,9 +28,9 @@ def sublayer(**fields: Any) -> dict[str, Any]:
     """One sub-layer's fields; a plain residual where nothing is said."""
     plain = {
         "norm_pre": "none", "norm_branch": "none", "norm_post": "none", "norm_inner": "none",
-        "residual_normed": False, "profiled": False, "input_scale": 1.0, "kappa": 0.0,
+        "residual_normed": False, "parallel": False, "profiled": False, "input_scale": 1.0, "kappa": 0.0,
         "omega": scale(), "alpha": scale(), "init": "xavier_uniform", "qkv_fused_init": True,
-        "gains": {"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0, "fc1": 1.0, "fc2": 1.0},
+        "gains": {"q": 1.0, "k": 1.0, "v": 1.0, "out": 1.0, "fc1": 1.0, "fc2": 1.0}, "window": 0,
     }  # fmt: skip
     unknown = set(fields) - set(plain)
     assert not unknown, unknown
@@ -58,6 +58,8 @@ def attention(**fields: Any) -> dict[str, Any]:
         "kv_heads": 0,
         "scale": 0.0,
         "score_cap": 0.0,
+        "qk_norm": "none",
+        "qk_norm_whole": False,
         "rotary": rotary(),
     }
     unknown = set(fields) - set(plain)
@@ -71,18 +73,30 @@ def stack(
     *,
     causal: bool = False,
     cross: bool = False,
+    norm_embedding: str = "none",
     norm_final: str = "none",
     input_scale: str = "none",
     embedding_gain: float = 1.0,
 ) -> dict[str, Any]:
     """A stack; ``subs`` are the fields of all sub-layers, or a list that is repeated along the stack."""
     made: dict[str, Any] = {
-        "layers": layers, "causal": causal, "cross": cross, "norm_final": norm_final,
-        "input_scale": input_scale, "embedding_gain": embedding_gain, "sublayers": [],
+        "layers": layers, "causal": causal, "cross": cross, "norm_embedding": norm_embedding,
+        "norm_final": norm_final, "input_scale": input_scale, "embedding_gain": embedding_gain,
+        "sublayers": [],
     }  # fmt: skip
     row = [subs] if isinstance(subs, dict) else list(subs)
     count = layers * len(kinds(made))
     made["sublayers"] = [sublayer(**row[i % len(row)]) for i in range(count)]
+    return made
+
+
+def windowed(made: dict[str, Any], *windows: int) -> dict[str, Any]:
+    """The same with windows of self-attention, in turn from layer to layer; 0 is none."""
+    for name in ("encoder", "decoder"):
+        per_layer = len(kinds(made[name]))
+        for i, row in enumerate(made[name]["sublayers"]):
+            if i % per_layer == 0:
+                row["window"] = windows[i // per_layer % len(windows)]
     return made
 
 
@@ -139,6 +153,7 @@ class Case:
 POST = {"norm_post": "layer"}
 PRE = {"norm_pre": "layer"}
 ADMIN = {"norm_post": "layer", "omega": scale("vector"), "profiled": True}
+PARALLEL = {"norm_pre": "layer", "parallel": True}
 FINAL = {"norm_final": "layer"}
 PLAIN: dict[str, Any] = {}
 
@@ -170,6 +185,14 @@ def _field_cases() -> list[Case]:
         Case("input_scale s without norm", config({"input_scale": 0.6, "norm_post": "layer"})),
         Case("kappa", config([{"kappa": 0.0, **POST}, {"kappa": 0.8, **POST}], encoder=2, decoder=2)),
         Case("kappa everywhere", config({"kappa": 0.5, **PRE}, encoder=2, decoder=2)),
+        Case("parallel", config([PRE, PRE | {"parallel": True}], encoder=2, decoder=0)),
+        Case("parallel, language model", config([PRE, PARALLEL], encoder=0, decoder=3, stacks=FINAL)),
+        Case("parallel everywhere", config(PARALLEL | {"input_scale": 0.6}, encoder=2, decoder=2)),
+        Case("parallel, norms after sums", config([POST, {"parallel": True, **POST}], encoder=3, decoder=2)),
+        Case(
+            "parallel with kappa and omega",
+            config([ADMIN, PARALLEL | {"kappa": 0.7, "omega": scale("vector")}], encoder=0, decoder=3),
+        ),
         Case("mixed stack", config([POST, PRE, ADMIN, {"alpha": scale("scalar")}], encoder=3, decoder=3)),
     ]
     for kind in ("scalar", "vector"):
@@ -184,12 +207,14 @@ def _field_cases() -> list[Case]:
             Case(f"alpha, branch norm {kind}", config({"alpha": scale(kind), "norm_branch": "layer"}))
         )
         cases.append(Case(f"stack input_scale {kind}", config(POST, stacks={"input_scale": kind})))
+    for norm in NORMS:
+        cases.append(Case(f"{norm} on embeddings", config(POST, stacks={"norm_embedding": norm})))
     full = {
         "norm_pre": "layer", "norm_branch": "rms", "norm_post": "dyt", "norm_inner": "layer", "kappa": 0.3,
         "residual_normed": True, "input_scale": 0.7, "omega": scale("vector"),
         "alpha": scale("vector", shared=True),
     }  # fmt: skip
-    ends = {"norm_final": "rms", "input_scale": "vector"}
+    ends = {"norm_embedding": "layer", "norm_final": "rms", "input_scale": "vector"}
     cases.append(Case("every field", config(full, encoder=2, decoder=2, stacks=ends, positions="learned")))
     return cases
 
@@ -211,6 +236,14 @@ def _model_cases() -> list[Case]:
         Case("learned positions", config(POST, positions="learned", share_embeddings="none")),
         Case("learned positions, language model", config(POST, encoder=0, positions="learned")),
         Case("embedding_scale", config(PRE, embedding_scale=1.0, positions="learned", stacks=FINAL)),
+        Case(
+            "norm on embeddings, as BART",
+            config(POST, positions="learned", embedding_scale=1.0, stacks={"norm_embedding": "layer"}),
+        ),
+        Case(
+            "norm on embeddings, Admin language model",
+            config(ADMIN, encoder=0, decoder=2, stacks={"norm_embedding": "layer"}),
+        ),
         Case("embedding_scale, language model", config(PRE, encoder=0, embedding_scale=0.3)),
         *(Case(name, config(POST, activation=name)) for name in ACTIVATIONS if name != "relu"),
         *(
@@ -261,6 +294,12 @@ def _large_cases() -> list[Case]:
     return [
         Case("long sequences", config(ADMIN, **wide), *long),
         Case("long, language model", config(PRE, encoder=0, stacks=FINAL, **wide), *long),
+        Case(
+            "parts, parallel",
+            config([PRE, PARALLEL], **wide | {"max_length": 640}, encoder=2, decoder=2),
+            (530, 3),
+            (70, 600),
+        ),
         Case("parts of sequences", config(ADMIN, **wide | {"max_length": 640}), (530, 3), (70, 600)),
         Case("many sequences", config(POST, **wide, positions="learned"), *many),
         Case(
@@ -276,6 +315,45 @@ def _large_cases() -> list[Case]:
                 PRE,
                 **wide | shared | {"max_length": 640, "positions": "rotary"},
             ),
+            (530, 3),
+            (70, 600),
+        ),
+        *(
+            Case(f"long, window of {w}", windowed(config(PRE, **wide, stacks=FINAL), w), *long)
+            for w in (1, 5, 64, 70, 130)
+        ),
+        Case(
+            "parts, windows",
+            windowed(config(PRE, **wide | shared | {"max_length": 640}, encoder=2, decoder=2), 7, 200),
+            (530, 3),
+            (70, 600),
+        ),
+        Case(
+            "parts, wide window, language model",
+            windowed(
+                config(
+                    ADMIN, **wide | shared | {"max_length": 1100}, encoder=0, decoder=2, positions="rotary"
+                ),
+                300,
+                90,
+            ),
+            (),
+            (1050, 90),
+        ),
+        Case(
+            "parts, norms of q and k",
+            config(
+                POST,
+                **wide
+                | shared
+                | {"max_length": 640, "attention": attention(kv_heads=2, head_width=10, qk_norm="rms")},
+            ),
+            (530, 3),
+            (70, 600),
+        ),
+        Case(
+            "parts, norm on embeddings",
+            config(PRE, **wide | {"max_length": 640}, stacks={"norm_embedding": "layer", **FINAL}),
             (530, 3),
             (70, 600),
         ),
@@ -352,6 +430,35 @@ def _attention_cases() -> list[Case]:
             "wider heads that share keys",
             config(ADMIN, encoder=0, decoder=2, heads=4, attention=attention(head_width=5, kv_heads=2)),
         ),
+        *(
+            Case(
+                f"{norm} of {word} q and k",
+                config(
+                    PRE,
+                    heads=6,
+                    positions="rotary" if norm == "rms" else "learned",
+                    attention=attention(qk_norm=norm, qk_norm_whole=whole, kv_heads=2, head_width=4),
+                ),
+            )
+            for norm in NORMS
+            for word, whole in (("each head's", False), ("all", True))
+        ),
+        *(
+            Case(f"window of {w}", windowed(config(PRE, stacks=FINAL), w), (3, 1, 7), (5, 2, 9))
+            for w in (1, 2, 3, 50)
+        ),
+        Case(
+            "windows in turn",
+            windowed(config(ADMIN, encoder=3, decoder=3, attention=attention(kv_heads=1)), 2, 0),
+        ),
+        Case(
+            "windows, language model",
+            windowed(config(PRE, encoder=0, decoder=3, positions="rotary", heads=2), 3, 1, 0),
+        ),
+        Case(
+            "norms of q and k, language model",
+            config(ADMIN, encoder=0, decoder=3, attention=attention(qk_norm="rms", score_cap=2.0)),
+        ),
     ]
 
 
@@ -360,7 +467,12 @@ LARGE_CASES = _large_cases()
 LOSS_CASES = [case for case in CASES if case.config["decoder"]["layers"]]
 ENCODER_CASES = [
     Case(f"encoder, {word}", config(subs, encoder=2, decoder=0, stacks=ends))
-    for word, subs, ends in (("post", POST, {}), ("pre", PRE, FINAL), ("admin", ADMIN, {}))
+    for word, subs, ends in (
+        ("post", POST, {}),
+        ("pre", PRE, FINAL),
+        ("admin", ADMIN, {}),
+        ("post, as BERT", POST, {"norm_embedding": "layer"}),
+    )
 ]
 
 

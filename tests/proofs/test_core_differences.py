@@ -12,11 +12,11 @@ from proofs.deviation import worst_difference, worst_direction
 TOLERANCE = 1e-7  # relative; the differences themselves are good to about 1e-9
 
 
-def check(case: Case, per_tensor: int) -> None:
+def check(case: Case, per_tensor: int, z_loss: float = 0.0) -> None:
     config, seed = with_dropout(case.config), 11
     print("seed", seed)
     core, _, _, packed = make(case, "float64", seed, config)
-    options = {"label_smoothing": 0.1, "training": True, "step": 3}
+    options = {"label_smoothing": 0.1, "z_loss": z_loss, "training": True, "step": 3}
 
     def loss() -> float:
         return float(core.loss(packed, **options)[0])
@@ -34,6 +34,11 @@ def check(case: Case, per_tensor: int) -> None:
 @pytest.mark.parametrize("case", LOSS_CASES, ids=identifiers(LOSS_CASES))
 def test_every_tensor(case: Case) -> None:
     check(case, per_tensor=3)
+
+
+@pytest.mark.parametrize("name", ["pre 2-3", "capped logits", "output bias"])
+def test_z_loss(name: str) -> None:
+    check(smooth(next(case for case in LOSS_CASES if case.name == name)), per_tensor=3, z_loss=0.4)
 
 
 @pytest.mark.parametrize("case", [smooth(case) for case in LARGE_CASES], ids=identifiers(LARGE_CASES))

@@ -53,6 +53,7 @@ class Layer:
             made["encoder"] = made["encoder"] | {"layers": 0, "sublayers": []}
         made[stack]["causal"] = kind != "encoder"
         made[stack]["input_scale"] = "vector" if subs is FULL else "none"
+        made[stack]["norm_embedding"] = "none"
         made[stack]["norm_final"] = "layer" if subs is PRE else "none"
         made = with_dropout(made, dropout) if dropout else made
         params = rounded(draw_parameters(made, seed), dtype)

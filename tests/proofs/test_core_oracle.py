@@ -115,6 +115,21 @@ def test_label_smoothing(smoothing: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["post 3-2", "capped logits", "output bias", "large vocabulary"])
+def test_z_loss(name: str, dtype: str) -> None:
+    case = by_name(name)
+    core, params, batch, packed = make(case, dtype, 4)
+    options = {"label_smoothing": 0.1, "z_loss": 0.3}
+    run = transformer.backward(case.config, params, batch, **options)
+    loss, nll, _ = core.backward(packed, **options)
+    assert deviation(loss, run.loss) < OUTPUT[dtype]
+    assert deviation(nll, run.nll) < OUTPUT[dtype]
+    assert deviation(core.loss(packed, **options)[0], run.loss) < OUTPUT[dtype]
+    assert run.loss > transformer.backward(case.config, params, batch, label_smoothing=0.1).loss + 0.01
+    assert worst_gradient(core.gradients, run.gradients)[0] < GRADIENT[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("place", ["sub-layer", "stack"])
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
 def test_an_input_scale_of_any_size(size: float, place: str, dtype: str) -> None:

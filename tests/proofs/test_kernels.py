@@ -17,7 +17,12 @@ GRADIENT = {"float64": 2e-12, "float32": 3e-4}
 # Widths around the lengths of vector registers and of unrolled strips, so that every remainder occurs.
 WIDTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 65)
 CHOSEN = [case for case in CASES if case.name in ("every field", "norms everywhere", "gelu", "width 64")]
-CHOSEN += [case for case in LARGE_CASES if case.name in ("long sequences", "wide heads")]
+CHOSEN += [
+    case for case in CASES if case.name in ("rms of each head's q and k", "parallel with kappa and omega")
+]
+CHOSEN += [
+    case for case in LARGE_CASES if case.name in ("long sequences", "wide heads", "long, window of 70")
+]
 for n in WIDTHS:
     subs = ADMIN if n > 2 else {}  # LayerNorm of one or two features has no gradient but rounding
     sizes = {"heads": 1, "d_model": n, "d_ff": n + 1, "vocab_size": n + 2, "max_length": 80}

@@ -54,6 +54,19 @@ def test_gradients_are_those_of_autograd(case: Case) -> None:
     assert worst < TOLERANCE, where
 
 
+@pytest.mark.parametrize("name", ["post 3-2", "capped logits", "output bias"])
+def test_z_loss(name: str) -> None:
+    case = next(case for case in LOSS_CASES if case.name == name)
+    params, batch = draw_parameters(case.config, 2), case.batch(2)
+    options = {"label_smoothing": 0.1, "z_loss": 0.3}
+    loss, nll, grads = TorchTransformer(case.config, params, torch.float64).backward(batch, **options)
+    run = transformer.backward(case.config, params, batch, **options)
+    assert deviation(run.loss, loss) < TOLERANCE
+    assert deviation(run.nll, nll) < TOLERANCE
+    worst, where = worst_gradient(run.gradients, grads)
+    assert worst < TOLERANCE, where
+
+
 def copy_layer(layer: Any, params: dict[str, np.ndarray], prefix: str, norms: dict[str, str]) -> None:
     """Our parameters into a torch.nn.TransformerEncoderLayer or TransformerDecoderLayer."""
 

@@ -10,7 +10,7 @@ from reference import profiling, transformer
 from reference.dropout import CoreDropout
 
 from admin_py.model.config import ACTIVATIONS, BIASES
-from proofs.configurations import LLAMA_3, Case, attention, config, rotary, scale
+from proofs.configurations import LLAMA_3, Case, attention, config, rotary, scale, windowed
 from proofs.core import make
 from proofs.deviation import deviation, worst_direction, worst_gradient
 
@@ -25,6 +25,7 @@ def random_sublayer(rng: np.random.Generator) -> dict[str, Any]:
         place: str(rng.choice(NORM_KINDS, p=[0.5, 0.25, 0.125, 0.125])) for place in places
     }
     sub["residual_normed"] = bool(rng.random() < 0.3)
+    sub["parallel"] = not sub["residual_normed"] and bool(rng.random() < 0.3)
     sub["input_scale"] = float(rng.choice([1.0, 0.7]))
     sub["kappa"] = float(rng.choice([0.0, 0.0, 0.5]))
     sub["alpha"] = scale(str(rng.choice(SCALE_KINDS)), trained=bool(rng.random() < 0.7))
@@ -46,7 +47,13 @@ def random_attention(rng: np.random.Generator, heads: int) -> dict[str, Any]:
         kv_heads=int(rng.choice([0, rng.choice(divisors)])),
         scale=float(rng.choice([0.0, 0.0, 0.4])),
         score_cap=float(rng.choice([0.0, 0.0, 1.3])),
+        **random_qk_norm(rng),
     )
+
+
+def random_qk_norm(rng: np.random.Generator) -> dict[str, Any]:
+    kind = str(rng.choice(NORM_KINDS, p=[0.6, 0.15, 0.15, 0.1]))
+    return {"qk_norm": kind, "qk_norm_whole": kind != "none" and bool(rng.random() < 0.5)}
 
 
 def random_case(seed: int) -> Case:
@@ -77,8 +84,10 @@ def random_case(seed: int) -> Case:
         logits_cap=float(rng.choice([0.0, 0.0, 1.7])),
     )
     for stack in ("encoder", "decoder"):
+        made[stack]["norm_embedding"] = str(rng.choice(NORM_KINDS))
         made[stack]["norm_final"] = str(rng.choice(NORM_KINDS))
         made[stack]["input_scale"] = str(rng.choice(SCALE_KINDS))
+    windowed(made, *rng.choice([0, 0, 1, 3, 40], size=2).tolist())
     count = int(rng.integers(1, 9))
     source, target = rng.integers(1, 80, count), rng.integers(2, 80, count)
     return Case(f"random {seed}", made, tuple(source.tolist()), tuple(target.tolist()))
@@ -89,9 +98,10 @@ def test_random_configuration(seed: int) -> None:
     case = random_case(seed)
     print("seed", seed, case.config, case.source_lengths, case.target_lengths)
     core, params, batch, packed = make(case, "float64", seed)
-    options: dict[str, Any] = {"label_smoothing": 0.1, "training": True, "step": seed}
+    z_loss = (0.0, 0.2)[seed % 2]
+    options: dict[str, Any] = {"label_smoothing": 0.1, "z_loss": z_loss, "training": True, "step": seed}
     masks = CoreDropout(seed, seed, case.config["heads"])
-    run = transformer.backward(case.config, params, batch, label_smoothing=0.1, dropout=masks)
+    run = transformer.backward(case.config, params, batch, label_smoothing=0.1, z_loss=z_loss, dropout=masks)
     loss = core.backward(packed, **options)[0]
     assert deviation(loss, run.loss) < 1e-12
     worst, where = worst_gradient(core.gradients, run.gradients, core.trained)

@@ -1,8 +1,9 @@
 """Multi-head scaled dot-product attention over packed sequences.
 
 q = h Wq^T + bq        k = s Wk^T + bk        v = s Wv^T + bv        s = h (self) or the memory (cross)
+q, k = Nq(q), Nk(k)            each head [K], or all heads of a row together; then turned by their positions
 S = cap(scale q k^T)           per sequence and head; cap(x) = score_cap tanh(x / score_cap), or x
-P = softmax(S)                 keys after the query left out where causal
+P = softmax(S)                 without keys after the query where causal, and keys W away or farther
 c = (P * dropout) v            heads side by side: [M, H K]
 
 Head h of queries reads head h // (H / G) of keys and values; G K columns of k and of v.
@@ -29,9 +30,10 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def _causal_mask(T: int, S: int) -> np.ndarray:
+def _unseen(T: int, S: int, causal: bool, window: int) -> np.ndarray:
     """True where query t may not read key s: [T, S]."""
-    return np.arange(S)[None, :] > np.arange(T)[:, None]
+    t, s = np.arange(T)[:, None], np.arange(S)[None, :]
+    return (causal & (s > t)) | ((window > 0) & (abs(t - s) >= window))
 
 
 def soft_cap(x: np.ndarray, cap: float) -> tuple[np.ndarray, np.ndarray | float]:
@@ -81,6 +83,33 @@ def turn(
     return result
 
 
+def _part_norm_forward(
+    x: np.ndarray,
+    K: int,
+    attention: Mapping[str, Any],
+    params: Mapping[str, np.ndarray],
+    name: str,
+    eps: float,
+) -> tuple[np.ndarray, Any]:
+    """Of queries or keys [M, heads K], a head at a time or a row."""
+    rows = x if attention["qk_norm_whole"] else x.reshape(-1, K)
+    y, saved = norm_forward(attention["qk_norm"], rows, params, name, eps)
+    return y.reshape(x.shape), saved
+
+
+def _part_norm_backward(
+    dy: np.ndarray,
+    saved: Any,
+    K: int,
+    attention: Mapping[str, Any],
+    params: Mapping[str, np.ndarray],
+    name: str,
+    grads: Gradients,
+) -> np.ndarray:
+    rows = dy if attention["qk_norm_whole"] else dy.reshape(-1, K)
+    return norm_backward(attention["qk_norm"], rows, saved, params, name, grads).reshape(dy.shape)
+
+
 def _columns(head: int, shared: int, K: int) -> tuple[slice, slice]:
     """Of a head of queries, and of the head of keys and values that it shares with others."""
     kv_head = head // shared
@@ -99,6 +128,7 @@ def attention_forward(
     attention: Mapping[str, Any],
     rotary: Mapping[str, Any] | None,
     causal: bool,
+    window: int,
     norm_inner: str,
     eps: float,
     rate: float,
@@ -112,6 +142,8 @@ def attention_forward(
     v = linear_forward(source, params, f"{name}.v")
     c = np.zeros_like(q)
     K, kv_heads = q.shape[1] // heads, attention["kv_heads"] or heads
+    q, q_norm = _part_norm_forward(q, K, attention, params, f"{name}.norm_q", eps)
+    k, k_norm = _part_norm_forward(k, K, attention, params, f"{name}.norm_k", eps)
     if rotary is not None:
         q, k = (turn(x, offsets, K, rotary) for x in (q, k))
     probabilities = {}
@@ -119,15 +151,14 @@ def attention_forward(
         for head in range(heads):
             cols, kv_cols = _columns(head, heads // kv_heads, K)
             scores, slopes = _scored(q[rows, cols] @ k[keys, kv_cols].T, K, attention)
-            if causal:
-                scores = np.where(_causal_mask(*scores.shape), -np.inf, scores)
+            scores = np.where(_unseen(*scores.shape, causal, window), -np.inf, scores)
             P = softmax(scores)
             mask = dropout.scores(stack, sublayer, b, head, (rows.start, keys.start), P.shape, rate)
             c[rows, cols] = (P * mask) @ v[keys, kv_cols]
             probabilities[b, head] = P, mask, slopes
     n, inner = norm_forward(norm_inner, c, params, f"{name}.norm_inner", eps)
     a = linear_forward(n, params, f"{name}.out")
-    return a, (h, offsets, source, source_offsets, q, k, v, probabilities, n, inner)
+    return a, (h, offsets, source, source_offsets, q, k, v, probabilities, n, inner, q_norm, k_norm)
 
 
 def attention_backward(
@@ -143,7 +174,7 @@ def attention_backward(
     grads: Gradients,
 ) -> tuple[np.ndarray, np.ndarray]:
     """dh [M, D] and dsource [S, D] of da [M, D]; for self-attention the two are to be added."""
-    h, offsets, source, source_offsets, q, k, v, probabilities, n, inner = saved
+    h, offsets, source, source_offsets, q, k, v, probabilities, n, inner, q_norm, k_norm = saved
     K, kv_heads = q.shape[1] // heads, attention["kv_heads"] or heads
     dn = linear_backward(da, n, params, f"{name}.out", grads)
     dc = norm_backward(norm_inner, dn, inner, params, f"{name}.norm_inner", grads)
@@ -159,6 +190,8 @@ def attention_backward(
             dk[keys, kv_cols] += dscores.T @ q[rows, cols]
     if rotary is not None:
         dq, dk = (turn(x, offsets, K, rotary, back=True) for x in (dq, dk))
+    dq = _part_norm_backward(dq, q_norm, K, attention, params, f"{name}.norm_q", grads)
+    dk = _part_norm_backward(dk, k_norm, K, attention, params, f"{name}.norm_k", grads)
     dh = linear_backward(dq, h, params, f"{name}.q", grads)
     dsource = linear_backward(dk, source, params, f"{name}.k", grads)
     dsource = dsource + linear_backward(dv, source, params, f"{name}.v", grads)

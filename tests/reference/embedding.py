@@ -1,4 +1,4 @@
-"""The input of a stack: x_0 = input_scale (.) dropout(embedding_scale embedding[token] + position)."""
+"""The input of a stack: x_0 = input_scale (.) dropout(norm(embedding_scale embedding[token] + position))."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from .dropout import NoDropout
 from .gradients import Gradients
 from .naming import embedding_names
+from .norms import norm_backward, norm_forward
 from .ragged import positions
 
 
@@ -44,21 +45,24 @@ def embedding_forward(
     else:
         table = sinusoids(int(where.max()) + 1, D)
     e = embedding_scale(config) * params[embedding_names(config)[stack_name]][tokens] + table[where]
+    name = f"{stack_name}.norm_embedding"
+    e, normed = norm_forward(config[stack_name]["norm_embedding"], e, params, name, config["norm_eps"])
     mask = dropout.rows(stack_name, "embedding", e.shape, config["dropout"])
     scale = params.get(f"{stack_name}.input_scale", np.ones(1))
-    return scale * (e * mask), (tokens, where, e * mask, mask, scale)
+    return scale * (e * mask), (tokens, where, e * mask, mask, scale, params, normed)
 
 
 def embedding_backward(
     config: dict[str, Any], stack_name: str, dx: np.ndarray, saved: Any, grads: Gradients
 ) -> None:
-    """Gradients of the embedding, the positions and the scale, of dx_0 [M, D]."""
-    tokens, where, dropped, mask, scale = saved
+    """Gradients of the embedding, the positions, the norm and the scale, of dx_0 [M, D]."""
+    tokens, where, dropped, mask, scale, params, normed = saved
     if config[stack_name]["input_scale"] != "none":
         product = dx * dropped
         vector = config[stack_name]["input_scale"] == "vector"
         grads.add(f"{stack_name}.input_scale", product.sum(axis=0) if vector else product.sum())
-    de = dx * scale * mask
+    name = f"{stack_name}.norm_embedding"
+    de = norm_backward(config[stack_name]["norm_embedding"], dx * scale * mask, normed, params, name, grads)
     np.add.at(grads[embedding_names(config)[stack_name]], tokens, embedding_scale(config) * de)
     if config["positions"] == "learned":
         np.add.at(grads[f"{stack_name}.positions.weight"], where, de)

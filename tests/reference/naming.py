@@ -91,6 +91,11 @@ def _sublayer_shapes(config: dict[str, Any], stack_name: str, i: int) -> dict[st
         shapes[f"{name}.{matrix}.weight"] = shape
         if config["bias"] in BIASED[matrix]:
             shapes[f"{name}.{matrix}.bias"] = shape[:1]
+    if not feed_forward:
+        whole, K = config["attention"]["qk_norm_whole"], inner // config["heads"]
+        for which, width in (("q", inner), ("k", keys)):
+            kind = config["attention"]["qk_norm"]
+            shapes |= _norm_shapes(kind, f"{name}.norm_{which}", width if whole else K)
     for place in ("norm_pre", "norm_branch", "norm_post"):
         shapes |= _norm_shapes(sub[place], f"{name}.{place}", D)
     shapes |= _norm_shapes(sub["norm_inner"], f"{name}.norm_inner", F if feed_forward else inner)
@@ -114,6 +119,7 @@ def parameter_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
             continue
         if V and config["positions"] == "learned":
             shapes[f"{stack_name}.positions.weight"] = (config["max_length"], D)
+        shapes |= _norm_shapes(stack["norm_embedding"], f"{stack_name}.norm_embedding", D)
         if stack["input_scale"] != "none":
             shapes[f"{stack_name}.input_scale"] = (D,) if stack["input_scale"] == "vector" else (1,)
         for i in range(num_sublayers(stack)):

@@ -1,6 +1,6 @@
 """The one residual sub-layer:
 
-h  = s Npre(x)
+h  = s Npre(x)                                    or s Npre(x_layer) where it is parallel
 a  = dropout(f(h))                                f: attention or feed-forward
 y  = omega (.) r + alpha (.) Nbranch(a) + kappa x_layer          r = Npre(x) if residual_normed, else x
 x' = Npost(y)
@@ -74,7 +74,8 @@ def sublayer_forward(
     stack, eps = config[stack_name], config["norm_eps"]
     sub, name = stack["sublayers"][i], sublayer_name(stack_name, stack, i)
     norms: dict[str, Any] = {}
-    n, norms["pre"] = norm_forward(sub["norm_pre"], x, params, f"{name}.norm_pre", eps)
+    read = x_layer if sub["parallel"] else x
+    n, norms["pre"] = norm_forward(sub["norm_pre"], read, params, f"{name}.norm_pre", eps)
     h = sub["input_scale"] * n
     common: dict[str, Any] = {
         "norm_inner": sub["norm_inner"], "eps": eps, "dropout": dropout, "stack": stack_name, "sublayer": i
@@ -90,7 +91,7 @@ def sublayer_forward(
         f, branch = attention_forward(
             h, offsets, source, source_offsets, params, name,
             heads=config["heads"], attention=config["attention"], rotary=_rotary(config, name),
-            causal=stack["causal"] and not cross,
+            causal=stack["causal"] and not cross, window=sub["window"],
             rate=config["attention_dropout"],
             **common,
         )  # fmt: skip
@@ -155,5 +156,7 @@ def sublayer_backward(
         dn = dn + dr
     else:
         dx = dr
-    dx = dx + norm_backward(sub["norm_pre"], dn, saved.norms["pre"], params, f"{name}.norm_pre", grads)
-    return dx, dx_layer, dmemory
+    dread = norm_backward(sub["norm_pre"], dn, saved.norms["pre"], params, f"{name}.norm_pre", grads)
+    if sub["parallel"]:
+        return dx, dx_layer + dread, dmemory
+    return dx + dread, dx_layer, dmemory

@@ -83,12 +83,13 @@ def loss(
     batch: Batch,
     *,
     label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     dropout: NoDropout | None = None,
 ) -> tuple[float, float, int]:
     """Label-smoothed loss, nll and the number of predicted tokens."""
     run = forward(config, params, batch, dropout)
     assert run.labels is not None
-    value, nll, _ = cross_entropy_forward(run.out, run.labels, label_smoothing)
+    value, nll, _ = cross_entropy_forward(run.out, run.labels, label_smoothing, z_loss)
     return value, nll, len(run.labels)
 
 
@@ -98,14 +99,15 @@ def backward(
     batch: Batch,
     *,
     label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     dropout: NoDropout | None = None,
     scale: float = 1.0,
 ) -> LossPass:
     """Loss, and the gradients of scale * loss by every parameter, trained or not."""
     run = forward(config, params, batch, dropout)
     assert run.labels is not None
-    value, nll, log_p = cross_entropy_forward(run.out, run.labels, label_smoothing)
-    dlogits = scale * cross_entropy_backward(log_p, run.labels, label_smoothing) * run.slopes
+    value, nll, saved = cross_entropy_forward(run.out, run.labels, label_smoothing, z_loss)
+    dlogits = scale * cross_entropy_backward(saved, run.labels, label_smoothing, z_loss) * run.slopes
     dlogits = dlogits * config["logits_scale"]
     grads = Gradients(params)
     output = embedding_names(config)["output"]

@@ -19,8 +19,9 @@ from admin_py.report import gradients as report_gradients
 from admin_py.report import losses as report_losses
 from admin_py.report import profile as report_profile
 from admin_py.report import summary
-from admin_py.report.page import duration, inline_svg, render, write_report
+from admin_py.report.page import duration, render, write_report
 from admin_py.report.pictures import pictures
+from admin_py.report.svg import inline_svg
 
 VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
 

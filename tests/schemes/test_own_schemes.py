@@ -122,13 +122,14 @@ def any_scale(draw: st.DrawFn, *, shared: bool) -> Scale:
 @st.composite
 def any_residual(draw: st.DrawFn) -> Residual:
     """A Residual with any valid fields."""
-    norm_pre, omega = draw(norms), draw(any_scale(shared=False))
+    norm_pre, omega, parallel = draw(norms), draw(any_scale(shared=False)), draw(st.booleans())
     return Residual(
         norm_pre=norm_pre,
         norm_branch=draw(norms),
         norm_post=draw(norms),
         norm_inner=draw(norms),
-        residual_normed=norm_pre != "none" and draw(st.booleans()),
+        residual_normed=norm_pre != "none" and not parallel and draw(st.booleans()),
+        parallel=parallel,
         profiled=omega.kind != "none" and draw(st.booleans()),
         input_scale=draw(numbers),
         kappa=draw(numbers),
@@ -163,6 +164,12 @@ def test_a_residual_comes_back_from_its_dict_and_its_repr(residual: Residual) ->
             {"residual_normed": True},
             ValueError,
             "residual_normed=True starts the skip at Npre(x), but norm_pre",
+        ),
+        ({"parallel": 1}, TypeError, "parallel must be True or False, got 1"),
+        (
+            {"parallel": True, "residual_normed": True, "norm_pre": "layer"},
+            ValueError,
+            "residual_normed must be False where parallel is True",
         ),
         ({"omega": 2.0}, TypeError, "omega must be a Scale, got 2.0"),
         ({"omega": Scale("scalar", 2.0, shared=True)}, ValueError, "omega cannot be shared"),

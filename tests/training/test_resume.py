@@ -178,6 +178,7 @@ DIFFERENT = {
     "accumulate is 2, not 1": {"accumulate": 1},
     "clip_norm is 1.0, not None": {"clip_norm": None},
     "label_smoothing is 0.1, not 0.0": {"label_smoothing": 0.0},
+    "z_loss is None, not 0.5": {"z_loss": 0.5},
     "observe is 3, not 4": {"observe_every": 4},
     "its warmup is 4, not 5": {"schedule": ap.schedules.inverse_sqrt(0.01, 5)},
     "its schedule is inverse_sqrt(lr=0.01, warmup=4, initial=0.0), not None": {"schedule": None},

@@ -314,6 +314,7 @@ LANGUAGE_MODEL = {"encoder_layers": 0}
         ({"clip_norm": 0.0}, ValueError, "clip_norm must be above 0"),
         ({"clip_norm": "1"}, TypeError, "clip_norm must be a number"),
         ({"label_smoothing": 1.5}, ValueError, "label_smoothing must be from 0 to 1, got 1.5"),
+        ({"z_loss": -0.5}, ValueError, "z_loss must be"),
         ({"label_smoothing": np.nan}, ValueError, "label_smoothing must be a finite number"),
         ({"valid_every": 0}, ValueError, "valid_every must be"),
         ({"checkpoint_every": 0, "checkpoint": "run"}, ValueError, "checkpoint_every must be"),

@@ -1,6 +1,6 @@
 /* What a Transformer is: its sizes, and for every sub-layer the fields of the one residual formula
 
-     h   = s * Npre(x)
+     h   = s * Npre(x)                               or s * Npre(x_layer) where it is parallel
      a   = f(h)                                      f: attention or feed-forward, dropout on a
      y   = omega (.) r + alpha (.) Nbranch(a) + kappa * x_layer      r = x or Npre(x)
      out = Npost(y)
@@ -83,6 +83,8 @@ typedef struct adm_attention_config {
     int64_t kv_heads;         /* G heads of keys and values, each read by H / G heads of queries; 0: H */
     double scale;             /* of products of queries and keys; 0: 1 / sqrt(K) */
     double score_cap;         /* scores are score_cap tanh(score / score_cap); 0: as they are */
+    adm_norm_kind qk_norm;    /* of queries and of keys, before positions turn them */
+    bool qk_norm_whole;       /* over all features of a row, H K and G K; or over those of each head, K */
     adm_rotary_config rotary; /* of ADM_POSITIONS_ROTARY */
 } adm_attention_config;
 
@@ -103,12 +105,14 @@ typedef struct adm_sublayer_config {
     adm_norm_kind norm_pre, norm_branch, norm_post;
     adm_norm_kind norm_inner; /* inside the branch: before out, before fc2 */
     bool residual_normed;     /* r = Npre(x) instead of x */
+    bool parallel;            /* the branch reads the layer's input, beside those before it in the layer */
     bool profiled;            /* omega is set by profiling */
     double input_scale;       /* s */
     double kappa;
     adm_scale omega, alpha;
     adm_init_kind init;
     bool qkv_fused_init; /* q, k, v drawn as one matrix: [3D, D] with D features each */
+    int64_t window; /* of self-attention: a token sees those less than so many away, itself too; 0: all */
     adm_gains gains;
 } adm_sublayer_config;
 
@@ -117,6 +121,7 @@ typedef struct adm_stack_config {
     int64_t layers; /* 0: the stack is absent */
     bool causal;
     bool cross;
+    adm_norm_kind norm_embedding; /* of the sum of embedding and position, before dropout */
     adm_norm_kind norm_final;
     adm_scale_kind input_scale; /* scale of the stack's input, a parameter; from folding omega */
     double embedding_gain;

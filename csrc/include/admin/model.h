@@ -73,9 +73,10 @@ typedef struct adm_run {
     uint64_t step; /* of dropout */
     int threads;   /* >= 1 */
     double label_smoothing;
-    bool accumulate;     /* add to the gradients instead of replacing them */
-    double scale;        /* factor on the loss whose gradient is taken, 1 usually */
-    bool observe;        /* fill the observations */
+    double z_loss;   /* coefficient of log(sum of e^logits)^2, which is added to the loss of every token */
+    bool accumulate; /* add to the gradients instead of replacing them */
+    double scale;    /* factor on the loss whose gradient is taken, 1 usually */
+    bool observe;    /* fill the observations */
     bool keep_gradients; /* with observe: keep dL/dx_i and dL/da_i of every sub-layer */
     /* Of a backward pass: 0 keeps the activations of all layers; n keeps those of segments of n layers' ends only,
        and computes the others again, segment by segment; ADM_SEGMENTS_AUTO: n is about the root of the layers. */
@@ -89,8 +90,8 @@ typedef struct adm_run {
 ADM_API adm_status adm_run_check(const adm_run *run, adm_error *error);
 
 typedef struct adm_loss {
-    double loss; /* label-smoothed cross-entropy, nats, mean over target tokens */
-    double nll;  /* without smoothing */
+    double loss; /* label-smoothed cross-entropy, nats, mean over target tokens, and the z-loss */
+    double nll;  /* without smoothing and z-loss */
     int64_t num_tokens;
 } adm_loss;
 

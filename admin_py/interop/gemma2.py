@@ -1,0 +1,86 @@
+"""Gemma 2 as Hugging Face has it: Llama's tensors, and more norms, caps and windows.
+
+RMSNorm before and after each branch, whose gains are kept without the 1 that is added to them; feed-forwards
+gated by gelu; embeddings times sqrt(D), which are the output's too; soft caps of scores and logits; windows
+of attention in every second layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admin_py.interop import llama
+from admin_py.interop.layer_names import LayerNames
+from admin_py.interop.pieces import Piece
+from admin_py.interop.source import Source
+from admin_py.interop.words import activation_of, refuse
+from admin_py.model.config import TransformerConfig
+from admin_py.schemes import Residual, Scheme, Site
+
+MEANS_NOTHING = llama.MEANS_NOTHING
+
+UNKNOWN = {"use_bidirectional_attention": "attention that is not causal"}
+
+WITHIN = {**llama.WITHIN, "feed_forward.norm": "pre_feedforward_layernorm"}
+"""Of a layer."""
+
+
+def _around_branches(site: Site) -> Residual:
+    del site
+    return Residual(norm_pre="rms", norm_branch="rms")
+
+
+AROUND_RMS = Scheme(
+    "around_rms",
+    _around_branches,
+    source="Gemma Team, Gemma 2, arXiv 2408.00118",
+    final_norm="rms",
+    summary="y = x + RMSNorm(f(RMSNorm(x)))",
+)
+
+
+def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+    """Whether it is said."""
+    del source
+    return bool(settings.get("model_type") == "gemma2")
+
+
+def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
+    """The model that the configuration describes."""
+    refuse(source, settings, UNKNOWN)
+    return llama.config_of(source, settings).replace(
+        scheme=AROUND_RMS,
+        activation=activation_of(source, settings.get("hidden_activation", "gelu_pytorch_tanh")),
+        embedding_scale=None,
+        attention_scale=float(settings.get("query_pre_attn_scalar", 256)) ** -0.5,
+        score_cap=settings.get("attn_logit_softcapping", 50.0),
+        logits_cap=settings.get("final_logit_softcapping", 30.0),
+    )
+
+
+class Names:
+    """Where the tensors lie; made for one source.
+
+    Parameters
+    ----------
+    source : Source
+    config : TransformerConfig
+        The model's.
+    """
+
+    def __init__(self, source: Source, config: TransformerConfig) -> None:
+        del config
+        self.names = LayerNames(
+            llama.ends_of(llama.prefix(source)), llama.prefix(source) + "layers.{layer}", WITHIN
+        )
+
+    def __call__(self, name: str) -> Piece | NDArray[np.float64]:
+        """The place of a parameter of ours; gains are 1 more than theirs."""
+        piece = self.names(name)
+        if isinstance(piece, Piece) and name.endswith(".gamma"):
+            return piece._replace(plus=1.0)
+        return piece
