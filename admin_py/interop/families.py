@@ -14,7 +14,14 @@ import numpy as np
 from admin_py.interop import gpt2, llama, opt, translators
 from admin_py.interop.fairseq import FIRST_POSITION, WITHIN, sinusoids
 from admin_py.interop.layer_names import LayerNames
-from admin_py.interop.obstacles import ANY, Allowed, differing_fields, differing_sublayers, fewest
+from admin_py.interop.obstacles import (
+    ANY,
+    Allowed,
+    differing_fields,
+    differing_sublayers,
+    fewest,
+    meaning,
+)
 from admin_py.interop.words import activation_word
 from admin_py.interop.writing import Tensors
 from admin_py.model.config import STACKS, TransformerConfig
@@ -106,7 +113,7 @@ def _gpt2(config: TransformerConfig) -> Settings:
         **_decoder(config, sizes),
         "embd_pdrop": config.dropout,
         "activation_function": activation_word(config.activation),
-        "scale_attn_weights": config.attention_scale is None,
+        "scale_attn_weights": meaning(config, "attention_scale") is None,
     }
 
 
@@ -264,7 +271,8 @@ def _finish_untied(config: TransformerConfig, tensors: Tensors) -> None:
     _finish_translator(config, tensors)
     if config.share_embeddings == "decoder":
         tensors[translators.OUTPUT] = tensors["model.decoder.embed_tokens.weight"]
-    tensors.setdefault(translators.SHARED, tensors.get("model.encoder.embed_tokens.weight", np.empty(0)))
+    if translators.SHARED not in tensors:
+        tensors[translators.SHARED] = tensors["model.encoder.embed_tokens.weight"]
 
 
 def _other_positions(model: Transformer) -> list[str]:

@@ -89,7 +89,9 @@ def opened(given: Any) -> Iterator[Opened]:
 
 def _of_module(module: Any) -> Mapping[str, Any]:
     """What a module says of itself: by its configuration, or by its layers; distributed training wraps it."""
-    config = getattr(getattr(module, "module", module), "config", None)
+    config = getattr(module, "config", None)
+    if config is None:
+        config = getattr(getattr(module, "module", None), "config", None)
     if isinstance(config, Mapping):
         return config
     told = getattr(config, "to_dict", None)

@@ -130,6 +130,7 @@ def test_additions_are_found_and_omega_is_set() -> None:
     np.testing.assert_allclose(found.omega("encoder"), wanted.omega("encoder"), rtol=1e-11)
     np.testing.assert_allclose(found.var_branch("encoder"), wanted.var_branch("encoder"), rtol=1e-11)
     assert found.names("encoder") == ("0.add1", "0.add2", "1.add1", "1.add2")
+    assert found.plot().lines  # whatever the modules are called
     assert own[1].add2.omega.tolist() == pytest.approx([wanted.omega("encoder")[3]] * 12)
     with torch.no_grad():
         hidden = own(x).reshape(15, 12).numpy()
