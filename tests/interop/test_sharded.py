@@ -32,8 +32,8 @@ distributed.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))
 sizes = dict(vocab_size=20, encoder_layers=2, decoder_layers=2, d_model=12, heads=3, d_ff=16)
 apart = {{"share_embeddings": "decoder", "scheme": "deepnorm"}}
-cases = {{}}, apart, {{"encoder_layers": 0, "scheme": "rezero"}}
-for fields in cases:
+text = {{"encoder_layers": 0, "scheme": "rezero"}}
+for fields in ({{}}, apart, text):
     model = drawn(ap.TransformerConfig(**{{**sizes, **fields}}))
     batch, module = batch_of(model.config), ap.interop.torch.module(model)
     for one in module.modules():
