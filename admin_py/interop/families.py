@@ -259,7 +259,8 @@ def _m2m_100_places(config: TransformerConfig) -> LayerNames:
 
 def _bart_places(config: TransformerConfig) -> LayerNames:
     """Learned positions, which begin after padding's, and a norm on embeddings."""
-    names, more = _translator_places(config), {}
+    names = _translator_places(config)
+    more: dict[str, Any] = {}
     for stack in STACKS:
         more[f"{stack}.positions.weight"] = Piece(
             f"model.{stack}.embed_positions.weight", skip=FIRST_POSITION
