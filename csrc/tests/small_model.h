@@ -45,8 +45,10 @@ static adm_status small_model_create(const small_sizes *sizes, adm_model **model
         .share_embeddings = ADM_SHARE_ALL,
         .dropout = sizes->dropout,
         .norm_eps = 1e-5,
-        .encoder = {sizes->encoder_layers, false, false, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, sublayers},
-        .decoder = {sizes->decoder_layers, true, cross, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0, sublayers},
+        .encoder = {sizes->encoder_layers, false, false, ADM_NORM_NONE, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0,
+                    sublayers},
+        .decoder = {sizes->decoder_layers, true, cross, ADM_NORM_NONE, ADM_NORM_NONE, ADM_SCALE_NONE, 1.0,
+                    sublayers},
     };
     return adm_model_create(&config, adm_kernels_select(), model, error);
 }
