@@ -1,14 +1,21 @@
 """What pytest is to leave alone, and what its processes are to hear."""
 
+import os
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-import hypothesis
-import pytest
-import tqdm
+# NumPy's BLAS and PyTorch compute on one thread, where nobody says otherwise, in the processes that tests
+# start, too: tests run side by side, and threads that wait for one without a processor burn what the others
+# need. They did so for most of the time of the comparisons with PyTorch. Both read it as they are loaded.
+for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
-import admin_py as ap
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import tqdm  # noqa: E402
+
+import admin_py as ap  # noqa: E402
 
 OF_PYTORCH = (
     "torch_reference.py",

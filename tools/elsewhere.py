@@ -98,16 +98,14 @@ def pythons() -> dict[str, str]:
     return {version: here[version] for version in dict.fromkeys((*list(here)[:1], *list(here)[-1:]))}
 
 
+SOURCES = ("setup.py", "pyproject.toml", "csrc/cflags", "csrc/**/*.[ch]", "csrc/**/*.inc", "admin_py/**/*.py")
+"""What a wheel is built of; not what others build in csrc/build meanwhile."""
+
+
 def wheel(version: str, python: str) -> Path:
     """The wheel for a Python, built where it is missing or older than a source."""
     folder = FOLDER / f"wheel-{version}"
-    sources = [
-        ROOT / "setup.py",
-        ROOT / "pyproject.toml",
-        *ROOT.glob("csrc/**/*"),
-        *ROOT.glob("admin_py/**/*.py"),
-    ]
-    newest = max(path.stat().st_mtime for path in sources)
+    newest = max(path.stat().st_mtime for pattern in SOURCES for path in ROOT.glob(pattern))
     for path in folder.glob("*.whl"):
         if path.stat().st_mtime > newest:
             return path

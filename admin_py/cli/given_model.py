@@ -11,7 +11,7 @@ from admin_py.base.paths import path_of
 from admin_py.base.plain_files import open_plain
 from admin_py.base.streams import say
 from admin_py.base.tensors import CHECKPOINT, FORMATS, MODEL, looks_like_tensors, read_header
-from admin_py.cli.options import load_data
+from admin_py.cli.options import UsageError, load_data
 from admin_py.experiments.trained import TRAINED_FILE
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from admin_py.data import Dataset
     from admin_py.data.batch import Batch
     from admin_py.data.tokenizer import Tokenizer
+    from admin_py.interop.text import PretrainedTokenizer
     from admin_py.model.transformer import Transformer
 
 HEAD = 16
@@ -33,7 +34,9 @@ class GivenModel(NamedTuple):
     """A model, and the tokenizer that lies beside it."""
 
     model: Transformer
-    tokenizer: Tokenizer | None
+    tokenizer: Tokenizer | PretrainedTokenizer | None
+    without: str = ""
+    """Why there is none."""
 
 
 def open_model(path: str) -> GivenModel:
@@ -45,13 +48,20 @@ def open_model(path: str) -> GivenModel:
         As `admin_py.load` and `admin_py.load_pretrained`.
     """
     from admin_py.interop.pretrained import load_pretrained
+    from admin_py.interop.text import load_tokenizer_of
     from admin_py.loading import load
 
     place = path_of(path, "--model")
     if _is_ours(place):
         found = load(place)
         return GivenModel(getattr(found, "model", found), getattr(found, "tokenizer", None))
-    return GivenModel(load_pretrained(place), None)
+    model = load_pretrained(place)
+    if not place.is_dir():
+        return GivenModel(model, None, f"beside {place.name!r} no tokenizer is looked for: give its folder")
+    try:
+        return GivenModel(model, load_tokenizer_of(place, model=model))
+    except (ValueError, ModuleNotFoundError) as error:  # without text it is not needed
+        return GivenModel(model, None, str(error))
 
 
 def _is_ours(place: Path) -> bool:
@@ -77,10 +87,16 @@ def read_batch(options: argparse.Namespace, given: GivenModel, seed: int) -> tup
     ValueError
         If the data are of another kind or vocabulary than the model's.
     """
+    from admin_py.data.tokenizer import Tokenizer
     from admin_py.data.windows import CONTEXT
 
     named = any(getattr(options, name) is not None for name in ("task", "source", "target", "text"))
-    if named and options.tokenizer is None and options.vocab_size is None:
+    theirs = named and options.tokenizer is None and options.vocab_size is None
+    if theirs and given.tokenizer is not None and not isinstance(given.tokenizer, Tokenizer):
+        return foreign_batch(options, given.model, given.tokenizer), None
+    if theirs and given.without:
+        raise ValueError(f"--model: {options.model} has no tokenizer for the text: {given.without}")
+    if theirs:
         options.tokenizer = given.tokenizer
     if options.text is not None and options.context is None:
         options.context = min(CONTEXT, given.model.config.max_length - 1)
@@ -93,6 +109,67 @@ def read_batch(options: argparse.Namespace, given: GivenModel, seed: int) -> tup
         say(f"no text is given: about {options.max_tokens} ids are drawn from the vocabulary, seed {seed}")
         return drawn_batch(given.model, options.max_tokens, seed), None
     return next(data.batches(max_tokens=options.max_tokens, seed=seed)), data
+
+
+def foreign_batch(options: argparse.Namespace, model: Transformer, tokenizer: PretrainedTokenizer) -> Batch:
+    """The beginning of the text that the options name, cut by the tokenizer of another library.
+
+    One text is read as a whole, in sequences of up to as many tokens as `CONTEXT`; of pairs one after the
+    other, the target behind the id with which decoding begins.
+
+    Raises
+    ------
+    UsageError
+        If another kind of data is named than the model reads.
+    ValueError, OSError
+        If there is no text, or it cannot be read.
+    """
+    from admin_py.data.windows import CONTEXT
+
+    pairs = model.config.kind == "encoder_decoder"
+    if (options.source is None) == pairs or (options.text is None) != pairs:
+        raise UsageError(f"this model reads {'--source and --target' if pairs else '--text'}")
+    room = min(CONTEXT, model.config.max_length - 1)
+    return (_pairs if pairs else _text)(options, tokenizer, room)
+
+
+def _text(options: argparse.Namespace, tokenizer: PretrainedTokenizer, room: int) -> Batch:
+    """Sequences of one text, each with the token that follows it."""
+    from admin_py.data.batch import Batch
+    from admin_py.data.reading import read_lines
+
+    ids: list[int] = []
+    for line in read_lines(path_of(options.text, "--text"), "--text"):
+        ids += tokenizer.encode_lines([f"{line}\n"], special=False)[0].tolist()
+        if len(ids) > options.max_tokens:
+            break
+    ids = ids[: options.max_tokens + 1]
+    found = [ids[i : i + room + 1] for i in range(0, len(ids) - 1, room)]
+    if not found:
+        raise ValueError(f"--text: {options.text} must have two tokens at least, got {len(ids)}")
+    return Batch(found)
+
+
+def _pairs(options: argparse.Namespace, tokenizer: PretrainedTokenizer, room: int) -> Batch:
+    """The first sentences that have something to be predicted and are no longer than the model reads."""
+    from admin_py.data.batch import Batch
+    from admin_py.data.reading import read_pairs
+
+    begin = [] if tokenizer.begin is None else [tokenizer.begin]
+    lines = read_pairs(*(path_of(getattr(options, name), f"--{name}") for name in ("source", "target")))
+    sources: list[list[int]] = []
+    targets: list[list[int]] = []
+    for source, target in zip(lines.sources, lines.targets, strict=True):
+        one, other = (tokenizer.encode_lines([line])[0].tolist() for line in (source, target))
+        other = [*begin, *other]
+        if one and len(other) > 1 and max(len(one), len(other)) <= room:
+            sources.append(one)
+            targets.append(other)
+        if sum(map(len, sources)) >= options.max_tokens:
+            break
+    if not sources:
+        raise ValueError(f"--source: {options.source} has no line that the model can read")
+    return Batch(sources, targets)
 
 
 def _check(model: Transformer, data: Dataset) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from admin_py.interop import gpt2, llama, opt, translators
+from admin_py.interop import encoders, gpt2, llama, opt, translators
 from admin_py.interop.fairseq import FIRST_POSITION, WITHIN, sinusoids
 from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.obstacles import (
@@ -22,6 +22,7 @@ from admin_py.interop.obstacles import (
     fewest,
     meaning,
 )
+from admin_py.interop.pieces import Piece
 from admin_py.interop.words import activation_word
 from admin_py.interop.writing import Tensors
 from admin_py.model.config import STACKS, TransformerConfig
@@ -256,6 +257,18 @@ def _m2m_100_places(config: TransformerConfig) -> LayerNames:
     return replace(names, ends=ends)
 
 
+def _bart_places(config: TransformerConfig) -> LayerNames:
+    """Learned positions, which begin after padding's, and a norm on embeddings."""
+    names = _translator_places(config)
+    more: dict[str, Any] = {}
+    for stack in STACKS:
+        more[f"{stack}.positions.weight"] = Piece(
+            f"model.{stack}.embed_positions.weight", skip=FIRST_POSITION
+        )
+        more[f"{stack}.norm_embedding"] = f"model.{stack}.layernorm_embedding"
+    return replace(names, ends={**names.ends, **more})
+
+
 def _finish_translator(config: TransformerConfig, tensors: Tensors) -> None:
     """The bias is [1, V]; embeddings that are one here are so there where all three are, else copies."""
     if translators.BIAS in tensors:
@@ -290,6 +303,50 @@ TRANSLATOR: Allowed = {
     "positions": ("learned",),
 }
 
+BART: Allowed = {**TRANSLATOR, "embedding_norm": ("layer",)}
+
+
+# Encoders
+
+
+def _bert(config: TransformerConfig) -> Settings:
+    sizes = {
+        "d_model": "hidden_size", "encoder_layers": "num_hidden_layers", "heads": "num_attention_heads",
+        "d_ff": "intermediate_size", "max_length": "max_position_embeddings", "norm_eps": "layer_norm_eps",
+        "dropout": "hidden_dropout_prob", "attention_dropout": "attention_probs_dropout_prob",
+        "vocab_size": "vocab_size",
+    }  # fmt: skip
+    return {
+        **{theirs: getattr(config, ours) for ours, theirs in sizes.items()},
+        "hidden_act": activation_word(config.activation),
+        "type_vocab_size": 1,
+    }
+
+
+def _bert_places(config: TransformerConfig) -> LayerNames:
+    del config
+    family = encoders.FAMILIES["bert"]
+    ends = {
+        "embedding.weight": "embeddings.word_embeddings.weight",
+        "encoder.positions.weight": "embeddings.position_embeddings.weight",
+        "encoder.norm_embedding": "embeddings.LayerNorm",
+    }
+    return LayerNames(ends, family.layer, family.within)
+
+
+def _finish_bert(config: TransformerConfig, tensors: Tensors) -> None:
+    """There is one type of tokens, and it adds nothing."""
+    positions = tensors["embeddings.position_embeddings.weight"]
+    tensors["embeddings.token_type_embeddings.weight"] = np.zeros((1, config.d_model), positions.dtype)
+
+
+BERT: Allowed = {
+    **dict.fromkeys(("activation", "share_embeddings", "norm_eps"), ANY),
+    "embedding_scale": (1.0,),
+    "positions": ("learned",),
+    "embedding_norm": ("layer",),
+}
+
 POST_LN, PRE_LN = get("post_ln"), get("pre_ln")
 
 FAMILIES: Mapping[str, Family] = {
@@ -306,6 +363,7 @@ FAMILIES: Mapping[str, Family] = {
     "llama": _of_llama("LlamaForCausalLM", _llama_biases, bias=tuple(BIASES), head_width=ANY),
     "mistral": _of_llama("MistralForCausalLM", _mistral, bias=("none",), head_width=ANY),
     "qwen2": _of_llama("Qwen2ForCausalLM", _llama, bias=("qkv",)),
+    "qwen3": _of_llama("Qwen3ForCausalLM", _llama, bias=("none",), head_width=ANY, qk_norm=("rms",)),
     "marian": Family(
         "MarianMTModel", "encoder_decoder", (POST_LN,), TRANSLATOR, _marian, _translator_places,
         finish=_finish_translator,
@@ -318,5 +376,14 @@ FAMILIES: Mapping[str, Family] = {
         "M2M100ForConditionalGeneration", "encoder_decoder", (PRE_LN,),
         {**TRANSLATOR, "output_bias": (False,)}, _m2m_100, _m2m_100_places, _other_positions, _finish_untied,
     ),
+    "bart": Family(
+        "BartForConditionalGeneration", "encoder_decoder", (POST_LN,), BART, _translator, _bart_places,
+        finish=_finish_untied,
+    ),
+    "mbart": Family(
+        "MBartForConditionalGeneration", "encoder_decoder", (PRE_LN,), BART, _translator, _bart_places,
+        finish=_finish_untied,
+    ),
+    "bert": Family("BertModel", "encoder", (POST_LN,), BERT, _bert, _bert_places, finish=_finish_bert),
 }  # fmt: skip
 """``model_type`` -> how models are written as it; the first that holds a model is taken."""

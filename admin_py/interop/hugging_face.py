@@ -43,8 +43,10 @@ def to_hugging_face(
         It stays as it is.
     folder : path
         Made if it is not there; gets ``config.json`` and ``model.safetensors``.
-    family : {"gpt2", "opt", "llama", "mistral", "qwen2", "marian", "pegasus", "m2m_100"}, optional
-        By default the first that holds the model.
+    family : str, optional
+        ``"gpt2"``, ``"opt"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"marian"``,
+        ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"`` or ``"bert"``. By default the first that holds
+        the model.
     settings : mapping
         Further entries of ``config.json``, such as ``{"eos_token_id": 5}``. Ids of padding, beginning and end
         are 0, 1 and 2 unless it says otherwise, as in the data of this package.

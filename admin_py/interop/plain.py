@@ -132,6 +132,11 @@ def _with_plain_ends(
     factor = own if own in factors else factors[0]
     before, after = (math.sqrt(config.d_model) if one is None else one for one in (own, factor))
     scales = {stack: arrays.get(f"{stack}.input_scale", np.ones(1)) for stack in config.stacks}
+    for stack in config.stacks:  # a norm on embeddings takes the scale of what comes after it
+        parts = [f"{stack}.norm_embedding.{part}" for part in ("gamma", "nu")]
+        if parts[0] in arrays:
+            arrays.update({part: arrays[part] * scales[stack] for part in parts if part in arrays})
+            scales[stack] = np.ones(1)
     positions = config.positions
     if positions == "sinusoidal":
         positions = "learned"

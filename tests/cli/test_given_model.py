@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 
 import admin_py as ap
 from admin_py.analysis import Dependency, GradientNorms, UpdateNorms
@@ -109,6 +110,60 @@ def test_models_of_hugging_face_are_read_where_they_lie(tmp_path: Path, capsys) 
     found = ap.load(tmp_path / "out" / "diagnose.json")
     model = ap.load_pretrained(tmp_path / "small")
     assert found == ap.diagnose(model, drawn_batch(model, 60, seed=1))
+
+
+def tokenized(folder: Path, lines: list[str]) -> tokenizers.Tokenizer:
+    """A tokenizer of these lines beside a model, of up to 19 ids."""
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=19, special_tokens=special, show_progress=False)
+    made.train_from_iterator(lines, trainer)
+    made.save(str(folder / "tokenizer.json"))
+    return made
+
+
+def test_text_is_cut_by_the_tokenizer_beside_a_model(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("transformers")
+    from hugging_face_models import theirs
+
+    lines = ["abc cab", "bca", "", "cba abc bac"] * 9
+    theirs("gpt2").save_pretrained(tmp_path / "small")
+    given = ["diagnose", "--model", f"{tmp_path / 'small'}", "--text", f"{tmp_path / 'text'}"]
+    (tmp_path / "text").write_text("".join(f"{line}\n" for line in lines))
+    assert cli.main(given) == 1
+    assert "has no tokenizer for the text" in capsys.readouterr().err
+    cut = tokenized(tmp_path / "small", lines)
+    assert cli.main([*given, "--max-tokens", "70", "--quiet", "--out", f"{tmp_path / 'out'}"]) == 0
+    model = ap.load_pretrained(tmp_path / "small")
+    ids = [i for line in lines for i in cut.encode(f"{line}\n").ids][:71]
+    batch = ap.Batch([ids[i : i + 30] for i in range(0, 70, 29)])
+    assert ap.load(tmp_path / "out" / "diagnose.json") == ap.diagnose(model, batch)
+    capsys.readouterr()
+    assert cli.main([*given[:3], "--source", f"{tmp_path / 'text'}", "--target", f"{tmp_path / 'text'}"]) == 2
+    assert "this model reads --text" in capsys.readouterr().err
+
+
+def test_pairs_are_cut_by_the_tokenizer_beside_a_model(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("transformers")
+    from hugging_face_models import theirs
+
+    long = "".join(np.random.default_rng(3).choice(list("abcdef"), 300))
+    sides = {"source": ["abc", "", "cab bca", long], "target": ["cab a", "abc", "bca", "c"]}
+    theirs("bart").save_pretrained(tmp_path / "small")
+    cut = tokenized(tmp_path / "small", ["abc cab bca", *sides["target"]])
+    for name, lines in sides.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    given = ["diagnose", "--model", f"{tmp_path / 'small'}", "--quiet", "--out", f"{tmp_path / 'out'}"]
+    files = ["--source", f"{tmp_path / 'source'}", "--target", f"{tmp_path / 'target'}"]
+    assert cli.main([*given, *files]) == 0
+    model = ap.load_pretrained(tmp_path / "small")
+    kept = [cut.encode(sides["source"][i]).ids for i in (0, 2)]
+    targets = [[2, *cut.encode(sides["target"][i]).ids] for i in (0, 2)]
+    assert ap.load(tmp_path / "out" / "diagnose.json") == ap.diagnose(model, ap.Batch(kept, targets))
+    (tmp_path / "target").write_text("abc\n")
+    capsys.readouterr()
+    assert cli.main([*given, *files]) == 1
+    assert "same number of lines" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["analyse", "diagnose"])

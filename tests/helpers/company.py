@@ -18,6 +18,9 @@ import admin_py as ap
 LIMIT = 600
 """Seconds after which a script counts as hanging: they need 2."""
 
+LIBRARIES_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What tests/conftest.py sets."""
+
 
 def sequences(seed: int, count: int = 30) -> list[np.ndarray]:
     """Random sequences of 2 to 40 tokens."""
@@ -88,13 +91,17 @@ def num_threads_alive() -> int:
 
 
 def run_script(code: str, **environment: str) -> list[str]:
-    """What the code prints in a fresh interpreter, in lines; fails if it hangs or says a word on stderr."""
+    """What the code prints in a fresh interpreter, in lines; fails if it hangs or says a word on stderr.
+
+    NumPy and PyTorch have there as many threads as they take by themselves.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in LIBRARIES_THREADS}
     done = subprocess.run(
         [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=LIMIT,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+        env={**inherited, "PYTHONPATH": str(Path(__file__).parent), **environment},
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,31 @@ def test_without_any_python_it_says_so_and_goes_on(tools, tmp_path: Path, monkey
     assert capsys.readouterr().out.splitlines()[-1] == (
         "elsewhere: no Python that could be used: nothing was tested"
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "built"),
+    [("csrc/build/release/test_base.log", 0), ("csrc/kernels/gemm.inc", 1), ("setup.py", 1)],
+)
+def test_a_wheel_is_built_again_when_a_source_is_newer(
+    tools, tmp_path: Path, monkeypatch, changed: str, built: int
+) -> None:
+    elsewhere = tools["elsewhere"]
+    made = tmp_path / "build" / "wheel-3.10" / "one.whl"
+    for path in (tmp_path / changed, tmp_path / "pyproject.toml", made):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.utime(tmp_path / "pyproject.toml", (1, 1))
+    os.utime(made, (2, 2))
+    commands = []
+
+    def run(command: list[object]) -> None:
+        commands.append(command)
+        made.parent.mkdir()
+        made.touch()
+
+    monkeypatch.setattr(elsewhere, "ROOT", tmp_path)
+    monkeypatch.setattr(elsewhere, "FOLDER", tmp_path / "build")
+    monkeypatch.setattr(elsewhere, "run", run)
+    assert elsewhere.wheel("3.10", "python") == made
+    assert len(commands) == built
