@@ -183,7 +183,7 @@ def test_all_that_stands_in_the_way_is_named(tmp_path: Path) -> None:
     ):
         ap.interop.to_hugging_face(pre, tmp_path / "out", family="m2m_100")
     with pytest.raises(ValueError, match="family must be one of"):
-        ap.interop.to_hugging_face(pre, tmp_path / "out", family="bert")
+        ap.interop.to_hugging_face(pre, tmp_path / "out", family="t5")
     assert not (tmp_path / "out").exists()
 
 
