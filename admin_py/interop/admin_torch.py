@@ -48,6 +48,21 @@ def omegas(source: Source, layer: str) -> dict[str, str]:
     return found
 
 
+def omega_of(source: Source, layer: str, kind: str) -> str:
+    """Name of the omega of one sub-layer.
+
+    Raises
+    ------
+    ValueError
+        If the layer has omegas, but none of this sub-layer.
+    """
+    found = omegas(source, layer)
+    if kind not in found:
+        told = ", ".join(map(repr, found.values()))
+        raise ValueError(f"{source.where} has no omega of {layer}{kind}, but {told}")
+    return found[kind]
+
+
 def scheme_of(source: Source, layer: str, norm: str) -> str | None:
     """The scheme of a stack with such omegas, by its first layer; None where there are none.
 

@@ -179,7 +179,8 @@ class Encoder:
 
 def first_position(family: Family, settings: Mapping[str, Any]) -> int:
     """Row of position 0."""
-    return int(settings.get("pad_token_id", 1)) + 1 if family.behind_padding else 0
+    padding = settings.get("pad_token_id")
+    return 1 + (1 if padding is None else int(padding)) if family.behind_padding else 0
 
 
 def positions(family: Family, source: Source, settings: Mapping[str, Any]) -> NDArray[np.float64]:

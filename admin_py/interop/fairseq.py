@@ -116,7 +116,7 @@ class Names:
         if rest == "omega":
             theirs = f"{before}.{OMEGAS[stack][kind]}"
             return Piece(
-                theirs if theirs in self.source else admin_torch.omegas(self.source, f"{before}.")[kind]
+                theirs if theirs in self.source else admin_torch.omega_of(self.source, f"{before}.", kind)
             )
         if rest.startswith("norm_"):
             return Piece(f"{before}.{self.norm(before, kind)}.{WORDS[rest.rpartition('.')[2]]}")

@@ -12,9 +12,9 @@ from admin_py.base.arguments import door
 from admin_py.base.extras import installed_by
 from admin_py.base.paths import make_folder, path_of
 from admin_py.base.whole_files import written_whole
-from admin_py.interop.fairseq import FIRST_POSITION, WITHIN
+from admin_py.interop.fairseq import EMBEDDING_NORM, FIRST_POSITION, WITHIN
 from admin_py.interop.layer_names import LayerNames
-from admin_py.interop.obstacles import ANY, Allowed, differing_fields, differing_sublayers, fewest
+from admin_py.interop.obstacles import ANY, Allowed, differing_fields, differing_sublayers, fewest, meaning
 from admin_py.interop.pieces import Piece
 from admin_py.interop.plain import simplified
 from admin_py.interop.writing import Tensors, tensors_of
@@ -38,6 +38,7 @@ ALLOWED: Allowed = {
     "share_embeddings": ANY,
     "embedding_scale": (None, 1.0),
     "positions": ("learned",),
+    "embedding_norm": ("none", "layer"),
 }
 
 NAMES = {
@@ -130,7 +131,7 @@ def _settings(config: TransformerConfig) -> dict[str, Any]:
         "share_all_embeddings": share == "all" and not language_model,
         "share_decoder_input_output_embed": share in ("all", "decoder"),
         "adaptive_input": False,
-        "layernorm_embedding": False,
+        "layernorm_embedding": meaning(config, "embedding_norm") == "layer",
         "no_token_positional_embeddings": False,
     }
 
@@ -144,6 +145,7 @@ def _places(config: TransformerConfig) -> LayerNames:
     for stack in STACKS:
         ends[f"{stack}.embedding.weight"] = f"{stack}.embed_tokens.weight"
         ends[f"{stack}.positions.weight"] = Piece(f"{stack}.embed_positions.weight", skip=FIRST_POSITION)
+        ends[f"{stack}.norm_embedding"] = f"{stack}.{EMBEDDING_NORM}"
         ends[f"{stack}.norm_final"] = f"{stack}.layer_norm"
     return LayerNames(ends, "{stack}.layers.{layer}", WITHIN)
 

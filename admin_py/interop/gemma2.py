@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from admin_py.interop import llama
 from admin_py.interop.layer_names import LayerNames
-from admin_py.interop.pieces import Piece
+from admin_py.interop.pieces import Piece, Places
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, refuse
 from admin_py.model.config import TransformerConfig
@@ -52,11 +52,12 @@ def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
 def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     """The model that the configuration describes."""
     refuse(source, settings, UNKNOWN)
-    return llama.config_of(source, settings).replace(
+    config, divisor = llama.config_of(source, settings), settings.get("query_pre_attn_scalar", 256)
+    return config.replace(
         scheme=AROUND_RMS,
         activation=activation_of(source, settings.get("hidden_activation", "gelu_pytorch_tanh")),
         embedding_scale=None,
-        attention_scale=float(settings.get("query_pre_attn_scalar", 256)) ** -0.5,
+        attention_scale=None if divisor == config.width_of_heads else float(divisor) ** -0.5,
         score_cap=settings.get("attn_logit_softcapping", 50.0),
         logits_cap=settings.get("final_logit_softcapping", 30.0),
     )
@@ -74,13 +75,19 @@ class Names:
 
     def __init__(self, source: Source, config: TransformerConfig) -> None:
         del config
-        self.names = LayerNames(
-            llama.ends_of(llama.prefix(source)), llama.prefix(source) + "layers.{layer}", WITHIN
-        )
+        self.place = names(llama.prefix(source))
 
     def __call__(self, name: str) -> Piece | NDArray[np.float64]:
-        """The place of a parameter of ours; gains are 1 more than theirs."""
-        piece = self.names(name)
-        if isinstance(piece, Piece) and name.endswith(".gamma"):
-            return piece._replace(plus=1.0)
-        return piece
+        """The place of a parameter of ours."""
+        return self.place(name)
+
+
+def names(before: str) -> Places:
+    """The places of parameters, of names that begin with this; gains are 1 more than theirs."""
+    table = LayerNames(llama.ends_of(before), before + "layers.{layer}", WITHIN)
+
+    def place(name: str) -> Piece | NDArray[np.float64]:
+        piece = table(name)
+        return piece._replace(plus=1.0) if isinstance(piece, Piece) and name.endswith(".gamma") else piece
+
+    return place

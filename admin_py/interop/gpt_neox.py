@@ -95,15 +95,19 @@ def _rotary(source: Source, settings: Mapping[str, Any], width: int) -> dict[str
 
 def places(source: Source, config: TransformerConfig) -> LayerNames:
     """Where the tensors lie."""
-    before = prefix(source)
+    return names(prefix(source), output_of(source), config.heads)
+
+
+def names(before: str, output: str, heads: int) -> LayerNames:
+    """The same, of names that begin with this but for the output's."""
     ends = {
         "embedding.weight": f"{before}embed_in.weight",
         "decoder.norm_final": f"{before}final_layer_norm",
-        "output.weight": output_of(source),
+        "output.weight": output,
     }
     within: dict[str, str | Piece] = {
         **{
-            f"self_attn.{part}": Piece("attention.query_key_value", number, 3, groups=config.heads)
+            f"self_attn.{part}": Piece("attention.query_key_value", number, 3, groups=heads)
             for number, part in enumerate("qkv")
         },
         "self_attn.out": "attention.dense",

@@ -12,9 +12,10 @@ from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, check_mapping
 from admin_py.base.paths import make_folder, path_of
 from admin_py.base.whole_files import write_whole
-from admin_py.interop.families import FAMILIES, Family
+from admin_py.interop.families import FAMILIES
+from admin_py.interop.family import Family
 from admin_py.interop.plain import simplified
-from admin_py.interop.writing import tensors_of
+from admin_py.interop.writing import kept, tensors_of
 
 if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
@@ -44,9 +45,9 @@ def to_hugging_face(
     folder : path
         Made if it is not there; gets ``config.json`` and ``model.safetensors``.
     family : str, optional
-        ``"gpt2"``, ``"opt"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"marian"``,
-        ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"`` or ``"bert"``. By default the first that holds
-        the model.
+        ``"gpt2"``, ``"opt"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``,
+        ``"gemma2"``, ``"gpt_neox"``, ``"marian"``, ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"`` or
+        ``"bert"``. By default the first that holds the model.
     settings : mapping
         Further entries of ``config.json``, such as ``{"eos_token_id": 5}``. Ids of padding, beginning and end
         are 0, 1 and 2 unless it says otherwise, as in the data of this package.
@@ -88,7 +89,13 @@ def to_hugging_face(
     given = _plain({} if settings is None else check_mapping("settings", settings))
     name, written = _fitting(model, {family: FAMILIES[family]} if family is not None else FAMILIES)
     config, chosen = written.config, FAMILIES[name]
-    found = tensors_of(written.parameters, chosen.places(config))
+    places = chosen.places(config)
+    rounded = kept(written.parameters, places)
+    if rounded:
+        written = written.copy()
+        for parameter, values in rounded.items():
+            written.parameters[parameter][...] = values
+    found = tensors_of(written.parameters, places)
     chosen.finish(config, found)
     told = {
         "model_type": name,

@@ -10,6 +10,7 @@ from typing import Any
 from admin_py.base.checks import shown
 from admin_py.interop.plain import form
 from admin_py.model.config import TransformerConfig
+from admin_py.model.embedding_norm import embedding_norm_of
 from admin_py.model.rotary import THETA
 from admin_py.schemes import Scheme
 
@@ -29,6 +30,12 @@ Allowed = Mapping[str, Any]
 def meaning(config: TransformerConfig, name: str) -> Any:
     """The value of a field, as its default where it means the same."""
     value = getattr(config, name)
+    if name == "attention_window":
+        short = (one for stack in config.stacks for one in config.windows(stack))
+        return value if any(one and one < config.max_length for one in short) else None
+    if name == "embedding_norm":
+        norms = {embedding_norm_of(value, stack) for stack in config.stacks}
+        return norms.pop() if len(norms) == 1 else value
     same = {
         "embedding_scale": math.sqrt(config.d_model),
         "head_width": config.d_model / config.heads,

@@ -162,9 +162,8 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
             )
     layers = {name: _layers(source, stack) for name, stack in stacks.items()}
     schemes = {name: _scheme(source, settings, stack) for name, stack in stacks.items()}
-    if (
-        set(stacks) == {"decoder"} and one.crosses
-    ):  # its memory passes through an encoder that changes nothing
+    if set(stacks) == {"decoder"} and one.crosses:
+        # its memory passes through an encoder that changes nothing
         layers["encoder"], schemes["encoder"] = 1, PASSES
     dropout = settings.get("dropout", 0.1)
     return TransformerConfig(
@@ -311,7 +310,7 @@ class Names:
         theirs = self.stacks[stack]
         if name.endswith(".omega"):
             _, layer, kind, _ = name.split(".")
-            return Piece(admin_torch.omegas(self.source, theirs.layer(layer))[kind])
+            return Piece(admin_torch.omega_of(self.source, theirs.layer(layer), kind))
         ends = {f"{stack}.norm_final": f"{theirs.before}norm"}
         within = WITHIN[theirs.crosses]
         piece = LayerNames(ends, theirs.layer("{layer}").rstrip("."), within)(name)

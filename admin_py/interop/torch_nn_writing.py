@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OUTSIDE = (
     "embedding_scale", "share_embeddings", "output_bias", "logits_scale", "logits_cap", "input_scale",
+    "embedding_norm",
 )  # fmt: skip
 """Fields of what is before and after the stacks."""
 
@@ -91,8 +92,10 @@ def _obstacles(config: TransformerConfig) -> list[str]:
 
 
 def _is_outside(name: str) -> bool:
-    return name.endswith((".input_scale", "positions.weight", "embedding.weight")) or name.startswith(
-        "output."
+    return (
+        name.endswith((".input_scale", "positions.weight", "embedding.weight"))
+        or ".norm_embedding." in name
+        or name.startswith("output.")
     )
 
 

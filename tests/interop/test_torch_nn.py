@@ -259,3 +259,8 @@ def test_what_is_wrong_is_named() -> None:
     layer.residual.register_buffer("omega", torch.ones(1))
     with pytest.raises(ValueError, match=r"'residual.omega' may be of any sub-layer"):
         ap.load_pretrained(layer)
+    del layer.residual
+    layer.add_module("residual_attn", nn.Module())
+    layer.residual_attn.register_buffer("omega", torch.ones(1))
+    with pytest.raises(ValueError, match=r"has no omega of feed_forward, but 'residual_attn.omega'"):
+        ap.load_pretrained(layer)
