@@ -256,7 +256,9 @@ class OpenedTensors:
 def _widened(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     """As float32 what is F16 or BF16, the upper half of a float32's bits."""
     if dtype == "BF16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
+        bits = array.astype(np.uint32)
+        bits <<= 16  # in place: beside a large embedding there may be no room for another
+        return bits.view(np.float32)
     return array.astype(np.float32 if dtype == "F16" else array.dtype.newbyteorder("="), copy=False)
 
 
