@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
 
@@ -236,13 +236,27 @@ class OpenedTensors:
             raise ValueError(
                 f"{self._where!r} is damaged: the size of the tensor {name!r} is not its shape's"
             )
+        wide = WIDENED.get(entry.dtype)
         try:
-            array = np.empty(entry.shape, dtype)
+            array = np.empty(entry.shape, dtype if wide is None else np.float32)
+            block = array.reshape(-1) if wide is None else np.empty(min(array.size, BLOCK), dtype)
         except MemoryError:
             raise MemoryError(
                 f"{self._where!r}: no memory for the tensor {name!r} of {end - begin:,} bytes"
             ) from None
-        left = array.reshape(-1).view(np.uint8).data
+        if wide is None:
+            self._fill(name, block, digest)
+            return array.astype(array.dtype.newbyteorder("="), copy=False)
+        flat = array.reshape(-1)
+        for first in range(0, array.size, BLOCK):  # beside a large embedding there may be no room for another
+            part = block[: array.size - first]
+            self._fill(name, part, digest)
+            flat[first : first + len(part)] = wide(part)
+        return array
+
+    def _fill(self, name: str, array: NDArray[Any], digest: BlockDigest | None) -> None:
+        """Read the next bytes of a tensor."""
+        left = array.view(np.uint8).data
         while len(left):
             count = self._stream.readinto(left[:BLOCK])  # type: ignore[attr-defined]
             if not count:
@@ -250,14 +264,18 @@ class OpenedTensors:
             if digest is not None:
                 digest.update(left[:count])
             left = left[count:]
-        return _widened(array, entry.dtype)
 
 
-def _widened(array: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """As float32 what is F16 or BF16, the upper half of a float32's bits."""
-    if dtype == "BF16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32 if dtype == "F16" else array.dtype.newbyteorder("="), copy=False)
+def _of_bfloat16(values: NDArray[Any]) -> NDArray[np.float32]:
+    """The upper halves of a float32's bits."""
+    return (values.astype(np.uint32) << 16).view(np.float32)
+
+
+WIDENED: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float32]]] = {
+    "F16": lambda values: values.astype(np.float32),
+    "BF16": _of_bfloat16,
+}
+"""Type in a header that is not kept -> its numbers as float32."""
 
 
 @contextmanager

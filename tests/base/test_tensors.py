@@ -18,6 +18,7 @@ from small_models import PAIRS, small
 from small_training import make_model, train
 
 import admin_py as ap
+from admin_py.base import tensors
 from admin_py.base.digests import BLOCK, BlockDigest
 from admin_py.base.tensors import CHECKPOINT, DIGEST, MODEL
 
@@ -144,6 +145,18 @@ def test_halves_are_widened_exactly(kind: str, only: str | None, tmp_path: Path)
     model = ap.load(tmp_path / "half")
     assert model.dtype == "float32"
     np.testing.assert_equal(dict(model.parameters), stood)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (7,), (2, BLOCK), (5, BLOCK // 2 + 3)], ids=str)
+def test_large_tensors_are_widened_block_by_block(shape: tuple[int, ...], tmp_path: Path) -> None:
+    upper = np.random.default_rng(4).integers(0, 0x7F80, shape, "<u2")
+    count = int(np.prod(shape))
+    text = json.dumps({"w": {"dtype": "BF16", "shape": shape, "data_offsets": [0, 2 * count]}}).encode()
+    (tmp_path / "large").write_bytes(len(text).to_bytes(8, "little") + text + upper.tobytes())
+    with tensors.opened_foreign(tmp_path / "large") as file:
+        found = file.read_one("w")
+    assert found.shape == shape
+    np.testing.assert_array_equal(found.view(np.uint32), np.left_shift(upper, 16, dtype=np.uint32))
 
 
 @pytest.mark.parametrize("kind", ["I32", "I64", "U8", "I8", "BOOL", "F8_E4M3", "F8_E5M2"])
