@@ -145,7 +145,7 @@ def _gemma2(config: TransformerConfig) -> Settings:
 def _divisor(config: TransformerConfig) -> int:
     """What scores are divided by the root of, to the next integer."""
     scale = config.attention_scale
-    return config.width_of_heads if scale is None else round(scale**-2)
+    return config.width_of_heads if scale is None else round(max(scale, 1e-9) ** -2)
 
 
 def _gpt_neox(config: TransformerConfig) -> Settings:

@@ -226,6 +226,38 @@ def test_all_that_stands_in_the_way_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("family", "fields", "words"),
+    [
+        ("mistral", {**LLAMA, "attention_window": [4, None]}, "windows that differ from layer to layer"),
+        ("qwen2", {**LLAMA, "bias": "qkv", "attention_window": [4, 5]}, "windows of several lengths, 4, 5"),
+        ("olmo2", {**LLAMA, "scheme": BRANCH_RMS, "qk_norm": "rms"}, "qk_norm_whole=False"),
+        ("gemma2", {**GEMMA2, "attention_scale": 0.3}, "attention_scale=0.3, which is 1 / sqrt of no"),
+        ("gemma2", {**GEMMA2, "attention_scale": 1e-200}, "attention_scale=1e-200, which is 1 / sqrt of no"),
+        ("gpt_neox", {**NEOX, "rotary_interleaved": True}, "rotary_interleaved=True"),
+    ],
+)
+def test_what_one_family_lacks(family: str, fields: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"written as {family}: it has {words}"):
+        ap.interop.to_hugging_face(drawn(ap.TransformerConfig(**fields)), tmp_path / "out", family=family)
+
+
+def test_small_gains_of_gemma_are_rounded(tmp_path: Path) -> None:
+    """What is returned has what comes back, and the model that was given its own."""
+    model = drawn(ap.TransformerConfig(**GEMMA2))
+    gain = model.parameters["decoder.norm_final.gamma"]
+    gain[:3] = 1e-3 / 3, 0.25, 1.7
+    before = gain.copy()
+    written = ap.interop.to_hugging_face(model, tmp_path)
+    found = written.parameters["decoder.norm_final.gamma"]
+    assert np.array_equal(gain, before)
+    assert found[0] != gain[0]
+    assert np.array_equal(found[1:3], gain[1:3])
+    np.testing.assert_allclose(found, gain, rtol=0, atol=2**-53)
+    again = ap.load_pretrained(tmp_path, dtype="float64")
+    np.testing.assert_array_equal(again.parameters["decoder.norm_final.gamma"], found)
+
+
 FAIRSEQ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Post-LN": ({**PAIR, "scheme": "post_ln"}, {}),
     "Admin": ({**PAIR, "scheme": "admin"}, {"share": "none"}),
