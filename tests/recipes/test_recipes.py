@@ -47,6 +47,7 @@ def test_multi30k_tiny_is_that_of_the_paper() -> None:
         "accumulate": 2,
         "clip_norm": 25.0,
         "label_smoothing": 0.1,
+        "z_loss": 0.0,
     }
     assert recipe.averaging["average"] == 10
     assert (recipe.decoding["beam"], recipe.decoding["length_penalty"]) == (5, 1.0)

@@ -78,7 +78,7 @@ def examine(
     >>> batch = ap.Batch([[1, 7, 8, 9, 10], [1, 11, 12, 13]])
     >>> found = ap.examine(ap.Transformer(config, seed=1), batch, name="small")
     >>> found
-    Examination(small, Pre-LN, 9,856 parameters: stable, without admin)
+    Examination(small, Pre-LN, 9,408 parameters: stable, without admin)
     >>> found.without["admin"]
     'Admin scales the skips of Post-LN, and this model is Pre-LN'
     """
