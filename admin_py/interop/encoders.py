@@ -120,11 +120,9 @@ class Encoder:
     def __init__(self, kind: str) -> None:
         self.kind, self.family = kind, FAMILIES[kind]
 
-    def is_of(self, source: Source, settings: Mapping[str, Any]) -> bool:
-        """Whether it is said, or all names begin with it."""
-        told = settings.get("model_type")
-        first = f"{self.kind}.embeddings.word_embeddings.weight"
-        return bool(told == self.kind or (told is None and first in source))
+    def recognises(self, source: Source) -> bool:
+        """Whether the tensors' names begin with the kind's."""
+        return f"{self.kind}.embeddings.word_embeddings.weight" in source
 
     def config_of(self, source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         """The model that the configuration describes."""

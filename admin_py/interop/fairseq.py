@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from admin_py.base.exact_math import cos_turns, exp, log
 from admin_py.interop import admin_torch
 from admin_py.interop.layer_names import WORDS
-from admin_py.interop.pieces import Piece
+from admin_py.interop.pieces import Piece, Places
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, refuse
 from admin_py.model.config import STACKS, TransformerConfig
@@ -69,9 +69,8 @@ UNKNOWN = {
 """Settings that a model of this package cannot have, and what they mean."""
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+def recognises(source: Source) -> bool:
     """Whether the tensors have fairseq's names."""
-    del settings
     return any(f"{stack}.layers.0.fc1.weight" in source for stack in STACKS)
 
 
@@ -147,6 +146,11 @@ class Names:
             if name in self.source:
                 return Piece(name, number if parts == 3 else 0, parts)
         return Piece(f"{before}.{part}_proj.{what}")
+
+
+def places(source: Source, config: TransformerConfig) -> Places:
+    """Where the tensors lie."""
+    return Names(source, config)
 
 
 def embedding_of(source: Source, ours: str) -> str:

@@ -43,12 +43,6 @@ AROUND_RMS = Scheme(
 )
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return bool(settings.get("model_type") == "gemma2")
-
-
 def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     """The model that the configuration describes."""
     refuse(source, settings, UNKNOWN)
@@ -63,23 +57,10 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     )
 
 
-class Names:
-    """Where the tensors lie; made for one source.
-
-    Parameters
-    ----------
-    source : Source
-    config : TransformerConfig
-        The model's.
-    """
-
-    def __init__(self, source: Source, config: TransformerConfig) -> None:
-        del config
-        self.place = names(llama.prefix(source))
-
-    def __call__(self, name: str) -> Piece | NDArray[np.float64]:
-        """The place of a parameter of ours."""
-        return self.place(name)
+def places(source: Source, config: TransformerConfig) -> Places:
+    """Where the tensors lie."""
+    del config
+    return names(llama.prefix(source))
 
 
 def names(before: str) -> Places:

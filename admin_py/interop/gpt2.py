@@ -30,12 +30,9 @@ WITHIN: Mapping[str, str | Piece] = {
 """Of a layer."""
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said, or the tensors have GPT-2's names."""
-    told = settings.get("model_type")
-    return told == "gpt2" or (
-        told is None and any(name.endswith("h.0.attn.c_attn.weight") for name in source.shapes)
-    )
+def recognises(source: Source) -> bool:
+    """Whether the tensors have GPT-2's names."""
+    return any(name.endswith("h.0.attn.c_attn.weight") for name in source.shapes)
 
 
 def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:

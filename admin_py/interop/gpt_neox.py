@@ -39,12 +39,6 @@ PARALLEL = Scheme(
 )
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return bool(settings.get("model_type") == "gpt_neox")
-
-
 def prefix(source: Source) -> str:
     """Of all names but the output's."""
     return "gpt_neox." if "gpt_neox.embed_in.weight" in source else ""

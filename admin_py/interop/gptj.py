@@ -28,12 +28,6 @@ WITHIN = {
 """Of a layer."""
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return bool(settings.get("model_type") == "gptj")
-
-
 def prefix(source: Source) -> str:
     """Of all names but the output's."""
     return "transformer." if "transformer.wte.weight" in source else ""

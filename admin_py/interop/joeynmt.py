@@ -61,9 +61,8 @@ OUTPUT = "decoder.output_layer.weight"
 FIRST = "encoder.layers.0.src_src_att.q_layer.weight"
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+def recognises(source: Source) -> bool:
     """Whether the tensors have JoeyNMT's names."""
-    del settings
     return FIRST in source
 
 

@@ -89,12 +89,6 @@ BRANCH_RMS = Scheme(
 )
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return settings.get("model_type") in KINDS
-
-
 def prefix(source: Source) -> str:
     """Of all names but the output's."""
     return "model." if "model.embed_tokens.weight" in source else ""

@@ -18,10 +18,10 @@ from admin_py.model.config import TransformerConfig
 MEANS_NOTHING = gpt2.MEANS_NOTHING
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+def recognises(source: Source) -> bool:
     """Whether the tensors have GPT-2's names, and lie as PyTorch has them."""
     rows, columns = source.shapes.get(f"{gpt2.prefix(source)}h.0.attn.c_attn.weight", (0, 0))[:2]
-    return settings.get("model_type") is None and rows > 0 and rows == 3 * columns
+    return rows > 0 and rows == 3 * columns
 
 
 def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:

@@ -115,7 +115,7 @@ def _of_file(where: str, stack: ExitStack) -> Opened:
         head = stream.read(HEAD)
     if not tensors.looks_like_tensors(head):
         found = _of_checkpoint(repr(where), _unpickled(where))
-        return found._replace(settings=_beside(Path(where))) if joeynmt.is_of(found.source, {}) else found
+        return found._replace(settings=_beside(Path(where))) if joeynmt.recognises(found.source) else found
     file = stack.enter_context(tensors.opened_foreign(where))
     shapes = {name: entry.shape for name, entry in file.entries.items()}
     return Opened(Source(repr(where), shapes, file.read_one), {})

@@ -22,12 +22,6 @@ WITHOUT_FINAL_NORM = Scheme(
 UNKNOWN = {"layerdrop": "layers that are left out in training"}
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return bool(settings.get("model_type") == "opt")
-
-
 def prefix(source: Source) -> str:
     """Of all names but the output's."""
     return "model.decoder." if "model.decoder.embed_tokens.weight" in source else "decoder."

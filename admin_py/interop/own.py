@@ -44,12 +44,6 @@ def settings_of(config: TransformerConfig) -> dict[str, Any]:
     return json.loads(json.dumps(settings))
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
-    """Whether it is said."""
-    del source
-    return settings.get("model_type") == MODEL_TYPE
-
-
 def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
     """The configuration that was written out, with its scheme by name where that says the same."""
     try:

@@ -34,38 +34,41 @@ from admin_py.model.transformer import Transformer
 class Format(NamedTuple):
     """How models of a library are read."""
 
-    is_of: Callable[[Source, Mapping[str, Any]], bool]
     config_of: Callable[[Source, Mapping[str, Any]], TransformerConfig]
     places: Callable[[Source, TransformerConfig], Places]
     means_nothing: tuple[str, ...]
     """Patterns of the names of tensors that are no weights."""
     heads: tuple[str, ...] = ()
     """And of those that belong to no sub-layer and are left out with a warning."""
+    recognises: Callable[[Source], bool] = lambda source: False
+    """Whether the names of the tensors tell it, where nothing else does."""
 
 
 class LeftOut(UserWarning):
     """A head or a pooler of a model of another library is no part of what was read."""
 
 
-def _format(one: Any, module: Any) -> Format:
-    """Of a kind that its module has a table of."""
-    return Format(one.is_of, one.config_of, one.places, module.MEANS_NOTHING, module.HEADS)
+def _format(module: Any, one: Any = None) -> Format:
+    """Of a module, or of a kind that the module has a table of."""
+    one = module if one is None else one
+    how = Format(one.config_of, one.places, module.MEANS_NOTHING, getattr(module, "HEADS", ()))
+    return how._replace(recognises=one.recognises) if hasattr(one, "recognises") else how
 
 
 FORMATS: Mapping[str, Format] = {
-    "fairseq": Format(fairseq.is_of, fairseq.config_of, fairseq.Names, fairseq.MEANS_NOTHING),
-    "nanogpt": Format(nanogpt.is_of, nanogpt.config_of, nanogpt.places, nanogpt.MEANS_NOTHING),
-    "joeynmt": Format(joeynmt.is_of, joeynmt.config_of, joeynmt.places, joeynmt.MEANS_NOTHING),
-    "torch": Format(torch_nn.is_of, torch_nn.config_of, torch_nn.Names, torch_nn.MEANS_NOTHING),
-    "gemma2": Format(gemma2.is_of, gemma2.config_of, gemma2.Names, gemma2.MEANS_NOTHING),
-    "gpt2": Format(gpt2.is_of, gpt2.config_of, gpt2.places, gpt2.MEANS_NOTHING),
-    "gpt_neox": Format(gpt_neox.is_of, gpt_neox.config_of, gpt_neox.places, gpt_neox.MEANS_NOTHING),
-    "gptj": Format(gptj.is_of, gptj.config_of, gptj.places, gptj.MEANS_NOTHING),
-    **{kind: Format(llama.is_of, llama.config_of, llama.places, llama.MEANS_NOTHING) for kind in llama.KINDS},
-    "opt": Format(opt.is_of, opt.config_of, opt.places, opt.MEANS_NOTHING),
-    **{kind: _format(translators.Translator(kind), translators) for kind in translators.FAMILIES},
-    **{kind: _format(encoders.Encoder(kind), encoders) for kind in encoders.FAMILIES},
-    own.MODEL_TYPE: Format(own.is_of, own.config_of, own.places, own.MEANS_NOTHING),
+    "fairseq": _format(fairseq),
+    "nanogpt": _format(nanogpt),
+    "joeynmt": _format(joeynmt),
+    "torch": _format(torch_nn),
+    "gemma2": _format(gemma2),
+    "gpt2": _format(gpt2),
+    "gpt_neox": _format(gpt_neox),
+    "gptj": _format(gptj),
+    **{kind: _format(llama) for kind in llama.KINDS},
+    "opt": _format(opt),
+    **{kind: _format(translators, translators.Translator(kind)) for kind in translators.FAMILIES},
+    **{kind: _format(encoders, encoders.Encoder(kind)) for kind in encoders.FAMILIES},
+    own.MODEL_TYPE: _format(own),
 }
 """Name -> how it is read."""
 
@@ -174,11 +177,14 @@ def _say_left_out(source: Source, heads: tuple[str, ...]) -> None:
 def _told(source: Source, settings: Mapping[str, Any]) -> str:
     """The format that is said, or that the names of the tensors are of."""
     kind = settings.get("model_type")
-    for name, one in FORMATS.items():
-        if (kind is None or name == kind) and one.is_of(source, settings):
-            return name
-    if kind is not None:
+    if kind is not None and kind not in FORMATS:
         raise ValueError(f"{source.where} is of the kind {kind!r}, which is none of {', '.join(FORMATS)}")
+    found = (
+        name for name, one in FORMATS.items() if name == kind or (kind is None and one.recognises(source))
+    )
+    name = next(found, None)
+    if name is not None:
+        return name
     if any(name.endswith(".feed_forward.fc1.weight") for name in source.shapes):
         raise ValueError(
             f"{source.where} is a model of admin-py itself: admin_py.load opens its files, and tensors alone "

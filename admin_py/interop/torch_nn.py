@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from admin_py.base.checks import check_array
 from admin_py.interop import admin_torch
 from admin_py.interop.layer_names import LayerNames
-from admin_py.interop.pieces import Piece
+from admin_py.interop.pieces import Piece, Places
 from admin_py.interop.source import Source, as_array
 from admin_py.interop.words import activation_of, need
 from admin_py.model.config import STACKS, TransformerConfig
@@ -106,12 +106,10 @@ def stacks_of(source: Source, settings: Mapping[str, Any]) -> dict[str, Stack]:
     }
 
 
-def is_of(source: Source, settings: Mapping[str, Any]) -> bool:
+def recognises(source: Source) -> bool:
     """Whether the tensors have the names of torch.nn.Transformer's layers."""
     ends = ("linear1.weight", "self_attn.in_proj_weight")
-    return settings.get("model_type") is None and all(
-        any(name.endswith(end) for name in source.shapes) for end in ends
-    )
+    return all(any(name.endswith(end) for name in source.shapes) for end in ends)
 
 
 def told_by(module: Any) -> dict[str, Any]:
@@ -327,3 +325,8 @@ class Names:
         sizes = {"fc1.weight": (f, d), "fc1.bias": (f,), "fc2.weight": (d, f)}
         last = ".".join(name.split(".")[-2:])
         return sizes.get(last, (d, d) if name.endswith("weight") else (d,))
+
+
+def places(source: Source, config: TransformerConfig) -> Places:
+    """Where the tensors lie."""
+    return Names(source, config)

@@ -90,11 +90,6 @@ class Translator:
     def __init__(self, kind: str) -> None:
         self.kind, self.family = kind, FAMILIES[kind]
 
-    def is_of(self, source: Source, settings: Mapping[str, Any]) -> bool:
-        """Whether it is said."""
-        del source
-        return bool(settings.get("model_type") == self.kind)
-
     def config_of(self, source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
         """The model that the configuration describes."""
         family, before = self.family, prefix(source)
