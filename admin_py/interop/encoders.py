@@ -7,13 +7,15 @@ is added to every token, is a part of the positions here. Heads and poolers are 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.checks import check_integer
-from admin_py.interop.layer_names import WORDS, LayerNames
+from admin_py.interop.layer_names import LayerNames
+from admin_py.interop.pieces import Piece
 from admin_py.interop.source import Source
 from admin_py.interop.words import activation_of, need, refuse
 from admin_py.model.config import TransformerConfig
@@ -47,7 +49,7 @@ class Family(NamedTuple):
     within : mapping
         Part of a layer of ours -> theirs.
     words : mapping
-        Setting -> its name there: ``heads``, ``activation``, ``dropout``, ``attention_dropout``.
+        Field of a configuration of ours -> its name in theirs.
     eps : float
         Of norms, where nothing is said.
     behind_padding : bool
@@ -74,8 +76,12 @@ _BERT = Family(
         "feed_forward.norm": "output.LayerNorm",
     },
     {
+        "d_model": "hidden_size",
+        "encoder_layers": "num_hidden_layers",
         "heads": "num_attention_heads",
+        "d_ff": "intermediate_size",
         "activation": "hidden_act",
+        "norm_eps": "layer_norm_eps",
         "dropout": "hidden_dropout_prob",
         "attention_dropout": "attention_probs_dropout_prob",
     },
@@ -90,7 +96,10 @@ _DISTILBERT = Family(
         "feed_forward.norm": "output_layer_norm",
     },
     {
+        "d_model": "dim",
+        "encoder_layers": "n_layers",
         "heads": "n_heads",
+        "d_ff": "hidden_dim",
         "activation": "activation",
         "dropout": "dropout",
         "attention_dropout": "attention_dropout",
@@ -164,15 +173,19 @@ class Encoder:
         """Where the tensors lie."""
         del config
         before = prefix(source)
-        ends: dict[str, Any] = {
-            "embedding.weight": f"{before}embeddings.word_embeddings.weight",
-            "encoder.positions.weight": positions(self.family, source, source.settings),
-            "encoder.norm_embedding": f"{before}embeddings.LayerNorm",
-        }
+        found = names(self.family, before, positions(self.family, source, source.settings))
         old = f"{before}embeddings.LayerNorm.gamma" in source
-        return LayerNames(
-            ends, before + self.family.layer, self.family.within, words=OLD_WORDS if old else WORDS
-        )
+        return replace(found, words=OLD_WORDS) if old else found
+
+
+def names(family: Family, before: str, places: Piece | NDArray[np.float64]) -> LayerNames:
+    """Where the tensors lie, of names that begin with this, and positions there or with these numbers."""
+    ends: dict[str, Any] = {
+        "embedding.weight": f"{before}embeddings.word_embeddings.weight",
+        "encoder.positions.weight": places,
+        "encoder.norm_embedding": f"{before}embeddings.LayerNorm",
+    }
+    return LayerNames(ends, before + family.layer, family.within)
 
 
 def first_position(family: Family, settings: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from admin_py.interop.obstacles import Allowed, differing_fields, differing_sublayers, fewest
@@ -18,12 +18,19 @@ POST_LN, PRE_LN = get("post_ln"), get("pre_ln")
 
 
 def none(model: Transformer) -> list[str]:
+    """Nothing more stands in the way."""
     del model
     return []
 
 
 def as_they_are(config: TransformerConfig, tensors: Tensors) -> None:
+    """Tensors are theirs without a change."""
     del config, tensors
+
+
+def named(config: TransformerConfig, names: Mapping[str, str]) -> Settings:
+    """Fields by the family's names of them, ours -> theirs."""
+    return {theirs: getattr(config, ours) for ours, theirs in names.items()}
 
 
 class Family(NamedTuple):
@@ -47,6 +54,8 @@ class Family(NamedTuple):
         What else of a model stands in the way.
     finish : callable
         Changes the tensors where theirs are more than ours, in place.
+    fixed : tuple of str
+        Settings on which the tensors depend, so that nobody may give them other values.
     """
 
     architecture: str
@@ -57,6 +66,7 @@ class Family(NamedTuple):
     places: Callable[[TransformerConfig], Places]
     beyond: Callable[[Transformer], list[str]] = none
     finish: Callable[[TransformerConfig, Tensors], None] = as_they_are
+    fixed: tuple[str, ...] = ()
 
     def obstacles(self, model: Transformer) -> list[str]:
         """What of a model of its kind it cannot hold."""

@@ -63,7 +63,11 @@ def config_of(source: Source, settings: Mapping[str, Any]) -> TransformerConfig:
 def places(source: Source, config: TransformerConfig) -> LayerNames:
     """Where the tensors lie."""
     del config
-    before = prefix(source)
+    return names(prefix(source))
+
+
+def names(before: str) -> LayerNames:
+    """The same, of names that begin with this but for the output's."""
     ends = {
         "embedding.weight": f"{before}wte.weight",
         "decoder.norm_final": f"{before}ln_f",

@@ -46,8 +46,9 @@ def to_hugging_face(
         Made if it is not there; gets ``config.json`` and ``model.safetensors``.
     family : str, optional
         ``"gpt2"``, ``"opt"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``,
-        ``"gemma2"``, ``"gpt_neox"``, ``"marian"``, ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"`` or
-        ``"bert"``. By default the first that holds the model.
+        ``"gemma2"``, ``"gpt_neox"``, ``"gptj"``, ``"marian"``, ``"pegasus"``, ``"m2m_100"``, ``"bart"``,
+        ``"mbart"``, ``"fsmt"``, ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``,
+        ``"camembert"`` or ``"distilbert"``. By default the first that holds the model.
     settings : mapping
         Further entries of ``config.json``, such as ``{"eos_token_id": 5}``. Ids of padding, beginning and end
         are 0, 1 and 2 unless it says otherwise, as in the data of this package.
@@ -87,8 +88,17 @@ def to_hugging_face(
     if family is not None:
         check_choice("family", family, tuple(FAMILIES))
     given = _plain({} if settings is None else check_mapping("settings", settings))
-    name, written = _fitting(model, {family: FAMILIES[family]} if family is not None else FAMILIES)
+    families = {family: FAMILIES[family]} if family is not None else FAMILIES
+    name, written = _fitting(model, families)
     config, chosen = written.config, FAMILIES[name]
+    told = {
+        "model_type": name,
+        "architectures": [chosen.architecture],
+        "dtype": model.dtype,
+        **{key: value for key, value in IDS.items() if value < config.vocab_size},
+        **chosen.settings(config),
+    }
+    _check_fixed(name, chosen, told, given)
     places = chosen.places(config)
     rounded = kept(written.parameters, places)
     if rounded:
@@ -97,18 +107,20 @@ def to_hugging_face(
             written.parameters[parameter][...] = values
     found = tensors_of(written.parameters, places)
     chosen.finish(config, found)
-    told = {
-        "model_type": name,
-        "architectures": [chosen.architecture],
-        "dtype": model.dtype,
-        **{key: value for key, value in IDS.items() if value < config.vocab_size},
-        **chosen.settings(config),
-        **given,
-    }
     make_folder(place)
-    write_whole(place / "config.json", json.dumps(told, indent=2) + "\n")
+    write_whole(place / "config.json", json.dumps({**told, **given}, indent=2) + "\n")
     tensors.write_foreign(place / "model.safetensors", found)
     return written
+
+
+def _check_fixed(name: str, family: Family, told: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Nobody gives another value to a setting that the tensors depend on."""
+    for setting in family.fixed:
+        if given.get(setting, told[setting]) != told[setting]:
+            raise ValueError(
+                f"settings must leave {setting} of {name} at {told[setting]}, by which it counts positions, "
+                f"got {given[setting]!r}"
+            )
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:

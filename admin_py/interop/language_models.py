@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from admin_py.interop import gemma2, gpt2, gpt_neox, llama, opt
-from admin_py.interop.family import POST_LN, PRE_LN, Family, Settings, none
+from admin_py.interop import gemma2, gpt2, gpt_neox, gptj, llama, opt
+from admin_py.interop.family import POST_LN, PRE_LN, Family, Settings, named, none
 from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.obstacles import ANY, Allowed, meaning
 from admin_py.interop.pieces import Places
@@ -24,8 +24,11 @@ from admin_py.schemes import Scheme
 
 def _decoder(config: TransformerConfig, names: Mapping[str, str]) -> Settings:
     """Sizes, by the family's names of them, and what all language models say."""
-    sizes = {theirs: getattr(config, ours) for ours, theirs in names.items()}
-    return {**sizes, "vocab_size": config.vocab_size, "tie_word_embeddings": config.share_embeddings in TIED}
+    return {
+        **named(config, names),
+        "vocab_size": config.vocab_size,
+        "tie_word_embeddings": config.share_embeddings in TIED,
+    }
 
 
 TIED = ("all", "decoder")
@@ -168,6 +171,39 @@ def _gpt_neox(config: TransformerConfig) -> Settings:
     }
 
 
+def _gptj(config: TransformerConfig) -> Settings:
+    sizes = {
+        "d_model": "n_embd", "decoder_layers": "n_layer", "heads": "n_head", "d_ff": "n_inner",
+        "max_length": "n_positions", "norm_eps": "layer_norm_epsilon", "dropout": "resid_pdrop",
+        "attention_dropout": "attn_pdrop",
+    }  # fmt: skip
+    return {
+        **_decoder(config, sizes),
+        "embd_pdrop": config.dropout,
+        "activation_function": activation_word(config.activation),
+        "rotary_dim": config.rotary_width or config.width_of_heads,
+    }
+
+
+def _gptj_places(config: TransformerConfig) -> LayerNames:
+    del config
+    return gptj.names("transformer.")
+
+
+def _two_norms(model: Transformer) -> list[str]:
+    """A layer's branches read one norm there."""
+    found, kinds = model.parameters, ("self_attn", "feed_forward")
+    apart = []
+    for layer in range(model.config.decoder_layers):
+        for word in ("gamma", "nu"):
+            first, second = (found.get(f"decoder.{layer}.{kind}.norm_pre.{word}") for kind in kinds)
+            if first is not None and second is not None and not np.array_equal(first, second):
+                apart.append(f"decoder.{layer}")
+    return [f"norms of attention and feed-forward that differ, in {', '.join(dict.fromkeys(apart))}"] * bool(
+        apart
+    )
+
+
 def _gpt_neox_places(config: TransformerConfig) -> LayerNames:
     return gpt_neox.names("gpt_neox.", gpt_neox.OUTPUTS[0], config.heads)
 
@@ -269,6 +305,14 @@ LANGUAGE_MODELS: Mapping[str, Family] = {
             **dict.fromkeys(("norm_eps", "rotary_theta", "rotary_width"), ANY),
         },
         _gpt_neox, _gpt_neox_places,
+    ),
+    "gptj": Family(
+        "GPTJForCausalLM", "language_model", (gpt_neox.PARALLEL,),
+        {
+            **LANGUAGE_MODEL, "positions": ("rotary",), "bias": ("feed_forward",), "output_bias": (True,),
+            "rotary_interleaved": (True,), **dict.fromkeys(("norm_eps", "rotary_width"), ANY),
+        },
+        _gptj, _gptj_places, _two_norms,
     ),
 }  # fmt: skip
 """Value of ``model_type`` -> how models are written as it."""

@@ -21,6 +21,7 @@ from admin_py.interop.llama import PRE_RMS
 from admin_py.model.config import TransformerConfig
 from admin_py.model.folding import READERS
 from admin_py.model.transformer import Transformer
+from admin_py.model.undrawn import undrawn
 from admin_py.schemes import Residual, Scale, Scheme, Table
 
 Arrays = dict[str, NDArray[np.float64]]
@@ -69,7 +70,8 @@ def simplified(model: Transformer, *, factors: tuple[float | None, ...]) -> Tran
     arrays: Arrays = {name: value.astype(np.float64) for name, value in model.parameters.items()}
     config = _without_scales(model.config, arrays)
     config = _with_plain_ends(config, arrays, factors)
-    plain = Transformer(config, seed=model.seed, dtype=model.dtype)
+    with undrawn():
+        plain = Transformer(config, seed=model.seed, dtype=model.dtype)
     plain.load_state({name: arrays[name] for name in plain.parameters})
     plain.vocabulary = model.vocabulary
     return plain

@@ -29,6 +29,7 @@ from admin_py.interop.pieces import Places, copy_parameters
 from admin_py.interop.source import Source
 from admin_py.model.config import TransformerConfig
 from admin_py.model.transformer import Transformer
+from admin_py.model.undrawn import undrawn
 
 
 class Format(NamedTuple):
@@ -156,7 +157,8 @@ def load_pretrained(
         found.source.pass_over(how.means_nothing)
         _say_left_out(found.source, how.heads)
         config = how.config_of(found.source, told)
-        model = Transformer(config, dtype=dtype)
+        with undrawn():
+            model = Transformer(config, dtype=dtype)
         copy_parameters(model, found.source, how.places(found.source, config))
         found.source.check_all_taken()
     return model

@@ -142,19 +142,10 @@ class Translator:
     def places(self, source: Source, config: TransformerConfig) -> LayerNames:
         """Where the tensors lie."""
         before, (first, target) = prefix(source), (_embedding(source, stack) for stack in STACKS)
-        ends: dict[str, Any] = {
-            "embedding.weight": first,
-            "encoder.embedding.weight": first,
-            "decoder.embedding.weight": target,
-            "output.weight": self.output(source),
-        }
-        if BIAS in source:
-            ends["output.bias"] = np.asarray(source.take(BIAS)[0], np.float64)
-        for stack in STACKS:
-            ends[f"{stack}.positions.weight"] = self.positions(source, config, stack)
-            ends[f"{stack}.norm_embedding"] = f"{before}{stack}.layernorm_embedding"
-            ends[f"{stack}.norm_final"] = f"{before}{stack}.layer_norm"
-        return LayerNames(ends, before + "{stack}.layers.{layer}", WITHIN)
+        embeddings = {"": first, "encoder.": first, "decoder.": target}
+        positions = {stack: self.positions(source, config, stack) for stack in STACKS}
+        bias = {"output.bias": np.asarray(source.take(BIAS)[0], np.float64)} if BIAS in source else {}
+        return names(before, embeddings, positions, {"output.weight": self.output(source), **bias})
 
     def positions(self, source: Source, config: TransformerConfig, stack: str) -> Piece | NDArray[np.float64]:
         """Of a stack: those that are kept beside the weights, where they are, else computed."""
@@ -162,6 +153,21 @@ class Translator:
         if kept in source or self.family.positions is None:
             return Piece(kept, skip=self.family.first)
         return self.family.positions(config.max_length, config.d_model)
+
+
+def names(
+    before: str,
+    embeddings: Mapping[str, str],
+    positions: Mapping[str, str | Piece | NDArray[np.float64]],
+    output: Mapping[str, Any],
+) -> LayerNames:
+    """Where the tensors lie, of names that begin with this; embeddings and positions by stack."""
+    ends: dict[str, Any] = {f"{stack}embedding.weight": name for stack, name in embeddings.items()}
+    for stack in STACKS:
+        ends[f"{stack}.positions.weight"] = positions[stack]
+        ends[f"{stack}.norm_embedding"] = f"{before}{stack}.layernorm_embedding"
+        ends[f"{stack}.norm_final"] = f"{before}{stack}.layer_norm"
+    return LayerNames({**ends, **output}, before + "{stack}.layers.{layer}", WITHIN)
 
 
 def prefix(source: Source) -> str:

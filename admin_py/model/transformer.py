@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from admin_py.base.mappings import ReadOnlyMapping
 from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
 from admin_py.data.vocabulary import Vocabulary
-from admin_py.model import files as model_files
 from admin_py.model.activations import observe
 from admin_py.model.config import TransformerConfig
 from admin_py.model.decoder import Decoder
@@ -26,10 +24,12 @@ from admin_py.model.observation import Observation
 from admin_py.model.precision import check_precision
 from admin_py.model.profiled import Profiled
 from admin_py.model.state import check_state, write_state
+from admin_py.model.stored import Stored
+from admin_py.model.undrawn import draws, undrawn
 
 
 @door
-class Transformer(CountsSteps, Profiled):
+class Transformer(CountsSteps, Profiled, Stored):
     """An encoder-decoder, a language model or an encoder, with the residual scheme of its configuration.
 
     Parameters
@@ -71,7 +71,7 @@ class Transformer(CountsSteps, Profiled):
         self._dtype = check_choice("dtype", dtype, DTYPES)
         check_precision(config, self._dtype)
         self._core = MODULES[self._dtype].Transformer(
-            config.to_core(), check_integer("seed", seed, 0, MAX_SEED)
+            config.to_core(), check_integer("seed", seed, 0, MAX_SEED), draws()
         )
         self._parameters: Mapping[str, NDArray[Any]] = ReadOnlyMapping(self._core.parameters)
         self._gradients: Mapping[str, NDArray[Any]] | None = None
@@ -187,95 +187,6 @@ class Transformer(CountsSteps, Profiled):
             state, self.parameters, allow_nonfinite=check_bool("allow_nonfinite", allow_nonfinite)
         )
         write_state(checked, self._core.parameters)  # its own views: those handed out may be read-only
-
-    def copy(self, *, dtype: str | None = None) -> Transformer:
-        """A new model with the same weights, seed and `step`, computing in the same or another dtype.
-
-        ``copy.copy``, ``copy.deepcopy`` and ``pickle`` do the same: configuration, seed, step, dtype and
-        weights, omega among them, come along, gradients do not, and nothing is shared. A scheme of one's own
-        is pickled as the table that it fills in, see `TransformerConfig.to_dict`.
-
-        Examples
-        --------
-        >>> import copy, pickle
-        >>> config = TransformerConfig(vocab_size=9, encoder_layers=1, decoder_layers=0, d_model=8, heads=2)
-        >>> model = Transformer(config, seed=1)
-        >>> others = model.copy(dtype="float64"), copy.copy(model), pickle.loads(pickle.dumps(model))
-        >>> model.parameters["embedding.weight"][...] = 0
-        >>> [bool(one.parameters["embedding.weight"].any()) for one in others]
-        [True, True, True]
-        """
-        chosen = self.dtype if dtype is None else dtype
-        return _build(type(self), self.config, self.seed, chosen, self.parameters, self.step, self.vocabulary)
-
-    def __copy__(self) -> Transformer:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Transformer:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (
-            type(self),
-            self.config.to_dict(),
-            self.seed,
-            self.dtype,
-            dict(self.parameters),
-            self.step,
-            self.vocabulary,
-        )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, configuration, seed and `vocabulary` as a safetensors file, whole or not at all.
-
-        The file is written aside, flushed to the disk and renamed.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; an older one is as before.
-        """
-        model_files.write(
-            path,
-            self.parameters,
-            self.config,
-            seed=self.seed,
-            step=self.step,
-            vocabulary=self.vocabulary,
-        )
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, dtype: str | None = None, allow_nonfinite: bool = False
-    ) -> Transformer:
-        """Read what `save` wrote. `admin_py.load` opens this and all other files.
-
-        Parameters
-        ----------
-        path : path
-        dtype : {"float32", "float64"}, optional
-            In which the model shall compute; by default that of the file.
-        allow_nonfinite : bool
-            Whether weights that are not finite may be loaded.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be read.
-        ValueError
-            If it is cut off, damaged, or not such a file.
-        """
-        if dtype is not None:
-            check_choice("dtype", dtype, DTYPES)
-        saved = model_files.read(path)
-        model = cls(saved.config, seed=saved.seed, dtype=saved.dtype if dtype is None else dtype)
-        try:
-            model.load_state(saved.state, allow_nonfinite=allow_nonfinite)
-            model.vocabulary = saved.vocabulary
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)!r} does not hold a whole model: {error}") from None
-        model.step = saved.step
-        return model
 
     # Passes
 
@@ -492,7 +403,8 @@ class Transformer(CountsSteps, Profiled):
         admin_py.model.folding.fold : how, and which models allow it.
         """
         config, arrays = fold(self.config, self.parameters)
-        plain = Transformer(config, seed=self.seed, dtype=self.dtype)
+        with undrawn():
+            plain = Transformer(config, seed=self.seed, dtype=self.dtype)
         try:
             plain.load_state({name: arrays[name] for name in plain.parameters})
         except ValueError as error:
@@ -500,33 +412,3 @@ class Transformer(CountsSteps, Profiled):
         plain.step = self.step
         plain.vocabulary = self.vocabulary
         return plain
-
-
-def _build(
-    kind: type[Transformer],
-    config: TransformerConfig,
-    seed: int,
-    dtype: str,
-    state: Mapping[str, Any],
-    step: int,
-    vocabulary: Vocabulary | None,
-) -> Transformer:
-    """A model with these weights, whatever numbers they are."""
-    model = kind(config, seed=seed, dtype=dtype)
-    model.load_state(state, allow_nonfinite=True)
-    model.step = step
-    model.vocabulary = vocabulary
-    return model
-
-
-def _rebuild(
-    kind: type[Transformer],
-    config: Mapping[str, Any],
-    seed: int,
-    dtype: str,
-    state: Mapping[str, Any],
-    step: int,
-    vocabulary: Vocabulary | None = None,
-) -> Transformer:
-    """A model out of what was pickled, checked."""
-    return _build(kind, TransformerConfig.from_dict(config), seed, dtype, state, step, vocabulary)

@@ -18,6 +18,7 @@ from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
 from admin_py.model.state import check_weights
 from admin_py.model.transformer import Transformer
+from admin_py.model.undrawn import undrawn
 from admin_py.training.checkpoint import first_difference
 from admin_py.training.kept import BEST, LAST, kept_files, told_by
 
@@ -82,7 +83,8 @@ def average(
         del model  # before the next one is opened
     if first is None or mean is None:
         raise ValueError("models must be one model at least, got none")
-    made = Transformer(first.config, seed=first.seed, dtype=first.dtype)
+    with undrawn():
+        made = Transformer(first.config, seed=first.seed, dtype=first.dtype)
     try:
         made.load_state(mean.value())
     except ValueError as error:  # of numbers as large as there are

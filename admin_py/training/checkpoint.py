@@ -30,6 +30,7 @@ from admin_py.data.vocabulary import Vocabulary
 from admin_py.model.config import TransformerConfig
 from admin_py.model.files import check_shapes, check_types, config_of, vocabulary_in
 from admin_py.model.transformer import Transformer
+from admin_py.model.undrawn import undrawn
 
 SEPARATOR = "/"
 """Between the levels of a tensor's name, such as ``history/valid/nll``."""
@@ -218,7 +219,8 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
     try:
         made = state.setup["model"]
         config = config or TransformerConfig.from_dict(made["config"])
-        model = Transformer(config, seed=made["seed"], dtype=made["dtype"])
+        with undrawn():
+            model = Transformer(config, seed=made["seed"], dtype=made["dtype"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{where!r} is a checkpoint that does not say of which model it is ({type(error).__name__}: "

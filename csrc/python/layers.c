@@ -33,7 +33,7 @@ static PyObject *layer_new(PyTypeObject *type, PyObject *args, PyObject *keyword
                      "a layer must have 1 layer in its %s and 0 in the other stack, got %lld and %lld",
                      encoder ? "encoder" : "decoder", (long long)present->layers, (long long)other->layers);
     else
-        self = pyadm_model_new(type, &config, seed);
+        self = pyadm_model_new(type, &config, seed, true);
     pyadm_config_free(&config);
     return self;
 }

@@ -11,12 +11,13 @@ static void free_model(PyObject *handle)
     adm_model_free(PyCapsule_GetPointer(handle, HANDLE_NAME));
 }
 
-static adm_status make_model(const adm_config *config, const adm_kernels *kernels, uint64_t seed,
+/* seed NULL: nothing is drawn, all weights are 0 */
+static adm_status make_model(const adm_config *config, const adm_kernels *kernels, const uint64_t *seed,
                              const adm_run *run, adm_model **model, adm_error *error)
 {
     adm_status status = adm_model_create(config, kernels, model, error);
-    if (status == ADM_OK)
-        status = adm_model_init_weights(*model, seed, run->threads, run->stop, error);
+    if (status == ADM_OK && seed != NULL)
+        status = adm_model_init_weights(*model, *seed, run->threads, run->stop, error);
     if (status != ADM_OK) {
         adm_model_free(*model);
         *model = NULL;
@@ -24,7 +25,7 @@ static adm_status make_model(const adm_config *config, const adm_kernels *kernel
     return status;
 }
 
-PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t seed)
+PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t seed, bool draw)
 {
     const pyadm_state *state = pyadm_state_of(type);
     if (state == NULL)
@@ -34,7 +35,8 @@ PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t
     adm_model *model = NULL;
     adm_error error;
     adm_status status;
-    PYADM_INTERRUPTIBLE(&run, status = make_model(config, kernels, seed, &run, &model, &error));
+    PYADM_INTERRUPTIBLE(&run,
+                        status = make_model(config, kernels, draw ? &seed : NULL, &run, &model, &error));
     if (status != ADM_OK)
         return pyadm_raise(&error);
     PyObject *handle = PyCapsule_New(model, HANDLE_NAME, free_model);

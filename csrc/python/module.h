@@ -45,7 +45,7 @@ typedef struct pyadm_model {
 } pyadm_model;
 
 /* A new object of `type` around a new model of the core with weights drawn from seed. */
-PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t seed);
+PyObject *pyadm_model_new(PyTypeObject *type, const adm_config *config, uint64_t seed, bool draw);
 
 /* ---- batch.c ---- */
 

@@ -9,19 +9,22 @@
 
 static PyObject *transformer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"config", "seed", NULL};
-    PyObject *dict, *seed_value = NULL;
+    static char *names[] = {"config", "seed", "draw", NULL};
+    PyObject *dict, *seed_value = NULL, *draw_value = NULL;
     uint64_t seed = 0;
+    bool draw = true;
     adm_config config;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:Transformer", names, &dict, &seed_value) ||
-        pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 || pyadm_config_read(dict, &config) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OO:Transformer", names, &dict, &seed_value,
+                                     &draw_value) ||
+        pyadm_read_optional_uint64(seed_value, "seed", &seed) < 0 ||
+        pyadm_read_optional_bool(draw_value, "draw", &draw) < 0 || pyadm_config_read(dict, &config) < 0)
         return NULL;
     PyObject *self = NULL;
     if (config.vocab_size == 0)
         PyErr_SetString(PyExc_ValueError, "vocab_size must be at least 1, got 0 (layers without "
                                           "embeddings are EncoderLayer and DecoderLayer)");
     else
-        self = pyadm_model_new(type, &config, seed);
+        self = pyadm_model_new(type, &config, seed, draw);
     pyadm_config_free(&config);
     return self;
 }
@@ -216,11 +219,12 @@ static PyMethodDef transformer_methods[] = {
 
 PyDoc_STRVAR(
     transformer_doc,
-    "Transformer(config, seed=0)\n--\n\n"
+    "Transformer(config, seed=0, draw=True)\n--\n\n"
     "A Transformer of the core: encoder, decoder (language model) or both.\n\n"
     "Parameters\n----------\n"
     "config : dict\n    All fields of a configuration, as ``TransformerConfig.to_core()`` gives it.\n"
-    "seed : int\n    Of the first weights and of dropout, from 0 to 2**64 - 1.\n\n"
+    "seed : int\n    Of the first weights and of dropout, from 0 to 2**64 - 1.\n"
+    "draw : bool\n    Whether the first weights are drawn; else all are 0, to be given others.\n\n"
     "Raises\n------\n"
     "TypeError, ValueError\n    A field is missing, unknown, of a wrong type or out of range.\n"
     "MemoryError\n    There is no memory for the weights.");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from admin_py.interop.families import FAMILIES
 from admin_py.interop.gemma2 import AROUND_RMS
 from admin_py.interop.gpt_neox import PARALLEL
 from admin_py.interop.llama import BRANCH_RMS, PRE_RMS
+from admin_py.interop.pretrained import FORMATS, LeftOut
 from admin_py.schemes import Residual, Scheme
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from fairseq_model import Model  # noqa: E402  needs PyTorch
-from hugging_face_models import CLASSES, TRANSLATORS, theirs  # noqa: E402
+from hugging_face_models import CLASSES, ENCODERS, TRANSLATORS, theirs  # noqa: E402
 from own_configs import drawn  # noqa: E402
 
 SIZES = {"vocab_size": 19, "d_model": 12, "heads": 3, "d_ff": 20, "max_length": 30}
@@ -42,6 +44,13 @@ NEOX = {
     **TEXT, "scheme": PARALLEL, "positions": "rotary", "rotary_width": 2, "embedding_scale": 1.0,
     "share_embeddings": "none", "activation": "gelu",
 }  # fmt: skip
+
+GPT_J = {
+    **TEXT, "scheme": PARALLEL, "positions": "rotary", "rotary_width": 2, "rotary_interleaved": True,
+    "embedding_scale": 1.0, "share_embeddings": "none", "activation": "gelu_tanh", "bias": "feed_forward",
+    "output_bias": True,
+}  # fmt: skip
+BEHIND_A_NORM = {**ENCODER, "scheme": "post_ln", "embedding_norm": "layer", "positions": "learned"}
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "Post-LN": ("marian", {**PAIR, "scheme": "post_ln"}),
@@ -129,17 +138,18 @@ def batch_of(config: ap.TransformerConfig) -> ap.Batch:
 def logits_of(model: Any, batch: ap.Batch) -> np.ndarray:
     source = torch.from_numpy(batch.source.tokens.astype(np.int64))[None]
     with torch.no_grad():
-        if isinstance(model, transformers.BertModel):
+        if model.config.architectures[0] in ENCODERS.values():
             return model(source).last_hidden_state[0].numpy()
         if batch.target is None:
             return model(source[:, :-1]).logits[0].numpy()
         target = torch.from_numpy(batch.target.tokens.astype(np.int64))[None]
-        return model(input_ids=source, decoder_input_ids=target[:, :-1]).logits[0].numpy()
+        read = {"input_ids": source, "decoder_input_ids": target[:, :-1]}
+        return model(**read, use_cache=False).logits[0].numpy()  # with it FSMT reads one token at a time
 
 
 def near(family: str, dtype: str) -> float:
     """Rounding; RMSNorm, rotary angles and M2M100's sinusoids are computed in float32 there."""
-    exact = ("gpt2", "opt", "marian", "pegasus", "bart", "mbart", "bert")
+    exact = ("gpt2", "opt", "marian", "pegasus", "bart", "mbart", *ENCODERS)
     return 1e-10 if dtype == "float64" and family in exact else 1e-5
 
 
@@ -147,9 +157,48 @@ def near(family: str, dtype: str) -> float:
 @pytest.mark.parametrize("name", CASES)
 def test_hugging_face_computes_the_same(name: str, dtype: str, tmp_path: Path) -> None:
     family, fields = CASES[name]
-    model = drawn(ap.TransformerConfig(**fields)).copy(dtype=dtype)
+    check_written(drawn(ap.TransformerConfig(**fields)).copy(dtype=dtype), family, tmp_path)
+
+
+CHOSEN: dict[str, dict[str, Any]] = {
+    **{kind: {**BEHIND_A_NORM, "norm_eps": 1e-12, "activation": "gelu"} for kind in ENCODERS},
+    "roberta": {**BEHIND_A_NORM, "scheme": "admin", "norm_eps": 1e-3},
+    "gptj": GPT_J,
+    "fsmt, learned": {**PAIR, "scheme": "post_ln", "positions": "learned", "activation": "gelu"},
+    **{
+        f"fsmt, {share}": {**PAIR, "scheme": "admin", "share_embeddings": share, "max_length": 17}
+        for share in ("decoder", "all", "none")
+    },
+}
+"""Families that are written where they are asked for: another holds such models, too, or few models fit."""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_hugging_face_computes_the_same_as_a_family_that_is_asked_for(
+    name: str, dtype: str, tmp_path: Path
+) -> None:
+    model, family = drawn(ap.TransformerConfig(**CHOSEN[name])), name.partition(",")[0]
+    if family == "gptj":
+        with pytest.raises(ValueError, match=r"that differ, in decoder\.0, decoder\.1\."):
+            ap.interop.to_hugging_face(model, tmp_path / "out", family=family)
+        with_one_norm(model)
+    assert not (tmp_path / "out").exists()
+    check_written(model.copy(dtype=dtype), family, tmp_path, asked=True)
+
+
+def with_one_norm(model: ap.Transformer) -> None:
+    """For both branches of every layer."""
+    for name, value in model.parameters.items():
+        if ".feed_forward.norm_pre." in name:
+            value[...] = model.parameters[name.replace("feed_forward", "self_attn")]
+
+
+def check_written(model: ap.Transformer, family: str, tmp_path: Path, *, asked: bool = False) -> None:
+    """Theirs computes the same, and it comes back bit for bit."""
+    dtype = model.dtype
     before = model.state
-    written = ap.interop.to_hugging_face(model, tmp_path)
+    written = ap.interop.to_hugging_face(model, tmp_path, family=family if asked else None)
     told = json.loads((tmp_path / "config.json").read_text())
     assert told["model_type"] == family
     found = getattr(transformers, told["architectures"][0]).from_pretrained(tmp_path)
@@ -171,23 +220,51 @@ def test_what_needs_no_change_is_not_changed(tmp_path: Path) -> None:
     assert ap.load_pretrained(tmp_path, dtype="float64").config.replace(dropout=0.1) == model.config
 
 
-@pytest.mark.parametrize("kind", [kind for kind in (*CLASSES, *TRANSLATORS) if kind in FAMILIES])
+@pytest.mark.parametrize("kind", [*CLASSES, *TRANSLATORS, *ENCODERS])
 def test_what_came_from_there_goes_back(kind: str, tmp_path: Path) -> None:
-    model = ap.load_pretrained(theirs(kind).float())
-    ap.interop.to_hugging_face(model, tmp_path, family=kind, settings={"pad_token_id": 1, "bos_token_id": 5})
+    encoder = kind in ENCODERS
+    at_zero = {"pad_token_id": 0} if encoder else {}  # by which RoBERTa counts positions
+    model = read(theirs(kind, **at_zero).float())
+    padding = 0 if encoder else 1
+    settings = {"pad_token_id": padding, "bos_token_id": 5}
+    ap.interop.to_hugging_face(model, tmp_path, family=kind, settings=settings)
     told = json.loads((tmp_path / "config.json").read_text())
     assert (told["model_type"], told["bos_token_id"]) == (kind, 5)
     found = getattr(transformers, told["architectures"][0]).from_pretrained(tmp_path)
     batch = batch_of(model.config)
     assert deviation(logits_of(found.eval(), batch), model.forward(batch)) < 1e-5
-    wanted = theirs(kind).float().state_dict()
+    wanted = theirs(kind, **at_zero).float().state_dict()
     for name, value in found.state_dict().items():
-        unread = name.endswith("embed_positions.weight") and kind in ("opt", "bart", "mbart")
+        if name.startswith("pooler."):  # which no hidden state goes through
+            continue
+        if encoder and "_embeddings.weight" in name and "word" not in name:
+            continue  # positions and token types are one here
+        unread = name.endswith("embed_positions.weight") and kind in ("opt", "bart", "mbart", "fsmt")
         skipped = 2 if unread else 0
         if kind == "gemma2" and name.endswith("norm.weight"):  # 1 is added to it here
             torch.testing.assert_close(value, wanted[name], rtol=0, atol=2**-23)
             continue
         assert torch.equal(value[skipped:], wanted[name][skipped:]), name
+
+
+def read(model: Any) -> ap.Transformer:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOut)
+        return ap.load_pretrained(model)
+
+
+def test_every_family_that_is_read_is_written() -> None:
+    assert set(FAMILIES) == {"pegasus", *CLASSES, *TRANSLATORS, *ENCODERS}
+    other = {"fairseq", "nanogpt", "joeynmt", "torch", "admin_py"}
+    assert set(FAMILIES) == set(FORMATS) - other
+
+
+@pytest.mark.parametrize("family", ["roberta", "m2m_100"])
+def test_ids_that_positions_are_counted_by_are_not_changed(family: str, tmp_path: Path) -> None:
+    model = read(theirs(family).float())
+    with pytest.raises(ValueError, match=f"pad_token_id of {family} at [01], by which .* got 3"):
+        ap.interop.to_hugging_face(model, tmp_path / "out", family=family, settings={"pad_token_id": 3})
+    assert not (tmp_path / "out").exists()
 
 
 def test_all_that_stands_in_the_way_is_named(tmp_path: Path) -> None:
