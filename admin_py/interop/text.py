@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tokenizers
 from numpy.typing import ArrayLike
 from tokenizers import decoders, models, pre_tokenizers
 
-from admin_py.base import documents
 from admin_py.base.arguments import door
 from admin_py.base.checks import check_array, check_bool, check_listed
 from admin_py.base.paths import path_of
@@ -20,37 +19,19 @@ from admin_py.base.plain_files import read_plain
 from admin_py.data.codes import SubwordCodes, remove_bpe
 from admin_py.data.library_errors import library_errors
 from admin_py.data.sequences import Sequences
+from admin_py.interop import sentencepieces
+from admin_py.interop.cutter import Cutter, read_json
 from admin_py.model.transformer import Transformer
 
 SETTINGS = ("generation_config.json", "config.json")
 """Files that tell special ids, the first of them last."""
 
-PIECES = ("sentencepiece.bpe.model", "tokenizer.model", "spiece.model", "spm.model")
-MARIAN = ("source.spm", "target.spm", "vocab.json")
 MERGED = ("vocab.json", "merges.txt")
 
 FAIRSEQ = {"begin": 2, "end": 2, "padding": 1}
 OVERWRITTEN = " #fairseq:overwrite"
 FAIRSEQ_WORDS = ("<s>", "<pad>", "</s>", "<unk>")
 """Before those of a dictionary's file."""
-
-
-class Cutter(NamedTuple):
-    """How text becomes ids.
-
-    Attributes
-    ----------
-    encode : callable
-        From a line and whether special tokens are put around it to ids.
-    decode : callable
-        From ids to text.
-    size : int
-        Of the vocabulary.
-    """
-
-    encode: Callable[[str, bool], list[int]]
-    decode: Callable[[list[int]], str]
-    size: int
 
 
 class PretrainedTokenizer:
@@ -160,7 +141,8 @@ def load_tokenizer_of(
         special = dict(FAIRSEQ)
         cutter = _of_words(path, None if codes is None else SubwordCodes.load(path_of(codes, "codes")))
     elif path.suffix in (".model", ".spm"):
-        cutter = _of_pieces(path, None, special)
+        special = _special(path.parent)
+        cutter = sentencepieces.of_file(path, special)
     else:
         cutter = _of_json(path)
     found = PretrainedTokenizer(cutter, special)
@@ -175,22 +157,15 @@ def load_tokenizer_of(
 def _of_folder(folder: Path, special: Mapping[str, int | None]) -> Cutter:
     if (folder / "tokenizer.json").exists():
         return _of_json(folder / "tokenizer.json")
-    if all((folder / name).exists() for name in MARIAN):
-        return _of_pieces(folder / MARIAN[0], folder, special)
-    for name in PIECES:
-        if (folder / name).exists():
-            return _of_pieces(folder / name, None, special)
+    found = sentencepieces.of_folder(folder, special)
+    if found is not None:
+        return found
     if all((folder / name).exists() for name in MERGED):
         return _of_merges(folder, special)
-    names = ", ".join(("tokenizer.json", *PIECES, " with ".join(MARIAN), " with ".join(MERGED)))
+    names = ", ".join(
+        ("tokenizer.json", *sentencepieces.FILES, " with ".join(sentencepieces.MARIAN), " with ".join(MERGED))
+    )
     raise ValueError(f"{str(folder)!r} has no tokenizer: one of {names}")
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return documents.parse(read_plain(path))
-    except ValueError as error:
-        raise ValueError(f"{str(path)!r} is no JSON: {error}") from None
 
 
 def _special(folder: Path) -> dict[str, int | None]:
@@ -198,7 +173,7 @@ def _special(folder: Path) -> dict[str, int | None]:
     told: dict[str, Any] = {}
     for name in reversed(SETTINGS):
         if (folder / name).exists():
-            found = _read_json(folder / name)
+            found = read_json(folder / name)
             told |= {k: v for k, v in found.items() if v is not None} if isinstance(found, dict) else {}
 
     def number(name: str) -> int | None:
@@ -233,7 +208,7 @@ def _fast(tokenizer: tokenizers.Tokenizer, around: tuple[list[int], list[int]] |
 
 
 def _of_json(path: Path) -> Cutter:
-    values = _read_json(path)
+    values = read_json(path)
     if not isinstance(values, dict) or "model" not in values:
         raise ValueError(f"{str(path)!r} is no tokenizer.json of Hugging Face's tokenizers")
     with library_errors(f"{str(path)!r} cannot be read by Hugging Face's tokenizers"):
@@ -242,7 +217,7 @@ def _of_json(path: Path) -> Cutter:
 
 def _of_merges(folder: Path, special: Mapping[str, int | None]) -> Cutter:
     """Byte-level pairs as GPT-2 has them; RoBERTa and BART put a beginning and an end around."""
-    kind = _read_json(folder / "config.json").get("model_type") if (folder / "config.json").exists() else None
+    kind = read_json(folder / "config.json").get("model_type") if (folder / "config.json").exists() else None
     with library_errors(f"{str(folder)!r} cannot be read by Hugging Face's tokenizers"):
         tokenizer = tokenizers.Tokenizer(models.BPE.from_file(*(str(folder / name) for name in MERGED)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -256,38 +231,6 @@ def _of_merges(folder: Path, special: Mapping[str, int | None]) -> Cutter:
     begin, end = ([one] if one is not None else [] for one in (special.get("bos"), special.get("end")))
     around = {"roberta": (begin, end), "bart": (begin, end), "opt": (begin, [])}.get(str(kind), ([], []))
     return _fast(tokenizer, around)
-
-
-def _of_pieces(path: Path, marian: Path | None, special: Mapping[str, int | None]) -> Cutter:
-    """Of sentencepiece; Marian has the ids of its pieces in a file of their own, one for both languages."""
-    try:
-        import sentencepiece
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"sentencepiece is not installed, which reads {path.name!r}: pip install sentencepiece",
-            name=error.name,
-        ) from error
-
-    def opened(one: Path) -> Any:
-        with library_errors(f"{str(one)!r} is no model of sentencepiece"):
-            return sentencepiece.SentencePieceProcessor(model_proto=read_plain(one))
-
-    cutter = opened(path)
-    if marian is None:
-        return Cutter(lambda line, _: cutter.encode(line), cutter.decode, cutter.get_piece_size())
-    ids = _read_json(marian / MARIAN[2])
-    pieces = {number: piece for piece, number in ids.items()}
-    joiner, unknown, end = opened(marian / MARIAN[1]), ids["<unk>"], special.get("end")
-    named = {end, special.get("padding")}
-
-    def encode(line: str, around: bool) -> list[int]:
-        found = [ids.get(piece, unknown) for piece in cutter.encode(line, out_type=str)]
-        return [*found, end] if around and end is not None else found
-
-    def decode(numbers: list[int]) -> str:
-        return str(joiner.decode([pieces[i] for i in numbers if i not in named]))
-
-    return Cutter(encode, decode, 1 + max(pieces))
 
 
 def _of_words(path: Path, codes: SubwordCodes | None) -> Cutter:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -115,57 +113,6 @@ def test_a_dictionary_of_fairseq(tmp_path: Path) -> None:
     cut = ap.load_tokenizer_of(tmp_path / "dict.en.txt", codes=tmp_path / "codes")
     assert cut.encode_lines(["the cat"])[0].tolist() == [4, 5, 6, 2]
     assert cut.decode([2, 4, 5, 6, 2, 1]) == "the cat"
-
-
-class Processor:
-    """In the place of sentencepiece's: letters are pieces, and ids their places."""
-
-    LETTERS = "▁abcdefgh"
-
-    def __init__(self, model_proto: bytes) -> None:
-        assert model_proto == b"pieces"
-
-    def encode(self, line: str, out_type: type = int) -> list[Any]:
-        letters = list("▁" + line.replace(" ", "▁"))
-        return letters if out_type is str else [self.LETTERS.index(one) for one in letters]
-
-    def decode(self, given: list[Any]) -> str:
-        letters = (one if isinstance(one, str) else self.LETTERS[one] for one in given)
-        return "".join(letters).replace("▁", " ").strip()
-
-    def get_piece_size(self) -> int:
-        return len(self.LETTERS)
-
-
-def test_pieces_of_sentencepiece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tokenizer.model").write_bytes(b"pieces")
-    monkeypatch.setitem(sys.modules, "sentencepiece", None)
-    with pytest.raises(
-        ModuleNotFoundError,
-        match=r"sentencepiece is not installed, which reads 'tokenizer.model': pip install",
-    ):
-        ap.load_tokenizer_of(tmp_path)
-    library = SimpleNamespace(SentencePieceProcessor=Processor)
-    monkeypatch.setitem(sys.modules, "sentencepiece", library)
-    for path in (tmp_path, tmp_path / "tokenizer.model"):
-        found = ap.load_tokenizer_of(path)
-        assert found.encode_lines(["bad cab"])[0].tolist() == [0, 2, 1, 4, 0, 3, 1, 2]
-        assert (found.decode([0, 2, 1, 4, 0, 3, 1, 2]), found.vocab_size) == ("bad cab", 9)
-
-
-def test_pieces_of_marian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = SimpleNamespace(SentencePieceProcessor=Processor)
-    monkeypatch.setitem(sys.modules, "sentencepiece", library)
-    for name in ("source.spm", "target.spm"):
-        (tmp_path / name).write_bytes(b"pieces")
-    ids = {"</s>": 0, "<unk>": 1, "▁": 2, "a": 3, "b": 5, "<pad>": 6}
-    (tmp_path / "vocab.json").write_text(json.dumps(ids))
-    told = {"eos_token_id": 0, "pad_token_id": 6, "decoder_start_token_id": 6}
-    (tmp_path / "config.json").write_text(json.dumps(told))
-    found = ap.load_tokenizer_of(tmp_path)
-    assert found.encode_lines(["ab c"])[0].tolist() == [2, 3, 5, 2, 1, 0]
-    assert found.decode([6, 2, 3, 5, 0]) == "ab"
-    assert (found.begin, found.end, found.vocab_size) == (6, 0, 7)
 
 
 def test_what_is_no_tokenizer_is_named(tmp_path: Path) -> None:
