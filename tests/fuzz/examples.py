@@ -430,6 +430,10 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "schemes.register": lambda folder: {"scheme": scheme(), "replace": True},
     "schemes.unregister": lambda folder: {"name": _registered()},
     "set_num_threads": lambda folder: {"n": 1},
+    "torch.profile": lambda folder: {
+        "module": ap.interop.torch.module(model()),
+        "batch": ap.interop.torch.padded(batch())[0],
+    },
     "train": lambda folder: {
         "model": model(),
         "data": data(),

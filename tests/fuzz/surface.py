@@ -12,7 +12,7 @@ from typing import Any
 import admin_py as ap
 
 MODULES = (ap, ap.data, ap.analysis, ap.plots, ap.schedules, ap.schemes, ap.scores, ap.generation, ap.recipes)
-MODULES += (ap.interop,) if find_spec("torch") else ()
+MODULES += (ap.interop, ap.interop.torch) if find_spec("torch") else ()
 
 CLASSES = ("load", "from_dict", "from_arrays", "from_clinic", "from_lists", "concatenate", "train")
 """Methods of classes, which need no object."""
