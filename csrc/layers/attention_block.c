@@ -64,17 +64,6 @@ void adm_attention_block_forward_out(adm_worker *worker, const adm_attention_blo
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
-/* a = Ninner(context) W_out^T:              dcontext = Ninner'(da W_out) */
-void adm_attention_block_backward_out(adm_worker *worker, const adm_attention_block *block)
-{
-    adm_linear_backward_input(worker, block->out, false);
-    adm_work_note(worker, ADM_WORK_PRODUCTS);
-    if (adm_norm_exists(block->norm))
-        adm_norm_backward(worker->kernels, block->norm, block->out->dx, block->context, block->out->dx,
-                          (adm_span){0, block->in->rows});
-    adm_work_note(worker, ADM_WORK_ROWS);
-}
-
 /* context = attention(q, k, v):             dq, dk, dv */
 void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_block *block,
                                         const adm_attention_share *share)
@@ -87,19 +76,15 @@ void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_
 }
 
 /* q, k = Nq(q), Nk(k), turned:              turned back, dq = Nq'(dq), dk = Nk'(dk)
-   q k v = h W_in^T + bias (, memory W_kv^T): dh = dqkv W_in (, dmemory += dkv W_kv), dbias = sum of dqkv */
-void adm_attention_block_backward_in(adm_worker *worker, const adm_attention_block *block)
+   q k v = h W_in^T + bias:                  dbias = sum of dqkv */
+void adm_attention_block_backward_rows(adm_worker *worker, const adm_attention_block *block)
 {
     if (block->rotary.rotation.rotated > 0)
         adm_rotary_turn(worker->kernels, &block->rotary, true, block->in->dy);
     adm_part_norm_backward(worker->kernels, &block->q_norm);
     adm_part_norm_backward(worker->kernels, &block->k_norm);
     adm_linear_backward_bias(worker, block->in);
-    adm_work_note(worker, ADM_WORK_ROWS);
-    adm_linear_backward_input(worker, block->in, false);
-    if (block->kv != NULL) {
+    if (block->kv != NULL)
         adm_linear_backward_bias(worker, block->kv);
-        adm_linear_backward_input(worker, block->kv, true);
-    }
-    adm_work_note(worker, ADM_WORK_PRODUCTS);
+    adm_work_note(worker, ADM_WORK_ROWS);
 }

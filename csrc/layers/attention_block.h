@@ -35,10 +35,9 @@ void adm_attention_block_forward_in(adm_worker *worker, const adm_attention_bloc
 void adm_attention_block_forward_heads(adm_worker *worker, const adm_attention_block *block,
                                        const adm_attention_share *share);
 void adm_attention_block_forward_out(adm_worker *worker, const adm_attention_block *block);
-/* From the last to the first. Add to dmemory, and to all gradients of parameters but those of weights. */
-void adm_attention_block_backward_out(adm_worker *worker, const adm_attention_block *block);
+/* From the gradient of the context to those of what the maps compute. Add to the gradients of norms and biases. */
 void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_block *block,
                                         const adm_attention_share *share);
-void adm_attention_block_backward_in(adm_worker *worker, const adm_attention_block *block);
+void adm_attention_block_backward_rows(adm_worker *worker, const adm_attention_block *block);
 
 #endif

@@ -24,16 +24,6 @@ void adm_feed_forward_forward_out(adm_worker *worker, const adm_feed_forward *bl
     adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
-/* a = Ninner(hidden) W_out^T:                  dhidden = Ninner'(da W_out) */
-void adm_feed_forward_backward_out(adm_worker *worker, const adm_feed_forward *block)
-{
-    adm_linear_backward_input(worker, block->out, false);
-    adm_work_note(worker, ADM_WORK_PRODUCTS);
-    if (adm_norm_exists(block->norm))
-        adm_norm_backward(worker->kernels, block->norm, block->out->dx, block->hidden, block->out->dx,
-                          (adm_span){0, block->in->rows});
-}
-
 /* hidden = dropout(u activation(g)):           du, dg beside each other */
 static void backward_gated(adm_worker *worker, const adm_feed_forward *block)
 {
@@ -63,8 +53,8 @@ static void backward_activation(adm_worker *worker, const adm_feed_forward *bloc
     });
 }
 
-/* z = h W_in^T + bias:                         dh = dz W_in, dbias = sum of dz */
-void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *block)
+/* z = h W_in^T + bias:                         dbias = sum of dz */
+void adm_feed_forward_backward_rows(adm_worker *worker, const adm_feed_forward *block)
 {
     if (block->gated)
         backward_gated(worker, block);
@@ -72,6 +62,4 @@ void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *bl
         backward_activation(worker, block);
     adm_linear_backward_bias(worker, block->in);
     adm_work_note(worker, ADM_WORK_ROWS);
-    adm_linear_backward_input(worker, block->in, false);
-    adm_work_note(worker, ADM_WORK_PRODUCTS);
 }

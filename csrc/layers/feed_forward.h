@@ -31,8 +31,7 @@ typedef struct adm_feed_forward {
 /* One after another: from h to the hidden units, and from those to a. */
 void adm_feed_forward_forward_in(adm_worker *worker, const adm_feed_forward *block);
 void adm_feed_forward_forward_out(adm_worker *worker, const adm_feed_forward *block);
-/* From the last to the first. Add to all gradients of parameters but those of weights. */
-void adm_feed_forward_backward_out(adm_worker *worker, const adm_feed_forward *block);
-void adm_feed_forward_backward_in(adm_worker *worker, const adm_feed_forward *block);
+/* From the gradient of the hidden units to that of what the map computes. Adds to the gradient of its bias. */
+void adm_feed_forward_backward_rows(adm_worker *worker, const adm_feed_forward *block);
 
 #endif

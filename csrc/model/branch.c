@@ -89,16 +89,10 @@ static void attention_forward_out(adm_worker *worker, const adm_sublayer_view *v
     adm_attention_block_forward_out(worker, &block);
 }
 
-static void attention_backward_out(adm_worker *worker, const adm_sublayer_view *view)
+static void attention_backward_rows(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_backward_out(worker, &block);
-}
-
-static void attention_backward_in(adm_worker *worker, const adm_sublayer_view *view)
-{
-    const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_backward_in(worker, &block);
+    adm_attention_block_backward_rows(worker, &block);
 }
 
 static adm_attention_share share_of(const adm_sublayer_view *view, int64_t first_head, int64_t last_head)
@@ -149,16 +143,10 @@ static void feed_forward_forward_out(adm_worker *worker, const adm_sublayer_view
     adm_feed_forward_forward_out(worker, &block);
 }
 
-static void feed_forward_backward_out(adm_worker *worker, const adm_sublayer_view *view)
+static void feed_forward_backward_rows(adm_worker *worker, const adm_sublayer_view *view)
 {
     const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_backward_out(worker, &block);
-}
-
-static void feed_forward_backward_in(adm_worker *worker, const adm_sublayer_view *view)
-{
-    const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_backward_in(worker, &block);
+    adm_feed_forward_backward_rows(worker, &block);
 }
 
 /* ---- the table ---- */
@@ -183,8 +171,7 @@ static const adm_branch branches[] = {
             .attends = true,
             .forward_in = attention_forward_in,
             .forward_out = attention_forward_out,
-            .backward_out = attention_backward_out,
-            .backward_in = attention_backward_in,
+            .backward_rows = attention_backward_rows,
         },
     [ADM_BRANCH_CROSS_ATTENTION] =
         {
@@ -201,8 +188,7 @@ static const adm_branch branches[] = {
             .reads_memory = true,
             .forward_in = attention_forward_in,
             .forward_out = attention_forward_out,
-            .backward_out = attention_backward_out,
-            .backward_in = attention_backward_in,
+            .backward_rows = attention_backward_rows,
         },
     [ADM_BRANCH_FEED_FORWARD] =
         {
@@ -212,8 +198,7 @@ static const adm_branch branches[] = {
             .inner = ADM_WIDTH_HIDDEN,
             .forward_in = feed_forward_forward_in,
             .forward_out = feed_forward_forward_out,
-            .backward_out = feed_forward_backward_out,
-            .backward_in = feed_forward_backward_in,
+            .backward_rows = feed_forward_backward_rows,
         },
     [GATED_FEED_FORWARD] =
         {
@@ -228,8 +213,7 @@ static const adm_branch branches[] = {
             .gated = true,
             .forward_in = feed_forward_forward_in,
             .forward_out = feed_forward_forward_out,
-            .backward_out = feed_forward_backward_out,
-            .backward_in = feed_forward_backward_in,
+            .backward_rows = feed_forward_backward_rows,
         },
 };
 

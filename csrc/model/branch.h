@@ -75,9 +75,8 @@ typedef struct adm_branch {
     /* From h to what attention or the last map reads, and from there to a. */
     void (*forward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
     void (*forward_out)(adm_worker *worker, const struct adm_sublayer_view *view);
-    /* From da (after dropout) back to dh; dproj, dkv; add to dmemory and to the partial gradients. */
-    void (*backward_out)(adm_worker *worker, const struct adm_sublayer_view *view);
-    void (*backward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
+    /* From the gradients of q, k, v or of the hidden units to dproj, dkv; adds to a chunk's partial gradients. */
+    void (*backward_rows)(adm_worker *worker, const struct adm_sublayer_view *view);
 } adm_branch;
 
 const adm_branch *adm_branch_of(const adm_config *config, adm_branch_kind kind);

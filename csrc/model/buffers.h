@@ -95,22 +95,27 @@ typedef struct adm_workspace {
 #define ADM_WORK_STRIDE 8       /* a cache line for every thread */
 #define ADM_COUNT_STRIDE 8      /* and for every count that threads wait for */
 
-/* Rows that a chunk has of a side of the batch. */
-static inline adm_span adm_side_span(const adm_workspace *ws, int side, int64_t chunk)
+/* Rows that chunks have of a side of the batch. */
+static inline adm_span adm_side_span(const adm_workspace *ws, int side, adm_chunks chunks)
 {
-    const int64_t first = ws->chunks[chunk].rows[side];
-    return (adm_span){first, ws->chunks[chunk + 1].rows[side] - first};
+    const int64_t first = ws->chunks[chunks.first].rows[side];
+    return (adm_span){first, ws->chunks[chunks.last].rows[side] - first};
 }
 
-/* Rows that a chunk has in a stack, and of what cross-attention reads. */
+/* Rows that chunks, or one of them, have in a stack, and of what cross-attention reads. */
+static inline adm_span adm_chunks_span(const adm_workspace *ws, int stack, adm_chunks chunks)
+{
+    return adm_side_span(ws, ws->shape.hidden ? 0 : stack, chunks);
+}
+
 static inline adm_span adm_chunk_span(const adm_workspace *ws, int stack, int64_t chunk)
 {
-    return adm_side_span(ws, ws->shape.hidden ? 0 : stack, chunk);
+    return adm_chunks_span(ws, stack, (adm_chunks){chunk, chunk + 1});
 }
 
-static inline adm_span adm_memory_span(const adm_workspace *ws, int64_t chunk)
+static inline adm_span adm_memory_span(const adm_workspace *ws, adm_chunks chunks)
 {
-    return adm_side_span(ws, ws->shape.hidden ? 1 : ADM_ENCODER, chunk);
+    return adm_side_span(ws, ws->shape.hidden ? 1 : ADM_ENCODER, chunks);
 }
 
 /* x_{index} of a stack: its input for index 0, else the output of sub-layer index - 1. */

@@ -24,7 +24,7 @@ static void forward_whole_task(void *context, int64_t chunk, int thread)
     const parts_region *region = context;
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker))
-        adm_sublayer_forward(region->model, region->sub, chunk, &worker);
+        adm_sublayer_forward(region->model, region->sub, (adm_chunks){chunk, chunk + 1}, &worker);
 }
 
 static void forward_in_task(void *context, int64_t chunk, int thread)
@@ -75,7 +75,7 @@ static void backward_whole_task(void *context, int64_t chunk, int thread)
     const parts_region *region = context;
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker))
-        adm_sublayer_backward(region->model, region->sub, chunk, &worker);
+        adm_sublayer_backward(region->model, region->sub, (adm_chunks){chunk, chunk + 1}, &worker);
 }
 
 static void backward_out_task(void *context, int64_t chunk, int thread)

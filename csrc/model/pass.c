@@ -1,5 +1,6 @@
 #include "model/pass.h"
 
+#include "base/trace.h"
 #include "model/ends.h"
 #include "model/observe.h"
 #include "model/parts.h"
@@ -23,9 +24,41 @@ adm_status adm_pass_end(adm_model *model, adm_error *error)
     return status;
 }
 
+/* ---- groups ----
+
+   A task takes several chunks at once where every thread has enough tasks nevertheless: products of more rows read the
+   weights less often. Sums over rows stay each chunk's own, in the same order: the bits are the same. */
+
+#define GROUP_ROWS 256   /* at most: more leave the second-level cache */
+#define TASKS_A_THREAD 8 /* at least, so that threads end together */
+
+/* Chunks of a group. */
+static int64_t group_size(const adm_model *model)
+{
+    const adm_shape *shape = &model->ws.shape;
+    const adm_run *run = &model->ws.run;
+    const int64_t rows = adm_max(adm_max(shape->rows[0], shape->rows[1]), 1);
+    const int64_t by_rows = GROUP_ROWS * shape->chunks / rows;
+    const int64_t by_threads = shape->chunks / (run->threads * TASKS_A_THREAD);
+    if (run->observe || shape->cut || adm_tracing()) /* whose tasks are asked for as many threads have them */
+        return 1;
+    return adm_max(1, adm_min(adm_min(by_rows, by_threads), ADM_GROUP_MAX));
+}
+
+static int64_t num_groups(const adm_model *model)
+{
+    return adm_pieces(model->ws.shape.chunks, group_size(model));
+}
+
+static adm_chunks group_at(const adm_model *model, int64_t number)
+{
+    const int64_t size = group_size(model), first = number * size;
+    return (adm_chunks){first, adm_min(first + size, model->ws.shape.chunks)};
+}
+
 /* ---- forward ---- */
 
-/* What a region of forward tasks does with each chunk. */
+/* What a region of forward tasks does with each group. */
 typedef struct forward_region {
     adm_model *model;
     int stack;
@@ -33,58 +66,59 @@ typedef struct forward_region {
     bool embed, finish;
 } forward_region;
 
-static void forward_chunk(const forward_region *region, int64_t chunk, adm_worker *worker)
+static void forward_group(const forward_region *region, int64_t number, adm_worker *worker)
 {
     adm_model *model = region->model;
-    if (region->embed)
-        adm_embed_forward(model, region->stack, chunk);
+    const adm_chunks chunks = group_at(model, number);
+    for (int64_t c = chunks.first; c < chunks.last && region->embed; c++)
+        adm_embed_forward(model, region->stack, c);
     adm_work_note(worker, ADM_WORK_ROWS);
     for (int64_t i = region->first; i < region->last; i++) {
         if (adm_worker_stopped(worker))
             return;
-        adm_sublayer_forward(model, &model->params.stacks[region->stack].sublayers[i], chunk, worker);
+        adm_sublayer_forward(model, &model->params.stacks[region->stack].sublayers[i], chunks, worker);
     }
-    if (region->finish)
-        adm_end_forward(model, region->stack, chunk);
+    for (int64_t c = chunks.first; c < chunks.last && region->finish; c++)
+        adm_end_forward(model, region->stack, c);
     adm_work_note(worker, ADM_WORK_ROWS);
 }
 
-static void forward_task(void *context, int64_t chunk, int thread)
+static void forward_task(void *context, int64_t number, int thread)
 {
     const forward_region *region = context;
     adm_worker worker = adm_worker_begin(region->model, thread);
-    forward_chunk(region, chunk, &worker);
+    forward_group(region, number, &worker);
 }
 
-static void forward_all_task(void *context, int64_t chunk, int thread)
+static void forward_all_task(void *context, int64_t number, int thread)
 {
     adm_model *model = context;
     adm_worker worker = adm_worker_begin(model, thread);
     for (int s = 0; s < 2; s++) {
         const forward_region region = {model, s, 0, model->params.stacks[s].num_sublayers, true, true};
         if (region.last > 0)
-            forward_chunk(&region, chunk, &worker);
+            forward_group(&region, number, &worker);
     }
 }
 
-static void run_chunks(adm_model *model, forward_region region)
+static void run_groups(adm_model *model, forward_region region)
 {
     const adm_run *run = &model->ws.run;
-    adm_parallel_for_until(run->stop, run->threads, model->ws.shape.chunks, forward_task, &region);
+    adm_parallel_for_until(run->stop, run->threads, num_groups(model), forward_task, &region);
 }
 
 static void run_region(adm_model *model, forward_region region)
 {
     if (!model->ws.shape.cut) {
-        run_chunks(model, region);
+        run_groups(model, region);
         return;
     }
     if (region.embed)
-        run_chunks(model, (forward_region){model, region.stack, 0, 0, true, false});
+        run_groups(model, (forward_region){model, region.stack, 0, 0, true, false});
     for (int64_t i = region.first; i < region.last; i++)
         adm_parts_forward(model, &model->params.stacks[region.stack].sublayers[i]);
     if (region.finish)
-        run_chunks(model, (forward_region){model, region.stack, 0, 0, false, true});
+        run_groups(model, (forward_region){model, region.stack, 0, 0, false, true});
 }
 
 void adm_pass_embed(adm_model *model, int stack)
@@ -146,7 +180,7 @@ void adm_pass_forward(adm_model *model)
     if (ws->shape.segmented)
         forward_segments(model);
     else if (ws->shape.keep != ADM_KEEP_NOTHING && !ws->shape.cut)
-        adm_parallel_for_until(ws->run.stop, ws->run.threads, ws->shape.chunks, forward_all_task, model);
+        adm_parallel_for_until(ws->run.stop, ws->run.threads, num_groups(model), forward_all_task, model);
     else
         for (int s = 0; s < 2; s++)
             if (adm_has_stack(&model->params, s))
@@ -158,13 +192,13 @@ void adm_pass_forward(adm_model *model)
 /* ---- backward ----
 
    One region takes the sub-layers from the last to the first, without a barrier between them. Its step s takes every
-   chunk through one sub-layer and, amid them, computes the parameters' gradients of the sub-layer of step s - 1. What
+   group of chunks through one sub-layer and, amid them, computes the parameters' gradients of the sub-layer of step s - 1. What
    these read exists twice, for even and odd sub-layers. So
-     a chunk waits for its own step s - 1, and for the parameters' gradients of step s - 2, whose place it takes;
-     the parameters' gradients of a step wait for all its chunks;
+     a group waits for its own step s - 1, and for the parameters' gradients of step s - 2, whose place it takes;
+     the parameters' gradients of a step wait for all its groups;
      the vectors' gradients of a step wait for those of step s - 1, since sub-layers may share their scales.
-   Tasks begin in their order, and the parameters' gradients stand amid the chunks of the next step: half a step after
-   the chunks that they wait for, and half a step before those that wait for them, so that hardly any thread ever
+   Tasks begin in their order, and the parameters' gradients stand amid the groups of the next step: half a step after
+   the groups that they wait for, and half a step before those that wait for them, so that hardly any thread ever
    waits. */
 
 /* Sub-layers last - 1, ..., first: one each step; a step more for the parameters' gradients of the last one. */
@@ -172,9 +206,10 @@ typedef struct backward_region {
     adm_model *model;
     const adm_sublayer *end; /* sub-layer `last` of the stack */
     int64_t steps;
+    int64_t groups;
     int64_t gradient_tasks; /* of a step; where it has fewer, the rest do nothing */
-    int64_t *chunk_done;    /* [C, ADM_COUNT_STRIDE] steps that a chunk has done */
-    int64_t *step_done;     /* [steps, ADM_COUNT_STRIDE] chunks that have done step s */
+    int64_t *group_done;    /* [groups, ADM_COUNT_STRIDE] steps that a group has done */
+    int64_t *step_done;     /* [steps, ADM_COUNT_STRIDE] groups that have done step s */
     int64_t *gradient_done; /* [steps, ADM_COUNT_STRIDE] gradient tasks of step s that are done */
     int64_t *vectors_done;  /* steps whose vectors' gradients are added up */
 } backward_region;
@@ -256,17 +291,18 @@ static void run_gradient_task(const backward_region *region, int64_t step, int64
 
 /* ---- the region ---- */
 
-static void chunk_task(const backward_region *region, int64_t step, int64_t chunk, int thread)
+static void group_task(const backward_region *region, int64_t step, int64_t number, int thread)
 {
     if (step == region->steps)
         return;
-    int64_t *done = region->chunk_done + chunk * ADM_COUNT_STRIDE;
+    int64_t *done = region->group_done + number * ADM_COUNT_STRIDE;
     adm_wait_for(done, step);
     if (step >= 2)
         adm_wait_for(region->gradient_done + (step - 2) * ADM_COUNT_STRIDE, region->gradient_tasks);
     adm_worker worker = adm_worker_begin(region->model, thread);
     if (!adm_worker_stopped(&worker)) /* the counts go on: others wait for them */
-        adm_sublayer_backward(region->model, region->end - 1 - step, chunk, &worker);
+        adm_sublayer_backward(region->model, region->end - 1 - step, group_at(region->model, number),
+                              &worker);
     adm_count_done(done);
     adm_count_done(region->step_done + step * ADM_COUNT_STRIDE);
 }
@@ -276,7 +312,7 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
 {
     if (step < 0)
         return;
-    adm_wait_for(region->step_done + step * ADM_COUNT_STRIDE, region->model->ws.shape.chunks);
+    adm_wait_for(region->step_done + step * ADM_COUNT_STRIDE, region->groups);
     adm_worker worker = adm_worker_begin(region->model, thread);
     run_gradient_task(region, step, task, &worker);
     adm_count_done(region->gradient_done + step * ADM_COUNT_STRIDE);
@@ -285,15 +321,15 @@ static void gradient_task(const backward_region *region, int64_t step, int64_t t
 static void backward_task(void *context, int64_t task, int thread)
 {
     const backward_region *region = context;
-    const int64_t chunks = region->model->ws.shape.chunks, half = adm_pieces(chunks, 2);
+    const int64_t groups = region->groups, half = adm_pieces(groups, 2);
     const int64_t gradients = region->gradient_tasks;
-    const int64_t step = task / (chunks + gradients), i = task % (chunks + gradients);
+    const int64_t step = task / (groups + gradients), i = task % (groups + gradients);
     if (i < half)
-        chunk_task(region, step, i, thread);
+        group_task(region, step, i, thread);
     else if (i < half + gradients)
         gradient_task(region, step - 1, i - half, thread);
     else
-        chunk_task(region, step, i - gradients, thread);
+        group_task(region, step, i - gradients, thread);
 }
 
 static void cut_gradient_task(void *context, int64_t task, int thread)
@@ -319,25 +355,26 @@ static void backward_sublayers(adm_model *model, int stack, int64_t first, int64
 {
     adm_workspace *ws = &model->ws;
     const adm_sublayer *sublayers = model->params.stacks[stack].sublayers;
-    const int64_t chunks = ws->shape.chunks;
+    const int64_t groups = num_groups(model);
     backward_region region = {
         .model = model,
         .end = sublayers + last,
         .steps = last - first,
+        .groups = groups,
         .vectors_done = ws->progress,
-        .chunk_done = ws->progress + ADM_COUNT_STRIDE,
-        .step_done = ws->progress + (1 + chunks) * ADM_COUNT_STRIDE,
-        .gradient_done = ws->progress + (1 + chunks + last - first) * ADM_COUNT_STRIDE,
+        .group_done = ws->progress + ADM_COUNT_STRIDE,
+        .step_done = ws->progress + (1 + groups) * ADM_COUNT_STRIDE,
+        .gradient_done = ws->progress + (1 + groups + last - first) * ADM_COUNT_STRIDE,
     };
     for (int64_t i = first; i < last; i++)
         region.gradient_tasks = adm_max(region.gradient_tasks, gradient_tasks(model, &sublayers[i]));
     memset(ws->progress, 0,
-           (size_t)((1 + chunks + 2 * region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
+           (size_t)((1 + groups + 2 * region.steps) * ADM_COUNT_STRIDE) * sizeof *ws->progress);
     if (ws->shape.cut)
         backward_cut(&region);
     else
         adm_parallel_for_until(ws->run.stop, ws->run.threads,
-                               (region.steps + 1) * (chunks + region.gradient_tasks), backward_task, &region);
+                               (region.steps + 1) * (groups + region.gradient_tasks), backward_task, &region);
 }
 
 void adm_pass_backward(adm_model *model, int stack)

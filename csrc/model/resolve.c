@@ -60,7 +60,7 @@ adm_dropout adm_resolve_dropout(const adm_model *model, double p, int stack, uin
 
 /* ---- the parts of a view ---- */
 
-static void resolve_rows(const adm_model *model, int stack, int64_t chunk, adm_sublayer_view *view)
+static void resolve_rows(const adm_model *model, int stack, adm_chunks chunks, adm_sublayer_view *view)
 {
     const adm_workspace *ws = &model->ws;
     const adm_stack_buffers *buffers = &ws->stacks[stack];
@@ -68,20 +68,20 @@ static void resolve_rows(const adm_model *model, int stack, int64_t chunk, adm_s
     view->memory_offsets = ws->memory_offsets;
     view->starts = buffers->starts;
     view->angles = model->config.positions == ADM_POSITIONS_ROTARY ? model->positions : NULL;
-    if (chunk == ADM_ALL_CHUNKS) {
+    if (chunks.first == ADM_ALL_CHUNKS) {
         view->last_sequence = ws->shape.count;
         view->rows = buffers->rows;
         view->parts = 1;
         return;
     }
-    const adm_chunk *of = &ws->chunks[chunk];
-    const adm_span span = adm_chunk_span(ws, stack, chunk);
+    const adm_chunk *of = &ws->chunks[chunks.first];
+    const adm_span span = adm_chunks_span(ws, stack, chunks);
     view->first_sequence = of->sequence;
-    view->last_sequence = of->parts > 1 ? of->sequence + 1 : of[1].sequence;
+    view->last_sequence = of->parts > 1 ? of->sequence + 1 : ws->chunks[chunks.last].sequence;
     view->part = of->part;
     view->parts = of->parts;
     if (ws->attended != NULL)
-        view->attended = ws->attended + (chunk - of->part) * model->config.heads;
+        view->attended = ws->attended + (chunks.first - of->part) * model->config.heads;
     view->first = span.first;
     view->rows = span.rows;
 }
@@ -143,8 +143,8 @@ static void resolve_activations(const adm_model *model, const adm_sublayer *sub,
     view->kept_da = at(buffers->kept_da, from);
 }
 
-static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_real *partials,
-                         adm_sublayer_view *view)
+static void resolve_maps(const adm_model *model, const adm_sublayer *sub, adm_chunks chunks,
+                         adm_real *partials, adm_sublayer_view *view)
 {
     const adm_workspace *ws = &model->ws;
     const adm_sublayer_buffers *buffers = &ws->stacks[sub->stack].sublayers[sub->index];
@@ -179,7 +179,7 @@ static void resolve_maps(const adm_model *model, const adm_sublayer *sub, int64_
         return;
     adm_linear *kv = &view->maps[ADM_MAP_KV];
     const adm_span memory =
-        chunk == ADM_ALL_CHUNKS ? (adm_span){0, ws->shape.memory_rows} : adm_memory_span(ws, chunk);
+        chunks.first == ADM_ALL_CHUNKS ? (adm_span){0, ws->shape.memory_rows} : adm_memory_span(ws, chunks);
     const int64_t first = memory.first;
     view->memory_first = first;
     kv->rows = memory.rows;
@@ -245,6 +245,12 @@ static void resolve_qk_norms(const adm_model *model, const adm_sublayer *sub, ad
 
 adm_sublayer_view adm_resolve(const adm_model *model, const adm_sublayer *sub, int64_t chunk)
 {
+    return adm_resolve_chunks(model, sub, (adm_chunks){chunk, chunk + 1});
+}
+
+adm_sublayer_view adm_resolve_chunks(const adm_model *model, const adm_sublayer *sub, adm_chunks chunks)
+{
+    const bool one = chunks.first != ADM_ALL_CHUNKS && chunks.last - chunks.first == 1;
     const adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
     adm_sublayer_view view = {
         .kernels = model->kernels,
@@ -254,11 +260,11 @@ adm_sublayer_view adm_resolve(const adm_model *model, const adm_sublayer *sub, i
         .params = sub,
         .d = model->config.d_model,
     };
-    adm_real *partials = chunk == ADM_ALL_CHUNKS ? NULL : at(buffers->partials, chunk * sub->slots.length);
-    resolve_rows(model, sub->stack, chunk, &view);
+    adm_real *partials = one ? at(buffers->partials, chunks.first * sub->slots.length) : NULL;
+    resolve_rows(model, sub->stack, chunks, &view);
     resolve_parameters(model, sub, buffers, partials, &view);
     resolve_activations(model, sub, buffers, &view);
-    resolve_maps(model, sub, chunk, partials, &view);
+    resolve_maps(model, sub, chunks, partials, &view);
     resolve_qk_norms(model, sub, partials, &view);
     return view;
 }

@@ -1,4 +1,4 @@
-/* One sub-layer's pointers: where its parameters, activations and gradients lie, for the rows of one chunk or of all. */
+/* One sub-layer's pointers: where its parameters, activations and gradients lie, for the rows of chunks or of all. */
 #ifndef ADM_MODEL_RESOLVE_H
 #define ADM_MODEL_RESOLVE_H
 
@@ -59,9 +59,10 @@ typedef struct adm_sublayer_view {
     int64_t *attended;                       /* [parts, H] of the sequence, or NULL */
 } adm_sublayer_view;
 
-/* Of the rows of a chunk, or of all with ADM_ALL_CHUNKS; then the sums over rows have no place, since each chunk has
-   its own. */
+/* Of the rows of a chunk, of several, or of all with ADM_ALL_CHUNKS; but for a chunk's the sums over rows have no place,
+   since each chunk has its own. */
 adm_sublayer_view adm_resolve(const adm_model *model, const adm_sublayer *sub, int64_t chunk);
+adm_sublayer_view adm_resolve_chunks(const adm_model *model, const adm_sublayer *sub, adm_chunks chunks);
 /* A norm of parameters alone, and with its rows: stats [2, rows] from row `first` on; partials of a chunk, or NULL. */
 adm_norm_args adm_resolve_norm_args(const adm_model *model, const adm_norm_params *params);
 adm_norm adm_resolve_norm(const adm_model *model, const adm_norm_params *params, adm_real *stats,

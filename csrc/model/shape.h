@@ -52,6 +52,11 @@ typedef struct adm_chunk {
     int64_t rows[2];     /* of both sides before it */
 } adm_chunk;
 
+/* Chunks [first, last). */
+typedef struct adm_chunks {
+    int64_t first, last;
+} adm_chunks;
+
 /* Cuts `count` sequences into chunks; returns how many, and writes them [chunks + 1] if chunks is not NULL. */
 int64_t adm_cut_chunks(const adm_side sides[2], int64_t count, adm_chunk *chunks);
 

@@ -50,13 +50,13 @@ void adm_sublayer_forward_heads(adm_model *model, const adm_sublayer *sub, int64
     adm_branch_forward_heads(worker, &view, heads.first, heads.last);
 }
 
-void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+void adm_sublayer_forward(adm_model *model, const adm_sublayer *sub, adm_chunks chunks, adm_worker *worker)
 {
-    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
+    const adm_sublayer_view view = adm_resolve_chunks(model, sub, chunks);
     adm_sublayer_forward_before(&view, worker);
     if (sub->kind->attends)
         adm_branch_forward_heads(worker, &view, 0, model->config.heads);
-    adm_sublayer_forward_after(model, &view, chunk, worker);
+    adm_sublayer_forward_after(model, &view, chunks.first, worker);
 }
 
 /* What later sub-layers have overwritten since the forward pass (plan.c), computed again with the same bits: the
@@ -91,7 +91,28 @@ static void note_gradient(const adm_model *model, int stack, int64_t index, int6
         buffers->grad_sums[chunk * (r + 1) + index] = model->kernels->sum_squares(buffers->dx + at, size);
 }
 
-static void backward_out(adm_model *model, const adm_sublayer_view *view, int64_t chunk, adm_worker *worker)
+/* Chunks that a task takes at once: their products together, and what has sums over rows one after another. */
+typedef struct group {
+    adm_chunks chunks;
+    adm_sublayer_view all;
+    adm_sublayer_view each[ADM_GROUP_MAX]; /* where there are several */
+} group;
+
+static void group_begin(group *of, const adm_model *model, const adm_sublayer *sub, adm_chunks chunks)
+{
+    of->chunks = chunks;
+    of->all = adm_resolve_chunks(model, sub, chunks);
+    for (int64_t c = chunks.first; c < chunks.last && chunks.last - chunks.first > 1; c++)
+        of->each[c - chunks.first] = adm_resolve(model, sub, c);
+}
+
+static const adm_sublayer_view *view_of(const group *of, int64_t chunk)
+{
+    return of->chunks.last - of->chunks.first > 1 ? &of->each[chunk - of->chunks.first] : &of->all;
+}
+
+/* dx_i becomes dy and da */
+static void backward_sum(adm_model *model, const adm_sublayer_view *view, int64_t chunk)
 {
     const adm_sublayer *sub = view->params;
     const adm_sublayer_buffers *buffers = &model->ws.stacks[sub->stack].sublayers[sub->index];
@@ -105,31 +126,57 @@ static void backward_out(adm_model *model, const adm_sublayer_view *view, int64_
         memset(view->dlayer, 0, (size_t)(view->rows * view->d) * sizeof *view->dlayer);
     compute_shared(model, sub, view, chunk);
     adm_residual_output_backward(view);
-    adm_work_note(worker, ADM_WORK_ROWS);
-    sub->kind->backward_out(worker, view);
 }
 
-static void backward_in(adm_model *model, const adm_sublayer_view *view, int64_t chunk, adm_worker *worker)
+/* a = Ninner(inner) W_out^T:                  dinner = Ninner'(da W_out) */
+static void backward_out(adm_model *model, const group *of, adm_worker *worker)
 {
-    const adm_sublayer *sub = view->params;
-    sub->kind->backward_in(worker, view);
-    adm_residual_input_backward(view);
-    note_gradient(model, sub->stack, sub->index, chunk);
-    if (sub->index == 0)
-        adm_embed_backward(model, sub->stack, chunk);
+    for (int64_t c = of->chunks.first; c < of->chunks.last; c++)
+        backward_sum(model, view_of(of, c), c);
+    adm_work_note(worker, ADM_WORK_ROWS);
+    adm_linear_backward_input(worker, &of->all.maps[ADM_MAP_OUT], false);
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+    for (int64_t c = of->chunks.first; c < of->chunks.last; c++) {
+        const adm_sublayer_view *view = view_of(of, c);
+        adm_real *dinner = view->maps[ADM_MAP_OUT].dx;
+        if (adm_norm_exists(&view->inner))
+            adm_norm_backward(worker->kernels, &view->inner, dinner, view->inner_values, dinner,
+                              (adm_span){0, view->rows});
+    }
+    adm_work_note(worker, ADM_WORK_ROWS);
+}
+
+/* z = h W_in^T (, kv = memory W_kv^T):        dh = dz W_in (, dmemory += dkv W_kv) */
+static void backward_in(adm_model *model, const group *of, adm_worker *worker)
+{
+    const adm_sublayer *sub = of->all.params;
+    for (int64_t c = of->chunks.first; c < of->chunks.last; c++)
+        sub->kind->backward_rows(worker, view_of(of, c));
+    adm_linear_backward_input(worker, &of->all.maps[ADM_MAP_IN], false);
+    if (sub->kind->reads_memory)
+        adm_linear_backward_input(worker, &of->all.maps[ADM_MAP_KV], true);
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+    for (int64_t c = of->chunks.first; c < of->chunks.last; c++) {
+        adm_residual_input_backward(view_of(of, c));
+        note_gradient(model, sub->stack, sub->index, c);
+        if (sub->index == 0)
+            adm_embed_backward(model, sub->stack, c);
+    }
     adm_work_note(worker, ADM_WORK_ROWS);
 }
 
 void adm_sublayer_backward_out(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
-    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    backward_out(model, &view, chunk, worker);
+    group one;
+    group_begin(&one, model, sub, (adm_chunks){chunk, chunk + 1});
+    backward_out(model, &one, worker);
 }
 
 void adm_sublayer_backward_in(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
 {
-    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    backward_in(model, &view, chunk, worker);
+    group one;
+    group_begin(&one, model, sub, (adm_chunks){chunk, chunk + 1});
+    backward_in(model, &one, worker);
 }
 
 void adm_sublayer_backward_heads(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_heads heads,
@@ -139,11 +186,12 @@ void adm_sublayer_backward_heads(adm_model *model, const adm_sublayer *sub, int6
     adm_branch_backward_heads(worker, &view, heads.first, heads.last);
 }
 
-void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, int64_t chunk, adm_worker *worker)
+void adm_sublayer_backward(adm_model *model, const adm_sublayer *sub, adm_chunks chunks, adm_worker *worker)
 {
-    const adm_sublayer_view view = adm_resolve(model, sub, chunk);
-    backward_out(model, &view, chunk, worker);
+    group of;
+    group_begin(&of, model, sub, chunks);
+    backward_out(model, &of, worker);
     if (sub->kind->attends)
-        adm_branch_backward_heads(worker, &view, 0, model->config.heads);
-    backward_in(model, &view, chunk, worker);
+        adm_branch_backward_heads(worker, &of.all, 0, model->config.heads);
+    backward_in(model, &of, worker);
 }
