@@ -11,14 +11,12 @@ curve, and every translation of test2016 beside them, which anyone can score aga
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import admin_py as ap
-from admin_py.base.whole_files import write_whole
 from admin_py.cli.entry import main as command
 from admin_py.cli.train import KEPT
 from admin_py.data import Dataset
@@ -27,14 +25,12 @@ from admin_py.experiments.translating import Translating
 from admin_py.recipes import load as load_recipe
 from admin_py.results import encode
 from admin_py.training.kept import LAST, kept_files
-from benchmarks import machine
+from benchmarks import trainings
 from benchmarks.lines import write_lines
-from benchmarks.translation_table import read_data
+from benchmarks.trainings import REFERENCE, read_data
 
-RESULTS = Path(__file__).parent / "results"
 FILE = "published_score.json"
 HYPOTHESES = "published_score"
-REFERENCE = "reference.de.gz"
 
 RECIPE = "multi30k-tiny"
 PUBLISHED = "published"
@@ -169,20 +165,12 @@ def run(options: argparse.Namespace) -> None:
 
 def load(out: Path) -> dict[str, Any]:
     """The results so far."""
-    path = out / FILE
-    if not path.exists():
-        return {"machine": {**machine.describe(), "versions": machine.package_versions()}, "entries": []}
-    return json.loads(path.read_text(encoding="utf-8"))
+    return trainings.load(out / FILE)
 
 
 def keep(out: Path, entry: Mapping[str, Any]) -> None:
     """Add an entry to the results, or put it in the place of the same training's."""
-    found = load(out)
-    others = [e for e in found["entries"] if (e["variant"], e["seed"]) != (entry["variant"], entry["seed"])]
-    entries = sorted([*others, dict(entry)], key=lambda e: (e["variant"], e["seed"]))
-    lines = ",\n".join(json.dumps(e) for e in entries)
-    head = json.dumps({"machine": found["machine"]})
-    write_whole(out / FILE, f'{head[:-1]},\n"entries": [\n{lines}\n]}}\n')
+    trainings.keep(out / FILE, entry, ("variant", "seed"))
 
 
 def lines_of_table(out: Path) -> Iterator[str]:
@@ -204,23 +192,12 @@ def lines_of_table(out: Path) -> Iterator[str]:
 
 def main(args: list[str] | None = None) -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.published_score", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--data", type=Path, help="folder of train, val and test2016 .en.gz and .de.gz")
-    parser.add_argument("--codes", type=Path, help="subword-nmt's codes of the subwords")
-    parser.add_argument("--work", type=Path, help="folder for what is under way, outside the checkout")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser = trainings.parser_of("published_score", __doc__)
     parser.add_argument("--variant", choices=VARIANTS, default=PUBLISHED, help="default: as published")
     parser.add_argument("--seeds", type=int, nargs="+", choices=SEEDS, default=list(SEEDS), metavar="N")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--table", action="store_true", help="print what the results hold; train nothing")
-    options = parser.parse_args(args)
+    options = trainings.read_options(parser, args)
     if not options.table:
-        if None in (options.data, options.codes, options.work):
-            parser.error(
-                "--data, --codes and --work say where the text, its subwords and what is under way are"
-            )
         run(options)
     print("\n".join(lines_of_table(options.out)))
 

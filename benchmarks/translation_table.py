@@ -11,7 +11,6 @@ results hold.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,15 +18,13 @@ from statistics import mean, stdev
 from typing import Any
 
 import admin_py as ap
-from admin_py.base.whole_files import write_whole
 from admin_py.data import Dataset
-from benchmarks import machine
+from benchmarks import trainings
 from benchmarks.lines import read_lines, write_lines
+from benchmarks.trainings import REFERENCE, read_data
 
-RESULTS = Path(__file__).parent / "results"
 FILE = "translation_table.json"
 HYPOTHESES = "translation_table"
-REFERENCE = "reference.de.gz"
 
 SCHEMES = ("post_ln", "pre_ln", "admin")
 DEPTHS = (6, 18)
@@ -43,17 +40,6 @@ PILOT_STEPS = 600
 SEARCH: Mapping[str, Any] = {
     "beam": 5, "length_penalty": 1.0, "max_length": (1.2, 10.0), "stop": "count", "convention": "published",
 }  # fmt: skip
-
-
-def read_data(folder: Path, codes: Path | None) -> Dataset:
-    """Multi30k as Moses cuts it, in lower case, in subwords."""
-
-    def pair(name: str) -> tuple[str, str]:
-        return str(folder / f"{name}.en.gz"), str(folder / f"{name}.de.gz")
-
-    source, target = pair("train")
-    held_out = {"valid": pair("val"), "test": pair("test2016")}
-    return ap.data.parallel_text(source, target, **held_out, moses=("en", "de"), codes=codes, name="Multi30k")
 
 
 def train(data: Dataset, work: Path, depth: int, steps: int, **axes: Any) -> ap.Grid:
@@ -131,22 +117,13 @@ def run(data: Dataset, work: Path, out: Path, options: argparse.Namespace) -> No
 
 def load(out: Path) -> dict[str, Any]:
     """The results so far."""
-    path = out / FILE
-    if not path.exists():
-        about = {**machine.describe(), "versions": machine.package_versions()}
-        return {"machine": about, "recipe": dict(RECIPE), "search": dict(SEARCH), "entries": []}
-    return json.loads(path.read_text(encoding="utf-8"))
+    return trainings.load(out / FILE, recipe=dict(RECIPE), search=dict(SEARCH))
 
 
 def keep(out: Path, entry: Mapping[str, Any]) -> None:
     """Add an entry to the results, or put it in the place of the same training's."""
     names = ("depth", "scheme", "lr", "seed", "translated")
-    found = load(out)
-    others = [e for e in found["entries"] if any(e[n] != entry[n] for n in names)]
-    found["entries"] = sorted([*others, dict(entry)], key=lambda e: [str(e[n]) for n in names])
-    head = {name: value for name, value in found.items() if name != "entries"}
-    lines = ",\n".join(json.dumps(e) for e in found["entries"])
-    write_whole(out / FILE, f'{json.dumps(head)[:-1]},\n"entries": [\n{lines}\n]}}\n')
+    trainings.keep(out / FILE, entry, names, recipe=dict(RECIPE), search=dict(SEARCH))
 
 
 def steps_to(entry: Mapping[str, Any], nll: float) -> float:
@@ -205,20 +182,11 @@ def significance(out: Path, entries: list[Mapping[str, Any]]) -> Iterator[str]:
 
 def main(args: list[str] | None = None) -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.translation_table", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--data", type=Path, help="folder of train, val and test2016 .en.gz and .de.gz")
-    parser.add_argument("--codes", type=Path, help="subword-nmt's codes of the subwords")
-    parser.add_argument("--work", type=Path, help="folder for what is under way, outside the checkout")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser = trainings.parser_of("translation_table", __doc__)
     parser.add_argument("--depths", type=int, nargs="+", choices=DEPTHS, default=list(DEPTHS), metavar="N")
     parser.add_argument("--pilots", action="store_true", help="only the shorter trainings")
-    parser.add_argument("--table", action="store_true", help="print what the results hold; train nothing")
-    options = parser.parse_args(args)
+    options = trainings.read_options(parser, args)
     if not options.table:
-        if options.data is None or options.work is None:
-            parser.error("--data and --work say where the text and what is under way are")
         run(read_data(options.data, options.codes), options.work, options.out, options)
     print("\n".join(lines_of_table(options.out)))
 
