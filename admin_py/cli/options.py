@@ -252,7 +252,9 @@ def add_setting(
         else setting.words
     )
     options: dict[str, Any] = {"nargs": "+"} if axis else {}
-    if setting.choices:
+    if setting.kind is bool:  # None where it is not given, so that argparse tells no default itself
+        options["action"] = argparse.BooleanOptionalAction
+    elif setting.choices:
         options["choices"] = setting.choices
     else:
         options |= {"type": _typed(setting), "metavar": setting.metavar}

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from admin_py.base.checks import MAX_COUNT, check_number, check_probability, shown
+from admin_py.base.checks import MAX_COUNT, check_bool, check_number, check_probability, shown
 from admin_py.experiments.setting_checks import Check, beta, choice, integer, optional, positive
 from admin_py.experiments.settings import OPTIMIZERS, SCHEDULES, SETTINGS, Setting
 from admin_py.generation.beam import PENALTIES, STOPS
-from admin_py.model.config import MAX_SIZE, POSITIONS, SHARING
+from admin_py.model.config import BIASES, MAX_SIZE, POSITIONS, SHARING
 from admin_py.schedules import Schedule
 from admin_py.schemes import NORMS
 from admin_py.training import optimizers
@@ -34,6 +34,21 @@ MODEL = (
         "attention_dropout", 0.0, check_probability, "on attention probabilities", kind=float, metavar="P"
     ),
     Setting("activation_dropout", 0.0, check_probability, "after the activation", kind=float, metavar="P"),
+    Setting(
+        "gated",
+        None,
+        optional(check_bool),
+        "whether a second map gates the hidden units, as SwiGLU's (no)",
+        kind=bool,
+    ),
+    Setting("bias", "all", choice(BIASES), "which linear maps add one", choices=BIASES),
+    Setting("output_bias", None, optional(check_bool), "whether logits have a bias (no)", kind=bool),
+    Setting("logits_scale", None, optional(positive), "factor on logits (1)", kind=float, metavar="X"),
+    Setting(
+        "embedding_scale", None, optional(positive), "factor on embeddings (sqrt D)", kind=float, metavar="X"
+    ),
+    Setting("embedding_norm", "none", choice(NORMS), "of embeddings and positions together", choices=NORMS),
+    Setting("norm_eps", None, optional(positive), "of all norms (1e-5)", kind=float, metavar="X"),
     Setting("share_embeddings", "all", choice(SHARING), "which embeddings are one matrix", choices=SHARING),
     Setting("positions", "sinusoidal", choice(POSITIONS), "", choices=POSITIONS),
     Setting(
@@ -70,6 +85,13 @@ MODEL = (
         metavar="N",
     ),
     Setting(
+        "rotary_interleaved",
+        None,
+        optional(check_bool),
+        "whether rotary positions turn neighbours, and not halves (no)",
+        kind=bool,
+    ),
+    Setting(
         "attention_window",
         None,
         optional(integer(1, MAX_SIZE)),
@@ -78,6 +100,13 @@ MODEL = (
         metavar="W",
     ),
     Setting("qk_norm", "none", choice(NORMS), "of queries and keys, before they are turned", choices=NORMS),
+    Setting(
+        "qk_norm_whole",
+        None,
+        optional(check_bool),
+        "whether that norm is of all heads together (no)",
+        kind=bool,
+    ),
     Setting("score_cap", None, optional(positive), "of scores of attention (none)", kind=float, metavar="X"),
     Setting("logits_cap", None, optional(positive), "of logits (none)", kind=float, metavar="X"),
     Setting(

@@ -98,4 +98,4 @@ def test_a_training_that_was_run_again_takes_its_place(tmp_path: Path) -> None:
 def test_the_text_and_the_folder_have_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         table.main([])
-    assert "--data and --work" in capsys.readouterr().err
+    assert "--data, --codes and --work" in capsys.readouterr().err
