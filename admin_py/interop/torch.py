@@ -132,7 +132,7 @@ def padded(batch: Batch, *, labels: bool = True, device: Any = None) -> tuple[di
     labels : bool
         Whether each sequence that is predicted (the target; of a batch without one the source) is read
         without its last token, and is to be predicted without its first. An encoder predicts nothing: False.
-    device : torch.device or str, optional
+    device : torch.device, str or int, optional
         Where the tensors are; the CPU by default.
 
     Returns
@@ -143,6 +143,11 @@ def padded(batch: Batch, *, labels: bool = True, device: Any = None) -> tuple[di
     labels : Tensor or None
         int64 [B, T], -100 for padding, which ``torch.nn.functional.cross_entropy`` leaves out.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such device.
+
     Examples
     --------
     .. code-block:: python
@@ -152,6 +157,12 @@ def padded(batch: Batch, *, labels: bool = True, device: Any = None) -> tuple[di
     """
     with installed_by("pretrained"):
         import torch
+    try:
+        torch.empty(0, device=device)
+    except Exception as error:  # of many kinds there, some of many lines
+        told = str(error).partition("\n")[0]
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"device must be one of PyTorch's, got {shown(device)}: {told}") from None
 
     def rows(side: Any, first: int, end: int, value: int) -> tuple[Any, Any]:
         ids = torch.from_numpy(side.tokens.astype("int64"))

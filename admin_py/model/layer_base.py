@@ -27,6 +27,26 @@ MAX_LENGTH = 2**20
 """Of a sequence that a layer reads, tokens."""
 
 
+ATTENTION = (
+    "head_width", "kv_heads", "attention_scale", "score_cap", "qk_norm", "qk_norm_whole", "attention_window"
+)  # fmt: skip
+"""Fields of a configuration that a layer may be given beside those that its constructor names."""
+
+
+def check_attention(kind: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same; TypeError if a name is another.
+
+    Examples
+    --------
+    >>> check_attention("EncoderLayer", {"kv_heads": 2})
+    {'kv_heads': 2}
+    """
+    for name in given:
+        if name not in ATTENTION:
+            raise TypeError(f"{kind} has no argument {name!r}; of attention it takes {', '.join(ATTENTION)}")
+    return given
+
+
 class Place(NamedTuple):
     """Where a layer stands: what the rule of its scheme is given."""
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from admin_py.base.arguments import door
 from admin_py.base.unused import goes_with
 from admin_py.model.config import SchemeLike
-from admin_py.model.layer_base import Layer, Place
+from admin_py.model.layer_base import Layer, Place, check_attention
 from admin_py.model.observation import Observation
 from admin_py.model.profile import VarianceProfile
 
@@ -37,6 +37,9 @@ class EncoderLayer(Layer):
         Of the first weights and of dropout.
     dtype : {"float32", "float64"}
         In which it computes.
+    **attention
+        ``head_width``, ``kv_heads``, ``attention_scale``, ``score_cap``, ``qk_norm``, ``qk_norm_whole`` and
+        ``attention_window``, as of `TransformerConfig`.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class EncoderLayer(Layer):
         causal: bool = False,
         seed: int = 0,
         dtype: str = "float32",
+        **attention: Any,
     ) -> None:
         sizes = {
             "d_model": d_model,
@@ -90,6 +94,7 @@ class EncoderLayer(Layer):
             "gated": gated,
             "bias": bias,
             "norm_eps": norm_eps,
+            **check_attention(type(self).__name__, attention),
         }
         place = Place(scheme, layer, num_layers, cross=False)
         super().__init__(sizes, place, causal=causal, omega=omega, seed=seed, dtype=dtype)
@@ -191,6 +196,8 @@ class DecoderLayer(Layer):
         Whether a token attends to none after it.
     cross : bool
         Whether there is cross-attention to a memory.
+    **attention
+        As of `EncoderLayer`.
 
     Examples
     --------
@@ -227,6 +234,7 @@ class DecoderLayer(Layer):
         cross: bool = True,
         seed: int = 0,
         dtype: str = "float32",
+        **attention: Any,
     ) -> None:
         sizes = {
             "d_model": d_model,
@@ -239,6 +247,7 @@ class DecoderLayer(Layer):
             "gated": gated,
             "bias": bias,
             "norm_eps": norm_eps,
+            **check_attention(type(self).__name__, attention),
         }
         place = Place(scheme, layer, num_layers, cross=cross)
         super().__init__(sizes, place, causal=causal, omega=omega, seed=seed, dtype=dtype)

@@ -312,3 +312,10 @@ def test_the_package_is_imported_without_pytorch() -> None:
     code = "import sys; sys.modules['torch'] = None; import admin_py as ap; print(ap.interop.torch.write)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("device", ["-3", "nowhere", -3, 10**30, 3.5, [1]])
+def test_a_device_that_is_none_is_named(device: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="device must be one of PyTorch's, got ") as error:
+        ap.interop.torch.padded(ap.Batch([[1, 2, 3]]), device=device)
+    assert "\n" not in str(error.value)

@@ -61,10 +61,48 @@ def test_decoder_layers_one_after_another_are_the_decoder(dtype: str, scheme: st
         assert np.array_equal(y, seen[f"decoder.{index}.feed_forward.output"])
 
 
-@pytest.mark.parametrize("gated", [False, True])
-def test_backward_agrees_with_finite_differences(gated: bool) -> None:
+ATTENTION: dict[str, dict[str, Any]] = {
+    "shared keys": {"kv_heads": 1, "head_width": 3, "attention_scale": 0.4},
+    "caps and norms": {"score_cap": 1.5, "qk_norm": "layer"},
+    "a norm of all heads, a window": {"qk_norm": "rms", "qk_norm_whole": True, "attention_window": 2},
+}
+
+
+@both
+@pytest.mark.parametrize("name", ATTENTION)
+def test_layers_have_the_attention_of_models(dtype: str, name: str) -> None:
+    blocks = ATTENTION[name]
+    model = ap.Transformer(config(scheme="post_ln", **blocks), seed=1, dtype=dtype)
+    seen = model.observe(BATCH)
+    y, memory = seen["decoder.input"], seen["encoder.1.feed_forward.output"]
+    layers = (
+        encoder_layer(dtype, scheme="post_ln", **blocks),
+        decoder_layer(dtype, scheme="post_ln", **blocks),
+    )
+    for layer, stack in zip(layers, ("encoder", "decoder"), strict=True):
+        copy_layer(layer, model, f"{stack}.0")
+    first = layers[0].forward(seen["encoder.input"], [3, 2])
+    assert np.array_equal(first, seen["encoder.0.feed_forward.output"])
+    assert np.array_equal(layers[1].forward(y, [3, 2], memory, [3, 2]), seen["decoder.0.feed_forward.output"])
+
+
+def test_attention_of_layers_that_is_wrong_is_named() -> None:
+    for make, kind in ((encoder_layer, "EncoderLayer"), (decoder_layer, "DecoderLayer")):
+        with pytest.raises(
+            TypeError, match=f"{kind} has no argument 'kv_head'; of attention it takes head_w"
+        ):
+            make(kv_head=1)
+        with pytest.raises(ValueError, match="kv_heads"):
+            make(kv_heads=3)
+
+
+@pytest.mark.parametrize(
+    ("gated", "attention"), [(False, ""), (True, ""), *((False, one) for one in ATTENTION)]
+)
+def test_backward_agrees_with_finite_differences(gated: bool, attention: str) -> None:
     """Central differences of sum(dy * forward) along random directions of every input and parameter."""
-    layer, rng = decoder_layer(dropout=0.3, activation="gelu", gated=gated), np.random.default_rng(5)
+    blocks = {"gated": gated, **ATTENTION.get(attention, {})}
+    layer, rng = decoder_layer(dropout=0.3, activation="gelu", **blocks), np.random.default_rng(5)
     x, memory, dy = states(5), states(7, seed=2), states(5, seed=3)
 
     def value() -> float:
