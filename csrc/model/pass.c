@@ -1,6 +1,5 @@
 #include "model/pass.h"
 
-#include "base/trace.h"
 #include "model/ends.h"
 #include "model/observe.h"
 #include "model/parts.h"
@@ -40,7 +39,7 @@ static int64_t group_size(const adm_model *model)
     const int64_t rows = adm_max(adm_max(shape->rows[0], shape->rows[1]), 1);
     const int64_t by_rows = GROUP_ROWS * shape->chunks / rows;
     const int64_t by_threads = shape->chunks / (run->threads * TASKS_A_THREAD);
-    if (run->observe || shape->cut || adm_tracing()) /* whose tasks are asked for as many threads have them */
+    if (run->observe || shape->cut)
         return 1;
     return adm_max(1, adm_min(adm_min(by_rows, by_threads), ADM_GROUP_MAX));
 }
