@@ -1,17 +1,15 @@
-"""Arguments that are right, by the parameter's name or for one callable alone, and objects with methods."""
+"""Arguments that are right, by the parameter's name or for one callable alone."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from foreign_tensors import fairseq_tensors
-from made_bleu import translated
 from made_results import (
     MADE,
     made_dependency,
@@ -19,166 +17,41 @@ from made_results import (
     made_history,
     made_output_change,
     made_profile,
-    made_study,
     made_updates,
+)
+from objects import (
+    INSTANCES,
+    batch,
+    clinic_file,
+    codes_file,
+    config,
+    data,
+    decoder_layer,
+    dictionary_file,
+    encoder_layer,
+    hidden,
+    model,
+    model_file,
+    recorder,
+    registered,
+    residuals,
+    saved,
+    scheme,
+    site,
+    subwords,
+    text_file,
+    tokenizer_file,
+    trained,
+    with_gradients,
 )
 from surface import Public
 
 import admin_py as ap
-from admin_py.data.subwords import SubwordTokenizer
-from admin_py.experiments.trained import TrainedModel
 from admin_py.results import Result
-from admin_py.schemes import Residual, Scale, Scheme, Site
-from admin_py.training.optimizers import Optimizer
+from admin_py.schemes import Residual, Scale
 
 SMALL = {"layers": 1, "d_model": 8, "d_ff": 16, "heads": 2, "steps": 1, "progress": False}
 
-
-@cache
-def data() -> ap.data.Dataset:
-    return ap.data.copy_task(symbols=8, train=40, valid=8, test=8, seed=1)
-
-
-@cache
-def texts() -> ap.data.Dataset:
-    return ap.data.from_texts(
-        ["a man in a hat", "a cat on a mat", "a man and a cat"] * 5, level="char", valid=0.2
-    )
-
-
-@cache
-def config(**changes: Any) -> ap.TransformerConfig:
-    sizes = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 8, "heads": 2, "d_ff": 16, "max_length": 32}
-    return ap.TransformerConfig(vocab_size=data().vocab_size, **{**sizes, **changes})
-
-
-def model() -> ap.Transformer:
-    return ap.Transformer(config(scheme="post_ln"), seed=1)
-
-
-def with_gradients() -> ap.Transformer:
-    one = model()
-    one.backward(batch())
-    return one
-
-
-def batch() -> ap.Batch:
-    return next(data().batches(max_tokens=64, seed=1))
-
-
-def encoder_layer() -> ap.EncoderLayer:
-    return ap.EncoderLayer(8, 2, 16, seed=1)
-
-
-def decoder_layer() -> ap.DecoderLayer:
-    return ap.DecoderLayer(8, 2, 16, seed=1)
-
-
-def run_encoder() -> ap.EncoderLayer:
-    layer = encoder_layer()
-    layer.forward(hidden(), [2, 3])
-    return layer
-
-
-def run_decoder() -> ap.DecoderLayer:
-    layer = decoder_layer()
-    layer.forward(hidden(), [2, 3], hidden(), [2, 3])
-    return layer
-
-
-def hidden() -> np.ndarray:
-    return np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
-
-
-def recorder() -> ap.Recorder:
-    one = ap.Recorder()
-    one.add_step(loss=1.0, nll=1.0, lr=1e-3, grad_norm=1.0, update_norm=0.1, tokens=10, seconds=0.1)
-    return one
-
-
-def scheme() -> Scheme:
-    return Scheme("a scheme of fuzzers", lambda site: Residual(norm_post="layer"))
-
-
-def site() -> Site:
-    return config(scheme="post_ln").sites("encoder")[0]
-
-
-def residuals() -> dict[str, tuple[Residual, ...]]:
-    return {"encoder": (Residual(norm_post="layer"),) * 2}
-
-
-@cache
-def subwords() -> SubwordTokenizer:
-    return SubwordTokenizer.train(["a man in a hat", "a cat on a mat"], vocab_size=270)
-
-
-@cache
-def codes() -> ap.data.SubwordCodes:
-    return ap.data.SubwordCodes(["a b", "ab c</w>"])
-
-
-@cache
-def moses() -> ap.data.MosesTokenizer:
-    return ap.data.MosesTokenizer(["a", "b"], ("en", "de"), codes=codes())
-
-
-def trained() -> TrainedModel:
-    return TrainedModel(model(), data().tokenizer)
-
-
-@cache
-def two_schemes() -> ap.Study:
-    return translated(made_study({"post_ln": [0.6], "admin": [0.5, None]}))
-
-
-INSTANCES: Mapping[type, Callable[[], Any]] = {
-    **MADE,
-    ap.Study: two_schemes,
-    ap.Transformer: with_gradients,
-    ap.TransformerConfig: config,
-    ap.EncoderLayer: run_encoder,
-    ap.DecoderLayer: run_decoder,
-    ap.Batch: batch,
-    ap.Decoder: lambda: with_gradients().decoder(ap.Batch([[4, 5], [6]])),
-    ap.LivePlot: ap.LivePlot,
-    ap.Monitor: lambda: ap.Monitor("ones", lambda model: 1.0, larger_is_better=True),
-    ap.Recorder: recorder,
-    ap.SGD: lambda: ap.SGD(0.1),
-    ap.Adam: ap.Adam,
-    ap.AdamW: ap.AdamW,
-    ap.RAdam: ap.RAdam,
-    ap.NovoGrad: ap.NovoGrad,
-    Optimizer: ap.Adam,
-    Residual: Residual,
-    Scale: Scale,
-    Scheme: scheme,
-    Site: site,
-    TrainedModel: trained,
-    ap.recipes.Recipe: lambda: ap.recipes.load("numbers"),
-    ap.schemes.Table: lambda: ap.schemes.Table(residuals()),
-    ap.analysis.Fit: lambda: ap.analysis.Fit(1.0, 2.0, 0.9),
-    ap.data.Dataset: data,
-    ap.data.Vocabulary: lambda: data().vocabulary,
-    ap.data.DatasetSummary: lambda: data().describe(),
-    ap.data.Sequences: lambda: ap.data.Sequences.from_lists([[1, 2], [3]]),
-    ap.data.Split: lambda: data().split("valid"),
-    ap.data.CharacterTokenizer: lambda: texts().tokenizer,
-    ap.data.NumberTokenizer: ap.data.NumberTokenizer,
-    ap.data.SubwordTokenizer: subwords,
-    ap.data.Moses: lambda: ap.data.Moses("en"),
-    ap.data.MosesTokenizer: moses,
-    ap.data.SubwordCodes: codes,
-    ap.data.WordTokenizer: lambda: ap.data.WordTokenizer(["a", "b"]),
-    ap.schedules.Schedule: lambda: ap.schedules.constant(1e-3),
-    ap.schedules.Decay: lambda: ap.schedules.linear(1e-3, 4, steps=10),
-    ap.schedules.constant: lambda: ap.schedules.constant(1e-3),
-    ap.schedules.inverse_sqrt: lambda: ap.schedules.inverse_sqrt(1e-3, 4),
-    ap.schedules.linear: lambda: ap.schedules.linear(1e-3, 4, steps=10),
-    ap.schedules.cosine: lambda: ap.schedules.cosine(1e-3, 4, steps=10),
-    ap.schedules.polynomial: lambda: ap.schedules.polynomial(1e-3, 4, steps=10),
-}
-"""Class -> what makes an object of it whose methods may be called."""
 
 ARGUMENTS: Mapping[str, Callable[[], Any]] = {
     "after": made_dependency,
@@ -363,10 +236,10 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "data.DatasetSummary": lambda folder: vars(data().describe()),
     "data.Moses.detokenize": lambda folder: {"line": "a man , too"},
     "data.Moses.tokenize": lambda folder: {"line": "A man, too"},
-    "data.Moses.tokenize_file": lambda folder: {"path": _text(folder)},
+    "data.Moses.tokenize_file": lambda folder: {"path": text_file(folder)},
     "data.MosesTokenizer.decode": lambda folder: {"ids": [4, 5]},
     "data.SubwordCodes.learn": lambda folder: {"lines": ["low lower", "new newer"], "merges": 5},
-    "data.SubwordCodes.load": lambda folder: {"path": _codes(folder)},
+    "data.SubwordCodes.load": lambda folder: {"path": codes_file(folder)},
     "data.SubwordCodes.segment": lambda folder: {"line": "abc ab"},
     "data.WordTokenizer.decode": lambda folder: {"ids": [4, 5]},
     "analysis.Fit": lambda folder: {"slope": 1.0, "intercept": 2.0, "r2": 0.9},
@@ -378,14 +251,14 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "data.copy_task": lambda folder: {"symbols": 8, "train": 20, "valid": 4},
     "data.number_words": lambda folder: {"train": 20, "valid": 4},
     "data.from_texts": lambda folder: {"texts": ["a b c d e f"] * 12, "level": "char", "valid": 0.2},
-    "data.text": lambda folder: {"path": _text(folder), "level": "char"},
+    "data.text": lambda folder: {"path": text_file(folder), "level": "char"},
     "data.parallel_text": lambda folder: {
-        "source": _text(folder),
-        "target": _text(folder),
+        "source": text_file(folder),
+        "target": text_file(folder),
         "pretokenized": True,
         "valid": 3,
     },
-    "data.load_tokenizer": lambda folder: {"path": _tokenizer(folder)},
+    "data.load_tokenizer": lambda folder: {"path": tokenizer_file(folder)},
     "recipes.load": lambda folder: {"name": "numbers"},
     "recipes.Recipe": lambda folder: {"name": "a recipe"},
     "recipes.Recipe.replace": lambda folder: {"model": {"layers": 2}},
@@ -395,22 +268,22 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "generation.sample": lambda folder: {"model": model(), "sequences": [[4, 5], [6]], "max_new_tokens": 2},
     "grid": lambda folder: {"data": data(), "scheme": "admin", "lr": 1e-3, **SMALL},
     "study": lambda folder: {"data": data(), "schemes": "admin", "bleu": {"beam": 2}, **SMALL},
-    "load": lambda folder: {"path": _model_file(folder)},
+    "load": lambda folder: {"path": model_file(folder)},
     "load_pretrained": lambda folder: {
         "source": fairseq_tensors(),
         "settings": {"decoder_attention_heads": 2},
     },
-    "load_tokenizer_of": lambda folder: {"source": _dictionary(folder)},
-    "Transformer.load": lambda folder: {"path": _model_file(folder)},
-    "Study.load": lambda folder: {"folder": _saved(folder, "study", MADE[ap.Study]())},
-    "StudyRun.load": lambda folder: {"folder": _saved(folder, "run", MADE[ap.StudyRun]())},
-    "TrainedModel.load": lambda folder: {"folder": _saved(folder, "trained", trained())},
+    "load_tokenizer_of": lambda folder: {"source": dictionary_file(folder)},
+    "Transformer.load": lambda folder: {"path": model_file(folder)},
+    "Study.load": lambda folder: {"folder": saved(folder, "study", MADE[ap.Study]())},
+    "StudyRun.load": lambda folder: {"folder": saved(folder, "run", MADE[ap.StudyRun]())},
+    "TrainedModel.load": lambda folder: {"folder": saved(folder, "trained", trained())},
     "Study.report": lambda folder: {"folder": folder / "report"},
     "Study.save": lambda folder: {"folder": folder / "study out"},
     "StudyRun.save": lambda folder: {"folder": folder / "run out"},
     "TrainedModel.save": lambda folder: {"folder": folder / "trained out"},
     "VarianceProfile.from_clinic": lambda folder: {
-        "path": _clinic(folder),
+        "path": clinic_file(folder),
         "encoder_layers": 2,
         "decoder_layers": 2,
     },
@@ -428,7 +301,7 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "schedules.from_dict": lambda folder: {"data": ap.schedules.constant(1e-3).to_dict()},
     "schedules.named": lambda folder: {"name": "cosine", "lr": 1e-3, "warmup": 4, "steps": 10},
     "schemes.register": lambda folder: {"scheme": scheme(), "replace": True},
-    "schemes.unregister": lambda folder: {"name": _registered()},
+    "schemes.unregister": lambda folder: {"name": registered()},
     "set_num_threads": lambda folder: {"n": 1},
     "torch.profile": lambda folder: {
         "module": ap.interop.torch.module(model()),
@@ -458,56 +331,6 @@ SPECIAL: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     },
 }
 """Callables whose arguments are their own; the folder is theirs."""
-
-
-def _text(folder: Path) -> Path:
-    path = folder / "text.txt"
-    path.write_text("a b c d e f\n" * 60, encoding="utf-8")
-    return path
-
-
-def _tokenizer(folder: Path) -> Path:
-    path = folder / "tokenizer.json"
-    subwords().save(path)
-    return path
-
-
-def _codes(folder: Path) -> Path:
-    path = folder / "codes"
-    codes().save(path)
-    return path
-
-
-def _model_file(folder: Path) -> Path:
-    path = folder / "model.safetensors"
-    if not path.exists():
-        model().save(path)
-    return path
-
-
-def _dictionary(folder: Path) -> Path:
-    """Of fairseq."""
-    path = folder / "dict.txt"
-    path.write_text("a 3\ncat 1\n", encoding="utf-8")
-    return path
-
-
-def _clinic(folder: Path) -> Path:
-    path = folder / "profile.txt"
-    made_profile().to_clinic(path)
-    return path
-
-
-def _saved(folder: Path, name: str, what: Any) -> Path:
-    if not (folder / name).exists():
-        what.save(folder / name)
-    return folder / name
-
-
-def _registered() -> str:
-    one = scheme()
-    ap.schemes.register(one, replace=True)
-    return one.name
 
 
 def right(callee: Public, folder: Path) -> dict[str, Any]:

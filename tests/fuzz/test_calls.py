@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 from budget import numbers
-from examples import INSTANCES, call, data, model, right
+from examples import call, right
 from hostile import HOSTILE, HostileError
+from objects import INSTANCES, data, model
 from surface import Public, public
 
 import admin_py as ap
