@@ -21,6 +21,7 @@ from admin_py.interop import (
     nanogpt,
     opt,
     own,
+    refused,
     torch_nn,
     translators,
 )
@@ -151,6 +152,9 @@ def load_pretrained(
     given = {} if settings is None else check_mapping("settings", settings)
     with opened(source) as found:
         told = {**found.settings, **given}
+        why = refused.reason(told, found.source.shapes)
+        if why is not None:
+            raise ValueError(f"{found.source.where} cannot be expressed: {why}")
         name = _told(found.source, told) if format == "auto" else format
         how, told = FORMATS[name], {"model_type": name, **told}
         found.source.settings = told
