@@ -70,6 +70,7 @@ def _opt(config: TransformerConfig) -> Settings:
     return {
         **_decoder(config, sizes),
         "word_embed_proj_dim": config.d_model,
+        "enable_bias": config.bias == "all",
         "activation_function": activation_word(config.activation),
         "do_layer_norm_before": pre,
         "_remove_final_layer_norm": pre and config.stack_scheme("decoder").final_norm == "none",
@@ -272,7 +273,7 @@ LANGUAGE_MODELS: Mapping[str, Family] = {
     ),
     "opt": Family(
         "OPTForCausalLM", "language_model", (POST_LN, PRE_LN, opt.WITHOUT_FINAL_NORM),
-        {**LANGUAGE_MODEL, "positions": ("learned",)},
+        {**LANGUAGE_MODEL, "positions": ("learned",), "bias": ("all", "none")},
         _opt, _opt_places,
     ),
     "llama": _of_llama("LlamaForCausalLM", _llama_biases, bias=tuple(BIASES), head_width=ANY),

@@ -83,6 +83,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "Post-LN language model": (
         "opt", {**TEXT, "scheme": "post_ln", "embedding_scale": 1.0, "positions": "learned"},
     ),
+    "OPT without biases": ("opt", {**TEXT, "scheme": "post_ln", "bias": "none", "activation": "gelu"}),
     "Llama": ("llama", LLAMA),
     "Llama, tied, biases": (
         "llama",
