@@ -46,8 +46,8 @@ def to_hugging_face(
         Made if it is not there; gets ``config.json`` and ``model.safetensors``.
     family : str, optional
         ``"gpt2"``, ``"opt"``, ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``,
-        ``"gemma2"``, ``"gpt_neox"``, ``"gptj"``, ``"marian"``, ``"pegasus"``, ``"m2m_100"``, ``"bart"``,
-        ``"mbart"``, ``"fsmt"``, ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``,
+        ``"gemma"``, ``"gemma2"``, ``"gpt_neox"``, ``"gptj"``, ``"marian"``, ``"pegasus"``, ``"m2m_100"``,
+        ``"bart"``, ``"mbart"``, ``"fsmt"``, ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``,
         ``"camembert"`` or ``"distilbert"``. By default the first that holds the model.
     settings : mapping
         Further entries of ``config.json``, such as ``{"eos_token_id": 5}``. Ids of padding, beginning and end

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from admin_py.interop import gemma2, gpt2, gpt_neox, gptj, llama, opt
+from admin_py.interop import gemma, gpt2, gpt_neox, gptj, llama, opt
 from admin_py.interop.family import POST_LN, PRE_LN, Family, Settings, named, none
 from admin_py.interop.layer_names import LayerNames
 from admin_py.interop.obstacles import ANY, Allowed, meaning
@@ -132,6 +132,10 @@ def _qwen(config: TransformerConfig) -> Settings:
     return {**_llama(config), **windows, "attention_bias": attention}
 
 
+def _gemma(config: TransformerConfig) -> Settings:
+    return {**_llama(config), "attention_bias": config.bias == "attention"}
+
+
 def _gemma2(config: TransformerConfig) -> Settings:
     told = _llama_biases(config)
     windows = _windows(config)
@@ -209,9 +213,14 @@ def _gpt_neox_places(config: TransformerConfig) -> LayerNames:
     return gpt_neox.names("gpt_neox.", gpt_neox.OUTPUTS[0], config.heads)
 
 
+def _gemma_places(config: TransformerConfig) -> Places:
+    del config
+    return gemma.names("model.", second=False)
+
+
 def _gemma2_places(config: TransformerConfig) -> Places:
     del config
-    return gemma2.names("model.")
+    return gemma.names("model.", second=True)
 
 
 def _other_windows(model: Transformer) -> list[str]:
@@ -292,8 +301,12 @@ LANGUAGE_MODELS: Mapping[str, Family] = {
         "Olmo2ForCausalLM", _llama_biases, llama.BRANCH_RMS, beyond=_not_whole, bias=("none", "attention"),
         qk_norm=("rms",), qk_norm_whole=ANY,
     ),
+    "gemma": _of_llama(
+        "GemmaForCausalLM", _gemma, places=_gemma_places, bias=("none", "attention"), head_width=ANY,
+        embedding_scale=(None,),
+    ),
     "gemma2": _of_llama(
-        "Gemma2ForCausalLM", _gemma2, gemma2.AROUND_RMS, _gemma2_places, _around, bias=("none", "attention"),
+        "Gemma2ForCausalLM", _gemma2, gemma.AROUND_RMS, _gemma2_places, _around, bias=("none", "attention"),
         embedding_scale=(None,),
         **dict.fromkeys(
             ("head_width", "attention_window", "attention_scale", "score_cap", "logits_cap"), ANY

@@ -12,7 +12,7 @@ from admin_py.base.streams import warn
 from admin_py.interop import (
     encoders,
     fairseq,
-    gemma2,
+    gemma,
     gpt2,
     gpt_neox,
     gptj,
@@ -62,7 +62,7 @@ FORMATS: Mapping[str, Format] = {
     "nanogpt": _format(nanogpt),
     "joeynmt": _format(joeynmt),
     "torch": _format(torch_nn),
-    "gemma2": _format(gemma2),
+    **{kind: _format(gemma, gemma.Gemma(kind)) for kind in gemma.KINDS},
     "gpt2": _format(gpt2),
     "gpt_neox": _format(gpt_neox),
     "gptj": _format(gptj),
@@ -98,11 +98,10 @@ def load_pretrained(
         whose models may have Admin's omegas; ``"admin_py"`` what `interop.torch.module` and
         `interop.torch.write` have made of a model of this package; ``"torch"`` is torch.nn.Transformer and
         its parts, alone or within a model; ``"nanogpt"`` and ``"joeynmt"``; the others are families of
-        Hugging Face. Language models: ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``, ``"llama"``,
-        ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators: ``"marian"``,
-        ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders: ``"bert"``,
-        ``"electra"``,
-        ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
+        Hugging Face. Language models: ``"gemma"``, ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``,
+        ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators:
+        ``"marian"``, ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders:
+        ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
         their heads and poolers are left out, with a warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as

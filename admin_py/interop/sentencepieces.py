@@ -49,7 +49,7 @@ MBART = Rule(1, PIECES_OF_FAIRSEQ, (0, 1, 2, 3), after=(2,))
 """The id of the language, which goes with it, is the caller's business; so it is of NLLB."""
 
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(("llama", "mistral", "gemma2"), LLAMA),
+    **dict.fromkeys(("llama", "mistral", "gemma", "gemma2"), LLAMA),
     "xlm-roberta": Rule(1, PIECES_OF_FAIRSEQ, (0, 1, 2, 3), (0,), (2,), behind=1),
     "camembert": Rule(4, {0: 3}, (0, 1, 2, 3, 4, 5, 6), (5,), (6,), behind=1),
     "mbart": MBART,

@@ -32,6 +32,7 @@ COMMON["gpt_neox"] = {
     "num_attention_heads": 3, "max_position_embeddings": 30, "rotary_pct": 0.5,
 }  # fmt: skip
 COMMON["mistral"] = COMMON["qwen2"] = COMMON["olmo2"] = COMMON["llama"]
+COMMON["gemma"] = {**COMMON["llama"], "head_dim": 6, "pad_token_id": None}
 COMMON["gemma2"] = {
     **COMMON["llama"],
     "head_dim": 6,
@@ -61,6 +62,7 @@ CLASSES = {
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
+    "gemma": "GemmaForCausalLM",
     "gemma2": "Gemma2ForCausalLM",
     "gpt_neox": "GPTNeoXForCausalLM",
     "gptj": "GPTJForCausalLM",

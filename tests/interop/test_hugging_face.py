@@ -65,6 +65,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["sliding_attention", "full_attention"],
         },
     ),
+    "Gemma": ("gemma", {}),
+    "Gemma, untied, biases, silu": (
+        "gemma",
+        {"tie_word_embeddings": False, "attention_bias": True, "hidden_act": "silu"},
+    ),
     "Gemma 2": ("gemma2", {}),
     "Gemma 2, one window, no caps, biases": (
         "gemma2",

@@ -14,7 +14,7 @@ from proofs.deviation import deviation
 
 import admin_py as ap
 from admin_py.interop.families import FAMILIES
-from admin_py.interop.gemma2 import AROUND_RMS
+from admin_py.interop.gemma import AROUND_RMS
 from admin_py.interop.gpt_neox import PARALLEL
 from admin_py.interop.llama import BRANCH_RMS, PRE_RMS
 from admin_py.interop.pretrained import FORMATS, LeftOut
@@ -100,6 +100,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen 2, a window below": ("qwen2", {**LLAMA, "bias": "qkv", "attention_window": [4, None]}),
     "OLMo 2": (
         "olmo2", {**LLAMA, "scheme": BRANCH_RMS, "qk_norm": "rms", "qk_norm_whole": True},
+    ),
+    "Gemma": (
+        "gemma",
+        {
+            **LLAMA, "activation": "gelu_tanh", "embedding_scale": None, "share_embeddings": "all",
+            "head_width": 6,
+        },
     ),
     "Gemma 2": ("gemma2", GEMMA2),
     "Gemma 2, untied, neither windows nor caps": (
@@ -242,7 +249,7 @@ def test_what_came_from_there_goes_back(kind: str, tmp_path: Path) -> None:
             continue  # positions and token types are one here
         unread = name.endswith("embed_positions.weight") and kind in ("opt", "bart", "mbart", "fsmt")
         skipped = 2 if unread else 0
-        if kind == "gemma2" and name.endswith("norm.weight"):  # 1 is added to it here
+        if kind in ("gemma", "gemma2") and name.endswith("norm.weight"):  # 1 is added to it here
             torch.testing.assert_close(value, wanted[name], rtol=0, atol=2**-23)
             continue
         assert torch.equal(value[skipped:], wanted[name][skipped:]), name
