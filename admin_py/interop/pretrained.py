@@ -101,8 +101,8 @@ def load_pretrained(
         Hugging Face. Language models: ``"gemma"``, ``"gemma2"``, ``"gpt2"``, ``"gpt_neox"``, ``"gptj"``,
         ``"llama"``, ``"mistral"``, ``"qwen2"``, ``"qwen3"``, ``"olmo2"``, ``"opt"``; translators:
         ``"marian"``, ``"pegasus"``, ``"m2m_100"``, ``"bart"``, ``"mbart"``, ``"fsmt"``; encoders:
-        ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose hidden states are read:
-        their heads and poolers are left out, with a warning that names them.
+        ``"bert"``, ``"electra"``, ``"roberta"``, ``"xlm-roberta"``, ``"camembert"``, ``"distilbert"``, whose
+        hidden states are read: their heads and poolers are left out, with a warning that names them.
     settings : mapping, optional
         What is not said beside the tensors, in the other library's words, such as
         ``{"encoder_attention_heads": 4, "decoder_attention_heads": 4}``; it comes before what is said there.
