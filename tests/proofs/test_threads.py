@@ -5,6 +5,7 @@ Dropout is on everywhere, of attention's probabilities too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,8 +25,26 @@ LONGEST = (
 """Sequences that are cut into parts: a batch of one, and a few amid short ones."""
 WIDE: dict[str, Any] = {"d_model": 64, "heads": 4, "d_ff": 96, "max_length": 256, "vocab_size": 700}
 LONG = WIDE | {"d_model": 24, "d_ff": 40, "max_length": 1200}
+SUMS = (
+    "every field", "norms everywhere", "gated, norms everywhere", "parallel everywhere",
+    "parallel with kappa and omega", "alpha vector shared", "alpha scalar shared", "layer of all q and k",
+    "rms of each head's q and k", "rotary positions", "bias qkv", "norm on embeddings, as BART",
+    "windows, language model",
+)  # fmt: skip
+"""Cases with all kinds of sums over rows. One thread takes three chunks at once here, the others one."""
 CHOSEN = [
     *LARGE_CASES,
+    *(
+        replace(
+            case,
+            name=f"{case.name}, many",
+            config=case.config | {"max_length": 64},
+            source_lengths=MANY[0],
+            target_lengths=MANY[1],
+        )
+        for case in CASES
+        if case.name in SUMS
+    ),
     next(case for case in CASES if case.name == "every field"),
     Case("post, wide", config(POST, encoder=2, decoder=2, **WIDE), *MANY),
     Case(
