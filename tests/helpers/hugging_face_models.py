@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import transformers
@@ -93,6 +96,20 @@ def _filled(t: torch.Tensor) -> torch.Tensor:
 modeling_fsmt.fill_with_neg_inf = (
     _filled  # theirs goes by way of float32, in which float64's least is no number
 )
+
+
+@contextmanager
+def without_float32() -> Iterator[None]:
+    """Where they compute norms, angles, sinusoids and the softmax in float32, whatever the type of a model that
+    is made and called within, they do so in float64."""
+    usual = torch.get_default_dtype()
+    names = patch.multiple(torch, float32=torch.float64, float=torch.float64)
+    with names, patch.object(torch.Tensor, "float", torch.Tensor.double):
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(usual)
 
 
 def theirs(kind: str, name: str = "", **options: Any) -> Any:
