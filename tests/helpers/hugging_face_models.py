@@ -100,8 +100,7 @@ modeling_fsmt.fill_with_neg_inf = (
 
 @contextmanager
 def without_float32() -> Iterator[None]:
-    """Where they compute norms, angles, sinusoids and the softmax in float32, whatever the type of a model that
-    is made and called within, they do so in float64."""
+    """Models that are made and called within compute norms, angles and the softmax in their type as well."""
     usual = torch.get_default_dtype()
     names = patch.multiple(torch, float32=torch.float64, float=torch.float64)
     with names, patch.object(torch.Tensor, "float", torch.Tensor.double):
