@@ -24,6 +24,8 @@ LOCK = ROOT / ".ci" / "requirements.txt"
 TORCH_LOCK = ROOT / ".ci" / "requirements-torch.txt"
 
 TORCH = "torch==2.13.0"
+NEEDS_TORCH = "accelerate==1.15.0"
+"""Its requirements but PyTorch are others', too; an index would bring PyTorch's build for GPUs with it."""
 TORCH_NEEDS = ("filelock", "typing-extensions", "sympy", "networkx", "fsspec")
 """Of its build for CPUs, beside what the package itself requires; in the file of all others."""
 
@@ -38,7 +40,8 @@ HEAD = """\
 def wanted() -> list[str]:
     """What pyproject.toml requires to build, run, test, check and document, PyTorch apart."""
     found = [line for group in GROUPS for line in requirements(group)]
-    return sorted({*(line for line in found if not line.startswith("torch")), *TORCH_NEEDS})
+    apart = tuple(name_of(one) for one in (TORCH, NEEDS_TORCH))
+    return sorted({*(line for line in found if not line.startswith(apart)), *TORCH_NEEDS})
 
 
 def name_of(requirement: str) -> str:
@@ -75,15 +78,16 @@ def lock() -> None:
         if done.returncode != 0:
             raise SystemExit(f"lock: {done.stderr}")
         LOCK.write_text(HEAD + done.stdout, encoding="utf-8")
-        command = ["pip", "download", "--quiet", "--no-deps", "--dest", folder, TORCH]
+        command = ["pip", "download", "--quiet", "--no-deps", "--dest", folder, TORCH, NEEDS_TORCH]
         subprocess.run([sys.executable, "-m", *command], check=True)
         lines = []
-        for wheel in sorted(Path(folder).glob("torch-*.whl")):
+        for one in (TORCH, NEEDS_TORCH):
+            (wheel,) = Path(folder).glob(f"{name_of(one)}-*.whl")
             with wheel.open("rb") as file:
                 digest = hashlib.sha256()
                 while block := file.read(1 << 20):
                     digest.update(block)
-            lines += [f"# {wheel.name}", f"{TORCH} --hash=sha256:{digest.hexdigest()}"]
+            lines += [f"# {wheel.name}", f"{one} --hash=sha256:{digest.hexdigest()}"]
         TORCH_LOCK.write_text(HEAD.splitlines()[0] + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
     print(f"lock: {len(locked())} packages in {LOCK.relative_to(ROOT)}")
 

@@ -1,4 +1,4 @@
-"""docs/examples/train_in_pytorch.py, on two processes of this machine."""
+"""docs/examples: trainings in PyTorch, by itself and by Accelerate, on two processes of this machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ import admin_py as ap
 
 torch = pytest.importorskip("torch")
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "train_in_pytorch.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+LAUNCHED = {
+    "train_in_pytorch.py": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "train_with_accelerate.py": ["accelerate.commands.launch", "--cpu", "--num_processes", "2"],
+}
 
 
-def test_two_processes_train_what_is_profiled_and_looked_at_here(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    options = ["--layers", "1", "--steps", "6"]
-    done = subprocess.run(
-        [*command, str(EXAMPLE), str(tmp_path / "out"), *options], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_two_processes_train_what_is_profiled_and_looked_at_here(name: str, tmp_path: Path) -> None:
+    if "accelerate" in name:
+        pytest.importorskip("accelerate", reason="accelerate is not installed")
+    command = [sys.executable, "-m", *LAUNCHED[name], str(EXAMPLES / name), str(tmp_path / "out")]
+    done = subprocess.run([*command, "--layers", "1", "--steps", "6"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     before, after = (float(word) for word in done.stdout.split() if word.replace(".", "").isdigit())
     assert after < before
