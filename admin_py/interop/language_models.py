@@ -41,7 +41,8 @@ LANGUAGE_MODEL: Allowed = {
 }
 
 
-def _gpt2(config: TransformerConfig) -> Settings:
+def _like_gpt2(config: TransformerConfig) -> Settings:
+    """In the words that GPT-J has, too."""
     sizes = {
         "d_model": "n_embd", "decoder_layers": "n_layer", "heads": "n_head", "d_ff": "n_inner",
         "max_length": "n_positions", "norm_eps": "layer_norm_epsilon", "dropout": "resid_pdrop",
@@ -51,6 +52,12 @@ def _gpt2(config: TransformerConfig) -> Settings:
         **_decoder(config, sizes),
         "embd_pdrop": config.dropout,
         "activation_function": activation_word(config.activation),
+    }
+
+
+def _gpt2(config: TransformerConfig) -> Settings:
+    return {
+        **_like_gpt2(config),
         "scale_attn_weights": meaning(config, "attention_scale") is None,
     }
 
@@ -177,15 +184,8 @@ def _gpt_neox(config: TransformerConfig) -> Settings:
 
 
 def _gptj(config: TransformerConfig) -> Settings:
-    sizes = {
-        "d_model": "n_embd", "decoder_layers": "n_layer", "heads": "n_head", "d_ff": "n_inner",
-        "max_length": "n_positions", "norm_eps": "layer_norm_epsilon", "dropout": "resid_pdrop",
-        "attention_dropout": "attn_pdrop",
-    }  # fmt: skip
     return {
-        **_decoder(config, sizes),
-        "embd_pdrop": config.dropout,
-        "activation_function": activation_word(config.activation),
+        **_like_gpt2(config),
         "rotary_dim": config.rotary_width or config.width_of_heads,
     }
 
@@ -197,16 +197,15 @@ def _gptj_places(config: TransformerConfig) -> LayerNames:
 
 def _two_norms(model: Transformer) -> list[str]:
     """A layer's branches read one norm there."""
-    found, kinds = model.parameters, ("self_attn", "feed_forward")
-    apart = []
-    for layer in range(model.config.decoder_layers):
-        for word in ("gamma", "nu"):
-            first, second = (found.get(f"decoder.{layer}.{kind}.norm_pre.{word}") for kind in kinds)
-            if first is not None and second is not None and not np.array_equal(first, second):
-                apart.append(f"decoder.{layer}")
-    return [f"norms of attention and feed-forward that differ, in {', '.join(dict.fromkeys(apart))}"] * bool(
-        apart
-    )
+    found, first, second = model.parameters, "self_attn.norm_pre", "feed_forward.norm_pre"
+    apart = [
+        name.partition(f".{first}")[0]
+        for name in found
+        if first in name
+        and not np.array_equal(found[name], found.get(name.replace(first, second), found[name]))
+    ]
+    layers = ", ".join(dict.fromkeys(apart))
+    return [f"norms of attention and feed-forward that differ, in {layers}"] if apart else []
 
 
 def _gpt_neox_places(config: TransformerConfig) -> LayerNames:
