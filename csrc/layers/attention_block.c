@@ -24,7 +24,7 @@ static adm_attention_sequence sequence_of(const adm_attention_block *block, int6
         .v = keys->y + v,
         .ctx = block->context + row * d,
         .lse = block->lse + row * attention->heads,
-        .dctx = from(block->out->dx, row * d),
+        .dctx = from(block->dcontext, row * d),
         .dq = from(block->in->dy, q),
         .dk = from(keys->dy, k),
         .dv = from(keys->dy, v),
@@ -52,16 +52,6 @@ void adm_attention_block_forward_heads(adm_worker *worker, const adm_attention_b
         adm_attention_forward(worker, &block->attention, &sequence, share);
     }
     adm_work_note(worker, ADM_WORK_ATTENTION);
-}
-
-void adm_attention_block_forward_out(adm_worker *worker, const adm_attention_block *block)
-{
-    if (adm_norm_exists(block->norm))
-        adm_norm_forward(worker->kernels, block->norm, block->context, block->normed,
-                         (adm_span){0, block->in->rows});
-    adm_work_note(worker, ADM_WORK_ROWS);
-    adm_linear_forward(worker, block->out, false);
-    adm_work_note(worker, ADM_WORK_PRODUCTS);
 }
 
 /* context = attention(q, k, v):             dq, dk, dv */

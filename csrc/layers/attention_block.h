@@ -1,8 +1,8 @@
-/* What an attention branch computes between h and a:
+/* What an attention branch computes between h and what its last map reads:
 
-     q k v = h W_in^T + bias, or q alone, and then k v = memory W_kv^T + bias
-     q, k  = Nq(q), Nk(k), turned by their positions
-     a     = Ninner(attention(q, k, v)) W_out^T */
+     q k v   = h W_in^T + bias, or q alone, and then k v = memory W_kv^T + bias
+     q, k    = Nq(q), Nk(k), turned by their positions
+     context = attention(q, k, v) */
 #ifndef ADM_LAYERS_ATTENTION_BLOCK_H
 #define ADM_LAYERS_ATTENTION_BLOCK_H
 
@@ -20,21 +20,18 @@ typedef struct adm_attention_block {
     adm_rotary_rows rotary;               /* of q and k in `in`, where these have positions */
     const adm_linear *in;                 /* [M, D] -> [M, H K + 2 G K] or, with kv, [M, H K] */
     const adm_linear *kv;                 /* memory [M_memory, D] -> [M_memory, 2 G K], or NULL */
-    const adm_linear *out;                /* context, normed -> [M, D]; dx is the gradient of context */
-    const adm_norm *norm;                 /* Ninner */
+    adm_real *dcontext;                   /* [M, H K], or NULL: no backward pass is laid out */
     const int64_t *offsets, *key_offsets; /* [B + 1] of the queries' and the keys' rows */
     int64_t first, last;                  /* sequences, whole, or a part of one */
     int64_t row, key_row;                 /* numbers of the first rows of the queries and the keys */
     adm_real *context;                    /* [M, H K] */
-    adm_real *normed;                     /* [M, H K] Ninner(context), or NULL */
     adm_real *lse;                        /* [M, H] */
 } adm_attention_block;
 
-/* One after another: up to the attention, some heads' attention, and what comes after it. */
+/* One after another: up to the attention, and some heads' attention. */
 void adm_attention_block_forward_in(adm_worker *worker, const adm_attention_block *block);
 void adm_attention_block_forward_heads(adm_worker *worker, const adm_attention_block *block,
                                        const adm_attention_share *share);
-void adm_attention_block_forward_out(adm_worker *worker, const adm_attention_block *block);
 /* From the gradient of the context to those of what the maps compute. Add to the gradients of norms and biases. */
 void adm_attention_block_backward_heads(adm_worker *worker, const adm_attention_block *block,
                                         const adm_attention_share *share);

@@ -3,7 +3,7 @@
 void adm_feed_forward_forward_in(adm_worker *worker, const adm_feed_forward *block)
 {
     const adm_kernels *kernels = worker->kernels;
-    const int64_t rows = block->in->rows, f = block->out->matrix.inputs;
+    const int64_t rows = block->in->rows, f = block->width;
     const bool relu = block->activation == ADM_ACTIVATION_RELU && !block->gated;
     adm_linear_forward(worker, block->in, relu);
     adm_work_note(worker, ADM_WORK_PRODUCTS);
@@ -14,25 +14,15 @@ void adm_feed_forward_forward_in(adm_worker *worker, const adm_feed_forward *blo
     kernels->dropout(block->hidden, rows, f, block->row, &block->dropout);
 }
 
-void adm_feed_forward_forward_out(adm_worker *worker, const adm_feed_forward *block)
-{
-    if (adm_norm_exists(block->norm))
-        adm_norm_forward(worker->kernels, block->norm, block->hidden, block->normed,
-                         (adm_span){0, block->in->rows});
-    adm_work_note(worker, ADM_WORK_ROWS);
-    adm_linear_forward(worker, block->out, false);
-    adm_work_note(worker, ADM_WORK_PRODUCTS);
-}
-
 /* hidden = dropout(u activation(g)):           du, dg beside each other */
 static void backward_gated(adm_worker *worker, const adm_feed_forward *block)
 {
     worker->kernels->gated_backward(&(adm_gated_gradient){
         .rows = block->in->rows,
-        .n = block->out->matrix.inputs,
+        .n = block->width,
         .row0 = block->row,
         .dropout = block->dropout,
-        .dh = block->out->dx,
+        .dh = block->dhidden,
         .derivative = block->in->y,
         .dz = block->in->dy,
     });

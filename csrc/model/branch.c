@@ -63,8 +63,7 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
         .rotary = rotary_rows_of(view),
         .in = &view->maps[ADM_MAP_IN],
         .kv = reads_memory ? &view->maps[ADM_MAP_KV] : NULL,
-        .out = &view->maps[ADM_MAP_OUT],
-        .norm = &view->inner,
+        .dcontext = view->maps[ADM_MAP_OUT].dx,
         .offsets = view->offsets,
         .key_offsets = reads_memory ? view->memory_offsets : view->offsets,
         .first = view->first_sequence,
@@ -72,7 +71,6 @@ static adm_attention_block attention_block_of(const adm_sublayer_view *view)
         .row = view->first,
         .key_row = reads_memory ? view->memory_first : view->first,
         .context = view->inner_values,
-        .normed = view->inner_normed,
         .lse = view->lse,
     };
 }
@@ -81,12 +79,6 @@ static void attention_forward_in(adm_worker *worker, const adm_sublayer_view *vi
 {
     const adm_attention_block block = attention_block_of(view);
     adm_attention_block_forward_in(worker, &block);
-}
-
-static void attention_forward_out(adm_worker *worker, const adm_sublayer_view *view)
-{
-    const adm_attention_block block = attention_block_of(view);
-    adm_attention_block_forward_out(worker, &block);
 }
 
 static void attention_backward_rows(adm_worker *worker, const adm_sublayer_view *view)
@@ -124,10 +116,9 @@ static adm_feed_forward feed_forward_of(const adm_sublayer_view *view)
         .dropout = view->inner_dropout,
         .row = view->first,
         .in = &view->maps[ADM_MAP_IN],
-        .out = &view->maps[ADM_MAP_OUT],
-        .norm = &view->inner,
+        .width = view->maps[ADM_MAP_OUT].matrix.inputs,
+        .dhidden = view->maps[ADM_MAP_OUT].dx,
         .hidden = view->inner_values,
-        .normed = view->inner_normed,
     };
 }
 
@@ -135,12 +126,6 @@ static void feed_forward_forward_in(adm_worker *worker, const adm_sublayer_view 
 {
     const adm_feed_forward block = feed_forward_of(view);
     adm_feed_forward_forward_in(worker, &block);
-}
-
-static void feed_forward_forward_out(adm_worker *worker, const adm_sublayer_view *view)
-{
-    const adm_feed_forward block = feed_forward_of(view);
-    adm_feed_forward_forward_out(worker, &block);
 }
 
 static void feed_forward_backward_rows(adm_worker *worker, const adm_sublayer_view *view)
@@ -170,7 +155,6 @@ static const adm_branch branches[] = {
             .inner = ADM_WIDTH_QUERIES,
             .attends = true,
             .forward_in = attention_forward_in,
-            .forward_out = attention_forward_out,
             .backward_rows = attention_backward_rows,
         },
     [ADM_BRANCH_CROSS_ATTENTION] =
@@ -187,7 +171,6 @@ static const adm_branch branches[] = {
             .attends = true,
             .reads_memory = true,
             .forward_in = attention_forward_in,
-            .forward_out = attention_forward_out,
             .backward_rows = attention_backward_rows,
         },
     [ADM_BRANCH_FEED_FORWARD] =
@@ -197,7 +180,6 @@ static const adm_branch branches[] = {
                      [ADM_MAP_OUT] = FEED_FORWARD_OUT},
             .inner = ADM_WIDTH_HIDDEN,
             .forward_in = feed_forward_forward_in,
-            .forward_out = feed_forward_forward_out,
             .backward_rows = feed_forward_backward_rows,
         },
     [GATED_FEED_FORWARD] =
@@ -212,7 +194,6 @@ static const adm_branch branches[] = {
             .inner = ADM_WIDTH_HIDDEN,
             .gated = true,
             .forward_in = feed_forward_forward_in,
-            .forward_out = feed_forward_forward_out,
             .backward_rows = feed_forward_backward_rows,
         },
 };

@@ -72,9 +72,8 @@ typedef struct adm_branch {
     bool attends;      /* keeps the softmax's statistics [M, H]; else `in` has an activation, ... */
     bool gated;        /* ... of one half of what it computes, by which the other half is multiplied */
     bool reads_memory; /* its keys and values are those of the memory, all of which every query sees */
-    /* From h to what attention or the last map reads, and from there to a. */
+    /* From h to what attention or the last map reads. */
     void (*forward_in)(adm_worker *worker, const struct adm_sublayer_view *view);
-    void (*forward_out)(adm_worker *worker, const struct adm_sublayer_view *view);
     /* From the gradients of q, k, v or of the hidden units to dproj, dkv; adds to a chunk's partial gradients. */
     void (*backward_rows)(adm_worker *worker, const struct adm_sublayer_view *view);
 } adm_branch;

@@ -20,13 +20,24 @@ void adm_sublayer_forward_before(const adm_sublayer_view *view, adm_worker *work
     view->params->kind->forward_in(worker, view);
 }
 
+/* a = Ninner(inner) W_out^T */
+static void forward_out(const adm_sublayer_view *view, adm_worker *worker)
+{
+    if (adm_norm_exists(&view->inner))
+        adm_norm_forward(view->kernels, &view->inner, view->inner_values, view->inner_normed,
+                         (adm_span){0, view->rows});
+    adm_work_note(worker, ADM_WORK_ROWS);
+    adm_linear_forward(worker, &view->maps[ADM_MAP_OUT], false);
+    adm_work_note(worker, ADM_WORK_PRODUCTS);
+}
+
 void adm_sublayer_forward_after(const adm_model *model, const adm_sublayer_view *view, int64_t chunk,
                                 adm_worker *worker)
 {
     double *moments = moments_of(model, view->params, chunk);
     if (moments != NULL)
         memset(moments, 0, 4 * sizeof *moments);
-    view->params->kind->forward_out(worker, view);
+    forward_out(view, worker);
     adm_residual_output_forward(view, moments);
     adm_work_note(worker, ADM_WORK_ROWS);
 }
