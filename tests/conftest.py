@@ -13,7 +13,6 @@ for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
-import tqdm  # noqa: E402
 
 import admin_py as ap  # noqa: E402
 
@@ -32,9 +31,6 @@ collect_ignore += [f"helpers/{name}" for name in OF_HUGGING_FACE if not find_spe
 # No test is about time: a machine that does other things too takes longer than a deadline now and then.
 hypothesis.settings.register_profile("admin_py", deadline=None)
 hypothesis.settings.load_profile("admin_py")
-
-# The thread by which bars look after themselves would meet allocations that tests of missing memory let fail.
-tqdm.tqdm.monitor_interval = 0
 
 # Where the tests are started in the background, Ctrl-C is ignored, by the processes that they start too.
 # Those that are sent one must hear it.
