@@ -7,6 +7,9 @@ from ._core import EncoderLayer as EncoderLayer
 from ._core import Model as Model
 from ._core import Optimizer as Optimizer
 from ._core import Transformer as Transformer
+from ._core import add as add
+from ._core import block_length as block_length
+from ._core import block_squares as block_squares
 from ._core import cos_turns as cos_turns
 from ._core import exp as exp
 from ._core import get_num_threads as get_num_threads

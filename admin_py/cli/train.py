@@ -23,6 +23,7 @@ from admin_py.cli.options import (
     out_folder,
     show,
 )
+from admin_py.cli.ranks import one_of, processors_of, world
 from admin_py.cli.recipe_options import (
     add_decoding,
     add_recipe,
@@ -39,8 +40,11 @@ from admin_py.training.optimizers import Optimizer
 from admin_py.training.profiling import as_tried
 
 if TYPE_CHECKING:
+    from mpi4py import MPI
+
     from admin_py.data import Dataset
     from admin_py.data.batch import Batch
+    from admin_py.model.profile import VarianceProfile
     from admin_py.model.transformer import Transformer
     from admin_py.training.history import History
 
@@ -55,6 +59,7 @@ examples:
   admin-py train --text book.txt --layers 4 --d-model 128 --optimizer adamw --steps 2000 --out shakespeare
   admin-py train --steps 4000 --average 5 --patience 10 --out averaged
   admin-py train --recipe multi30k-tiny --source train.en --target train.de --valid val.en val.de --out run
+  mpiexec -n 4 admin-py train --accumulate 4 --steps 1000 --out shared
 
 A run that was stopped, or killed, goes on where it was when the same command is given again. In Python
 admin_py.load("run") opens the folder: .translate(texts), .generate(texts), .model, .tokenizer, .history."""
@@ -112,29 +117,38 @@ def run(options: argparse.Namespace) -> int:
     recipe = take_recipe(options, given)
     options.decoding = decoding_settings(options, recipe)
     _check_averages(options)
+    comm = world()
+    if comm is None:
+        return _run(options)
+    with one_of(comm):
+        options.threads = options.threads or processors_of(comm)
+        return _run(options, comm)
+
+
+def _run(options: argparse.Namespace, comm: MPI.Intracomm | None = None) -> int:
     made, optimizer = model_of(options), _optimizer(options)
+    if comm is not None and comm.Get_rank() > 0:  # rank 0 has the folder, and writes
+        return STOPPED if _history(options, *made, optimizer, Path(options.out), comm)[0].interrupted else 0
     with out_folder(options) as folder:
-        return _train(options, *made, optimizer, folder)
+        return _train(options, *made, optimizer, folder, comm)
 
 
-def _train(
+def _history(
     options: argparse.Namespace,
     model: Transformer,
     batch: Batch,
     data: Dataset,
     optimizer: Optimizer,
     folder: Path,
-) -> int:
-    """Train, and write all of it into the folder; the exit status."""
+    comm: MPI.Intracomm | None,
+) -> tuple[History, VarianceProfile | None]:
+    """Train; what came of it, and the profile before, where there is one."""
     from admin_py.training.train import train as run_train
 
     measures = Measures()
     profile = measures.take("profile", lambda: model.profile(batch, seed=options.seed))
     if profile is None:
         say(f"not profiled: {measures.without['profile']}")
-    valid_every = options.valid_every
-    if valid_every is None:
-        valid_every = usual_valid_every(options.steps)
     with as_tried(profile) as asked:
         history = run_train(
             model,
@@ -148,15 +162,34 @@ def _train(
             clip_norm=options.clip_norm,
             label_smoothing=options.label_smoothing,
             z_loss=options.z_loss,
-            valid_every=valid_every,
+            valid_every=_valid_every(options),
             checkpoint=folder / "checkpoint.safetensors",
             checkpoint_every=options.checkpoint_every,
             progress=not options.quiet,
             ema=options.ema,
             patience=options.patience,
             restore_best=options.patience is not None and options.average is None,
+            comm=comm,
             **_keeping(options, folder),
         )
+    return history, profile
+
+
+def _valid_every(options: argparse.Namespace) -> int:
+    return usual_valid_every(options.steps) if options.valid_every is None else options.valid_every
+
+
+def _train(
+    options: argparse.Namespace,
+    model: Transformer,
+    batch: Batch,
+    data: Dataset,
+    optimizer: Optimizer,
+    folder: Path,
+    comm: MPI.Intracomm | None,
+) -> int:
+    """Train, and write all of it into the folder; the exit status."""
+    history, profile = _history(options, model, batch, data, optimizer, folder, comm)
     written, told = _written(options, model, history, folder)
     averages = {name: value for name, value in _given(options, add_averages).items() if value is not None}
     trained = TrainedModel(
@@ -164,7 +197,7 @@ def _train(
         data.tokenizer,
         history=history,
         profile=profile,
-        settings={**_settings(options), "valid_every": valid_every, **averages},
+        settings={**_settings(options), "valid_every": _valid_every(options), **averages},
         data={**describe(data), "options": _given(options, add_data)},
         metadata=run_metadata(seed=options.seed, dtype=model.dtype, **told),
     )

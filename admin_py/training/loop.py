@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admin_py._version import __version__
 from admin_py.base.builds import MODULES
 from admin_py.base.versions import origin
 from admin_py.model import files as model_files
 from admin_py.model.state import check_state, write_state
 from admin_py.results import run_metadata
 from admin_py.training import checkpoint as checkpoints
+from admin_py.training.buffers import Shared, Whole
 from admin_py.training.checkpoint import TrainingState
 from admin_py.training.divergence import explain_gradient, explain_loss, explain_update
 from admin_py.training.feed import Feed, num_predicted
@@ -29,6 +31,7 @@ from admin_py.training.moving_average import MovingAverage
 from admin_py.training.observing import StepObserver
 from admin_py.training.profiling import AS_GIVEN, OFF, UNKNOWN
 from admin_py.training.progress import TrainingProgress
+from admin_py.training.ranks import Alone, Ranks
 from admin_py.training.recorder import Recorder
 from admin_py.training.restoring import check_best, check_parts, history_of, num_updates
 
@@ -54,14 +57,18 @@ class Loop:
     model : Transformer
     data : Dataset
     plan : Plan
+    ranks : Alone
+        The processes that share it: each computes every so many of a step's batches.
     """
 
-    def __init__(self, model: Transformer, data: Dataset, plan: Plan) -> None:
-        self.model, self.data, self.plan = model, data, plan
+    def __init__(self, model: Transformer, data: Dataset, plan: Plan, ranks: Alone) -> None:
+        self.model, self.data, self.plan, self.ranks = model, data, plan, ranks
+        self._buffers = Shared(model, ranks) if isinstance(ranks, Ranks) else Whole(model)
         self.history = Recorder()
         self._feed = self._new_feed(epoch=0, batch=0)
         self._tail_done = True  # validation, callbacks and checkpoint of the last step
         self._saved_at: int | None = None
+        self._asked_to_end = False  # by Ctrl-C, on any rank
         self._limit = float(np.sqrt(np.finfo(model.dtype).max))
         self._observer = StepObserver(model)
         self._average = None if plan.ema is None else MovingAverage(plan.ema)
@@ -81,25 +88,28 @@ class Loop:
     def run(self, *, progress: bool) -> History:
         """Train to the last step, to divergence or to Ctrl-C."""
         history, steps = self.history, self.plan.steps
-        shown = TrainingProgress(steps, done=history.num_steps, enabled=progress)
+        shown = TrainingProgress(steps, done=history.num_steps, enabled=progress and self.ranks.rank == 0)
         try:
             if not history.num_steps and self.profiled not in (AS_GIVEN, OFF):
                 shown.said(f"profile of {self.model.config.scheme_name}: {self.profiled}")
             with DeferredInterrupt() as interrupt:
                 if self.kept is not None:
-                    self.kept.begin(history.num_steps)
+                    begin = self.kept.begin
+                    self.ranks.on_first(lambda: begin(history.num_steps))
                     if self._tail_done:
                         self._keep(begins=True)  # what the kill of an earlier process has left undone
                 self._finish_step(shown, interrupt)
-                while history.num_steps < steps and not self._stopped(interrupt):
+                self._agree_to_end(interrupt)
+                while history.num_steps < steps and not self._stopped():
                     self._step()
                     shown.stepped(history)
                     self._finish_step(shown, interrupt)
+                    self._agree_to_end(interrupt)
                 if history.diverged_at is not None:
                     shown.stopped(history, f"diverged: {history.diverged_because}")
                 elif self._is_over() and history.num_steps < steps:
                     shown.stopped(history, f"{self.plan.stopping.name} improves no more")
-                elif self._stopped(interrupt) and (history.num_steps < steps or not self._tail_done):
+                elif self._stopped() and (history.num_steps < steps or not self._tail_done):
                     history.interrupted = True
                     shown.stopped(history, "interrupted")
                 else:
@@ -119,8 +129,11 @@ class Loop:
             object.__setattr__(history, "_ema", averaged)
         return history
 
-    def _stopped(self, interrupt: DeferredInterrupt) -> bool:
-        return interrupt.requested or self.history.diverged_at is not None or self._is_over()
+    def _agree_to_end(self, interrupt: DeferredInterrupt) -> None:
+        self._asked_to_end = self.ranks.any(interrupt.requested)
+
+    def _stopped(self) -> bool:
+        return self._asked_to_end or self.history.diverged_at is not None or self._is_over()
 
     def _is_over(self) -> bool:
         """Whether the validations improve no more."""
@@ -160,30 +173,36 @@ class Loop:
         self, step: int, batches: list[Batch], row: dict[str, float], *, observe: bool
     ) -> None:
         """Gradient of the mean loss over all tokens of the batches; the last pass is observed if asked."""
-        model, plan = self.model, self.plan
-        losses = np.zeros(2)
-        for i, batch in enumerate(batches):
-            share = num_predicted(batch) / row["tokens"]
-            number = (step - 1) * plan.accumulate + i  # every pass has dropout of its own
-            last = i == len(batches) - 1
-            found = model.backward(
-                batch,
+        model, plan, ranks, count = self.model, self.plan, self.ranks, len(batches)
+        found = np.zeros((count, 2))
+        shares = [num_predicted(batch) / row["tokens"] for batch in batches]
+        first = (step - 1) * plan.accumulate  # every pass has dropout of its own
+        for i in range(ranks.rank, count, ranks.size):
+            last = i == count - 1
+            losses = model.backward(
+                batches[i],
                 label_smoothing=plan.label_smoothing,
                 z_loss=plan.z_loss,
-                step=number,
-                accumulate=i > 0,
-                scale=share,
+                step=first + i,
+                scale=shares[i],
                 observe=observe and last,
                 checkpoint_activations=plan.checkpoint_activations,
             )
-            losses += share * np.array([found.loss, found.nll])
-            row["loss"], row["nll"] = map(float, losses)
-            if not np.isfinite(losses).all():
-                raise Diverged(explain_loss(model, batch, found.loss, step=number))
+            found[i] = losses.loss, losses.nll
+            self._buffers.add(first=i < ranks.size, last=i + ranks.size >= count)
             if observe and last:
-                self._observer.after_pass(share)
-        core = model._core
-        row["grad_norm"] = MODULES[model.dtype].norm2(core.gradient_buffer[: core.trained_length])
+                self._observer.after_pass(shares[i])
+        found = ranks.joined(found)
+        sums = np.zeros(2)
+        for i in range(count):
+            sums += shares[i] * found[i]
+            row["loss"], row["nll"] = map(float, sums)
+            if not np.isfinite(sums).all():
+                raise Diverged(explain_loss(model, batches[i], found[i, 0], step=first + i))
+        if observe:
+            self._buffers.gather_gradient()
+            self._observer.join(ranks, had_pass=(count - 1) % ranks.size)
+        row["grad_norm"] = self._buffers.norm()
         if not np.isfinite(row["grad_norm"]):
             raise Diverged(explain_gradient(model, row["grad_norm"]))
 
@@ -192,7 +211,7 @@ class Loop:
         clip_norm, norm = self.plan.clip_norm, row["grad_norm"]
         factor = clip_norm / norm if clip_norm is not None and norm > clip_norm else 1.0
         before = self._weights_at_risk(row["lr"], factor * norm)
-        update_norm = self.plan.optimizer.step(self.model, lr=row["lr"], grad_scale=factor)
+        update_norm = self._buffers.update(self.plan.optimizer, row["lr"], factor)
         if not np.isfinite(update_norm):
             why = explain_update(self.model, update_norm)
             if before is not None:
@@ -246,18 +265,26 @@ class Loop:
 
         None if Ctrl-C came in between.
         """
-        sums, tokens = np.zeros(2), 0
+        found = []
         batches = self.data.batches(max_tokens=self.plan.max_tokens, split="valid", shuffle=False)
         with self._judged():
-            for batch in batches:
-                smoothing, z_loss = self.plan.label_smoothing, self.plan.z_loss
-                found = self.model.loss(batch, label_smoothing=smoothing, z_loss=z_loss)
-                sums += found.num_tokens * np.array([found.nll, found.loss])
-                tokens += found.num_tokens
-                if interrupt.requested:
-                    return None
-            nll, loss = sums / tokens
-            return {"nll": float(nll), "loss": float(loss), **self.plan.stopping.measured(self.model)}
+            for i, batch in enumerate(batches):
+                row = np.zeros(3)
+                if i % self.ranks.size == self.ranks.rank and not interrupt.requested:
+                    smoothing, z_loss = self.plan.label_smoothing, self.plan.z_loss
+                    losses = self.model.loss(batch, label_smoothing=smoothing, z_loss=z_loss)
+                    row[:] = losses.num_tokens * np.array([losses.nll, losses.loss, 1.0])
+                found.append(row)
+                if interrupt.requested and self.ranks.size == 1:
+                    break
+            if self.ranks.any(interrupt.requested):
+                return None
+            sums = np.zeros(3)
+            for row in self.ranks.joined(np.array(found)):
+                sums += row
+            nll, loss = sums[:2] / sums[2]
+            measured = self.ranks.told_by(0, lambda: self.plan.stopping.measured(self.model))
+            return {"nll": float(nll), "loss": float(loss), **measured}
 
     # The weights that are judged, and what is kept of them
 
@@ -293,9 +320,13 @@ class Loop:
         if kinds:
             self._save()
             with self._judged():
-                for kind, words in kinds.items():
-                    kept.write(kind, words, self._write_model)
-        kept.remove_old(best)
+                self.ranks.on_first(lambda: self._write_kept(kinds))
+        self.ranks.on_first(lambda: kept.remove_old(best))
+
+    def _write_kept(self, kinds: Mapping[str, dict[str, Any]]) -> None:
+        assert self.kept is not None
+        for kind, words in kinds.items():
+            self.kept.write(kind, words, self._write_model)
 
     def _write_model(self, path: Path, header: dict[str, str]) -> None:
         model = self.model
@@ -320,6 +351,30 @@ class Loop:
         }
         data = {"fingerprint": self.data.fingerprint}
         return json.loads(json.dumps({"model": model, **self.plan.describe(), "data": data}))
+
+    def compare_ranks(self) -> None:
+        """That all ranks train the same model on the same data in the same way; ValueError otherwise."""
+        plan, info = self.plan, MODULES[self.model.dtype].system_info()
+        if self.ranks.size == 1:
+            return
+        told = {
+            "the version of admin-py": __version__,
+            "the library of products": info["blas"],
+            "steps": plan.steps,
+            "valid_every": plan.valid_every,
+            "checkpoint": plan.checkpoint,
+            "checkpoint_every": plan.checkpoint_every,
+            "ema": plan.ema,
+            "checkpoint_activations": plan.checkpoint_activations,
+            **self._describe(),
+            "the weights' digest": sha256(self.model._core.weights).hexdigest(),
+            "the optimiser's updates": plan.optimizer.state["step"],
+        }
+        self.ranks.check_same(told)
+
+    def begin(self) -> None:
+        """Go on from the state that the optimiser has."""
+        self._buffers.begin(self.plan.optimizer)
 
     def _digest(self) -> str:
         """Of all that decides the numbers."""
@@ -356,7 +411,7 @@ class Loop:
         state = TrainingState(
             setup={**self._describe(), PROFILE: self.profiled, ORIGIN: origin()},
             weights=self.model.parameters,
-            optimizer=self.plan.optimizer.state,
+            optimizer=self._buffers.state_of(self.plan.optimizer),
             history=self.history.arrays(),
             position={"epoch": self._feed.epoch, "batch": self._feed.batch},
             progress={
@@ -370,7 +425,8 @@ class Loop:
             average=None if self._average is None else self._average.mean,
             best=self._best,
         )
-        checkpoints.save(self.plan.checkpoint, state)
+        path = self.plan.checkpoint
+        self.ranks.on_first(lambda: checkpoints.save(path, state))
         self._saved_at = step
 
     def restore(self, state: TrainingState) -> None:
@@ -402,7 +458,7 @@ class Loop:
             feed = self._new_feed(**state.position)
         check_best(path, state, self.plan.stopping)
         with _reading(path):
-            self.plan.optimizer.load_state(state.optimizer)  # all of it or nothing
+            self._buffers.load_state(self.plan.optimizer, state.optimizer)  # all of it or nothing
         write_state(weights, self.model._core.parameters)
         self.history = history
         self._tell_stopping()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from admin_py.base.checks import MAX_COUNT, check_integer, check_listed, shown
 
 if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
+    from admin_py.training.ranks import Alone
 
 PER_DECADE = 10
 """Steps that ``"log"`` takes between one power of ten and the next."""
@@ -147,6 +148,12 @@ class StepObserver:
                 "omega_spread": by_feature.std(axis=1),
             }
 
+    def join(self, ranks: Alone, had_pass: int) -> None:
+        """The statistics of the observed pass, which one rank has had, on every rank."""
+        if ranks.size > 1:
+            plain = ranks.told_by(had_pass, lambda: _each(self._row, lambda value: value.tolist()))
+            self._row = _each(plain, np.array)
+
     def before_update(self) -> None:
         """Take the norms of the gradient and of the weights, and a copy of the weights."""
         self._row["matrices"] = {
@@ -162,3 +169,8 @@ class StepObserver:
         """The row of the step: stack -> name -> values, and under ``"matrices"`` the norms."""
         self._row["matrices"]["update_norm"] = self._core.norms("weights", self._before)[self._chosen]
         return self._row
+
+
+def _each(row: Mapping[str, Mapping[str, Any]], change: Callable[[Any], Any]) -> dict[str, dict[str, Any]]:
+    """A row with its values changed."""
+    return {of: {name: change(value) for name, value in values.items()} for of, values in row.items()}

@@ -96,6 +96,10 @@ class Optimizer:
             check_held("lr", rate, dtype)
         return self._for_dtype(dtype).step(core, rate, grad_scale)
 
+    def core_for(self, model: Transformer) -> Any:
+        """The core's optimiser that changes a model; made where there is none yet."""
+        return self._for_dtype(str(model.dtype))
+
     def check_dtype(self, dtype: str) -> None:
         """ValueError, with the option's name, if it has a number that models of this type cannot hold.
 
@@ -151,6 +155,13 @@ class Optimizer:
         if self._core is not None:
             self._core.load_state(_apart(given, self._core.state))
             return
+        self._begin_with(given)
+
+    def replace_state(self, state: Mapping[str, Any]) -> None:
+        """As `load_state`, but of a state that may be of another model, or of a part of one."""
+        self._begin_with(dict(state))
+
+    def _begin_with(self, given: dict[str, Any]) -> None:
         moments = [value for value in (given.get("m"), given.get("v")) if isinstance(value, np.ndarray)]
         module = (
             MODULES[str(moments[0].dtype)]
@@ -162,7 +173,7 @@ class Optimizer:
         if moments:
             self._core, self._loaded = core, None
         else:
-            self._loaded = given
+            self._core, self._loaded = None, given
 
     def __reduce__(self) -> tuple[Any, ...]:
         dtypes = [name for name, module in MODULES.items() if isinstance(self._core, module.Optimizer)]

@@ -184,3 +184,17 @@ def check_data(data: Dataset, model: Transformer, plan: Plan) -> None:
                 f"max_tokens must be at least {longest}, the length of a sequence in the split {name!r}, got "
                 f"{plan.max_tokens}"
             )
+
+
+def check_shared(accumulate: int, ranks: int) -> int:
+    """The batches of an update, which so many processes share.
+
+    Examples
+    --------
+    >>> check_shared(4, 3)
+    Traceback (most recent call last):
+    ValueError: accumulate must be a multiple of the 3 ranks of comm, got 4
+    """
+    if accumulate % ranks:
+        raise ValueError(f"accumulate must be a multiple of the {ranks} ranks of comm, got {accumulate}")
+    return accumulate

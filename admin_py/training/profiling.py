@@ -81,7 +81,7 @@ def profile_first(model: Transformer, data: Dataset, max_tokens: int, asked: str
             f"the model is not profiled, though its scheme {model.config.scheme_name!r} profiles omega: it "
             "is 1 throughout, which makes Admin a Post-LN. Leave profile='auto' or call model.profile(batch)",
             NotProfiled,
-            stacklevel=5,  # the line that called train, which stands behind its door and its rules
+            stacklevel=8,  # the line that called train, which stands behind its door, its rules and its ranks
         )
         return OFF
     due = unprofiled if asked == AUTO else asked is True and bool(profiled_sublayers(model.config))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import Any
 
 from admin_py.base import defaults
 from admin_py.base.arguments import door
@@ -34,8 +36,10 @@ from admin_py.training.plan import (
     check_model,
     check_schedule,
     check_share,
+    check_shared,
 )
-from admin_py.training.profiling import AUTO, check_profile, profile_first
+from admin_py.training.profiling import AUTO, NotProfiled, check_profile, profile_first
+from admin_py.training.ranks import Alone, check_comm
 from admin_py.training.stopping import Monitor, read_stopping
 
 VALIDATIONS = ("validations, valid_every=", lambda given: given["valid_every"] is not None)
@@ -100,6 +104,7 @@ def train(
     checkpoint_activations: bool | int = False,
     progress: bool = True,
     callbacks: Iterable[Callback] = (),
+    comm: Any = None,
 ) -> History:
     """Train a model on a dataset.
 
@@ -193,6 +198,13 @@ def train(
     callbacks : iterable of callable
         Each is called as ``callback(step, model, history)`` after every step and its validation; `history` is
         a `Recorder`, the history so far. One that raises KeyboardInterrupt ends the training as Ctrl-C does.
+    comm : mpi4py.MPI.Intracomm, optional
+        The processes that share the training, such as ``MPI.COMM_WORLD``: each calls `train` with the same
+        arguments and computes every so many of the `accumulate` batches of an update, which their number
+        must divide. The result is that of one process, bit for bit. Moments are shared out: a rank has those
+        of its part of the weights, and `optimizer` keeps them. Rank 0 writes the files, shows progress and
+        measures what a `Monitor` does; callbacks are called on every rank, whose gradients are the sum in its
+        own part alone.
 
     Returns
     -------
@@ -210,7 +222,8 @@ def train(
     OSError
         If the checkpoint or weights to be kept cannot be read or written; older ones are as before.
     RuntimeError
-        If another training has the checkpoint or the folder, with the id of its process.
+        If another training has the checkpoint or the folder, with the id of its process; or if another rank
+        met an error, which the message tells. One that is met amid a step ends the processes of all ranks.
 
     Notes
     -----
@@ -236,52 +249,79 @@ def train(
     >>> history.metadata["profile"]
     'auto, batch 1 of epoch 0'
     """
-    steps = check_integer("steps", steps, 1, MAX_COUNT)
-    chosen = as_optimizer(optimizer, lr)
-    place = absolute_checkpoint(checkpoint)
-    plan = Plan(
-        optimizer=chosen,
-        schedule=check_schedule(schedule, lr, rate=chosen.lr, warmup=warmup, steps=steps),
-        steps=steps,
-        max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
-        accumulate=check_integer("accumulate", accumulate, 1, MAX_COUNT),
-        clip_norm=check_clip_norm("clip_norm", clip_norm),
-        label_smoothing=check_share("label_smoothing", label_smoothing),
-        z_loss=check_number("z_loss", z_loss, low=0.0),
-        valid_every=None if valid_every is None else check_integer("valid_every", valid_every, 1, MAX_COUNT),
-        checkpoint=place,
-        checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
-        observe=read_observe(observe, observe_every),
-        callbacks=check_callbacks(callbacks),
-        profile=check_profile(profile),
-        checkpoint_activations=check_activation_segments(checkpoint_activations),
-        ema=None if ema is None else check_probability("ema", ema),
-        stopping=read_stopping(monitor, patience, restore_best),
-        keeping=read_keeping(checkpoint=place, keep=keep, last=keep_last, every=keep_every, best=keep_best),
-    )
-    resume, progress = check_bool("resume", resume), check_bool("progress", progress)
-    check_model(model)
-    chosen.check_dtype(model.dtype)
-    if plan.schedule is None:
-        check_held("lr", chosen.lr, model.dtype)
-    check_data(data, model, plan)
+    ranks = check_comm(comm)
 
-    with ExitStack() as stack:
-        if plan.checkpoint is not None:
-            stack.enter_context(checkpoints.held(plan.checkpoint))
-        if plan.keeping is not None:
-            stack.enter_context(kept.held(plan.keeping.folder))
-        loop = Loop(model, data, plan)
-        if not _restored(loop, plan, resume=resume):
-            if loop.kept is not None and resume:
-                loop.kept.check_empty()
-            check_weights(model.parameters)
-            loop.profiled = profile_first(model, data, plan.max_tokens, plan.profile)
-        if model.vocabulary is None:
-            model.vocabulary = data.vocabulary
-        history = loop.run(progress=progress)
-    _say_if_still(history)
+    def checked() -> Plan:
+        count = check_integer("steps", steps, 1, MAX_COUNT)
+        chosen = as_optimizer(optimizer, lr)
+        place = absolute_checkpoint(checkpoint)
+        plan = Plan(
+            optimizer=chosen,
+            schedule=check_schedule(schedule, lr, rate=chosen.lr, warmup=warmup, steps=count),
+            steps=count,
+            max_tokens=check_integer("max_tokens", max_tokens, 1, MAX_COUNT),
+            accumulate=check_shared(check_integer("accumulate", accumulate, 1, MAX_COUNT), ranks.size),
+            clip_norm=check_clip_norm("clip_norm", clip_norm),
+            label_smoothing=check_share("label_smoothing", label_smoothing),
+            z_loss=check_number("z_loss", z_loss, low=0.0),
+            valid_every=None
+            if valid_every is None
+            else check_integer("valid_every", valid_every, 1, MAX_COUNT),
+            checkpoint=place,
+            checkpoint_every=check_integer("checkpoint_every", checkpoint_every, 1, MAX_COUNT),
+            observe=read_observe(observe, observe_every),
+            callbacks=check_callbacks(callbacks),
+            profile=check_profile(profile),
+            checkpoint_activations=check_activation_segments(checkpoint_activations),
+            ema=None if ema is None else check_probability("ema", ema),
+            stopping=read_stopping(monitor, patience, restore_best),
+            keeping=read_keeping(
+                checkpoint=place, keep=keep, last=keep_last, every=keep_every, best=keep_best
+            ),
+        )
+        for name, value in (("resume", resume), ("progress", progress)):
+            check_bool(name, value)
+        check_model(model)
+        chosen.check_dtype(model.dtype)
+        if plan.schedule is None:
+            check_held("lr", chosen.lr, model.dtype)
+        check_data(data, model, plan)
+        return plan
+
+    with ranks.ending_all():
+        plan = ranks.agreed(checked)
+        with ExitStack() as stack:
+            ranks.on_first(lambda: _hold(plan, stack))
+            loop = ranks.agreed(lambda: Loop(model, data, plan, ranks))
+            loop.compare_ranks()
+            if not _restored(loop, plan, ranks, resume=bool(resume)):
+                if resume and (kept_weights := loop.kept) is not None:
+                    ranks.on_first(kept_weights.check_empty)
+                ranks.agreed(lambda: check_weights(model.parameters))
+                loop.begin()
+                loop.profiled = _profiled(model, data, plan, ranks)
+            if model.vocabulary is None:
+                model.vocabulary = data.vocabulary
+            history = loop.run(progress=bool(progress))
+    if ranks.rank == 0:
+        _say_if_still(history)
     return history
+
+
+def _hold(plan: Plan, stack: ExitStack) -> None:
+    """What is written is this training's alone, until the stack is left."""
+    if plan.checkpoint is not None:
+        stack.enter_context(checkpoints.held(plan.checkpoint))
+    if plan.keeping is not None:
+        stack.enter_context(kept.held(plan.keeping.folder))
+
+
+def _profiled(model: Transformer, data: Dataset, plan: Plan, ranks: Alone) -> str:
+    """What became of omega; every rank computes it, and the first one warns."""
+    with warnings.catch_warnings():
+        if ranks.rank > 0:
+            warnings.simplefilter("ignore", NotProfiled)
+        return ranks.agreed(lambda: profile_first(model, data, plan.max_tokens, plan.profile))
 
 
 OPENING = 5
@@ -303,9 +343,10 @@ def _say_if_still(history: History) -> None:
         )
 
 
-def _restored(loop: Loop, plan: Plan, *, resume: bool) -> bool:
+def _restored(loop: Loop, plan: Plan, ranks: Alone, *, resume: bool) -> bool:
     """Go on from the checkpoint, if there is one."""
-    if plan.checkpoint is None or not (resume and os.path.exists(plan.checkpoint)):
+    path = plan.checkpoint
+    if path is None or not resume or not ranks.told_by(0, lambda: os.path.exists(path)):
         return False
-    loop.restore(checkpoints.load(plan.checkpoint))
+    ranks.agreed(lambda: loop.restore(checkpoints.load(path)))
     return True

@@ -21,10 +21,10 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
     adam_call call = {
         .adam =
             {
-                .w = update->input.weights,
+                .w = update->input.weights + update->part.begin,
                 .m = update->m,
                 .v = update->v,
-                .g = update->input.gradients,
+                .g = update->input.gradients + update->part.begin,
                 .grad_scale = (adm_real)update->input.grad_scale,
                 .l2 = (adm_real)terms.l2,
                 .decay = (adm_real)terms.decay,
@@ -38,7 +38,7 @@ double adm_adam_apply(const adm_update *update, adm_adam_terms terms)
             },
         .kernels = update->input.kernels,
     };
-    return adm_sum_blocks(update->input.params->trained_length, adam_range, &call, update->input.threads);
+    return adm_sum_blocks(adm_blocks_of(update), adam_range, &call, update->input.threads);
 }
 
 /* m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t)

@@ -54,15 +54,15 @@ static double sgd_momentum(void *context, int64_t begin, int64_t end)
 double adm_sgd_update(const adm_update *update)
 {
     const adm_optim_config *config = update->config;
-    sgd s = {.w = update->input.weights,
+    sgd s = {.w = update->input.weights + update->part.begin,
              .m = update->m,
-             .g = update->input.gradients,
+             .g = update->input.gradients + update->part.begin,
              .grad_scale = (adm_real)update->input.grad_scale,
              .decay = (adm_real)config->weight_decay,
              .momentum = (adm_real)config->beta1,
              .lr = (adm_real)update->input.lr,
              .g_share = config->nesterov ? 1 : 0,
              .m_share = config->nesterov ? (adm_real)config->beta1 : 1};
-    return adm_sum_blocks(update->input.params->trained_length, s.m == NULL ? sgd_plain : sgd_momentum, &s,
+    return adm_sum_blocks(adm_blocks_of(update), s.m == NULL ? sgd_plain : sgd_momentum, &s,
                           update->input.threads);
 }

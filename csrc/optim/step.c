@@ -66,10 +66,10 @@ static double update_weights(const adm_update *update)
     }
 }
 
-static void clear(adm_real *values, int64_t first, int64_t end)
+static void clear(adm_real *values, const adm_optim_part *part, int64_t begin, int64_t end)
 {
-    for (int64_t i = first; values != NULL && i < end; i++)
-        values[i] = 0;
+    for (int64_t i = adm_max(begin, part->begin); values != NULL && i < adm_min(end, part->end); i++)
+        values[i - part->begin] = 0;
 }
 
 /* Between parameters lie elements that belong to none, which rules over flat ranges update, too: from zeros to zeros
@@ -82,10 +82,10 @@ static void clear_gaps(const adm_update *update)
         if (p < params->count && !params->items[p].trained)
             continue;
         const int64_t next = p < params->count ? params->items[p].offset : params->trained_length;
-        clear(update->input.weights, end, next);
-        clear(update->m, end, next);
+        clear(update->input.weights + update->part.begin, &update->part, end, next);
+        clear(update->m, &update->part, end, next);
         if (update->config->kind != ADM_OPTIM_NOVOGRAD) /* whose v has no gaps */
-            clear(update->v, end, next);
+            clear(update->v, &update->part, end, next);
         end = p < params->count ? next + params->items[p].size : end;
     }
 }
@@ -112,23 +112,61 @@ static adm_status check_input(const adm_optim_config *config, const adm_optim_in
     return ADM_OK;
 }
 
+/* *sum: squared norm of the change. */
+static adm_status step_part(adm_update *update, double *sum, adm_error *error)
+{
+    const bool novograd = update->config->kind == ADM_OPTIM_NOVOGRAD;
+    const size_t bytes =
+        novograd ? (size_t)adm_novograd_scratch(update->input.params) * sizeof *update->scratch : 0;
+    if (novograd && (update->scratch = adm_alloc(bytes)) == NULL)
+        return adm_fail(error, ADM_ERROR_MEMORY, "no memory for %zu bytes of sums", bytes);
+    const adm_flushing outer = adm_flush_begin(); /* rules compute between their regions, too */
+    *sum = update_weights(update);
+    adm_flush_end(outer);
+    if (novograd)
+        adm_release(update->scratch, bytes);
+    if (!isfinite(*sum))
+        clear_gaps(update);
+    return ADM_OK;
+}
+
+static adm_status step(const adm_optim_config *config, const adm_update *given, adm_optim_state *state,
+                       double *sum, adm_error *error)
+{
+    adm_update update = *given;
+    adm_status status = adm_optim_check(config, error);
+    if (status == ADM_OK)
+        status = check_input(config, &update.input, state, error);
+    if (status == ADM_OK)
+        status = adm_part_check(update.input.params, &update.part, error);
+    if (status != ADM_OK)
+        return status;
+    update.config = config;
+    update.m = state->m;
+    update.v = state->v;
+    update.step = state->step + 1;
+    status = step_part(&update, sum, error);
+    if (status == ADM_OK)
+        state->step = update.step;
+    return status;
+}
+
+adm_status adm_optim_step_part(const adm_optim_config *config, const adm_optim_input *input,
+                               const adm_optim_part *part, adm_optim_state *state, adm_error *error)
+{
+    double sum;
+    if (config->kind == ADM_OPTIM_NOVOGRAD && part->squares == NULL)
+        return adm_fail(error, ADM_ERROR_VALUE, "squares must not be NULL");
+    return step(config, &(adm_update){.input = *input, .part = *part}, state, &sum, error);
+}
+
 adm_status adm_optim_step(const adm_optim_config *config, const adm_optim_input *input,
                           adm_optim_state *state, double *update_norm, adm_error *error)
 {
-    adm_status status = adm_optim_check(config, error);
-    if (status == ADM_OK)
-        status = check_input(config, input, state, error);
-    if (status != ADM_OK)
-        return status;
-    const adm_update update = {
-        .config = config, .input = *input, .m = state->m, .v = state->v, .step = state->step + 1};
-    const adm_flushing outer = adm_flush_begin(); /* rules compute between their regions, too */
-    const double sum = update_weights(&update);
-    adm_flush_end(outer);
-    if (!isfinite(sum))
-        clear_gaps(&update);
-    state->step = update.step;
-    if (update_norm != NULL)
+    double sum = 0.0;
+    const adm_optim_part all = {.end = input->params == NULL ? 0 : input->params->trained_length};
+    const adm_status status = step(config, &(adm_update){.input = *input, .part = all}, state, &sum, error);
+    if (status == ADM_OK && update_norm != NULL)
         *update_norm = sqrt(sum);
-    return ADM_OK;
+    return status;
 }

@@ -86,11 +86,6 @@ PyObject *pyadm_refuse_pickle(PyObject *self, PyObject *ignored)
 #define COMPILER "GCC " __VERSION__
 #endif
 
-static pyadm_state *state_of_module(PyObject *module)
-{
-    return PyModule_GetState(module);
-}
-
 PyDoc_STRVAR(set_num_threads_doc,
              "set_num_threads($module, n, /)\n--\n\n"
              "Set how many threads core calls of this module use; results do not depend on it.\n\n"
@@ -101,7 +96,7 @@ static PyObject *set_num_threads(PyObject *module, PyObject *value)
     int64_t threads = 0;
     if (pyadm_read_int64(value, "n", 1, PYADM_MAX_THREADS, &threads) < 0)
         return NULL;
-    state_of_module(module)->threads = (int)threads;
+    pyadm_state_of_module(module)->threads = (int)threads;
     Py_RETURN_NONE;
 }
 
@@ -111,7 +106,7 @@ PyDoc_STRVAR(get_num_threads_doc, "get_num_threads($module, /)\n--\n\n"
 static PyObject *get_num_threads(PyObject *module, PyObject *ignored)
 {
     (void)ignored;
-    return PyLong_FromLong(state_of_module(module)->threads);
+    return PyLong_FromLong(pyadm_state_of_module(module)->threads);
 }
 
 PyDoc_STRVAR(num_procs_doc, "num_procs($module, /)\n--\n\n"
@@ -137,27 +132,8 @@ static PyObject *system_info(PyObject *module, PyObject *ignored)
         return NULL;
     return Py_BuildValue("{s:s,s:s,s:N,s:s,s:i,s:i,s:s}", "kernels", adm_kernels_name(adm_kernels_select()),
                          "blas", adm_system_blas(), "blas_file", blas_file, "dtype", ADM_DTYPE_NAME,
-                         "num_procs", adm_system_num_procs(), "threads", state_of_module(module)->threads,
-                         "compiler", COMPILER);
-}
-
-PyDoc_STRVAR(norm2_doc,
-             "norm2($module, array, /)\n--\n\n"
-             "Euclidean norm of all elements, summed in double in an order that does not depend on threads."
-             "\n\nParameters\n----------\narray : ndarray\n    Of the module's dtype, C-contiguous.");
-
-static PyObject *norm2(PyObject *module, PyObject *value)
-{
-    PyArrayObject *array = pyadm_array_check_flat(value, "array", PYADM_REAL);
-    if (array == NULL)
-        return NULL;
-    const adm_real *data = PyArray_DATA(array);
-    const int64_t size = PyArray_SIZE(array);
-    const int threads = state_of_module(module)->threads;
-    const adm_kernels *kernels = adm_kernels_select();
-    double norm;
-    PYADM_WITHOUT_GIL(norm = adm_norm2(kernels, data, size, threads))
-    return PyFloat_FromDouble(norm);
+                         "num_procs", adm_system_num_procs(), "threads",
+                         pyadm_state_of_module(module)->threads, "compiler", COMPILER);
 }
 
 static PyMethodDef module_functions[] = {
@@ -165,7 +141,10 @@ static PyMethodDef module_functions[] = {
     {"get_num_threads", get_num_threads, METH_NOARGS, get_num_threads_doc},
     {"num_procs", num_procs, METH_NOARGS, num_procs_doc},
     {"system_info", system_info, METH_NOARGS, system_info_doc},
-    {"norm2", norm2, METH_O, norm2_doc},
+    {"norm2", pyadm_norm2, METH_O, pyadm_norm2_doc},
+    {"block_length", pyadm_block_length, METH_O, pyadm_block_length_doc},
+    {"block_squares", pyadm_block_squares, METH_VARARGS, pyadm_block_squares_doc},
+    {"add", pyadm_add, METH_VARARGS, pyadm_add_doc},
     PYADM_KEYWORD_METHOD("plan_memory", pyadm_plan_memory, pyadm_plan_memory_doc),
     {"product", pyadm_product, METH_VARARGS, pyadm_product_doc},
     {"trace_begin", pyadm_trace_begin, METH_O, pyadm_trace_begin_doc},

@@ -30,6 +30,11 @@ typedef struct pyadm_state {
     int threads; /* that core calls use */
 } pyadm_state;
 
+static inline pyadm_state *pyadm_state_of_module(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
 /* State of the module that a type or one of its bases belongs to; NULL with an exception. */
 pyadm_state *pyadm_state_of(PyTypeObject *type);
 
@@ -98,6 +103,14 @@ extern const char pyadm_exp_doc[], pyadm_tanh_doc[], pyadm_log_doc[], pyadm_cos_
 
 PyObject *pyadm_product(PyObject *module, PyObject *args);
 extern const char pyadm_product_doc[];
+
+/* ---- blocks.c ---- */
+
+PyObject *pyadm_norm2(PyObject *module, PyObject *array);
+PyObject *pyadm_block_length(PyObject *module, PyObject *n);
+PyObject *pyadm_block_squares(PyObject *module, PyObject *args);
+PyObject *pyadm_add(PyObject *module, PyObject *args);
+extern const char pyadm_norm2_doc[], pyadm_block_length_doc[], pyadm_block_squares_doc[], pyadm_add_doc[];
 
 /* ---- optimizer.c ---- */
 

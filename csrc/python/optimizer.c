@@ -49,7 +49,7 @@ static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
     self->size_m = size_m;
     self->size_v = size_v;
     self->bytes = aligned_bytes(size_m) + aligned_bytes(size_v);
-    self->block = adm_alloc(self->bytes);
+    self->block = adm_alloc(self->bytes > 0 ? self->bytes : ADM_ALIGN);
     if (self->block == NULL) {
         PyMem_Free(self);
         PyErr_Format(PyExc_MemoryError, "no memory for %lld and %lld moments", (long long)size_m,
@@ -177,11 +177,14 @@ static int make_moments(optimizer *self, int64_t size_m, int64_t size_v, int thr
     return 0;
 }
 
-/* Makes the moments that a model needs, or checks those that are there. */
-static int need_moments(optimizer *self, const adm_param_table *params, int threads)
+/* Makes the moments that a part of a model needs, or checks those that are there. */
+static int need_moments(optimizer *self, const adm_param_table *params, const adm_optim_part *part,
+                        int threads)
 {
-    const int64_t size_m = adm_optim_size_m(&self->config, params),
-                  size_v = adm_optim_size_v(&self->config, params);
+    const int64_t all_m = adm_optim_size_m(&self->config, params),
+                  all_v = adm_optim_size_v(&self->config, params), length = part->end - part->begin;
+    const int64_t size_m = adm_min(all_m, length),
+                  size_v = self->config.kind == ADM_OPTIM_NOVOGRAD ? all_v : adm_min(all_v, length);
     if (self->handle == NULL)
         return make_moments(self, size_m, size_v, threads);
     if (self->moments->size_m == size_m && self->moments->size_v == size_v)
@@ -194,36 +197,72 @@ static int need_moments(optimizer *self, const adm_param_table *params, int thre
     return -1;
 }
 
-/* The update itself; both objects are marked busy. */
-static PyObject *update(optimizer *self, pyadm_model *model, double lr, double grad_scale, int threads)
+/* An update of all, or of a part; both objects are marked busy. -1 with an error. */
+static int update(optimizer *self, pyadm_model *model, adm_optim_input *input, const adm_optim_part *part,
+                  double *norm)
 {
-    const adm_real *gradients = adm_model_gradients(model->model);
-    if (gradients == NULL) {
+    input->kernels = adm_model_kernels(model->model);
+    input->params = adm_model_params(model->model);
+    input->weights = adm_model_weights(model->model);
+    input->gradients = adm_model_gradients(model->model);
+    if (input->gradients == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "model must have gradients, got one without: call backward first");
-        return NULL;
+        return -1;
     }
-    const adm_param_table *params = adm_model_params(model->model);
-    if (need_moments(self, params, threads) < 0)
-        return NULL;
-    const adm_optim_input input = {.kernels = adm_model_kernels(model->model),
-                                   .params = params,
-                                   .weights = adm_model_weights(model->model),
-                                   .gradients = gradients,
-                                   .grad_scale = grad_scale,
-                                   .lr = lr,
-                                   .threads = threads};
-    adm_optim_state state = {.step = self->step,
-                             .m = self->moments->size_m > 0 ? self->moments->m : NULL,
-                             .v = self->moments->size_v > 0 ? self->moments->v : NULL};
-    double norm = 0.0;
+    const adm_optim_part all = {.end = input->params->trained_length};
+    if (need_moments(self, input->params, part == NULL ? &all : part, input->threads) < 0)
+        return -1;
+    adm_optim_state state = {
+        .step = self->step,
+        .m = adm_optim_size_m(&self->config, input->params) > 0 ? self->moments->m : NULL,
+        .v = adm_optim_size_v(&self->config, input->params) > 0 ? self->moments->v : NULL};
     adm_status status;
     adm_error error;
-    PYADM_WITHOUT_GIL(status = adm_optim_step(&self->config, &input, &state, &norm, &error))
-    if (status != ADM_OK)
-        return pyadm_raise(&error);
+    PYADM_WITHOUT_GIL(status = part == NULL ? adm_optim_step(&self->config, input, &state, norm, &error)
+                                            : adm_optim_step_part(&self->config, input, part, &state, &error))
+    if (status != ADM_OK) {
+        pyadm_raise(&error);
+        return -1;
+    }
     self->step = state.step;
-    return PyFloat_FromDouble(norm);
+    return 0;
+}
+
+/* What a step is given in Python; both objects are marked busy between begin and end. */
+typedef struct step_call {
+    pyadm_model *model;
+    adm_optim_input input;
+} step_call;
+
+static int begin_step(optimizer *self, PyObject *value, PyObject *lr, PyObject *scale, step_call *call)
+{
+    const pyadm_state *state = pyadm_state_of(Py_TYPE(self));
+    call->input = (adm_optim_input){.grad_scale = 1.0};
+    if (state == NULL || (lr != NULL && pyadm_read_real(lr, "lr", 0.0, DBL_MAX, &call->input.lr) < 0) ||
+        pyadm_read_optional_real(scale, "grad_scale", -DBL_MAX, DBL_MAX, &call->input.grad_scale) < 0)
+        return -1;
+    if (!PyObject_TypeCheck(value, state->model)) {
+        PyErr_Format(PyExc_TypeError,
+                     "model must be a Transformer or a layer of " ADM_MODULE_NAME ", got an object "
+                     "of type %s",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    call->model = (pyadm_model *)value;
+    call->input.threads = state->threads;
+    if (pyadm_enter(&self->user, (PyObject *)self) < 0)
+        return -1;
+    if (pyadm_enter(&call->model->user, value) == 0)
+        return 0;
+    pyadm_leave(&self->user);
+    return -1;
+}
+
+static void end_step(optimizer *self, step_call *call)
+{
+    pyadm_leave(&call->model->user);
+    pyadm_leave(&self->user);
 }
 
 PyDoc_STRVAR(step_doc, "step($self, model, lr, grad_scale=1.0)\n--\n\n"
@@ -241,30 +280,133 @@ static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keyw
 {
     static char *names[] = {"model", "lr", "grad_scale", NULL};
     optimizer *self = (optimizer *)object;
-    const pyadm_state *state = pyadm_state_of(Py_TYPE(object));
-    PyObject *value, *lr_value, *scale_value = NULL, *result = NULL;
-    double lr = 0.0, scale = 1.0;
-    if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "OO|O:step", names, &value, &lr_value, &scale_value) ||
-        pyadm_read_real(lr_value, "lr", 0.0, DBL_MAX, &lr) < 0 ||
-        pyadm_read_optional_real(scale_value, "grad_scale", -DBL_MAX, DBL_MAX, &scale) < 0)
+    PyObject *value, *lr, *scale = NULL;
+    step_call call;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|O:step", names, &value, &lr, &scale) ||
+        begin_step(self, value, lr, scale, &call) < 0)
         return NULL;
-    if (!PyObject_TypeCheck(value, state->model)) {
-        PyErr_Format(PyExc_TypeError,
-                     "model must be a Transformer or a layer of " ADM_MODULE_NAME ", got an object "
-                     "of type %s",
-                     Py_TYPE(value)->tp_name);
+    double norm = 0.0;
+    const int status = update(self, call.model, &call.input, NULL, &norm);
+    end_step(self, &call);
+    return status < 0 ? NULL : PyFloat_FromDouble(norm);
+}
+
+/* ---- parts ---- */
+
+static int read_part(PyObject *begin, PyObject *end, adm_optim_part *part)
+{
+    *part = (adm_optim_part){0};
+    return pyadm_read_int64(begin, "begin", 0, INT64_MAX, &part->begin) < 0 ||
+                   pyadm_read_int64(end, "end", 0, INT64_MAX, &part->end) < 0
+               ? -1
+               : 0;
+}
+
+PyDoc_STRVAR(
+    part_squares_doc,
+    "part_squares($self, model, begin, end)\n--\n\n"
+    "What `step_part` of NovoGrad needs to know of all parts: their sum, element by element.\n\n"
+    "Parameters\n----------\n"
+    "model : Transformer, EncoderLayer or DecoderLayer\n"
+    "begin, end : int\n    Of the part, as for `step_part`.\n\n"
+    "Returns\n-------\nndarray of float64\n    Squared norms of what each tensor has in each block.");
+
+static PyObject *squares_of(const step_call *call, const adm_optim_part *part)
+{
+    adm_optim_input input = call->input;
+    input.kernels = adm_model_kernels(call->model->model);
+    input.params = adm_model_params(call->model->model);
+    input.gradients = adm_model_gradients(call->model->model);
+    if (input.gradients == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "model must have gradients: call backward first");
         return NULL;
     }
-    pyadm_model *model = (pyadm_model *)value;
-    if (pyadm_enter(&self->user, object) < 0)
+    const int64_t count = adm_num_squares(input.params);
+    PyObject *found = pyadm_array_new(NPY_FLOAT64, 1, &count);
+    adm_status status = ADM_OK;
+    adm_error error;
+    if (found == NULL)
         return NULL;
-    if (pyadm_enter(&model->user, value) == 0) {
-        result = update(self, model, lr, scale, state->threads);
-        pyadm_leave(&model->user);
-    }
-    pyadm_leave(&self->user);
-    return result;
+    PYADM_WITHOUT_GIL(status = adm_part_squares(&input, part, pyadm_array_data(found), &error))
+    if (status == ADM_OK)
+        return found;
+    Py_DECREF(found);
+    return pyadm_raise(&error);
+}
+
+static PyObject *optimizer_part_squares(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"model", "begin", "end", NULL};
+    optimizer *self = (optimizer *)object;
+    PyObject *value, *begin, *end;
+    step_call call;
+    adm_optim_part part;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:part_squares", names, &value, &begin, &end) ||
+        read_part(begin, end, &part) < 0 || begin_step(self, value, NULL, NULL, &call) < 0)
+        return NULL;
+    PyObject *found = squares_of(&call, &part);
+    end_step(self, &call);
+    return found;
+}
+
+PyDoc_STRVAR(
+    step_part_doc,
+    "step_part($self, model, lr, grad_scale, begin, end, squares=None)\n--\n\n"
+    "The part of a step that one of several processes makes; the moments are those of the part.\n\n"
+    "Parameters\n----------\n"
+    "model, lr, grad_scale\n    As for `step`.\n"
+    "begin, end : int\n    Elements of the flat buffers: multiples of ``block_length`` of those that "
+    "are trained, or their end.\n"
+    "squares : ndarray of float64, optional\n    Of NovoGrad: `part_squares` of all parts, added."
+    "\n\nReturns\n-------\nndarray of float64\n    Squared norms of the change, of each block.\n\n"
+    "Raises\n------\n"
+    "ValueError\n    The bounds are no blocks', or the state belongs to another part.\n"
+    "RuntimeError\n    The model has no gradients, or another thread is using it.");
+
+/* The squares of all parts, checked against the model; NULL without an exception where there are none. */
+static const double *read_squares(PyObject *value, const pyadm_model *model)
+{
+    const int64_t count = adm_num_squares(adm_model_params(model->model));
+    if (value == NULL || value == Py_None)
+        return NULL;
+    PyArrayObject *array = pyadm_array_check(value, "squares", NPY_FLOAT64, 1, &count);
+    return array == NULL ? NULL : PyArray_DATA(array);
+}
+
+static PyObject *step_part(optimizer *self, step_call *call, adm_optim_part *part, PyObject *squares)
+{
+    const int64_t block = adm_block_length(adm_model_params(call->model->model)->trained_length),
+                  count = part->end < part->begin ? 0 : adm_pieces(part->end - part->begin, block);
+    adm_error error;
+    part->squares = read_squares(squares, call->model);
+    if (PyErr_Occurred())
+        return NULL;
+    if (adm_part_check(adm_model_params(call->model->model), part, &error) != ADM_OK)
+        return pyadm_raise(&error);
+    PyObject *changes = pyadm_array_new(NPY_FLOAT64, 1, &count);
+    if (changes == NULL)
+        return NULL;
+    part->changes = pyadm_array_data(changes);
+    if (update(self, call->model, &call->input, part, NULL) == 0)
+        return changes;
+    Py_DECREF(changes);
+    return NULL;
+}
+
+static PyObject *optimizer_step_part(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"model", "lr", "grad_scale", "begin", "end", "squares", NULL};
+    optimizer *self = (optimizer *)object;
+    PyObject *value, *lr, *scale, *begin, *end, *squares = NULL;
+    step_call call;
+    adm_optim_part part;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO|O:step_part", names, &value, &lr, &scale, &begin,
+                                     &end, &squares) ||
+        read_part(begin, end, &part) < 0 || begin_step(self, value, lr, scale, &call) < 0)
+        return NULL;
+    PyObject *changes = step_part(self, &call, &part, squares);
+    end_step(self, &call);
+    return changes;
 }
 
 /* ---- state ---- */
@@ -404,6 +546,8 @@ static PyObject *optimizer_load_state(PyObject *object, PyObject *value)
 
 static PyMethodDef optimizer_methods[] = {
     PYADM_KEYWORD_METHOD("step", optimizer_step, step_doc),
+    PYADM_KEYWORD_METHOD("part_squares", optimizer_part_squares, part_squares_doc),
+    PYADM_KEYWORD_METHOD("step_part", optimizer_step_part, step_part_doc),
     {"load_state", optimizer_load_state, METH_O, load_state_doc},
     PYADM_REDUCE_METHOD,
     {NULL, NULL, 0, NULL},

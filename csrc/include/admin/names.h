@@ -9,7 +9,10 @@
 #define ADM_NAME(name) adm_f32_##name
 #endif
 
+#define adm_add ADM_NAME(add)
 #define adm_beam_search ADM_NAME(beam_search)
+#define adm_block_length ADM_NAME(block_length)
+#define adm_block_squares ADM_NAME(block_squares)
 #define adm_clip_gradients ADM_NAME(clip_gradients)
 #define adm_config_check ADM_NAME(config_check)
 #define adm_config_default ADM_NAME(config_default)
@@ -70,6 +73,7 @@
 #define adm_model_work_seconds ADM_NAME(model_work_seconds)
 #define adm_models_output_change ADM_NAME(models_output_change)
 #define adm_norm2 ADM_NAME(norm2)
+#define adm_num_squares ADM_NAME(num_squares)
 #define adm_optim_check ADM_NAME(optim_check)
 #define adm_optim_default ADM_NAME(optim_default)
 #define adm_optim_input_default ADM_NAME(optim_input_default)
@@ -78,6 +82,9 @@
 #define adm_optim_state_create ADM_NAME(optim_state_create)
 #define adm_optim_state_free ADM_NAME(optim_state_free)
 #define adm_optim_step ADM_NAME(optim_step)
+#define adm_optim_step_part ADM_NAME(optim_step_part)
+#define adm_part_check ADM_NAME(part_check)
+#define adm_part_squares ADM_NAME(part_squares)
 #define adm_run_check ADM_NAME(run_check)
 #define adm_run_default ADM_NAME(run_default)
 #define adm_scale_default ADM_NAME(scale_default)

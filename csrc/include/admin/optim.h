@@ -24,8 +24,8 @@ typedef struct adm_optim_config {
 
 typedef struct adm_optim_state {
     int64_t step; /* updates made */
-    adm_real *m;  /* [trained_length]; SGD without momentum: NULL */
-    adm_real *v;  /* [trained_length]; SGD: NULL; NovoGrad: [count of parameters] */
+    adm_real *m;  /* [trained_length], or those of a part; SGD without momentum: NULL */
+    adm_real *v;  /* likewise; SGD: NULL; NovoGrad: [count of parameters] */
 } adm_optim_state;
 
 /* ADM_OK, or which field is out of range, or is where it is rounded to adm_real. */
@@ -60,6 +60,40 @@ ADM_API adm_status adm_clip_gradients(adm_optim_input *input, double max_norm, d
 /* One update, step number state->step + 1. *update_norm (may be NULL): the Euclidean norm of the change of the weights. */
 ADM_API adm_status adm_optim_step(const adm_optim_config *config, const adm_optim_input *input,
                                   adm_optim_state *state, double *update_norm, adm_error *error);
+
+/* Several processes can share one update out: each makes that of a part of the flat buffers, with moments of the part
+   alone. The parts are cut where blocks end, and what is summed over a block is a number of its own, so that one who
+   adds those of all parts in their order finds the same bits as one process. */
+typedef struct adm_optim_part {
+    int64_t begin,
+        end; /* elements: multiples of adm_block_length(trained_length), or the end of what is trained */
+    const double *squares; /* NovoGrad: those of all parts, by adm_part_squares; else unused */
+    double *changes;       /* [blocks of the part]: squared norms of the change; or NULL */
+} adm_optim_part;
+
+/* ADM_OK, or what is wrong with the bounds. */
+ADM_API adm_status adm_part_check(const adm_param_table *params, const adm_optim_part *part,
+                                  adm_error *error);
+
+/* As adm_optim_step, of a part. Gradients outside of it are not read, unless a square is infinite. */
+ADM_API adm_status adm_optim_step_part(const adm_optim_config *config, const adm_optim_input *input,
+                                       const adm_optim_part *part, adm_optim_state *state, adm_error *error);
+
+/* Squared norms of what tensors have in the blocks of a part, for NovoGrad: block b and tensor p meet in number b + p of
+   adm_num_squares(params), and the parts' arrays, which are 0 elsewhere, add up to squares. */
+ADM_API int64_t adm_num_squares(const adm_param_table *params);
+ADM_API adm_status adm_part_squares(const adm_optim_input *input, const adm_optim_part *part, double *squares,
+                                    adm_error *error);
+
+/* Elements of a block of n: at least 16384, and at most 1024 blocks. */
+ADM_API int64_t adm_block_length(int64_t n);
+
+/* Squared norms of the blocks of x [n], whose roots of a sum are what adm_norm2 finds. */
+ADM_API void adm_block_squares(const adm_kernels *kernels, const adm_real *x, int64_t n, int64_t block,
+                               double *squares, int threads);
+
+/* sum += x, both [n]: gradients of several batches or processes. */
+ADM_API void adm_add(adm_real *sum, const adm_real *x, int64_t n, int threads);
 
 /* Euclidean norm of x [n], summed in double in an order that does not depend on threads. */
 ADM_API double adm_norm2(const adm_kernels *kernels, const adm_real *x, int64_t n, int threads);
