@@ -111,8 +111,6 @@ class Shared(Whole):
         self._begin, self._end = self._bounds[ranks.rank : ranks.rank + 2]
         self._staging = np.empty(0, model.dtype)
         self._squares: NDArray[np.float64] | None = None
-        self.sent = 0
-        """Bytes that left this process, for other ones, as counted."""
 
     def add(self, *, first: bool, last: bool) -> None:
         """Hand every rank its part of the gradient, and add those of the own part in the order of ranks."""
@@ -133,7 +131,6 @@ class Shared(Whole):
                 [gradient, (sizes.tolist(), places.tolist())],
                 [received, ([here] * self._ranks.size, [rank * here for rank in range(self._ranks.size)])],
             )
-            self.sent += int(sizes.sum() - here) * gradient.itemsize
             part = self._sum[start : start + here]
             for rank, one in enumerate(received.reshape(self._ranks.size, here)):
                 if first and rank == 0:
@@ -149,7 +146,6 @@ class Shared(Whole):
         from mpi4py import MPI
 
         self._comm.Allgatherv(MPI.IN_PLACE, [values, self._places])
-        self.sent += (self._end - self._begin) * values.itemsize * (self._ranks.size - 1)
 
     def _gather_sums(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
         """The numbers of all blocks, of which the own part's are given."""
@@ -171,7 +167,7 @@ class Shared(Whole):
         return super().norm()
 
     def update(self, optimizer: Optimizer, lr: float, grad_scale: float) -> float:
-        core, bounds = optimizer.core_for(self._model), (self._begin, self._end)
+        core, bounds = optimizer._core_for(self._model), (self._begin, self._end)
         squares = None
         if optimizer.kind == "novograd":
             squares = self._ranks.joined(core.part_squares(self._core, *bounds))
@@ -204,7 +200,7 @@ class Shared(Whole):
             value = whole[name]
             if isinstance(value, np.ndarray) and len(value) == length and self._is_part(name, optimizer):
                 whole[name] = np.ascontiguousarray(value[self._begin : self._end])
-        optimizer.replace_state(whole)
+        optimizer._replace_state(whole)
 
     def begin(self, optimizer: Optimizer) -> None:
         self.load_state(optimizer, optimizer.state)

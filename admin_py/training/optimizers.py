@@ -96,7 +96,7 @@ class Optimizer:
             check_held("lr", rate, dtype)
         return self._for_dtype(dtype).step(core, rate, grad_scale)
 
-    def core_for(self, model: Transformer) -> Any:
+    def _core_for(self, model: Transformer) -> Any:
         """The core's optimiser that changes a model; made where there is none yet."""
         return self._for_dtype(str(model.dtype))
 
@@ -157,7 +157,7 @@ class Optimizer:
             return
         self._begin_with(given)
 
-    def replace_state(self, state: Mapping[str, Any]) -> None:
+    def _replace_state(self, state: Mapping[str, Any]) -> None:
         """As `load_state`, but of a state that may be of another model, or of a part of one."""
         self._begin_with(dict(state))
 

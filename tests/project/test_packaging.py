@@ -55,7 +55,8 @@ def test_metadata():
     for extra, lines in extras.items():
         for line in lines:
             name, _, condition = line.partition(";")
-            own = f"{condition} and " if condition else ""
+            together = f"({condition})" if " and " in condition else condition
+            own = f"{together} and " if condition else ""
             required.add(Requirement(f'{name}; {own}extra == "{extra}"'))
     installed = set(map(Requirement, metadata.requires("admin-py")))
     assert installed == required, "run `make build`: pyproject.toml changed since it was installed"
