@@ -10,6 +10,7 @@ stopped by Ctrl-C with what was done kept, 143 by SIGTERM.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     occupy_closed()
     try:
         options = build_parser().parse_args(arguments)
+        options.typed = list(sys.argv[1:] if arguments is None else arguments)
         with Termination() as termination:
             status = _run(options)
         return TERMINATED if termination.came and status == STOPPED else status

@@ -13,10 +13,12 @@ from admin_py.base.streams import say, shielded
 from admin_py.base.threads import num_processors
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.bleu_options import add_bleu, bleu_words, given_bleu
+from admin_py.cli.grid_parts import add_parts, check_parts, collected, costs, show_costs, slurm_script
 from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data, show
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.jobs import title_of
 from admin_py.experiments.settings import AXES
+from admin_py.experiments.shard import read_shard
 from admin_py.plots.files import drawn, saved
 from admin_py.plots.style import context
 
@@ -33,6 +35,8 @@ examples:
       a cross of one's own: 2 schemes x 2 learning rates x 2 depths x 2 seeds
   admin-py grid --preset lr_beta2 --steps 100 --workers 4
       a preset with something changed, in four processes
+  admin-py grid --preset depth --out depth --slurm 16 > depth.sh; sbatch depth.sh
+      sixteen parts on a cluster; then: admin-py grid --collect --out depth
 
 presets:
 """
@@ -50,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bleu(parser)
     parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
     add_places(parser, workers="one a processor; 1 trains here, one cell after another")
+    add_parts(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="of each process (default: 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
@@ -59,9 +64,20 @@ def run(options: argparse.Namespace) -> int:
     """Train what is missing, write the table and the figure."""
     from admin_py.experiments.grid.grid import grid
 
+    check_parts(options)
+    if options.collect:
+        return _collect(options)
+    data = load_data(options)
+    if options.dry_run or options.slurm is not None:
+        found_costs = costs(options, data)
+        if options.dry_run:
+            show_costs(options, found_costs)
+        else:
+            show(slurm_script(options, found_costs))
+        return 0
     workers = num_processors() if options.workers is None else options.workers
     found = grid(
-        load_data(options),
+        data,
         preset=options.preset,
         **given_settings(options),
         bleu=given_bleu(options),
@@ -69,15 +85,42 @@ def run(options: argparse.Namespace) -> int:
         threads=options.threads,
         keep_models=bool(options.keep_models),
         out=options.out,
+        shard=options.shard,
         progress=not options.quiet,
     )
     folder = path_of(options.out, "--out")
+    if options.shard is not None:
+        return _part_done(found, folder, options.shard)
     if found.cells:
         _write(found, folder)
     if found.interrupted:
         say(f"stopped; the same command goes on from {folder}")
         return STOPPED
     return 0
+
+
+def _part_done(found: Grid, folder: Path, shard: str) -> int:
+    """Say how far the grid is; the exit status of one part."""
+    whole = {cell.name for cell in found.cells}
+    part = read_shard(shard)
+    assert part is not None
+    missing = [name for name in part.of(found.asked) if name not in whole]
+    show(f"{len(whole & set(found.asked))} of {len(found.asked)} cells are whole in {folder}")
+    if missing:
+        say(f"stopped; the same command goes on from {folder}")
+        return STOPPED
+    return 0
+
+
+def _collect(options: argparse.Namespace) -> int:
+    """Write what there is; 1 if cells are missing."""
+    found, folder = collected(options), path_of(options.out, "--out")
+    if found.cells:
+        _write(found, folder)
+    missing = len(set(found.asked) - {cell.name for cell in found.cells})
+    if missing:
+        say(f"{missing} of {len(found.asked)} cells are not whole yet")
+    return int(found.interrupted)
 
 
 def _write(found: Grid, folder: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -25,6 +26,7 @@ from admin_py.experiments.kept_models import keep_model
 from admin_py.experiments.pool import pool
 from admin_py.experiments.progress import Progress
 from admin_py.experiments.settings import describe
+from admin_py.experiments.shard import Shard, read_shard
 from admin_py.experiments.train_job import Trained, Way
 from admin_py.experiments.translations import lacks_translations, put_translations
 from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in
@@ -90,6 +92,8 @@ class Places:
     keep_models : bool
     folder : Path or None
     progress : bool
+    shard : Shard or None
+        Which part of the trainings this call does.
     """
 
     executor: Any
@@ -99,6 +103,7 @@ class Places:
     keep_models: bool
     folder: Path | None
     progress: bool
+    shard: Shard | None = None
 
     @classmethod
     def checked(
@@ -111,6 +116,7 @@ class Places:
         keep_models: Any,
         out: str | os.PathLike[str] | None,
         progress: Any,
+        shard: Any = None,
     ) -> Places:
         """From what was given.
 
@@ -125,6 +131,9 @@ class Places:
                 raise ValueError("give executor or workers, not both")
         if threads is not None:
             threads = check_integer("threads", threads, 1, MAX_THREADS)
+        part = read_shard(shard)
+        if part is not None and out is None:
+            raise ValueError(f"shard goes with a folder that all parts share, out=, got {shard!r} alone")
         return cls(
             executor=executor,
             workers=workers,
@@ -133,6 +142,7 @@ class Places:
             keep_models=check_bool("keep_models", keep_models),
             folder=None if out is None else absolute_path(out, "out", what="a path or None"),
             progress=check_bool("progress", progress),
+            shard=part,
         )
 
 
@@ -175,6 +185,8 @@ class Engine(Generic[C]):
             data=describe(data),
             metadata=run_metadata(dtype=fixed["dtype"]),
         )
+        if places.shard is not None:
+            self.jobs = places.shard.of(self.jobs)
         self.members: dict[str, Any] = {}
         self._shown: Progress | None = None
 
@@ -194,7 +206,7 @@ class Engine(Generic[C]):
         if self.places.executor is not None or workers is not None:
             check_sendable(self.places.executor, self._work(self.jobs), own_pool=workers is not None)
         clear_scratch()
-        with nullcontext() if folder is None else locked(folder):
+        with self._held():
             if folder is not None:
                 self._clear_left(folder)
                 self._begin(folder)
@@ -210,6 +222,13 @@ class Engine(Generic[C]):
             if folder is None:
                 return self.cross.with_members(in_order(self.members.values(), self.cross.axes))
             return load(self.kept, folder)
+
+    def _held(self) -> AbstractContextManager[None]:
+        """The folder, or this part of it, for this process alone."""
+        folder, shard = self.places.folder, self.places.shard
+        if folder is None:
+            return nullcontext()
+        return locked(folder) if shard is None else shard.held(folder)
 
     def _work(self, jobs: Sequence[Job]) -> Work:
         return Work(jobs, [self._way(job) for job in jobs], self.task, self.data, self.places.threads)
@@ -275,7 +294,9 @@ class Engine(Generic[C]):
     # The folder
 
     def _clear_left(self, folder: Path) -> None:
-        """Remove what killed processes have left half-written."""
+        """Remove what killed processes have left half-written; of parts that others train, they do so."""
+        if self.places.shard is not None:
+            return
         files = (self.kept.checkpoint, self.kept.translations)
         places = {file(folder, job.name).parent for job in self.jobs for file in files}
         for place in (folder, *sorted(places)):
@@ -283,6 +304,8 @@ class Engine(Generic[C]):
 
     def _begin(self, folder: Path) -> None:
         """Check that the folder is of this cross, read what is whole, and say there what was asked for."""
+        if self.places.shard is not None and not self.kept.there(folder):
+            self._begin_together(folder)
         old = self.kept.header(folder) if self.kept.there(folder) else None
         if old is not None:
             self._check_header(folder, old)
@@ -294,7 +317,20 @@ class Engine(Generic[C]):
                 self.members[job.name] = found
         if old is not None:
             self.cross = grown(self.cross, old)
-        self.kept.save_header(folder, self.cross)
+        if old is None or self.places.shard is None or self.cross.axes != old.axes:
+            self.kept.save_header(folder, self.cross)
+
+    def _begin_together(self, folder: Path) -> None:
+        """Say what was asked for, unless another part does so at this moment: its words are checked then."""
+        with tempfile.TemporaryDirectory(prefix=".header-", dir=folder) as aside:
+            self.kept.save_header(Path(aside), self.cross)
+            for file in Path(aside).iterdir():
+                try:
+                    os.link(file, folder / file.name)
+                except FileExistsError:
+                    continue
+                except OSError:  # of file systems that have no links
+                    file.replace(folder / file.name)
 
     def _check_header(self, folder: Path, old: C) -> None:
         """That it has the same data and settings."""

@@ -54,6 +54,7 @@ def grid(
     callbacks: Iterable[Callback] = (),
     keep_models: bool = False,
     out: str | os.PathLike[str] | None = None,
+    shard: str | tuple[int, int] | None = None,
     progress: bool = True,
 ) -> Grid:
     """Train every cell of a cross, each from its beginning, and keep what happens.
@@ -135,7 +136,12 @@ def grid(
     out : path, optional
         Folder in which every cell is kept when it is whole, and a training that is under way by a checkpoint.
         The same call again, after Ctrl-C or a kill, goes on where it was, and axes may grow. One process at a
-        time writes it.
+        time writes it, but for `shard`.
+    shard : str or pair of int, optional
+        Train one part of the cells, ``"3/16"`` or ``(3, 16)`` the third of sixteen, into an `out` that all
+        parts share, at the same time if they like: on machines that have nothing in common but a folder. A
+        file comes into it whole, by its name; nothing else has to be agreed upon. What is returned has all
+        cells that are whole by then.
     progress : bool
         A bar on a terminal and in notebooks, elsewhere a line a cell.
 
@@ -184,6 +190,7 @@ def grid(
         keep_models=keep_models,
         out=out,
         progress=progress,
+        shard=shard,
     )
     data = number_words() if data is None else data
     translating = Translating.checked(bleu, data)
