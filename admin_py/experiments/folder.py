@@ -29,7 +29,7 @@ from admin_py.experiments.settings import describe
 from admin_py.experiments.shard import Shard, read_shard
 from admin_py.experiments.train_job import Trained, Way
 from admin_py.experiments.translations import lacks_translations, put_translations
-from admin_py.experiments.workers import Task, Work, check_sendable, do_here, do_in
+from admin_py.experiments.workers import TRIES, Task, Work, WorkerDied, check_sendable, do_here, do_in
 from admin_py.results import decode, encode, run_metadata
 from admin_py.training.plan import check_callbacks
 
@@ -210,12 +210,11 @@ class Engine(Generic[C]):
             if folder is not None:
                 self._clear_left(folder)
                 self._begin(folder)
-            missing = [job for job in self.jobs if self._is_due(job)]
+            missing = self._missing()
             if workers is None or not missing:
                 stopped = self._train(self.places.executor, missing)
             else:
-                with pool(min(workers, len(missing))) as processes:
-                    stopped = self._train(processes, missing)
+                stopped = self._train_in_pools(workers)
             if stopped and self.places.progress:
                 whole = f"{len(self.members)} of {len(self.jobs)} {self.kept.unit}s are whole"
                 say(f"stopped: {whole}")
@@ -242,6 +241,25 @@ class Engine(Generic[C]):
             whole=self.members.get(job.name),
             model=None if folder is None else str(self.kept.model(folder, job.name)),
         )
+
+    def _missing(self) -> list[Job]:
+        return [job for job in self.jobs if self._is_due(job)]
+
+    def _train_in_pools(self, workers: int) -> bool:
+        """Train what is missing, in a new pool where a worker has died: what was whole is not done again."""
+        for tries_left in reversed(range(TRIES)):
+            missing = self._missing()
+            try:
+                with pool(min(workers, len(missing))) as processes:
+                    return self._train(processes, missing)
+            except WorkerDied:
+                if not tries_left:
+                    raise
+                if self.places.progress:
+                    say(
+                        f"a worker process has died: {len(self._missing())} {self.kept.unit}s go on in others"
+                    )
+        return False
 
     def _is_due(self, job: Job) -> bool:
         """Whether it is to be trained, or to be translated."""

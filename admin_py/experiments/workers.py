@@ -55,6 +55,14 @@ DIED = (
     "A script that uses processes must do its work under `if __name__ == '__main__':`"
 )
 
+TRIES = 3
+"""Of a job whose worker died, or was lost by the executor."""
+
+
+class WorkerDied(RuntimeError):
+    """A worker process has ended amid its job; the pool is of no use any more."""
+
+
 STOP = -1
 """In the place of a finished job's number: Ctrl-C has come."""
 
@@ -192,8 +200,10 @@ def do_in(executor: Any, work: Work, done: Done) -> bool:
 
     Raises
     ------
+    WorkerDied
+        If a worker has died, and the executor with it.
     RuntimeError
-        If a worker has died, or a job has failed.
+        If a job has failed.
     """
     if isinstance(executor, ThreadPoolExecutor):
         return _collect(executor, work, work.data, done)
@@ -208,23 +218,32 @@ def _collect(executor: Any, work: Work, data: Dataset | DataFile, done: Done) ->
     """Send the jobs, take what they give as it comes."""
     finished: queue.SimpleQueue[int] = queue.SimpleQueue()
     futures: list[Any] = []
+    tries = [0] * len(work.jobs)
     stopped = False
     own = executor if isinstance(executor, Pool) else None
+
+    def send(index: int) -> Any:
+        tries[index] += 1
+        job, way = work.jobs[index], work.ways[index]
+        with readable_main():
+            future = executor.submit(do_job, work.task, job, data, way, work.threads, Place.here())
+        if hasattr(future, "add_done_callback"):
+            future.add_done_callback(lambda _: finished.put(index))
+        else:
+            finished.put(index)  # result() then waits for it in its turn
+        return future
+
     if own is not None:
         own.on_stop = lambda: finished.put(STOP)
     try:
-        for index, (job, way) in enumerate(zip(work.jobs, work.ways, strict=True)):
-            with readable_main():
-                future = executor.submit(do_job, work.task, job, data, way, work.threads, Place.here())
-            futures.append(future)
-            if hasattr(future, "add_done_callback"):
-                future.add_done_callback(lambda _, index=index: finished.put(index))
-            else:
-                finished.put(index)  # result() then waits for it in its turn
+        futures.extend(send(index) for index in range(len(work.jobs)))
         left = len(futures)
         while left:
             index = finished.get()
             if index == STOP:  # what waits for a worker ends as soon as one takes it up
+                continue
+            if tries[index] < TRIES and _was_lost(executor, futures[index]):
+                futures[index] = send(index)
                 continue
             left -= 1
             stopped = _take(work.jobs[index], futures[index], done, own) or stopped
@@ -232,7 +251,7 @@ def _collect(executor: Any, work: Work, data: Dataset | DataFile, done: Done) ->
         stopped = True
     except BrokenExecutor as error:  # a worker has died while the others were sent their jobs
         if own is None or not own.stopped:
-            raise RuntimeError(DIED) from error
+            raise WorkerDied(DIED) from error
         stopped = True
     finally:
         if own is None:  # ours cancels by itself, in an order that does not confuse it
@@ -240,6 +259,17 @@ def _collect(executor: Any, work: Work, data: Dataset | DataFile, done: Done) ->
     if stopped:
         _take_rest(finished, work.jobs, futures, done)
     return stopped
+
+
+def _was_lost(executor: Any, future: Any) -> bool:
+    """Whether a job ended by an error of the executor's own library, which is not the training's."""
+    ask = getattr(future, "exception", None)
+    try:
+        error = None if ask is None else ask()
+    except (BrokenExecutor, CancelledError):
+        return False  # there is nothing left to send it to
+    owner = type(executor).__module__.partition(".")[0]
+    return error is not None and owner != "concurrent" and type(error).__module__.startswith(f"{owner}.")
 
 
 def _cancel(futures: Sequence[Any]) -> None:
@@ -258,7 +288,7 @@ def _take(job: Job, future: Any, done: Done, own: Pool | None) -> bool:
             return True
         if isinstance(error, CancelledError):
             raise RuntimeError(f"executor: the training of {job.title} was cancelled") from error
-        raise RuntimeError(DIED) from error
+        raise WorkerDied(DIED) from error
     except Stopped:
         return True
     except Exception as error:
