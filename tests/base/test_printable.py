@@ -65,7 +65,7 @@ def test_cells_that_a_spreadsheet_would_compute_are_text():
 
 @given(st.lists(ANYTHING, min_size=1), st.floats(allow_nan=False))
 def test_a_table_comes_back_without_formulas_and_with_its_numbers(texts, number):
-    table = pd.DataFrame({"=piece": texts, "value": number})
+    table = pd.DataFrame({"=piece": pd.Series(texts, dtype=object), "value": number})
     rows = list(csv.reader(io.StringIO(to_csv(table), newline="")))
     assert rows[0] == ["'=piece", "value"]
     assert len(rows) == 1 + len(texts)
