@@ -57,7 +57,7 @@ $(BIN)/.installed: pyproject.toml setup.py admin_py/_version.py $(BIN)/.build-re
 	$(PIP) install --quiet --no-build-isolation --editable .
 	@touch $@
 
-# Extras of pyproject.toml, installed by name: test, lint, bench, notebook, translation, cluster, docs.
+# Extras of pyproject.toml, installed by name: test, lint, bench, notebook, translation, cluster, trackers, docs.
 $(BIN)/.extra-%: pyproject.toml tools/requirements.py | $(BIN)/python
 	$(BIN)/python tools/requirements.py $* > $@.txt
 	$(PIP) install --quiet --requirement $@.txt
@@ -84,7 +84,7 @@ test-c: $(BIN)/.build-requirements
 test-clang: $(BIN)/.build-requirements
 	$(MAKE_CORE) test CC=clang BUILD=build/clang
 
-test-python: build $(BIN)/.extra-test $(BIN)/.extra-translation $(BIN)/.extra-cluster
+test-python: build $(BIN)/.extra-test $(BIN)/.extra-translation $(BIN)/.extra-cluster $(BIN)/.extra-trackers
 	$(BIN)/python -m pytest $(TESTS_SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # ---- what a developer types ----

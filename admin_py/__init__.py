@@ -15,7 +15,7 @@ Difficulty of Training Transformers" (Liu, Liu, Gao, Chen, Han, EMNLP 2020, arXi
 
 from __future__ import annotations
 
-from admin_py import analysis, data, generation, interop, plots, recipes, schedules, schemes, scores
+from admin_py import analysis, data, generation, interop, plots, recipes, schedules, schemes, scores, trackers
 from admin_py._version import __version__
 from admin_py.analysis.diagnosis.diagnose import diagnose
 from admin_py.analysis.diagnosis.results import Diagnosis
@@ -113,5 +113,6 @@ __all__ = [
     "show_versions",
     "study",
     "threads",
+    "trackers",
     "train",
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from admin_py.model.transformer import Transformer
+    from admin_py.training.history import History
     from admin_py.training.recorder import Recorder
 
 
@@ -113,7 +114,7 @@ class Shown:
         return f"a picture of {len(self.png):,} bytes"
 
 
-def draw(model: Transformer, history: Recorder) -> Figure:
+def draw(model: Transformer, history: Recorder | History) -> Figure:
     """The picture of a training so far."""
     from admin_py import plots
     from admin_py.training.history import MATRICES

@@ -15,6 +15,7 @@ from admin_py.base.whole_files import write_whole
 from admin_py.cli.bleu_options import add_bleu, bleu_words, given_bleu
 from admin_py.cli.grid_parts import add_parts, check_parts, collected, costs, show_costs, slurm_script
 from admin_py.cli.options import STOPPED, add_data, add_places, add_settings, given_settings, load_data, show
+from admin_py.cli.track import add_track, trackers_of
 from admin_py.experiments.grid import presets as grid_presets
 from admin_py.experiments.jobs import title_of
 from admin_py.experiments.settings import AXES
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=grid_presets.names(), help="a grid of the paper's questions")
     add_settings(parser)
     add_bleu(parser)
+    add_track(parser)
     parser.add_argument("--out", default="grid", metavar="DIR", help="folder for the results (default: grid)")
     add_places(parser, workers="one a processor; 1 trains here, one cell after another")
     add_parts(parser)
@@ -86,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
         keep_models=bool(options.keep_models),
         out=options.out,
         shard=options.shard,
+        callbacks=trackers_of(options),
         progress=not options.quiet,
     )
     folder = path_of(options.out, "--out")

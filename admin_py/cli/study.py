@@ -21,6 +21,7 @@ from admin_py.cli.options import (
     set_threads,
     show,
 )
+from admin_py.cli.track import add_track, trackers_of
 
 SUMMARY = "compare schemes: profile, train, validate, report"
 
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples", type=int, default=4, metavar="N", help="held-out examples to decode (default: 4)"
     )
     add_bleu(parser)
+    add_track(parser)
     add_places(parser, workers="none: one run after another, here")
     add_common(parser, out="study")
 
@@ -66,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         workers=options.workers,
         keep_models=options.keep_models is not False,
         out=options.out,
+        callbacks=trackers_of(options),
         progress=not options.quiet,
     )
     folder = path_of(options.out, "--out")

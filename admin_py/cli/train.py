@@ -31,6 +31,7 @@ from admin_py.cli.recipe_options import (
     decoding_settings,
     take_recipe,
 )
+from admin_py.cli.track import add_track, trackers_of
 from admin_py.experiments.settings import describe, usual_valid_every
 from admin_py.experiments.train_settings import meaningless, optimizer_of, schedule_of
 from admin_py.experiments.trained import FILES, TRAINED_FILE, TrainedModel, write_files
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_averages(parser)
     add_decoding(parser)
+    add_track(parser)
     add_common(parser, out="run")
     note_given(parser)
 
@@ -145,6 +147,8 @@ def _history(
     """Train; what came of it, and the profile before, where there is one."""
     from admin_py.training.train import train as run_train
 
+    trackers = trackers_of(options)
+
     measures = Measures()
     profile = measures.take("profile", lambda: model.profile(batch, seed=options.seed))
     if profile is None:
@@ -170,6 +174,8 @@ def _history(
             patience=options.patience,
             restore_best=options.patience is not None and options.average is None,
             comm=comm,
+            callbacks=trackers,
+            observe="log" if trackers else 0,
             **_keeping(options, folder),
         )
     return history, profile

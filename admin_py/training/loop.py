@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
@@ -65,6 +65,10 @@ class Loop:
         self.model, self.data, self.plan, self.ranks = model, data, plan, ranks
         self._buffers = Shared(model, ranks) if isinstance(ranks, Ranks) else Whole(model)
         self.history = Recorder()
+        alone = ranks.rank == 0
+        self._callbacks = [
+            one for one in plan.callbacks if alone or not getattr(one, "first_rank_only", False)
+        ]
         self._feed = self._new_feed(epoch=0, batch=0)
         self._tail_done = True  # validation, callbacks and checkpoint of the last step
         self._saved_at: int | None = None
@@ -88,6 +92,14 @@ class Loop:
     def run(self, *, progress: bool) -> History:
         """Train to the last step, to divergence or to Ctrl-C."""
         history, steps = self.history, self.plan.steps
+        for begins in self._hooks("training_begins"):
+            begins(
+                {
+                    **self._describe(),
+                    "steps": steps,
+                    "data": {**self._describe()["data"], "name": self.data.name},
+                }
+            )
         shown = TrainingProgress(steps, done=history.num_steps, enabled=progress and self.ranks.rank == 0)
         try:
             if not history.num_steps and self.profiled not in (AS_GIVEN, OFF):
@@ -119,7 +131,14 @@ class Loop:
             shown.close()
         if self._best is not None and not history.interrupted:
             self.model._core.weights[...] = self._best
-        return self._frozen()
+        frozen = self._frozen()
+        for ends in self._hooks("training_ends"):
+            ends(self.model, frozen)
+        return frozen
+
+    def _hooks(self, name: str) -> list[Callable[..., Any]]:
+        """What callbacks have for the beginning or the end of a training; most have nothing."""
+        return [hook for one in self._callbacks if callable(hook := getattr(one, name, None))]
 
     def _frozen(self) -> History:
         history = self.history.freeze(self._metadata())
@@ -246,7 +265,7 @@ class Loop:
             shown.validated(self.history)
         self._tail_done = True
         try:
-            for callback in self.plan.callbacks:
+            for callback in self._callbacks:
                 callback(self.history.num_steps, self.model, self.history)
         except KeyboardInterrupt:
             interrupt.requested = True
