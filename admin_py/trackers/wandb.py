@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from admin_py.base.arguments import door
 from admin_py.base.checks import check_choice, shown
 from admin_py.base.extras import installed_by
 from admin_py.base.paths import absolute_path
+from admin_py.plots.files import saved
 from admin_py.trackers.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -81,11 +83,10 @@ class WandB(Tracker):
 
     def _figure(self, run: Any, name: str, figure: Figure, step: int) -> None:
         import wandb
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
 
-        canvas = FigureCanvasAgg(figure)  # the library asks pyplot for it, which nothing here needs
-        canvas.draw()
-        run.log({name: wandb.Image(np.asarray(canvas.buffer_rgba()))}, step=step)
+        picture = Image.open(io.BytesIO(saved(figure, "png")))  # of a figure itself it would ask pyplot
+        run.log({name: wandb.Image(picture)}, step=step)
 
     def _close(self, run: Any, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         run.summary.update(dict(metrics))
