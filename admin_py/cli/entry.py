@@ -1,7 +1,7 @@
 """The command line.
 
-``admin-py study | profile | train | translate | analyse | diagnose | grid | score | convert | recipes |
-info``.
+``admin-py study | profile | train | translate | analyse | diagnose | grid | watch | score | convert |
+recipes | info``.
 
 Exit status: 0 done, 1 an error (one line on standard error; ``--debug`` shows where), 2 wrong usage, 130
 stopped by Ctrl-C with what was done kept, 143 by SIGTERM.
@@ -30,6 +30,7 @@ from admin_py.cli import (
     study,
     train,
     translate,
+    watch,
 )
 from admin_py.cli.options import STOPPED, UsageError
 
@@ -43,6 +44,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "analyse": analyse,
     "diagnose": diagnose,
     "grid": grid,
+    "watch": watch,
     "score": score,
     "convert": convert,
     "recipes": recipes,

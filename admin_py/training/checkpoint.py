@@ -382,3 +382,32 @@ def _check_plain(target: Path) -> None:
             f"checkpoint must be a file, and here is {kind}",
             str(target),
         )
+
+
+# What a training that is under way has shown
+
+
+def load_progress(path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """How far a checkpoint is, and its history, without weights and moments.
+
+    Returns
+    -------
+    progress : mapping
+        As in `TrainingState`.
+    history : mapping
+        Nested mappings of arrays, from which a `Recorder` is made.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `load`.
+    """
+    where = os.fspath(path)
+    with tensors.opened(path, tensors.CHECKPOINT) as file:
+        try:
+            rest = documents.convert(documents.parse(file.header["training"]), _Rest)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{where!r} is a damaged checkpoint: {error}") from None
+        begin = f"history{SEPARATOR}"
+        arrays = {name: file.read_one(name) for name in file.entries if name.startswith(begin)}
+    return msgspec.to_builtins(rest.progress), _nested(arrays).get("history", {})

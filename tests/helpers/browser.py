@@ -86,8 +86,8 @@ class Browser:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def open(self, path: Path, *, width: int, height: int = 1000, theme: str = "light") -> None:
-        """Show a file in a window of this size, with the reader's theme ``"light"`` or ``"dark"``."""
+    def open(self, path: Path | str, *, width: int, height: int = 1000, theme: str = "light") -> None:
+        """Show a file or an address in a window of this size, with the theme ``"light"`` or ``"dark"``."""
         self.messages.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -98,7 +98,7 @@ class Browser:
         )
         features = [{"name": "prefers-color-scheme", "value": theme}]
         self.call("Emulation.setEmulatedMedia", features=features)
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
         self._until(lambda received: received.get("method") == "Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:
