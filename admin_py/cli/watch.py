@@ -20,9 +20,10 @@ SUMMARY = "show in a browser how far a study, a grid or a training is, while it 
 
 EXAMPLES = """\
 examples:
-  admin-py study --out study &
   admin-py watch study
-      then open the address that it prints; Ctrl-C ends it
+      while `admin-py study` goes on elsewhere; open the address that it prints, Ctrl-C ends it
+  admin-py watch --port 0 grid
+      at any port that is free
 
 The page is served on this machine alone (127.0.0.1). To see that of another one:
   ssh -L 8765:127.0.0.1:8765 HOST"""

@@ -43,7 +43,7 @@ def test_help_says_what_there_is(command: list[str], capsys) -> None:
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: admin-py")
-    if command and command[0] not in ("convert", "info", "recipes", "score"):
+    if command and command[0] not in ("convert", "info", "recipes", "score", "watch"):
         assert f"admin-py {command[0]} --" in text or f"admin-py {command[0]} gradients --" in text, (
             "an example"
         )
