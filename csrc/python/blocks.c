@@ -95,6 +95,10 @@ PyObject *pyadm_add(PyObject *module, PyObject *args)
     }
     adm_real *sums = PyArray_DATA(total);
     const adm_real *data = PyArray_DATA(array);
+    if (sums < data + n && data < sums + n) {
+        PyErr_SetString(PyExc_ValueError, "array must share no memory with total");
+        return NULL;
+    }
     const int threads = pyadm_state_of_module(module)->threads;
     PYADM_WITHOUT_GIL(adm_add(sums, data, n, threads))
     Py_RETURN_NONE;
