@@ -25,7 +25,11 @@ OF_PYTORCH = (
 )
 OF_HUGGING_FACE = ("hugging_face_models.py",)
 
-collect_ignore = [f"helpers/{name}" for name in OF_PYTORCH if not find_spec("torch")]
+PROGRAMS = ("mpi_faults.py",)
+"""Begin MPI and read their arguments as they are imported."""
+
+collect_ignore = [f"helpers/{name}" for name in PROGRAMS]
+collect_ignore += [f"helpers/{name}" for name in OF_PYTORCH if not find_spec("torch")]
 collect_ignore += [f"helpers/{name}" for name in OF_HUGGING_FACE if not find_spec("transformers")]
 
 # No test is about time: a machine that does other things too takes longer than a deadline now and then.
