@@ -3,9 +3,9 @@
 Post-LN, Pre-LN and Admin of 6 + 6 and 18 + 18 layers translate Multi30k, English to German, by one recipe.
 The learning rate of each scheme and depth is chosen on validation from one small grid, by shorter trainings
 of one seed; then three seeds are trained and translate test2016 by beam search. Every training is a cell of a
-grid in `--work`, so that the same command goes on where it was stopped; after each the results are written,
-with the curves, and the translations beside them, which anyone can score again. `--table` prints what the
-results hold.
+grid in `--work`, so that the same command goes on where it was stopped, and what the results have is not made
+again. After each they are written, with the curves, and beside them the translations, which anyone can score
+again. `--table` prints what the results hold.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ RECIPE: Mapping[str, Any] = {
 }  # fmt: skip
 STEPS = 3000
 PILOT_STEPS = 600
+CELL = ("schemes", "lr", "seeds")
+NAMES = ("depth", "scheme", "lr", "seed", "translated")
+"""By which results tell trainings apart."""
 SEARCH: Mapping[str, Any] = {
     "beam": 5, "length_penalty": 1.0, "max_length": (1.2, 10.0), "stop": "count", "convention": "published",
 }  # fmt: skip
@@ -90,26 +93,35 @@ def file_name(entry: Mapping[str, Any]) -> str:
 
 
 def run(data: Dataset, work: Path, out: Path, options: argparse.Namespace) -> None:
-    """All that is not in `work` yet, results written as they come: first the shorter trainings of a depth."""
-    for depth in options.depths:
-        pilots = train(data, work, depth, PILOT_STEPS, schemes=list(SCHEMES), lr=list(RATES), seeds=SEEDS[0])
-        for cell in pilots.cells:
-            keep(out, told(cell, depth))
-        if pilots.interrupted:
+    """All that the results do not have, written as it comes: first the shorter trainings of a depth."""
+
+    def made(depth: int, steps: int, **axes: Any) -> None:
+        """One training, kept."""
+        done = train(data, work, depth, steps, **axes)
+        if done.interrupted:
             raise SystemExit("stopped; the same command goes on")
+        cell = next(c for c in done.cells if (c.scheme, c.lr, c.seed) == tuple(axes[n] for n in CELL))
+        entry = told(cell, depth)
+        if cell.translations is not None:
+            write_lines(out / HYPOTHESES / entry["hypotheses"], cell.translations.hypotheses)
+            write_lines(out / HYPOTHESES / REFERENCE, cell.translations.references)
+        keep(out, entry)
+
+    def there(depth: int, scheme: str, lr: float, seed: int, *, translated: bool) -> bool:
+        wanted = (depth, scheme, lr, seed, translated)
+        return any(tuple(e[n] for n in NAMES) == wanted for e in load(out)["entries"])
+
+    for depth in options.depths:
+        for scheme in SCHEMES:
+            for lr in RATES:
+                if not there(depth, scheme, lr, SEEDS[0], translated=False):
+                    made(depth, PILOT_STEPS, schemes=scheme, lr=lr, seeds=SEEDS[0])
     for depth in [] if options.pilots else options.depths:
         for seed in SEEDS:  # all schemes of a seed first: the table is whole early, and grows
             for scheme in SCHEMES:
                 lr = chosen_rate(list(load(out)["entries"]), depth, scheme)
-                done = train(data, work, depth, STEPS, schemes=scheme, lr=lr, seeds=seed, bleu=dict(SEARCH))
-                if done.interrupted:
-                    raise SystemExit("stopped; the same command goes on")
-                for cell in done.cells:
-                    entry = told(cell, depth)
-                    if cell.translations is not None:
-                        write_lines(out / HYPOTHESES / entry["hypotheses"], cell.translations.hypotheses)
-                        write_lines(out / HYPOTHESES / REFERENCE, cell.translations.references)
-                    keep(out, entry)
+                if not there(depth, scheme, lr, seed, translated=True):
+                    made(depth, STEPS, schemes=scheme, lr=lr, seeds=seed, bleu=dict(SEARCH))
 
 
 # ---- results ----
@@ -122,8 +134,7 @@ def load(out: Path) -> dict[str, Any]:
 
 def keep(out: Path, entry: Mapping[str, Any]) -> None:
     """Add an entry to the results, or put it in the place of the same training's."""
-    names = ("depth", "scheme", "lr", "seed", "translated")
-    trainings.keep(out / FILE, entry, names, recipe=dict(RECIPE), search=dict(SEARCH))
+    trainings.keep(out / FILE, entry, NAMES, recipe=dict(RECIPE), search=dict(SEARCH))
 
 
 def steps_to(entry: Mapping[str, Any], nll: float) -> float:
