@@ -118,7 +118,7 @@ def test_the_templates_of_the_report_are_templates():
 def test_licences():
     assert "Permission is hereby granted, free of charge" in (ROOT / "LICENSE").read_text()
     named = {path.name for pattern in pyproject()["project"]["license-files"] for path in ROOT.glob(pattern)}
-    found = metadata.distributions(name="admin-py")  # setup.py leaves another one, without files, in its folder
+    found = metadata.distributions(name="admin-py")  # setup.py leaves another one, without files
     files = {path for one in found for path in one.files or ()}
     installed = {path.name for path in files if "licenses" in path.parts}
     assert {"LICENSE"} == named == installed
