@@ -29,7 +29,10 @@ NEEDS_TORCH = "accelerate==1.15.0"
 TORCH_NEEDS = ("filelock", "typing-extensions", "sympy", "networkx", "fsspec")
 """Of its build for CPUs, beside what the package itself requires; in the file of all others."""
 
-GROUPS = ("build", "run", "test", "lint", "notebook", "translation", "cluster", "trackers", "pretrained", "docs", "bench")
+GROUPS = (
+    "build", "run", "test", "lint", "notebook", "translation", "cluster", "trackers", "pretrained", "docs",
+    "bench",
+)  # fmt: skip
 
 HEAD = """\
 # Made by `make lock` (tools/lock.py); what it holds is what pyproject.toml allows. Not to be edited.

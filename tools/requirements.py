@@ -2,7 +2,7 @@
 
     requirements.py build     to build
     requirements.py run       to run
-    requirements.py EXTRA     an extra's, by its name: test, lint, bench, notebook, translation, cluster, trackers, docs
+    requirements.py EXTRA     an extra's, by its name: test, lint, bench, notebook, translation, cluster, ...
     requirements.py quick     what the quick tests need of `test`, and `translation`: see tools/elsewhere.py
     requirements.py oldest    what is required at run time, exactly at the oldest version that is promised
 
