@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,13 +138,11 @@ def test_ctrl_c_on_one_rank_ends_all_after_the_same_step(tmp_path: Path) -> None
     assert left == {"ended-0": "5 True", "ended-1": "5 True"}
 
 
-def test_a_killed_rank_ends_all_within_a_minute(tmp_path: Path) -> None:
-    begin = time.monotonic()
+def test_a_killed_rank_ends_all_and_is_told(tmp_path: Path) -> None:
     ran, left = faulty("killed", tmp_path)
     assert ran.returncode != 0
     assert not left
     assert "Killed" in ran.stdout + ran.stderr
-    assert time.monotonic() - begin < 60
 
 
 def command(folder: Path, *more: object) -> list[object]:
