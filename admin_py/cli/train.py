@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from admin_py.analysis.unmeasured import Measures
 from admin_py.base.csv_files import to_csv
+from admin_py.base.paths import path_of
 from admin_py.base.streams import say
 from admin_py.base.whole_files import write_whole
 from admin_py.cli.given import note_given, take_given
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     from admin_py.data import Dataset
     from admin_py.data.batch import Batch
-    from admin_py.model.profile import VarianceProfile
     from admin_py.model.transformer import Transformer
     from admin_py.training.history import History
 
@@ -130,12 +130,12 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace, comm: MPI.Intracomm | None = None) -> int:
     made, optimizer = model_of(options), _optimizer(options)
     if comm is not None and comm.Get_rank() > 0:  # rank 0 has the folder, and writes
-        return STOPPED if _history(options, *made, optimizer, Path(options.out), comm)[0].interrupted else 0
+        return _train(options, *made, optimizer, path_of(options.out, "--out"), comm)
     with out_folder(options) as folder:
         return _train(options, *made, optimizer, folder, comm)
 
 
-def _history(
+def _train(
     options: argparse.Namespace,
     model: Transformer,
     batch: Batch,
@@ -143,8 +143,8 @@ def _history(
     optimizer: Optimizer,
     folder: Path,
     comm: MPI.Intracomm | None,
-) -> tuple[History, VarianceProfile | None]:
-    """Train; what came of it, and the profile before, where there is one."""
+) -> int:
+    """Train, and write all of it into the folder where this is no other rank than 0; the exit status."""
     from admin_py.training.train import train as run_train
 
     trackers = trackers_of(options)
@@ -153,6 +153,9 @@ def _history(
     profile = measures.take("profile", lambda: model.profile(batch, seed=options.seed))
     if profile is None:
         say(f"not profiled: {measures.without['profile']}")
+    valid_every = options.valid_every
+    if valid_every is None:
+        valid_every = usual_valid_every(options.steps)
     with as_tried(profile) as asked:
         history = run_train(
             model,
@@ -166,7 +169,7 @@ def _history(
             clip_norm=options.clip_norm,
             label_smoothing=options.label_smoothing,
             z_loss=options.z_loss,
-            valid_every=_valid_every(options),
+            valid_every=valid_every,
             checkpoint=folder / "checkpoint.safetensors",
             checkpoint_every=options.checkpoint_every,
             progress=not options.quiet,
@@ -178,24 +181,8 @@ def _history(
             observe="log" if trackers else 0,
             **_keeping(options, folder),
         )
-    return history, profile
-
-
-def _valid_every(options: argparse.Namespace) -> int:
-    return usual_valid_every(options.steps) if options.valid_every is None else options.valid_every
-
-
-def _train(
-    options: argparse.Namespace,
-    model: Transformer,
-    batch: Batch,
-    data: Dataset,
-    optimizer: Optimizer,
-    folder: Path,
-    comm: MPI.Intracomm | None,
-) -> int:
-    """Train, and write all of it into the folder; the exit status."""
-    history, profile = _history(options, model, batch, data, optimizer, folder, comm)
+    if comm is not None and comm.Get_rank() > 0:
+        return STOPPED if history.interrupted else 0
     written, told = _written(options, model, history, folder)
     averages = {name: value for name, value in _given(options, add_averages).items() if value is not None}
     trained = TrainedModel(
@@ -203,7 +190,7 @@ def _train(
         data.tokenizer,
         history=history,
         profile=profile,
-        settings={**_settings(options), "valid_every": _valid_every(options), **averages},
+        settings={**_settings(options), "valid_every": valid_every, **averages},
         data={**describe(data), "options": _given(options, add_data)},
         metadata=run_metadata(seed=options.seed, dtype=model.dtype, **told),
     )

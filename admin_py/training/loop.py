@@ -92,14 +92,11 @@ class Loop:
     def run(self, *, progress: bool) -> History:
         """Train to the last step, to divergence or to Ctrl-C."""
         history, steps = self.history, self.plan.steps
-        for begins in self._hooks("training_begins"):
-            begins(
-                {
-                    **self._describe(),
-                    "steps": steps,
-                    "data": {**self._describe()["data"], "name": self.data.name},
-                }
-            )
+        if begins := self._hooks("training_begins"):
+            told = {**self._describe(), "steps": steps}
+            told["data"]["name"] = self.data.name
+            for hook in begins:
+                hook(told)
         shown = TrainingProgress(steps, done=history.num_steps, enabled=progress and self.ranks.rank == 0)
         try:
             if not history.num_steps and self.profiled not in (AS_GIVEN, OFF):

@@ -140,7 +140,7 @@ def train(
         Of a batch, on either side.
     accumulate : int
         Batches whose gradients make one update, weighted by their predicted tokens: the gradient is that of
-        the mean over all tokens of the batches.
+        the mean over all tokens of the batches. Above 1 their sum takes the memory of another gradient.
     clip_norm : float, optional
         Gradients with a larger Euclidean norm are scaled down to it.
     label_smoothing : float
