@@ -110,15 +110,12 @@ class Shared(Whole):
         self._places = (self._counts.tolist(), self._bounds[:-1])
         self._begin, self._end = self._bounds[ranks.rank : ranks.rank + 2]
         self._staging = np.empty(0, model.dtype)
-        self._squares: NDArray[np.float64] | None = None
 
     def add(self, *, first: bool, last: bool) -> None:
         """Hand every rank its part of the gradient, and add those of the own part in the order of ranks."""
         mine = self._end - self._begin
         if self._sum is None:
             self._sum = np.zeros(mine, self._model.dtype)
-        if first:
-            self._sum[...] = 0
         gradient = self._gradient
         for start in range(0, int(self._counts.max()), BUCKET):
             sizes = np.clip(self._counts - start, 0, BUCKET)
@@ -139,7 +136,6 @@ class Shared(Whole):
                     self._module.add(part, one)
         if last:
             gradient[self._begin : self._end] = self._sum
-            self._squares = None
 
     def _gather(self, values: NDArray[Any]) -> None:
         """Every rank's part of a buffer, to every rank."""
