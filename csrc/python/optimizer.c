@@ -5,68 +5,9 @@
 #include "python/arguments.h"
 #include "python/arrays.h"
 #include "python/errors.h"
-#include "python/module.h"
+#include "python/optimizer.h"
 
 #define MAX_STEP ((int64_t)1 << 53) /* exact as a double */
-
-static const char MOMENTS_NAME[] = "admin_py.moments";
-
-/* One block: m, then v. Owned by a capsule that is the base of their views. */
-typedef struct moments {
-    adm_real *m, *v;
-    int64_t size_m, size_v;
-    void *block;
-    size_t bytes;
-} moments;
-
-typedef struct optimizer {
-    PyObject_HEAD PyObject *handle; /* capsule of the moments; NULL before the first step */
-    PyObject *weakrefs;
-    adm_optim_config config;
-    moments *moments; /* the capsule's, or NULL */
-    int64_t step;     /* updates made */
-    pid_t user;       /* as of pyadm_model */
-} optimizer;
-
-static void free_moments(PyObject *handle)
-{
-    moments *self = PyCapsule_GetPointer(handle, MOMENTS_NAME);
-    adm_release(self->block, self->bytes);
-    PyMem_Free(self);
-}
-
-static size_t aligned_bytes(int64_t elements)
-{
-    return ((size_t)elements * sizeof(adm_real) + ADM_ALIGN - 1) / ADM_ALIGN * ADM_ALIGN;
-}
-
-/* A capsule of zeroed moments; *result is what it owns, unchanged where there is no capsule. */
-static PyObject *moments_new(int64_t size_m, int64_t size_v, moments **result)
-{
-    moments *self = PyMem_Calloc(1, sizeof *self);
-    if (self == NULL)
-        return PyErr_NoMemory();
-    self->size_m = size_m;
-    self->size_v = size_v;
-    self->bytes = aligned_bytes(size_m) + aligned_bytes(size_v);
-    self->block = adm_alloc(self->bytes > 0 ? self->bytes : ADM_ALIGN);
-    if (self->block == NULL) {
-        PyMem_Free(self);
-        PyErr_Format(PyExc_MemoryError, "no memory for %lld and %lld moments", (long long)size_m,
-                     (long long)size_v);
-        return NULL;
-    }
-    self->m = self->block;
-    self->v = (adm_real *)((char *)self->block + aligned_bytes(size_m));
-    PyObject *handle = PyCapsule_New(self, MOMENTS_NAME, free_moments);
-    if (handle == NULL) {
-        adm_release(self->block, self->bytes);
-        PyMem_Free(self);
-        return NULL;
-    }
-    *result = self;
-    return handle;
-}
 
 /* ---- making ---- */
 
@@ -142,8 +83,8 @@ int pyadm_optimizer_bytes(const pyadm_state *state, PyObject *value, const adm_p
     if (!PyObject_TypeCheck(value, state->optimizer))
         return pyadm_refuse(PyExc_TypeError, "optimizer", "an Optimizer or None", value);
     const adm_optim_config *config = &((optimizer *)value)->config;
-    *bytes =
-        aligned_bytes(adm_optim_size_m(config, params)) + aligned_bytes(adm_optim_size_v(config, params));
+    *bytes = pyadm_moment_bytes(adm_optim_size_m(config, params)) +
+             pyadm_moment_bytes(adm_optim_size_v(config, params));
     return 0;
 }
 
@@ -160,7 +101,7 @@ static adm_status zero_moments(const moments *made, const adm_run *run, adm_erro
 static int make_moments(optimizer *self, int64_t size_m, int64_t size_v, int threads)
 {
     moments *made;
-    PyObject *handle = moments_new(size_m, size_v, &made);
+    PyObject *handle = pyadm_moments_new(size_m, size_v, &made);
     if (handle == NULL)
         return -1;
     adm_run run = {.threads = threads};
@@ -197,10 +138,10 @@ static int need_moments(optimizer *self, const adm_param_table *params, const ad
     return -1;
 }
 
-/* An update of all, or of a part; both objects are marked busy. -1 with an error. */
-static int update(optimizer *self, pyadm_model *model, adm_optim_input *input, const adm_optim_part *part,
-                  double *norm)
+int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *part, double *norm)
 {
+    const pyadm_model *model = call->model;
+    adm_optim_input *input = &call->input;
     input->kernels = adm_model_kernels(model->model);
     input->params = adm_model_params(model->model);
     input->weights = adm_model_weights(model->model);
@@ -229,13 +170,7 @@ static int update(optimizer *self, pyadm_model *model, adm_optim_input *input, c
     return 0;
 }
 
-/* What a step is given in Python; both objects are marked busy between begin and end. */
-typedef struct step_call {
-    pyadm_model *model;
-    adm_optim_input input;
-} step_call;
-
-static int begin_step(optimizer *self, PyObject *value, PyObject *lr, PyObject *scale, step_call *call)
+int pyadm_step_begin(optimizer *self, PyObject *value, PyObject *lr, PyObject *scale, step_call *call)
 {
     const pyadm_state *state = pyadm_state_of(Py_TYPE(self));
     call->input = (adm_optim_input){.grad_scale = 1.0};
@@ -259,7 +194,7 @@ static int begin_step(optimizer *self, PyObject *value, PyObject *lr, PyObject *
     return -1;
 }
 
-static void end_step(optimizer *self, step_call *call)
+void pyadm_step_end(optimizer *self, step_call *call)
 {
     pyadm_leave(&call->model->user);
     pyadm_leave(&self->user);
@@ -283,130 +218,12 @@ static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keyw
     PyObject *value, *lr, *scale = NULL;
     step_call call;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|O:step", names, &value, &lr, &scale) ||
-        begin_step(self, value, lr, scale, &call) < 0)
+        pyadm_step_begin(self, value, lr, scale, &call) < 0)
         return NULL;
     double norm = 0.0;
-    const int status = update(self, call.model, &call.input, NULL, &norm);
-    end_step(self, &call);
+    const int status = pyadm_step(self, &call, NULL, &norm);
+    pyadm_step_end(self, &call);
     return status < 0 ? NULL : PyFloat_FromDouble(norm);
-}
-
-/* ---- parts ---- */
-
-static int read_part(PyObject *begin, PyObject *end, adm_optim_part *part)
-{
-    *part = (adm_optim_part){0};
-    return pyadm_read_int64(begin, "begin", 0, INT64_MAX, &part->begin) < 0 ||
-                   pyadm_read_int64(end, "end", 0, INT64_MAX, &part->end) < 0
-               ? -1
-               : 0;
-}
-
-PyDoc_STRVAR(
-    part_squares_doc,
-    "part_squares($self, model, begin, end)\n--\n\n"
-    "What `step_part` of NovoGrad needs to know of all parts: their sum, element by element.\n\n"
-    "Parameters\n----------\n"
-    "model : Transformer, EncoderLayer or DecoderLayer\n"
-    "begin, end : int\n    Of the part, as for `step_part`.\n\n"
-    "Returns\n-------\nndarray of float64\n    Squared norms of what each tensor has in each block.");
-
-static PyObject *squares_of(const step_call *call, const adm_optim_part *part)
-{
-    adm_optim_input input = call->input;
-    input.kernels = adm_model_kernels(call->model->model);
-    input.params = adm_model_params(call->model->model);
-    input.gradients = adm_model_gradients(call->model->model);
-    if (input.gradients == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "model must have gradients: call backward first");
-        return NULL;
-    }
-    const int64_t count = adm_num_squares(input.params);
-    PyObject *found = pyadm_array_new(NPY_FLOAT64, 1, &count);
-    adm_status status = ADM_OK;
-    adm_error error;
-    if (found == NULL)
-        return NULL;
-    PYADM_WITHOUT_GIL(status = adm_part_squares(&input, part, pyadm_array_data(found), &error))
-    if (status == ADM_OK)
-        return found;
-    Py_DECREF(found);
-    return pyadm_raise(&error);
-}
-
-static PyObject *optimizer_part_squares(PyObject *object, PyObject *args, PyObject *keywords)
-{
-    static char *names[] = {"model", "begin", "end", NULL};
-    optimizer *self = (optimizer *)object;
-    PyObject *value, *begin, *end;
-    step_call call;
-    adm_optim_part part;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:part_squares", names, &value, &begin, &end) ||
-        read_part(begin, end, &part) < 0 || begin_step(self, value, NULL, NULL, &call) < 0)
-        return NULL;
-    PyObject *found = squares_of(&call, &part);
-    end_step(self, &call);
-    return found;
-}
-
-PyDoc_STRVAR(
-    step_part_doc,
-    "step_part($self, model, lr, grad_scale, begin, end, squares=None)\n--\n\n"
-    "The part of a step that one of several processes makes; the moments are those of the part.\n\n"
-    "Parameters\n----------\n"
-    "model, lr, grad_scale\n    As for `step`.\n"
-    "begin, end : int\n    Elements of the flat buffers: multiples of ``block_length`` of those that "
-    "are trained, or their end.\n"
-    "squares : ndarray of float64, optional\n    Of NovoGrad: `part_squares` of all parts, added."
-    "\n\nReturns\n-------\nndarray of float64\n    Squared norms of the change, of each block.\n\n"
-    "Raises\n------\n"
-    "ValueError\n    The bounds are no blocks', or the state belongs to another part.\n"
-    "RuntimeError\n    The model has no gradients, or another thread is using it.");
-
-/* The squares of all parts, checked against the model; NULL without an exception where there are none. */
-static const double *read_squares(PyObject *value, const pyadm_model *model)
-{
-    const int64_t count = adm_num_squares(adm_model_params(model->model));
-    if (value == NULL || value == Py_None)
-        return NULL;
-    PyArrayObject *array = pyadm_array_check(value, "squares", NPY_FLOAT64, 1, &count);
-    return array == NULL ? NULL : PyArray_DATA(array);
-}
-
-static PyObject *step_part(optimizer *self, step_call *call, adm_optim_part *part, PyObject *squares)
-{
-    const int64_t block = adm_block_length(adm_model_params(call->model->model)->trained_length),
-                  count = part->end < part->begin ? 0 : adm_pieces(part->end - part->begin, block);
-    adm_error error;
-    part->squares = read_squares(squares, call->model);
-    if (PyErr_Occurred())
-        return NULL;
-    if (adm_part_check(adm_model_params(call->model->model), part, &error) != ADM_OK)
-        return pyadm_raise(&error);
-    PyObject *changes = pyadm_array_new(NPY_FLOAT64, 1, &count);
-    if (changes == NULL)
-        return NULL;
-    part->changes = pyadm_array_data(changes);
-    if (update(self, call->model, &call->input, part, NULL) == 0)
-        return changes;
-    Py_DECREF(changes);
-    return NULL;
-}
-
-static PyObject *optimizer_step_part(PyObject *object, PyObject *args, PyObject *keywords)
-{
-    static char *names[] = {"model", "lr", "grad_scale", "begin", "end", "squares", NULL};
-    optimizer *self = (optimizer *)object;
-    PyObject *value, *lr, *scale, *begin, *end, *squares = NULL;
-    step_call call;
-    adm_optim_part part;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO|O:step_part", names, &value, &lr, &scale, &begin,
-                                     &end, &squares) ||
-        read_part(begin, end, &part) < 0 || begin_step(self, value, lr, scale, &call) < 0)
-        return NULL;
-    PyObject *changes = step_part(self, &call, &part, squares);
-    end_step(self, &call);
-    return changes;
 }
 
 /* ---- state ---- */
@@ -509,7 +326,7 @@ static int take_state(optimizer *self, const given_state *given)
 {
     const bool empty = given->m == Py_None && given->v == Py_None;
     if (self->handle == NULL && !empty) {
-        self->handle = moments_new(moment_size(given->m), moment_size(given->v), &self->moments);
+        self->handle = pyadm_moments_new(moment_size(given->m), moment_size(given->v), &self->moments);
         if (self->handle == NULL)
             return -1;
     }
@@ -546,8 +363,8 @@ static PyObject *optimizer_load_state(PyObject *object, PyObject *value)
 
 static PyMethodDef optimizer_methods[] = {
     PYADM_KEYWORD_METHOD("step", optimizer_step, step_doc),
-    PYADM_KEYWORD_METHOD("part_squares", optimizer_part_squares, part_squares_doc),
-    PYADM_KEYWORD_METHOD("step_part", optimizer_step_part, step_part_doc),
+    PYADM_KEYWORD_METHOD("part_squares", pyadm_optimizer_part_squares, pyadm_part_squares_doc),
+    PYADM_KEYWORD_METHOD("step_part", pyadm_optimizer_step_part, pyadm_step_part_doc),
     {"load_state", optimizer_load_state, METH_O, load_state_doc},
     PYADM_REDUCE_METHOD,
     {NULL, NULL, 0, NULL},
