@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admin_py._version import __version__
-from admin_py.base.builds import MODULES
 from admin_py.base.versions import origin
 from admin_py.model import files as model_files
 from admin_py.model.state import check_state, write_state
 from admin_py.results import run_metadata
 from admin_py.training import checkpoint as checkpoints
+from admin_py.training.alike import check_alike
 from admin_py.training.buffers import Shared, Whole
 from admin_py.training.checkpoint import TrainingState
 from admin_py.training.divergence import explain_gradient, explain_loss, explain_update
@@ -34,6 +33,7 @@ from admin_py.training.progress import TrainingProgress
 from admin_py.training.ranks import Alone, Ranks
 from admin_py.training.recorder import Recorder
 from admin_py.training.restoring import check_best, check_parts, history_of, num_updates
+from admin_py.training.validating import validate
 
 if TYPE_CHECKING:
     from admin_py.data.batch import Batch
@@ -277,30 +277,9 @@ class Loop:
         return step % every == 0 or step == self.plan.steps
 
     def _validate(self, interrupt: DeferredInterrupt) -> dict[str, float] | None:
-        """nll and loss, means over the tokens of the split "valid", and what is monitored.
-
-        None if Ctrl-C came in between.
-        """
-        found = []
-        batches = self.data.batches(max_tokens=self.plan.max_tokens, split="valid", shuffle=False)
+        """What a validation measures of the weights that are judged; None if Ctrl-C came in between."""
         with self._judged():
-            for i, batch in enumerate(batches):
-                row = np.zeros(3)
-                if i % self.ranks.size == self.ranks.rank and not interrupt.requested:
-                    smoothing, z_loss = self.plan.label_smoothing, self.plan.z_loss
-                    losses = self.model.loss(batch, label_smoothing=smoothing, z_loss=z_loss)
-                    row[:] = losses.num_tokens * np.array([losses.nll, losses.loss, 1.0])
-                found.append(row)
-                if interrupt.requested and self.ranks.size == 1:
-                    break
-            if self.ranks.any(interrupt.requested):
-                return None
-            sums = np.zeros(3)
-            for row in self.ranks.joined(np.array(found)):
-                sums += row
-            nll, loss = sums[:2] / sums[2]
-            measured = self.ranks.told_by(0, lambda: self.plan.stopping.measured(self.model))
-            return {"nll": float(nll), "loss": float(loss), **measured}
+            return validate(self.model, self.data, self.plan, self.ranks, interrupt)
 
     # The weights that are judged, and what is kept of them
 
@@ -369,24 +348,8 @@ class Loop:
         return json.loads(json.dumps({"model": model, **self.plan.describe(), "data": data}))
 
     def compare_ranks(self) -> None:
-        """That all ranks train the same model on the same data in the same way; ValueError otherwise."""
-        plan, info = self.plan, MODULES[self.model.dtype].system_info()
-        if self.ranks.size == 1:
-            return
-        told = {
-            "the version of admin-py": __version__,
-            "the library of products": info["blas"],
-            "steps": plan.steps,
-            "valid_every": plan.valid_every,
-            "checkpoint": plan.checkpoint,
-            "checkpoint_every": plan.checkpoint_every,
-            "ema": plan.ema,
-            "checkpoint_activations": plan.checkpoint_activations,
-            **self._describe(),
-            "the weights' digest": sha256(self.model._core.weights).hexdigest(),
-            "the optimiser's updates": plan.optimizer.state["step"],
-        }
-        self.ranks.check_same(told)
+        """That all ranks train alike; ValueError otherwise."""
+        check_alike(self.ranks, self.model, self.plan, self._describe())
 
     def begin(self) -> None:
         """Go on from the state that the optimiser has."""

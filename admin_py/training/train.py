@@ -19,6 +19,7 @@ from admin_py.model.state import check_weights
 from admin_py.model.transformer import Transformer
 from admin_py.training import checkpoint as checkpoints
 from admin_py.training import kept
+from admin_py.training.alike import digest
 from admin_py.training.best import NLL
 from admin_py.training.history import History
 from admin_py.training.kept import EPOCH, read_keeping
@@ -349,4 +350,6 @@ def _restored(loop: Loop, plan: Plan, ranks: Alone, *, resume: bool) -> bool:
     if path is None or not resume or not ranks.told_by(0, lambda: os.path.exists(path)):
         return False
     ranks.agreed(lambda: loop.restore(checkpoints.load(path)))
+    found = {"its step": loop.history.num_steps, "its weights": digest(loop.model._core.weights)}
+    ranks.check_same({f"the checkpoint {path!r}": found})  # where ranks see folders of their own
     return True

@@ -24,10 +24,16 @@ CHANGED: dict[str, dict[str, Any]] = {
     "steps": {"steps": 8},
     "argument": {"label_smoothing": 2.0},
     "checkpoint": {"checkpoint": Path(FOLDER, "another")},
+    "patience": {"patience": 3},
+    "keep": {"keep": Path(FOLDER, "kept"), "keep_best": 1},
 }
 """Fault -> what is given on the last rank alone."""
 
+OWN = Path("/proc/self/cwd/checkpoint")
+"""The same path on all ranks, and another file on each."""
+
 COMMON: dict[str, dict[str, Any]] = {
+    "folders": {"checkpoint": OWN},
     "accumulate": {"accumulate": COMM.size + 1},
     "no folder": {"checkpoint": Path("/proc/no folder/checkpoint")},
     "full disk": {"checkpoint": Path(FOLDER, "checkpoint"), "checkpoint_every": 3},
@@ -56,6 +62,12 @@ def main() -> None:
     """Train, and tell the errors as they are."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     model = make_model(OTHER if FAULT == "data" and LAST else DATA)
+    if FAULT == "folders":
+        place = Path(FOLDER, f"of rank {COMM.rank}")
+        place.mkdir()
+        os.chdir(place)
+        earlier = {**OPTIONS, "optimizer": "adam", "steps": 4 + COMM.rank, "checkpoint": OWN}
+        ap.train(make_model(DATA), DATA, **earlier)
     if FAULT == "weights" and LAST:
         model.parameters[next(iter(model.parameters))][0] += 1
     options = {

@@ -99,6 +99,9 @@ def faulty(
         ("steps", "all ranks must train alike: steps is 8 on rank 1 and 9 on rank 0"),
         ("weights", "all ranks must train alike: the weights' digest is"),
         ("checkpoint", "all ranks must train alike: checkpoint is"),
+        ("patience", "all ranks must train alike: patience is 3 on rank 1 and None on rank 0"),
+        ("keep", "all ranks must train alike: keep is"),
+        ("folders", "all ranks must train alike: the checkpoint"),
         ("argument", "label_smoothing must be"),
     ],
 )
