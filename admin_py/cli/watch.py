@@ -63,33 +63,37 @@ def run(options: argparse.Namespace) -> int:
 
 
 class View:
-    """What is served of a folder."""
+    """What is served of a folder; nothing is read or drawn again that has not changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = Lock()  # pictures are drawn one after the other
+        self._known: dict[str, Any] = {}
+        self._now: tuple[Any, str] = (None, "")
         self._report: tuple[int, str] = (0, "")
 
     def _found(self) -> list[Any]:
         from admin_py.report.watching import watch
 
-        return watch(self.folder)
+        return watch(self.folder, self._known)
 
     def page(self) -> str:
-        """The page."""
+        """The page, with what changes of it as it is now."""
         from admin_py.report.watching import page
 
-        with self._lock:
-            found = self._found()
-            return page(found, title=self._title(), report=self._has_report(found))
+        return page(self.now(), title=self._title())
 
     def now(self) -> str:
-        """What changes of it."""
+        """What changes of the page."""
         from admin_py.report.watching import body
 
         with self._lock:
             found = self._found()
-            return str(body(found, title=self._title(), report=self._has_report(found)))
+            rows = [one.row() for one in found]
+            if self._now[0] != rows:
+                drawn = body(found, title=self._title(), report=self._has_report(found))
+                self._now = (rows, str(drawn))
+            return self._now[1]
 
     def report(self) -> str | None:
         """The report of a study's runs that are whole; None where there are none."""

@@ -82,8 +82,14 @@ class Watched:
         }
 
 
-def watch(folder: str | os.PathLike[str]) -> list[Watched]:
+def watch(folder: str | os.PathLike[str], known: dict[str, Watched] | None = None) -> list[Watched]:
     """All trainings of a folder, in their order.
+
+    Parameters
+    ----------
+    folder : path
+    known : dict, optional
+        By name, what an earlier look found whole: it is not read again. This look adds to it.
 
     Raises
     ------
@@ -93,23 +99,26 @@ def watch(folder: str | os.PathLike[str]) -> list[Watched]:
         If a file is not what it should be.
     """
     place = absolute_path(folder, "folder")
+    known = {} if known is None else known
     if (place / STUDY_FILE).exists():
-        return list(_of_cross(place, STUDY_FILES))
+        return list(_of_cross(place, STUDY_FILES, known))
     if (place / GRID_FILE).exists():
-        return list(_of_cross(place, GRID_FILES))
+        return list(_of_cross(place, GRID_FILES, known))
     if (place / TRAINING_FILE).exists():
         return [_under_way(place.name, place / TRAINING_FILE, None)]
     raise FileNotFoundError(2, f"folder must be {EXPECTED}", str(place))
 
 
-def _of_cross(place: Path, kept: Any) -> Iterator[Watched]:
-    header = kept.header(place)
+def _of_cross(place: Path, kept: Any, known: dict[str, Watched]) -> Iterator[Watched]:
+    header, there = kept.header(place), set(kept.names(place))
     steps = header.settings.get("steps")
     for name in header.asked:
         checkpoint = Path(kept.checkpoint(place, name))
-        member = kept.member(place, name)
+        member = kept.member(place, name) if name in there and name not in known else None
         if member is not None:
-            yield Watched(name, WHOLE, member.history, steps, 0.0)
+            known[name] = Watched(name, WHOLE, member.history, steps, 0.0)
+        if name in there and name in known:
+            yield known[name]
         elif checkpoint.exists():
             yield _under_way(name, checkpoint, steps)
         else:
@@ -128,19 +137,18 @@ def _under_way(name: str, checkpoint: Path, steps: int | None) -> Watched:
     return Watched(name, RUNNING, history.freeze(), steps, moved)
 
 
-def page(found: Sequence[Watched], *, title: str, report: bool) -> str:
-    """The page of a folder, which asks for the next one by itself.
+def page(now: str, *, title: str) -> str:
+    """The page of a folder, which asks by itself for what changes of it.
 
     Parameters
     ----------
-    found : sequence of Watched
+    now : str
+        That, as `body` made it.
     title : str
-    report : bool
-        Whether there is a report of what is whole.
     """
-    return template("watch.html.j2").render(
-        css=css(), title=title, body=body(found, title=title, report=report), seconds=SECONDS
-    )
+    from markupsafe import Markup
+
+    return template("watch.html.j2").render(css=css(), title=title, body=Markup(now), seconds=SECONDS)
 
 
 SECONDS = 3
@@ -148,7 +156,7 @@ SECONDS = 3
 
 
 def body(found: Sequence[Watched], *, title: str, report: bool) -> Any:
-    """What changes of the page."""
+    """What changes of the page, as HTML; `report` says whether there is one of what is whole."""
     from markupsafe import Markup
 
     whole = sum(one.state == WHOLE for one in found)
