@@ -250,7 +250,7 @@ assert main(["convert", *heads, f"{sys.argv[2]}-theirs", f"{sys.argv[2]}-convert
     )
     assert done.returncode == 0, done.stderr.decode()
     written = {os.fsencode(name) for name in os.listdir(tmp_path / "home")}
-    write_none = ("info", "recipes", "score", "translate")
+    write_none = ("info", "recipes", "score", "translate", "watch")
     expected = {os.fsencode(f"{NO_UTF8}-{name}") for name in COMMANDS if name not in write_none}
     assert expected <= written
     assert os.listdir(tmp_path / "work") == [NO_UTF8]
