@@ -77,14 +77,14 @@ demo: build
 test: test-c test-python
 	@echo "make test took $(SECONDS_SO_FAR)"
 
-test-c: $(BIN)/.build-requirements
+test-c: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) test
 
 # All tables of kernels by another compiler.
-test-clang: $(BIN)/.build-requirements
+test-clang: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) test CC=clang BUILD=build/clang
 
-test-python: build $(BIN)/.extra-test $(BIN)/.extra-translation $(BIN)/.extra-cluster $(BIN)/.extra-trackers
+test-python: build $(BIN)/.extra-openblas $(BIN)/.extra-test $(BIN)/.extra-translation $(BIN)/.extra-cluster $(BIN)/.extra-trackers
 	$(BIN)/python -m pytest $(TESTS_SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 # ---- what a developer types ----
@@ -109,10 +109,10 @@ format: $(BIN)/.extra-lint
 
 sanitize: sanitize-c sanitize-python sanitize-threads
 
-sanitize-c: $(BIN)/.build-requirements
+sanitize-c: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) sanitize
 
-sanitize-threads: $(BIN)/.build-requirements
+sanitize-threads: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) sanitize-threads
 
 # The extension modules built for the sanitizers, used by the tests that work them hardest. Python itself and NumPy
@@ -124,37 +124,32 @@ NOT_SANITIZED := $(patsubst %,tests/core/test_%.py,forks layout stacks)
 SANITIZED_TESTS ?= $(filter-out $(NOT_SANITIZED),$(wildcard tests/core/test_*.py)) \
 	tests/proofs/test_random_configurations.py
 SANITIZER_LIBRARIES = $$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so)
-sanitize-python: build $(BIN)/.extra-test
+sanitize-python: build $(BIN)/.extra-test $(BIN)/.extra-openblas
 	rm -rf $(SANITIZED)
 	ADMIN_PY_WERROR= ADMIN_PY_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-lib $(SANITIZED)
 	LD_PRELOAD=$(SANITIZER_LIBRARIES) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)) \
 	  $(BIN)/pytest -q $(TESTS_SIDE_BY_SIDE) -p no:cacheprovider -k "not nothing_grows" $(SANITIZED_TESTS)
 
-valgrind: $(BIN)/.build-requirements
+valgrind: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) valgrind
 
-coverage: $(BIN)/.build-requirements
+coverage: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) coverage
 
 # The core for a machine that need not be here: objects and a shared library of each precision for macOS on ARM, by zig's
-# clang, with the OpenBLAS that macOS would have.
+# clang.
 MACOS := build/macos
 ZIG = $(abspath $(MACOS))/venv/bin/python -m ziglang cc -target aarch64-macos
 macos: $(BIN)/.build-requirements
 	rm -rf $(MACOS)
 	$(PYTHON) -m venv $(MACOS)/venv
 	$(MACOS)/venv/bin/python -m pip --disable-pip-version-check install --quiet ziglang
-	$(MACOS)/venv/bin/python -m pip --disable-pip-version-check download --quiet --no-deps --only-binary=:all: \
-	  --platform macosx_11_0_arm64 --dest $(MACOS) scipy-openblas32
-	$(PYTHON) -m zipfile -e $(MACOS)/*.whl $(MACOS)
-	$(MAKE_CORE) linked BUILD=$(abspath $(MACOS)) CC="$(ZIG)" WERROR=1 \
-	  BLAS_INCLUDE=$(abspath $(MACOS))/scipy_openblas32/include \
-	  BLAS_LIBRARY="-L$(abspath $(MACOS))/scipy_openblas32/lib -lscipy_openblas"
+	$(MAKE_CORE) linked BUILD=$(abspath $(MACOS)) CC="$(ZIG)" OPENBLAS= WERROR=1
 
 # With the build requirements of the environment, which in CI are those of .ci/requirements.txt.
 wheel: $(BIN)/.build-requirements
-	rm -rf dist
+	rm -rf dist build/lib* build/bdist* # what was built of sources that are gone would come along
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 # .ci/requirements.txt anew: exact versions and hashes of all that CI installs.
@@ -207,5 +202,5 @@ bench: build $(BIN)/.extra-bench
 
 clean:
 	$(MAKE_CORE) clean
-	rm -rf build dist docs/_build docs/api/generated *.egg-info admin_py/_libs admin_py/*.so demo study
+	rm -rf build dist docs/_build docs/api/generated *.egg-info admin_py/*.so demo study
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

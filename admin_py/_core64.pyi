@@ -13,6 +13,7 @@ from ._core import block_squares as block_squares
 from ._core import cos_turns as cos_turns
 from ._core import exp as exp
 from ._core import get_num_threads as get_num_threads
+from ._core import load_blas as load_blas
 from ._core import log as log
 from ._core import norm2 as norm2
 from ._core import num_procs as num_procs

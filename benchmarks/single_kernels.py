@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from admin_py.base.openblas import openblas_file
 from benchmarks import machine
 from benchmarks.turns import child_environment
 
@@ -61,7 +62,7 @@ def parse(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def measure(cpu: str, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Entries of all kernels of some groups."""
-    environment = child_environment(machine.environment(cpu, 1))
+    environment = child_environment(machine.environment(cpu, 1)) | {"OPENBLAS": str(openblas_file())}
     done = subprocess.run([PROGRAM, *groups], env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return parse(done.stdout.splitlines())
 

@@ -30,8 +30,8 @@ TORCH_NEEDS = ("filelock", "typing-extensions", "sympy", "networkx", "fsspec")
 """Of its build for CPUs, beside what the package itself requires; in the file of all others."""
 
 GROUPS = (
-    "build", "run", "test", "lint", "notebook", "translation", "cluster", "trackers", "pretrained", "docs",
-    "bench",
+    "build", "run", "openblas", "test", "lint", "notebook", "translation", "cluster", "trackers",
+    "pretrained", "docs", "bench",
 )  # fmt: skip
 
 HEAD = """\

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
 from admin_py.base.environment import first_threads, problems
+from admin_py.base.openblas import openblas_file
 from admin_py.base.quota import processors_granted
 from admin_py.base.streams import say
 
@@ -20,13 +21,16 @@ NAMES: Mapping[str, str] = {"float32": "admin_py._core", "float64": "admin_py._c
 
 
 def load() -> dict[str, ModuleType]:
-    """Import both precisions of the core, by dtype."""
+    """Import both precisions of the core, by dtype, and OpenBLAS, if its products are asked for."""
     modules = {dtype: importlib.import_module(name) for dtype, name in NAMES.items()}
     granted = processors_granted()
+    blas = openblas_file() if os.environ.get("ADMIN_PY_GEMM") == "openblas" else None
     for module in modules.values():
         module.set_num_threads(min(first_threads(os.environ, module.num_procs(), granted), MAX_THREADS))
+        if blas is not None:
+            module.load_blas(blas)
     core = modules["float32"]
-    for problem in problems(os.environ, core.system_info()["kernels"], core.num_procs()):
+    for problem in problems(os.environ, core.system_info()["kernels"], core.num_procs(), blas=blas):
         _tell(problem)
     return modules
 

@@ -43,7 +43,9 @@ def first_threads(environ: Mapping[str, str], processors: int, granted: int | No
     return min(granted or processors, processors)
 
 
-def problems(environ: Mapping[str, str], kernels: str, processors: int) -> list[str]:
+def problems(
+    environ: Mapping[str, str], kernels: str, processors: int, *, blas: object | None = None
+) -> list[str]:
     """A sentence for each variable of ours whose value is not what is used here.
 
     Parameters
@@ -53,6 +55,8 @@ def problems(environ: Mapping[str, str], kernels: str, processors: int) -> list[
         Those that the core uses.
     processors : int
         As of `first_threads`.
+    blas : optional
+        The OpenBLAS that was loaded, None if none was.
 
     Examples
     --------
@@ -80,6 +84,11 @@ def problems(environ: Mapping[str, str], kernels: str, processors: int) -> list[
     asked = environ.get("ADMIN_PY_CPU", "")
     if asked in CHOICES["ADMIN_PY_CPU"] and asked != kernels:
         found.append(f"ADMIN_PY_CPU is {asked!r}, which this processor cannot run; {kernels!r} is used")
+    if environ.get("ADMIN_PY_GEMM") == "openblas" and blas is None:
+        found.append(
+            "ADMIN_PY_GEMM is 'openblas', which is not installed: pip install 'admin-py[openblas]'; "
+            "the core's own products are used"
+        )
     return found
 
 

@@ -73,7 +73,8 @@ def blas_for() -> str:
     >>> blas_for() in ("no products", "all products")
     True
     """
-    return "all products" if os.environ.get("ADMIN_PY_GEMM") == "openblas" else "no products"
+    asked = os.environ.get("ADMIN_PY_GEMM") == "openblas"
+    return "all products" if asked and MODULES["float32"].system_info()["blas_file"] else "no products"
 
 
 def versions() -> dict[str, str]:
@@ -103,8 +104,8 @@ def system() -> dict[str, str | int]:
     dict
         ``platform``; ``kernels``, the instruction set in use: ``"generic"``, ``"avx2"``, ``"avx512"`` or
         ``"neon"`` (the environment variable ``ADMIN_PY_CPU`` asks for less than the processor has); ``blas``,
-        version and configuration of the library for matrix products; ``blas_for``, which of them it makes;
-        ``blas_file``, the file it was loaded from;
+        version and configuration of the library for matrix products, ``"none"`` where none was asked for;
+        ``blas_for``, which of them it makes; ``blas_file``, the file it was loaded from;
         ``processors`` that the process may use;
         ``threads`` that it uses; ``compiler`` of the core; ``precisions`` it was built for.
 

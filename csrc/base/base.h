@@ -151,13 +151,16 @@ adm_status adm_stop_status(const adm_stop *stop, adm_error *error);
 /* Whether this thread is asking: what runs now is not the core's. */
 bool adm_stop_is_asking(void);
 
-/* ---- blas.c: the one place that knows the BLAS library; a build with ADM_NO_BLAS has none, and no adm_blas_gemm ---- */
+/* ---- blas.c: the one place that knows the BLAS library, if one is loaded (adm_blas_load) ---- */
 
-/* C [m, n] = op(A) op(B) * alpha + C * beta, row major; op transposes where the flag says so. */
+bool adm_blas_is_loaded(void);
+
+/* C [m, n] = op(A) op(B) * alpha + C * beta, row major; op transposes where the flag says so. By the library, which is
+   loaded. */
 void adm_blas_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, adm_real alpha,
                    const adm_real *a, int64_t lda, const adm_real *b, int64_t ldb, adm_real beta, adm_real *c,
                    int64_t ldc);
 /* Turns the library's threads off: as a region begins, since others may have given it its threads back. */
-void adm_blas_setup(void);
+void adm_blas_one_thread(void);
 
 #endif

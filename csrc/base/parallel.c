@@ -188,7 +188,7 @@ static int begin_region(int wanted)
         pthread_cond_wait(&changed, &lock);
     const int room = larger(smaller(wanted, MAX_RUNNING - running), 1);
     count_running(room);
-    adm_blas_setup(); /* its threads would be slower by far beside ours, and sum in another order */
+    adm_blas_one_thread(); /* its threads would be slower by far beside ours, and sum in another order */
     pthread_mutex_unlock(&lock);
     const int threads = team_threads(room);
     if (threads < room) {

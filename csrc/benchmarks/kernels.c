@@ -27,7 +27,12 @@ int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
         find_group(argv[i]);
-    adm_blas_setup();
+    adm_error error;
+    const char *file = getenv("OPENBLAS");
+    if (adm_blas_load(file != NULL ? file : "", &error) != ADM_OK) {
+        fprintf(stderr, "OPENBLAS in the environment: %s\n", error.message);
+        return EXIT_FAILURE;
+    }
     const adm_kernels *kernels = adm_kernels_select();
     printf("{\"kernels\": \"%s\", \"blas\": \"%s\", \"peak_flops\": %.0f}\n", kernels->name,
            adm_system_blas(), bench_peak_flops());

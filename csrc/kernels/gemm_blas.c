@@ -1,5 +1,4 @@
 /* A product of the kernel table by the BLAS library, which knows neither packed matrices nor biases. */
-#ifndef ADM_NO_BLAS
 #include "kernels/kernels.h"
 
 #include "base/base.h"
@@ -34,4 +33,3 @@ void adm_gemm_by_blas(const adm_gemm *gemm)
     for (int64_t i = 0; i < gemm->m; i++)
         finish_row(gemm, gemm->c + i * gemm->ldc);
 }
-#endif

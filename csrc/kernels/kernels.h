@@ -292,11 +292,9 @@ struct adm_kernels {
                             double *sum);
 };
 
-/* gemm_blas.c: the same product by the BLAS library, in an order of its own: to compare with. */
-#ifndef ADM_NO_BLAS
+/* gemm_blas.c: the same product by the BLAS library that is loaded, in an order of its own: to compare with. */
 void adm_gemm_by_blas(const adm_gemm *gemm);
 /* The same table with these products. */
 adm_kernels adm_kernels_by_blas(const adm_kernels *kernels);
-#endif
 
 #endif

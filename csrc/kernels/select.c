@@ -64,13 +64,6 @@ static int choose(const char *wanted)
     return best;
 }
 
-#ifdef ADM_NO_BLAS
-static const adm_kernels *by_blas(int number)
-{
-    (void)number;
-    return NULL;
-}
-#else
 adm_kernels adm_kernels_by_blas(const adm_kernels *kernels)
 {
     adm_kernels changed = *kernels;
@@ -88,18 +81,12 @@ __attribute__((constructor)) static void make_tables(void)
         tables_by_blas[i] = adm_kernels_by_blas(CHOICES[i].table);
 }
 
-static const adm_kernels *by_blas(int number)
-{
-    return &tables_by_blas[number];
-}
-#endif
-
 const adm_kernels *adm_kernels_select(void)
 {
     const char *product = getenv("ADMIN_PY_GEMM");
-    const bool library = product != NULL && strcmp(product, "openblas") == 0;
+    const bool library = product != NULL && strcmp(product, "openblas") == 0 && adm_blas_is_loaded();
     const int chosen = choose(getenv("ADMIN_PY_CPU"));
-    return library ? by_blas(chosen) : CHOICES[chosen].table;
+    return library ? &tables_by_blas[chosen] : CHOICES[chosen].table;
 }
 
 const char *adm_kernels_name(const adm_kernels *kernels)

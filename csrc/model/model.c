@@ -38,14 +38,10 @@ adm_status adm_model_outline(const adm_config *config, const adm_kernels *kernel
 {
     *created = NULL;
     if (kernels == NULL)
-        return adm_fail(
-            error, ADM_ERROR_VALUE,
-            "kernels must not be NULL: ADMIN_PY_GEMM=openblas, but this core was built without OpenBLAS");
+        return adm_fail(error, ADM_ERROR_VALUE, "kernels must be given, got NULL");
     adm_status status = adm_config_check(config, error);
     if (status != ADM_OK)
         return status;
-    if (kernels == NULL)
-        return adm_fail(error, ADM_ERROR_VALUE, "kernels must be given, got NULL");
     adm_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return adm_fail(error, ADM_ERROR_MEMORY, "no memory for a model");

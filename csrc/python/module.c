@@ -119,6 +119,25 @@ static PyObject *num_procs(PyObject *module, PyObject *ignored)
     return PyLong_FromLong(adm_system_num_procs());
 }
 
+PyDoc_STRVAR(load_blas_doc,
+             "load_blas($module, file, /)\n--\n\n"
+             "Load OpenBLAS, for what asks for its products; one that is loaded stays.\n\n"
+             "Parameters\n----------\nfile : path\n    Of a shared library with 32-bit integers.");
+
+static PyObject *load_blas(PyObject *module, PyObject *path)
+{
+    (void)module;
+    PyObject *file = NULL;
+    if (!PyUnicode_FSConverter(path, &file))
+        return NULL;
+    adm_error error;
+    const adm_status status = adm_blas_load(PyBytes_AS_STRING(file), &error);
+    Py_DECREF(file);
+    if (status != ADM_OK)
+        return pyadm_raise(&error);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(
     system_info_doc,
     "system_info($module, /)\n--\n\n"
@@ -140,6 +159,7 @@ static PyMethodDef module_functions[] = {
     {"set_num_threads", set_num_threads, METH_O, set_num_threads_doc},
     {"get_num_threads", get_num_threads, METH_NOARGS, get_num_threads_doc},
     {"num_procs", num_procs, METH_NOARGS, num_procs_doc},
+    {"load_blas", load_blas, METH_O, load_blas_doc},
     {"system_info", system_info, METH_NOARGS, system_info_doc},
     {"norm2", pyadm_norm2, METH_O, pyadm_norm2_doc},
     {"block_length", pyadm_block_length, METH_O, pyadm_block_length_doc},
@@ -171,7 +191,6 @@ static int module_exec(PyObject *module)
 {
     pyadm_state *state = PyModule_GetState(module);
     import_array1(-1);
-    adm_blas_setup();
     state->threads = adm_system_num_procs();
     if (add_type(module, &pyadm_batch_spec, NULL, &state->batch) < 0 ||
         add_type(module, &pyadm_model_spec, NULL, &state->model) < 0 ||

@@ -2,6 +2,8 @@
 #include "base/base.h"
 #include "base/sums.h"
 
+#include "openblas.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
@@ -106,7 +108,6 @@ static void test_waiting(void)
     }
 }
 
-#ifndef ADM_NO_BLAS
 /* Small whole numbers: exact in either precision. */
 static void test_gemm(void)
 {
@@ -134,7 +135,27 @@ static void test_gemm(void)
     }
     adm_blas_gemm(false, false, 0, n, k, 1, a, k, b, n, 0, c, n); /* nothing to do, nothing done */
 }
-#endif
+
+/* No file, no library, no OpenBLAS: refused, and nothing changes; the first that is loaded stays. */
+static void test_loading(void)
+{
+    adm_error error;
+    assert(!adm_blas_is_loaded() && strcmp(adm_system_blas(), "none") == 0 &&
+           *adm_system_blas_file() == '\0');
+    adm_blas_one_thread();
+    assert(adm_blas_load(NULL, &error) == ADM_ERROR_VALUE && strstr(error.message, "file") != NULL);
+    assert(adm_blas_load("/no/such/library.so", &error) == ADM_ERROR_FILE);
+    assert(strstr(error.message, "/no/such/library.so") != NULL);
+    assert(adm_blas_load("libm.so.6", &error) != ADM_OK && strstr(error.message, "libm.so.6") != NULL);
+    assert(adm_blas_load("/no/such/library.so", NULL) == ADM_ERROR_FILE && !adm_blas_is_loaded());
+    if (!load_openblas())
+        return;
+    assert(adm_blas_is_loaded() && strstr(adm_system_blas(), "OpenBLAS") != NULL);
+    assert(strcmp(adm_system_blas_file(), getenv("OPENBLAS")) == 0);
+    assert(adm_blas_load("/no/such/library.so", &error) == ADM_OK);
+    assert(strcmp(adm_system_blas_file(), getenv("OPENBLAS")) == 0);
+    test_gemm();
+}
 
 static double element(const void *context, int64_t i)
 {
@@ -162,15 +183,12 @@ static void test_sums(void)
 
 int main(void)
 {
-    adm_blas_setup();
-    assert(strlen(adm_system_blas()) > 0 && adm_system_num_procs() >= 1);
+    assert(adm_system_num_procs() >= 1);
+    test_loading();
     test_arena();
     test_random();
     test_sums();
     test_parallel();
     test_waiting();
-#ifndef ADM_NO_BLAS
-    test_gemm();
-#endif
     return 0;
 }

@@ -151,7 +151,6 @@ static void test_refusals(void)
 
 int main(void)
 {
-    adm_blas_setup();
     for (int64_t prefix = 1; prefix <= 4; prefix += 3) {
         test_steps(&(small_sizes){SMALL_V, 2, 2, 0.1}, prefix);
         test_steps(&(small_sizes){SMALL_V, 0, 3, 0.1}, prefix);

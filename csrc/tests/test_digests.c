@@ -453,7 +453,6 @@ int main(int argc, char **argv)
         perror(STORED);
         return 1;
     }
-    adm_blas_setup();
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) {
         const shape *s = &SHAPES[i];
         int32_t tokens[2][MOST_TOKENS];

@@ -191,7 +191,6 @@ static void test_gradients_exist_from_the_first_backward_pass_on(void)
 
 int main(void)
 {
-    adm_blas_setup();
     small_batch_make(&large, TEXTS, LENGTH);
     small_batch_make(&small, 9, LENGTH);
     test_alignment();

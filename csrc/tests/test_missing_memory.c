@@ -147,7 +147,6 @@ static void test_call(call_fn call, double expected)
 int main(void)
 {
     static const call_fn calls[] = {forward, loss, backward, profile, change, dependency, norms, search};
-    adm_blas_setup();
     static small_batch texts;
     batch = small_batch_make(&texts, TEXTS, LENGTH);
     test_making();

@@ -125,7 +125,6 @@ int main(void)
 {
     int32_t tokens[TOKENS];
     const int64_t offsets[] = {0, TOKENS};
-    adm_blas_setup();
     adm_model *model = make_model();
     for (int64_t i = 0; i < TOKENS; i++)
         tokens[i] = (int32_t)(i * 7 % V);

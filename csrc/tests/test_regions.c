@@ -202,7 +202,6 @@ static void test_gradients_are_written(void)
 
 int main(void)
 {
-    adm_blas_setup();
     test_layer();
     test_gradients_are_written();
     test_loss(10000);

@@ -206,7 +206,6 @@ static void test_nobody_is_asked_after_a_call(call_fn call)
 int main(void)
 {
     unsetenv("ADMIN_PY_GEMM"); /* its products take no packed weights */
-    adm_blas_setup();
     batch = small_batch_make(&texts, TEXTS, LENGTH);
     test_asking_within_asking();
     test_zeroing_asks();

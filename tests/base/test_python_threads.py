@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from company import run_script, train
 
 import admin_py as ap
 
-VENDORED = (Path(ap.__file__).parent / "_libs").exists()
 PLENTY = "import admin_py as ap\nfrom company import num_threads_alive, train\n"
 
 
@@ -48,7 +45,7 @@ print(num_threads_alive() - before < 3 * 20 / 2)
 
 
 def test_more_threads_than_there_is_room_for() -> None:
-    """The core has a limit of its own on threads that run at once, as BLAS crashes beyond its.
+    """The core has a limit of its own on threads that run at once, as OpenBLAS crashes beyond its.
 
     Those of a Python thread end a little later than Python says of it.
     """
@@ -66,37 +63,21 @@ print(num_threads_alive() < 600)
     assert run_script(PLENTY + code) == [" ".join(train(seed, 1) for seed in (1, 2, 3)), "True"]
 
 
-needs_threadpoolctl = pytest.mark.skipif(
-    importlib.util.find_spec("threadpoolctl") is None, reason="threadpoolctl is not installed"
-)
-needs_own_copies = pytest.mark.skipif(not VENDORED, reason="built with the system's libraries")
-
-
-@needs_threadpoolctl
-@needs_own_copies
-def test_threadpoolctl_sees_the_libraries() -> None:
-    code = """
-from pathlib import Path
-from threadpoolctl import threadpool_info
-ap.set_num_threads(1)
-for found in sorted(threadpool_info(), key=lambda found: found["user_api"]):
-    if Path(found["filepath"]).parent == Path(ap.__file__).parent / "_libs":
-        print(found["user_api"], found["internal_api"], found["num_threads"])
-"""
-    assert run_script(PLENTY + code) == ["blas openblas 1"]
-
-
-@needs_threadpoolctl
-@needs_own_copies
-def test_a_limit_does_not_give_blas_its_threads_back() -> None:
+def test_a_limit_does_not_give_openblas_its_threads_back() -> None:
     """It would otherwise: to threadpoolctl a limit above 1 means that many threads for every BLAS."""
+    for needed in ("threadpoolctl", "scipy_openblas32"):
+        pytest.importorskip(needed)
     code = """
 from threadpoolctl import threadpool_info, threadpool_limits
+def threads():
+    return [one["num_threads"] for one in threadpool_info() if "scipy_openblas32" in one["filepath"]]
+print(threads())
 with threadpool_limits(4):
-    print(train(1))
-    print([found["num_threads"] for found in threadpool_info() if "openblas-admin_py" in found["filepath"]])
+    print(threads())
+    train(1)
+    print(threads())
 """
-    assert run_script(PLENTY + code) == [train(1), "[1]"]
+    assert run_script(PLENTY + code, ADMIN_PY_GEMM="openblas") == ["[1]", "[4]", "[1]"]
 
 
 def test_a_block_has_its_own_number_of_threads() -> None:

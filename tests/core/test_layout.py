@@ -1,8 +1,8 @@
 """The direction of dependencies in the core: what each folder may include, and what it never does.
 
 base <- kernels <- layers <- model <- {init, optim, analysis} <- {library, python}; Python.h only in
-csrc/python, cblas.h only in csrc/base/blas.c; the core neither prints nor exits. No file calls one that
-calls it back, and each has the header of what it offers.
+csrc/python, a BLAS library only in csrc/base/blas.c; the core neither prints nor exits. No file calls one
+that calls it back, and each has the header of what it offers.
 """
 
 from __future__ import annotations

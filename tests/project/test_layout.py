@@ -57,7 +57,7 @@ class Found(NamedTuple):
 def linted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     """The contracts of this checkout on copies of the package: as it is, and with each of PLANTED."""
     folder = tmp_path_factory.mktemp("planted")
-    ignored = shutil.ignore_patterns("*.so", "_libs", "__pycache__")
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
     shutil.copytree(PACKAGE, folder / "admin_py", ignore=ignored)
     kinds = {AS_IT_IS: ("base/words.py", ""), **{kind: one[:2] for kind, one in PLANTED.items()}}
     command = [sys.executable, "-W", "ignore", "-c", LINT, str(folder), str(ROOT / "pyproject.toml")]

@@ -20,14 +20,10 @@ from project import ROOT, pyproject
 
 import admin_py
 from admin_py import _core, _core64
+from admin_py.base.openblas import openblas_file
 from admin_py.base.versions import PACKAGES, system, versions
 
 PACKAGE = Path(admin_py.__file__).resolve().parent
-LIBRARIES = PACKAGE / "_libs"
-
-needs_vendored = pytest.mark.skipif(
-    not LIBRARIES.exists(), reason="built with ADMIN_PY_BLAS=system: no libraries of its own"
-)
 
 
 def run(code: str, **environment: str) -> str:
@@ -78,11 +74,11 @@ def test_the_version_is_written_once():
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
 
 
-def test_the_blas_is_pinned_and_only_needed_to_build():
-    build = [Requirement(line) for line in pyproject()["build-system"]["requires"]]
-    (blas,) = (one for one in build if "openblas" in one.name)
-    assert [one.operator for one in blas.specifier] == ["=="]
-    assert not any("openblas" in line for line in metadata.requires("admin-py"))
+def test_openblas_is_an_extra_and_not_needed_to_build():
+    project = pyproject()
+    assert not any("openblas" in line for line in project["build-system"]["requires"])
+    needed = [Requirement(line) for line in metadata.requires("admin-py")]
+    assert [str(one.marker) for one in needed if "openblas" in one.name] == ['extra == "openblas"']
 
 
 # ---- files ----
@@ -124,68 +120,75 @@ def test_licences():
     assert {"LICENSE"} == named == installed
 
 
-@needs_vendored
-def test_libraries_come_with_their_licences():
-    assert "OpenBLAS" in (LIBRARIES / "LICENSE.openblas.txt").read_text()
-
-
 # ---- libraries ----
 
 
-@needs_vendored
-def test_libraries_loaded_are_our_own_copies():
-    """In a process of its own: nothing else has loaded a BLAS."""
-    code = (
-        "import admin_py._core, admin_py._core64\n"
-        "for line in open('/proc/self/maps'):\n"
-        "    parts = line.split(maxsplit=5)\n"
-        "    if len(parts) == 6: print(parts[5].strip())"
+LOADED = """
+import re
+import admin_py._core, admin_py._core64
+from admin_py.base.builds import MODULES
+mapped = [line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if line.count("/")]
+print(*sorted({path for path in mapped if re.search(r"/lib[^/]*(blas|gomp)", path) and "numpy" not in path}))
+print(*sorted({core.system_info()["blas_file"] for core in MODULES.values()}))
+"""
+
+
+def test_no_library_is_loaded_but_the_c_library():
+    """In a process of its own, where nothing else loads one; NumPy has its own."""
+    assert run(LOADED).split("\n") == ["", "", ""]
+
+
+def test_openblas_is_loaded_where_it_is_asked_for():
+    pytest.importorskip("scipy_openblas32")
+    (path,) = {*run(LOADED, ADMIN_PY_GEMM="openblas").split()}
+    assert Path(path).resolve() == openblas_file().resolve()
+    assert path in run("import admin_py as ap; ap.show_versions()", ADMIN_PY_GEMM="openblas")
+
+
+def test_without_openblas_its_products_are_not_used_which_is_said():
+    """Asked for as a variable whose value cannot be used is: a warning, not an error."""
+    code = """
+import sys, warnings
+sys.modules["scipy_openblas32"] = None
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    import admin_py as ap
+from admin_py.base.versions import origin
+print(*(str(one.message) for one in told), origin()["blas"], origin()["blas_for"], sep="\\n")
+"""
+    said, library, products = run(code, ADMIN_PY_GEMM="openblas").splitlines()
+    assert said.startswith(
+        "ADMIN_PY_GEMM is 'openblas', which is not installed: pip install 'admin-py[openblas]'"
     )
-    loaded = {Path(line) for line in run(code).splitlines()}
-    ours = {path for path in loaded if path.parent == LIBRARIES}
-    assert {path.name for path in ours} == {"libopenblas-admin_py.so"}
-    inside_numpy = {path for path in loaded if "numpy" in str(path)}
-    strangers = {path for path in loaded - ours - inside_numpy if re.match(r"lib\w*(blas|gomp)", path.name)}
-    assert not strangers
+    assert (library, products) == ("none", "no products")
 
 
-@needs_vendored
 @pytest.mark.parametrize("module", [_core, _core64], ids=["float32", "float64"])
-def test_libraries_are_found_beside_the_modules(module):
+def test_what_is_no_openblas_is_refused(module, tmp_path: Path):
+    broken = tmp_path / "libbroken.so"
+    broken.write_bytes(b"no library")
+    with pytest.raises(OSError, match=rf"file must be a library, got '{broken}'"):
+        module.load_blas(broken)
+    with pytest.raises(
+        ValueError, match=r"file must be OpenBLAS, got 'libm\.so\.6', which lacks cblas_.gemm"
+    ):
+        module.load_blas("libm.so.6")
+    with pytest.raises(TypeError):
+        module.load_blas(3)
+    with pytest.raises(ValueError, match="null byte"):
+        module.load_blas("a\0b")
+    assert module.system_info()["blas"] == "none"
+
+
+@pytest.mark.parametrize("module", [_core, _core64], ids=["float32", "float64"])
+def test_modules_need_the_c_library_alone(module):
     readelf = shutil.which("readelf")
     if readelf is None:
         pytest.skip("readelf is not installed")
     text = subprocess.run([readelf, "-d", module.__file__], capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"\((?:RUNPATH|RPATH)\).*\[(.*)\]", text) == ["$ORIGIN/_libs"]
-    assert "(RUNPATH)" not in text, "it would be searched after LD_LIBRARY_PATH"
     needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", text))
-    assert "libopenblas-admin_py.so" in needed
-    system_libraries = {"libm.so.6", "libc.so.6", "libpthread.so.0"}
-    ours = {path.name for path in LIBRARIES.iterdir()}
-    assert {name for name in needed - ours if not name.startswith("ld-")} <= system_libraries
-
-
-BLAS_FILES = """
-from admin_py.base.builds import MODULES
-print(*(core.system_info()["blas_file"] for core in MODULES.values()))
-"""
-
-
-@needs_vendored
-def test_a_library_of_the_same_name_elsewhere_is_not_loaded(tmp_path: Path):
-    """LD_LIBRARY_PATH leads to a file of the library's name, which cannot even be loaded."""
-    ours = LIBRARIES / "libopenblas-admin_py.so"
-    assert set(run(BLAS_FILES).split()) == {str(ours)}
-    (tmp_path / ours.name).write_bytes(b"no library")
-    assert set(run(BLAS_FILES, LD_LIBRARY_PATH=str(tmp_path)).split()) == {str(ours)}
-    assert str(ours) in run("import admin_py as ap; ap.show_versions()", LD_LIBRARY_PATH=str(tmp_path))
-
-
-@needs_vendored
-def test_a_library_that_was_preloaded_is_told(tmp_path: Path):
-    """Whoever preloads another has asked for it; what is loaded is said."""
-    other = shutil.copy(LIBRARIES / "libopenblas-admin_py.so", tmp_path / "libother.so")
-    assert set(run(BLAS_FILES, LD_PRELOAD=str(other)).split()) == {str(other)}
+    system_libraries = {"libm.so.6", "libc.so.6", "libpthread.so.0", "libdl.so.2"}
+    assert {name for name in needed if not name.startswith("ld-")} <= system_libraries
 
 
 def test_both_precisions_are_built():
@@ -202,7 +205,7 @@ def test_show_versions():
     rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in file.getvalue().splitlines())
     assert rows["admin-py"] == admin_py.__version__
     assert rows["kernels"] in ("generic", "avx2", "avx512", "neon")
-    assert "OpenBLAS" in rows["blas"]
+    assert rows["blas"] == "none"
     assert int(rows["threads"]) == admin_py.get_num_threads()
     assert int(rows["processors"]) >= 1
     assert set(rows) == set(versions()) | set(system())

@@ -11,6 +11,7 @@
 
 #define adm_add ADM_NAME(add)
 #define adm_beam_search ADM_NAME(beam_search)
+#define adm_blas_load ADM_NAME(blas_load)
 #define adm_block_length ADM_NAME(block_length)
 #define adm_block_squares ADM_NAME(block_squares)
 #define adm_clip_gradients ADM_NAME(clip_gradients)
