@@ -2,6 +2,8 @@
 #define PYADM_IMPORTS_NUMPY
 #include "python/module.h"
 
+#include "python/errors.h"
+
 #include <unistd.h>
 
 #include "base/base.h"
