@@ -2,14 +2,13 @@
 #define PYADM_IMPORTS_NUMPY
 #include "python/module.h"
 
-#include "python/errors.h"
-
 #include <unistd.h>
 
 #include "base/base.h"
 #include "base/portable.h"
 #include "python/arguments.h"
 #include "python/arrays.h"
+#include "python/errors.h"
 
 static struct PyModuleDef module_definition;
 
