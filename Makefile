@@ -16,8 +16,8 @@ MAKE_CORE = $(MAKE) --no-print-directory -j$(JOBS) -C csrc PYTHON=$(BIN)/python
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-c test-clang test-python lint format sanitize sanitize-c sanitize-python sanitize-threads valgrind \
-	coverage macos wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock
+.PHONY: help demo test test-c test-clang test-python lint format sanitize sanitize-c sanitize-python sanitize-threads sanitize-memory valgrind \
+	coverage macos wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock release-check
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -26,8 +26,8 @@ help:
 	@echo "make lint         ruff, mypy, import-linter, clang-format, and the compiler with warnings as errors"
 	@echo "make format       let ruff and clang-format write"
 	@echo "make sanitize     C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, C tests under"
-	@echo "                  ThreadSanitizer"
-	@echo "make sanitize-threads  the last of these alone; needs clang"
+	@echo "                  ThreadSanitizer and MemorySanitizer"
+	@echo "make sanitize-threads, make sanitize-memory  the last of these alone; they need clang"
 	@echo "make valgrind     C tests under valgrind"
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make macos        compile and link the core for macOS on ARM, with a compiler from the package index"
@@ -39,6 +39,7 @@ help:
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
 	@echo "make notebooks    execute the notebooks whose cells changed, and keep their outputs"
 	@echo "make lock         what CI installs, at its newest versions, with hashes"
+	@echo "make release-check  the source archive and the wheels, made and tried on the Pythons that are here"
 	@echo "make clean        remove what was built (not $(VENV))"
 	@echo "PYTHON=$(PYTHON) makes the environment $(VENV); PYTEST_ARGS are handed to pytest"
 
@@ -107,7 +108,7 @@ format: $(BIN)/.extra-lint
 	$(BIN)/ruff format $(LINTED)
 	$(MAKE_CORE) format FORMATTER=$(BIN)/clang-format
 
-sanitize: sanitize-c sanitize-python sanitize-threads
+sanitize: sanitize-c sanitize-python sanitize-threads sanitize-memory
 
 sanitize-c: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) sanitize
@@ -130,6 +131,9 @@ sanitize-python: build $(BIN)/.extra-test $(BIN)/.extra-openblas
 	LD_PRELOAD=$(SANITIZER_LIBRARIES) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(SANITIZED)) \
 	  $(BIN)/pytest -q $(TESTS_SIDE_BY_SIDE) -p no:cacheprovider -k "not nothing_grows" $(SANITIZED_TESTS)
+
+sanitize-memory: $(BIN)/.build-requirements
+	$(MAKE_CORE) sanitize-memory
 
 valgrind: $(BIN)/.build-requirements $(BIN)/.extra-openblas
 	$(MAKE_CORE) valgrind
@@ -166,6 +170,10 @@ wheel-check: wheel
 	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
 	mkdir build/wheel-check/elsewhere
 	cd build/wheel-check/elsewhere && env -u PYTHONPATH ../venv/bin/python $(abspath tools/check_installed.py)
+
+# What is published, of the commit; CONTRIBUTING.md has the list of what else is to be done.
+release-check:
+	$(PYTHON) tools/release.py check
 
 # The wheel on other Pythons, and with other versions of what it requires, in build/elsewhere.
 test-pythons:

@@ -1,6 +1,7 @@
 #include "kernels/kernels.h"
 
 #include "base/base.h"
+#include "base/processor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +22,6 @@ static bool always(void)
 #ifdef __x86_64__
 extern const adm_kernels adm_kernels_avx2;
 extern const adm_kernels adm_kernels_avx512;
-
-static bool has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
-static bool has_avx512(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
 #endif
 
 #ifdef __aarch64__
@@ -41,8 +31,8 @@ extern const adm_kernels adm_kernels_neon;
 /* The best first. */
 static const choice CHOICES[] = {
 #if defined(__x86_64__)
-    {&adm_kernels_avx512, has_avx512},
-    {&adm_kernels_avx2, has_avx2},
+    {&adm_kernels_avx512, adm_has_avx512},
+    {&adm_kernels_avx2, adm_has_avx2},
 #elif defined(__aarch64__)
     {&adm_kernels_neon, always}, /* every such processor has it */
 #endif
