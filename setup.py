@@ -3,12 +3,16 @@
 The C core is compiled twice from the same source: `admin_py._core` computes in float32, `admin_py._core64` in
 float64. They need nothing but the C library.
 
+The same commit gives the same bytes, of the source archive and, by the same compiler, of a wheel.
+
 Environment variables
     ADMIN_PY_WERROR=1        compiler warnings are errors
     ADMIN_PY_SANITIZE=LIST   build for the sanitizers named, such as `address,undefined`
     ADMIN_PY_JOBS=N          compile that many sources at once (default: as many as processors)
+    SOURCE_DATE_EPOCH        what archives give as the time of their files (default: the commit's)
 """
 
+import gzip
 import hashlib
 import os
 import shlex
@@ -16,11 +20,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 CSRC = ROOT / "csrc"
@@ -147,13 +153,56 @@ class BuildCore(build_ext):
         super().copy_extensions_to_source()
 
 
+class SourceArchive(sdist):
+    """A gzipped tar whose files are in order, and have neither the times nor the owners of this machine."""
+
+    def initialize_options(self):
+        super().initialize_options()
+        self.formats = ["gztar"]
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
+        time = int(os.environ.get("SOURCE_DATE_EPOCH", 0))
+
+        def everywhere(info):
+            info.uid = info.gid = 0
+            info.uname = info.gname = ""
+            info.mtime = time
+            info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+            return info
+
+        path = f"{base_name}.tar.gz"
+        with (
+            open(path, "wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=time) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for member in [Path(base_dir), *sorted(Path(base_dir).rglob("*"))]:
+                archive.add(member, recursive=False, filter=everywhere)
+        return path
+
+
+def commit_time():
+    """When the commit was made, in seconds since 1970, as git or the unpacked archive says; or None."""
+    if (ROOT / ".git").exists():
+        command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            return None
+    made = ROOT / "PKG-INFO"
+    return str(int(made.stat().st_mtime)) if made.exists() else None
+
+
 def sources():
     """The core's and the binding's files, relative to the root as setuptools wants them."""
     found = [path for folder in FOLDERS for path in sorted((CSRC / folder).glob("*.c"))]
     return [str(path.relative_to(ROOT)) for path in found]
 
 
+time = commit_time()
+if time is not None:
+    os.environ.setdefault("SOURCE_DATE_EPOCH", time)
 setup(
     ext_modules=[Extension(name, sources()) for name in DEFINES],
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "sdist": SourceArchive},
 )

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 import admin_py as ap
+from admin_py.base.versions import system
 
 
 def loaded_libraries() -> set[Path]:
     """Files mapped into this process."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []  # not on macOS
     return {Path(line.split(maxsplit=5)[5]) for line in lines if len(line.split(maxsplit=5)) == 6}
 
 
@@ -28,6 +30,15 @@ def check_places() -> None:
     blas = [path.name for path in loaded_libraries() if "blas" in path.name and "numpy" not in str(path)]
     assert not blas, f"{blas} were loaded: nothing needs them"
     assert (package / "py.typed").exists()
+
+
+def check_kernels() -> None:
+    """The fastest that the processor runs: a compiler may have found none, and only time would tell."""
+    if "x86_64" not in sysconfig.get_platform():
+        return
+    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    expected = "avx512" if "avx512vl" in flags else "avx2" if "avx2" in flags else "generic"
+    assert system()["kernels"] == expected, f"{system()['kernels']} where {expected} was expected"
 
 
 def check_training() -> None:
@@ -68,6 +79,7 @@ def check_command() -> None:
 if __name__ == "__main__":
     ap.show_versions()
     check_places()
+    check_kernels()
     check_training()
     check_command()
     print(f"the installed package works in {Path.cwd()} with {sys.executable}")

@@ -2,6 +2,7 @@
 
     elsewhere.py pythons    the oldest and the newest Python that are here, each with the newest of all
     elsewhere.py oldest     the oldest Python, with what is required at run time as old as is promised
+    elsewhere.py here       this Python, which has the package and what the tests need: nothing is installed
 
 Pythons are looked for with uv, in pyenv's folder and on PATH; nothing is downloaded but packages. Where a
 Python is missing it is said and the rest goes on. Everything lies in build/elsewhere; a wheel is built again
@@ -15,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,9 +91,14 @@ def find(version: str) -> str | None:
     return None
 
 
+def all_pythons() -> dict[str, str]:
+    """Those of `versions` that are here: version -> path."""
+    return {version: path for version in versions() if (path := find(version)) is not None}
+
+
 def pythons() -> dict[str, str]:
     """The oldest and the newest Python that are here: version -> path."""
-    here = {version: path for version in versions() if (path := find(version)) is not None}
+    here = all_pythons()
     for version in (versions()[0], versions()[-1]):
         if version not in here:
             say(f"there is no Python {version} (looked with uv, in pyenv's folder and on PATH)")
@@ -102,7 +109,7 @@ SOURCES = ("setup.py", "pyproject.toml", "csrc/cflags", "csrc/**/*.[ch]", "csrc/
 """What a wheel is built of; not what others build in csrc/build meanwhile."""
 
 
-def wheel(version: str, python: str) -> Path:
+def build_wheel(version: str, python: str) -> Path:
     """The wheel for a Python, built where it is missing or older than a source."""
     folder = FOLDER / f"wheel-{version}"
     newest = max(path.stat().st_mtime for pattern in SOURCES for path in ROOT.glob(pattern))
@@ -117,31 +124,45 @@ def wheel(version: str, python: str) -> Path:
 
 
 def try_out(
-    name: str, version: str, python: str, *, pinned: Sequence[str] = (), options: Sequence[str] = ()
+    name: str,
+    version: str,
+    python: str,
+    *,
+    wheel: Path | None = None,
+    pinned: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> None:
-    """The quick tests in a fresh environment; raises CalledProcessError if they fail."""
+    """The quick tests in a fresh environment, of a wheel or one built here; raises if they fail."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     start = time.monotonic()
     run([python, "-m", "venv", folder / "venv"])
     here = folder / "venv" / "bin" / "python"
-    needed = [wheel(version, python), *pinned, *requirements("quick")]
+    needed = [wheel or build_wheel(version, python), *pinned, *requirements("quick")]
     run([here, "-m", "pip", "--disable-pip-version-check", "install", "-q", *needed])
-    # Only the tests: the package is the installed one, whatever starts a process from here.
+    say(f"{name} is installed after {time.monotonic() - start:.0f} s")
+    run_tests(here, folder, options)
+    say(f"{name} took {time.monotonic() - start:.0f} s")
+
+
+def run_tests(python: Path, folder: Path, options: Sequence[str] = ()) -> None:
+    """The quick tests, copied into a folder without the package, whatever starts a process from there."""
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     environment = {**os.environ, "MPLBACKEND": "Agg"}
     environment.pop("PYTHONPATH", None)
-    say(f"{name} is installed after {time.monotonic() - start:.0f} s")
-    run([here, "-c", "import admin_py; admin_py.show_versions()"], cwd=folder, env=environment)
+    run([python, "-c", "import admin_py; admin_py.show_versions()"], cwd=folder, env=environment)
     jobs = os.environ.get("JOBS", str(os.cpu_count() or 1))
     tests = [folder / "tests" / one for one in QUICK]
-    command = [here, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", jobs, "--dist", "worksteal"]
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", jobs, "--dist", "worksteal"]
     run([*command, "-k", CHOSEN, *options, *tests], cwd=folder, env=environment)
-    say(f"{name} took {time.monotonic() - start:.0f} s")
 
 
 def main(what: str) -> int:
+    if what == "here":
+        with tempfile.TemporaryDirectory() as folder:
+            run_tests(Path(sys.executable), Path(folder))
+        return 0
     found = pythons()
     if not found:
         say("no Python that could be used: nothing was tested")
@@ -160,6 +181,6 @@ def main(what: str) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["pythons"], ["oldest"]):
+    if sys.argv[1:] not in (["pythons"], ["oldest"], ["here"]):
         raise SystemExit(__doc__)
     raise SystemExit(main(sys.argv[1]))

@@ -55,6 +55,14 @@ def test_quick_requirements_are_of_the_tests(tools) -> None:
     assert sorted(Requirement(line).name for line in left_out) == sorted(tools["requirements"].TOOLS)
 
 
+def test_wheels_are_tried_with_the_same(tools) -> None:
+    """Where they are built for publishing, on the Pythons that pyproject.toml names."""
+    table = pyproject()["tool"]["cibuildwheel"]
+    assert table["test-requires"] == tools["requirements"].requirements("quick")
+    named = [f"cp{version.replace('.', '')}-*" for version in tools["elsewhere"].versions()]
+    assert table["build"] == named
+
+
 def test_what_is_run_is_there(tools) -> None:
     for one in tools["elsewhere"].QUICK:
         assert (ROOT / "tests" / one).exists(), one
@@ -124,5 +132,5 @@ def test_a_wheel_is_built_again_when_a_source_is_newer(
     monkeypatch.setattr(elsewhere, "ROOT", tmp_path)
     monkeypatch.setattr(elsewhere, "FOLDER", tmp_path / "build")
     monkeypatch.setattr(elsewhere, "run", run)
-    assert elsewhere.wheel("3.10", "python") == made
+    assert elsewhere.build_wheel("3.10", "python") == made
     assert len(commands) == built
