@@ -171,6 +171,7 @@ class SourceArchive(sdist):
             return info
 
         path = f"{base_name}.tar.gz"
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with (
             open(path, "wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=time) as packed,
