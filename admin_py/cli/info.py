@@ -70,6 +70,8 @@ def _memory(options: argparse.Namespace) -> str:
         max_tokens=options.max_tokens,
         optimizer=OPTIMIZERS[options.optimizer](lr=0.0),
         checkpoint_activations=options.checkpoint_activations,
+        accumulate=options.accumulate,
+        ranks=options.ranks,
         dtype=options.dtype,
     )
     return f"{config.num_parameters:,} parameters\n{plan!r}"
@@ -101,5 +103,15 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
         default=False,
         metavar="N",
         help="compute activations again by segments of N layers (default N: about the root of the layers)",
+    )
+    group.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="N",
+        help="batches whose gradients are summed for a step (default: 1)",
+    )
+    group.add_argument(
+        "--ranks", type=int, default=1, metavar="N", help="processes that share the training (default: 1)"
     )
     add_model(parser)

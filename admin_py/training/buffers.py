@@ -89,6 +89,32 @@ def cut(length: int, block: int, size: int) -> list[int]:
     return [min(rank * blocks // size * block, length) for rank in range(size)] + [length]
 
 
+def planned(
+    module: Any, gradients: int, moments: int, itemsize: int, *, accumulate: int, ranks: int
+) -> dict[str, int]:
+    """Bytes that `Whole` and `Shared` hold: ``summed``, and the ``moments`` of the largest part.
+
+    Parameters
+    ----------
+    module : module
+        The build of the core.
+    gradients, moments : int
+        Bytes of all.
+    itemsize : int
+        Bytes of a number.
+    accumulate, ranks : int
+    """
+    if ranks == 1:
+        return {"summed": gradients if accumulate > 1 else 0, "moments": moments}
+    length = gradients // itemsize
+    mine = int(np.diff(cut(length, module.block_length(length), ranks)).max())
+    of_weights = moments // gradients * gradients  # the rest are those of tensors, which all ranks have
+    return {
+        "summed": itemsize * (mine + min(mine, BUCKET) * ranks),
+        "moments": moments - of_weights + of_weights // length * mine,
+    }
+
+
 class Shared(Whole):
     """The buffers of one of several processes, which owns a part of them.
 

@@ -16,6 +16,7 @@ from admin_py.base.unused import goes_with
 from admin_py.data.batch import Batch
 from admin_py.model.config import TransformerConfig
 from admin_py.results import FORMAT, Result, encode, figure, run_metadata
+from admin_py.training.buffers import planned
 from admin_py.training.named_optimizers import OptimizerLike, as_optimizer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ MIB = 2**20
 PARTS = {
     "weights": "weights",
     "gradients": "gradients of the weights",
+    "summed": "gradients of several batches, summed",
     "moments": "moments of the optimiser",
     "encoder": "activations kept, encoder",
     "decoder": "activations kept, decoder",
@@ -60,9 +62,9 @@ class MemoryPlan(Result):
     config: TransformerConfig
     dtype: str
     parts: Mapping[str, int]
-    """Bytes of ``weights``, ``gradients`` and ``moments``; of the activations that wait for the backward
-    pass, ``encoder`` and ``decoder``; of those ``again`` computed, which share buffers; of the ``backward``
-    pass's gradients; of ``logits``; of weights ``packed`` for products; and ``other``."""
+    """Bytes of ``weights``, ``gradients`` and ``moments``; of gradients ``summed``; of the activations that
+    wait for the backward pass, ``encoder`` and ``decoder``; of those ``again`` computed, which share buffers;
+    of the ``backward`` pass's gradients; of ``logits``; of weights ``packed`` for products; and ``other``."""
     rows: Mapping[str, int]
     """Stack -> tokens that it reads."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class MemoryPlan(Result):
     @property
     def activations(self) -> int:
         """Bytes of the workspace: everything but weights, their gradients and the moments."""
-        return self.total - sum(self.parts[name] for name in ("weights", "gradients", "moments"))
+        return self.total - sum(self.parts[name] for name in ("weights", "gradients", "summed", "moments"))
 
     def per_token_and_layer(self, stack: str) -> float:
         """Bytes that a stack keeps for its backward pass, of a token in a layer."""
@@ -93,8 +95,9 @@ class MemoryPlan(Result):
         return (8 * self.config.d_model + self.config.d_ff) * int(np.dtype(self.dtype).itemsize)
 
     def named_parts(self) -> dict[str, tuple[str, int]]:
-        """Part -> what it is and its bytes, without the stack that the model has not."""
+        """Part -> what it is and its bytes, without an absent stack and an empty sum."""
         absent = {"encoder", "decoder"} - set(self.config.stacks)
+        absent |= set() if self.parts["summed"] else {"summed"}
         return {name: (text, self.parts[name]) for name, text in PARTS.items() if name not in absent}
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -159,6 +162,8 @@ def plan_memory(
     length: int = 32,
     optimizer: OptimizerLike = "adam",
     checkpoint_activations: bool | int = False,
+    accumulate: int = 1,
+    ranks: int = 1,
     dtype: str = "float32",
 ) -> MemoryPlan:
     """Bytes that training a model will hold, by what they are for.
@@ -178,6 +183,11 @@ def plan_memory(
         Whose moments are counted, as of `train`.
     checkpoint_activations : bool or int
         As for `Transformer.backward`.
+    accumulate : int
+        Batches whose gradients are summed for a step, as of `train`.
+    ranks : int
+        Processes that share the training (``comm`` of `train`): what one of them holds, whose part of moments
+        and of the sum is the largest.
     dtype : {"float32", "float64"}
 
     Returns
@@ -197,6 +207,8 @@ def plan_memory(
     True
     >>> plan_memory(config, max_tokens=1024, checkpoint_activations=True).total < plan.total
     True
+    >>> plan_memory(config, max_tokens=1024, accumulate=4, ranks=4).parts["moments"] < plan.parts["moments"]
+    True
     """
     if not isinstance(config, TransformerConfig):
         raise TypeError(f"config must be a TransformerConfig, got an object of type {type(config).__name__}")
@@ -206,11 +218,22 @@ def plan_memory(
     optimizer = as_optimizer(optimizer)
     if not isinstance(batch, Batch | None):
         raise TypeError(f"batch must be a Batch, got an object of type {type(batch).__name__}")
+    ranks = check_integer("ranks", ranks, 1, MAX_COUNT)
+    if check_integer("accumulate", accumulate, 1, MAX_COUNT) % ranks:
+        raise ValueError(f"accumulate must be a multiple of the {ranks} ranks, got {accumulate}")
     found: dict[str, Any] = module.plan_memory(
         config.to_core(),
         _thought_of(config, max_tokens, length) if batch is None else batch.core(dtype),
         optimizer=module.Optimizer(optimizer.kind, **optimizer._options),
         segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
+    )
+    found |= planned(
+        module,
+        found["gradients"],
+        found["moments"],
+        np.dtype(dtype).itemsize,
+        accumulate=accumulate,
+        ranks=ranks,
     )
     return MemoryPlan(
         config=config,

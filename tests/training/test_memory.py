@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 import admin_py as ap
 from admin_py.cli import entry as cli
+from admin_py.training.buffers import Shared, Whole
 
 SIZES: dict[str, Any] = {"encoder_layers": 6, "decoder_layers": 6, "d_model": 64, "heads": 4, "d_ff": 256}
 MIB = 2**20
@@ -72,6 +74,31 @@ def test_an_encoder_layer_keeps_little_of_a_token(scheme: str) -> None:
     assert plan.per_token_and_layer("encoder") <= plan.bound + beside
     if scheme in ("post_ln", "pre_ln", "admin"):
         assert plan.per_token_and_layer("encoder") <= plan.bound - 4 * config.d_model
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "novograd"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_and_parts_are_those_of_a_training(optimizer: str, dtype: str) -> None:
+    """Of one process exactly; of several, what the rank with the largest part has."""
+    config = ap.TransformerConfig(vocab_size=3000, **SIZES)
+    model = ap.Transformer(config, dtype=dtype)
+    model.backward(ap.Batch([[4]], [[1, 2]]))
+    whole = Whole(model)
+    whole.add(first=True, last=False)
+    alone = ap.plan_memory(config, optimizer=optimizer, dtype=dtype)
+    several = ap.plan_memory(config, optimizer=optimizer, dtype=dtype, accumulate=2)
+    assert alone.parts["summed"] == 0
+    assert several.parts["summed"] == whole._sum.nbytes
+    assert several.total == alone.total + whole._sum.nbytes
+    assert several.activations == alone.activations
+    comm = SimpleNamespace(Alltoallv=lambda *_: None)
+    parts = [Shared(model, SimpleNamespace(size=3, rank=rank, comm=comm)) for rank in range(3)]
+    for part in parts:
+        part.add(first=True, last=False)
+    plan = ap.plan_memory(config, optimizer=optimizer, dtype=dtype, accumulate=6, ranks=3)
+    assert plan.parts["summed"] == max(part._sum.nbytes + part._staging.nbytes for part in parts)
+    largest = max(part._end - part._begin for part in parts) / model._core.trained_length
+    assert plan.parts["moments"] == pytest.approx(largest * alone.parts["moments"], rel=0.01)
 
 
 def test_depth_costs_an_output_a_segment_where_activations_are_computed_again() -> None:
@@ -133,6 +160,9 @@ def test_a_plan_of_a_batch_is_what_the_model_takes() -> None:
         ({"optimizer": "adm"}, ValueError, "optimizer must be one of 'adam'"),
         ({"max_tokens": 0}, ValueError, "max_tokens must be an integer from 1"),
         ({"dtype": "int"}, ValueError, "dtype must be one of"),
+        ({"accumulate": 0}, ValueError, "accumulate must be an integer from 1"),
+        ({"ranks": 1.5}, TypeError, "ranks must be an integer"),
+        ({"accumulate": 4, "ranks": 3}, ValueError, "accumulate must be a multiple of the 3 ranks, got 4"),
         ({"checkpoint_activations": 0}, ValueError, "checkpoint_activations must be an integer from 1"),
         ({"batch": ap.Batch([[200]], [[1, 2]])}, IndexError, "outside the vocabulary"),
     ],
@@ -184,10 +214,11 @@ def test_info_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert repr(ap.plan_memory(config, max_tokens=1000)) in text
     assert f"{config.num_parameters:,} parameters" in text
     totals = []
-    for more in (["--checkpoint-activations"], ["--checkpoint-activations", "2"], ["--language-model"]):
+    others = (["--language-model"], ["--accumulate", "2"], ["--accumulate", "2", "--ranks", "2"])
+    for more in (["--checkpoint-activations"], ["--checkpoint-activations", "2"], *others):
         assert cli.main([*command, *more]) == 0
         totals.append(next(x for x in capsys.readouterr().out.splitlines() if x.startswith("total")))
-    assert len(set(totals)) == 3
+    assert len(set(totals)) == 5
 
 
 def test_info_plans_the_model_that_every_option_describes(capsys: pytest.CaptureFixture[str]) -> None:
