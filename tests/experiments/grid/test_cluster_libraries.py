@@ -40,6 +40,17 @@ def test_killed_workers_cells_are_trained_again_to_the_same_bits(library: str, t
     assert "4 of 4 cells are the same, 2 workers were killed" in ran.stdout
 
 
+def test_a_lost_scheduler_loses_nothing_that_was_done(tmp_path: Path) -> None:
+    """Dask's, amid the third cell of four: an error, and the same call goes on behind whole cells."""
+    pytest.importorskip("distributed")
+    ran = python(sys.executable, ROOT / "tests" / "helpers" / "grid_lost_scheduler.py", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    raised, again, same = ran.stdout.splitlines()
+    assert raised == "raised RuntimeError: executor: the training of rezero, seed 1 was cancelled"
+    assert again.split()[2:] in (["admin"], ["admin", "rezero"])  # the third may have come to its end alone
+    assert same == "4 of 4 cells are the same"
+
+
 @pytest.mark.parametrize("library", ["process_pool", "ray"])
 def test_examples_run_as_they_are(library: str, tmp_path: Path) -> None:
     pytest.importorskip({"process_pool": "admin_py"}.get(library, library))
