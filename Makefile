@@ -167,7 +167,7 @@ lock:
 wheel-check: wheel
 	rm -rf build/wheel-check
 	$(PYTHON) -m venv build/wheel-check/venv
-	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
+	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile dist/*.whl
 	mkdir build/wheel-check/elsewhere
 	cd build/wheel-check/elsewhere && env -u PYTHONPATH ../venv/bin/python $(abspath tools/check_installed.py)
 
@@ -191,7 +191,7 @@ fuzz: build $(BIN)/.extra-test $(BIN)/.extra-translation
 notebooks-check: wheel-check
 	build/wheel-check/venv/bin/python tools/requirements.py notebook > build/wheel-check/notebook.txt
 	build/wheel-check/venv/bin/python tools/requirements.py translation >> build/wheel-check/notebook.txt
-	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet \
+	build/wheel-check/venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile \
 	  --requirement build/wheel-check/notebook.txt
 	cp -r notebooks build/wheel-check/notebooks
 	cd build/wheel-check/notebooks && env -u MPLBACKEND -u PYTHONPATH ../venv/bin/python -m pytest -q \

@@ -139,7 +139,7 @@ def try_out(
     run([python, "-m", "venv", folder / "venv"])
     here = folder / "venv" / "bin" / "python"
     needed = [wheel or build_wheel(version, python), *pinned, *requirements("quick")]
-    run([here, "-m", "pip", "--disable-pip-version-check", "install", "-q", *needed])
+    run([here, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-compile", *needed])
     say(f"{name} is installed after {time.monotonic() - start:.0f} s")
     run_tests(here, folder, options)
     say(f"{name} took {time.monotonic() - start:.0f} s")
