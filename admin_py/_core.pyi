@@ -183,6 +183,7 @@ class Transformer(Model):
         keep_gradients: bool = False,
         segment_layers: int = 0,
         z_loss: float = 0.0,
+        ready: int = -1,
     ) -> tuple[float, float, int]: ...
     def profile(
         self,
@@ -276,8 +277,7 @@ class Optimizer:
         model: Model,
         lr: float,
         grad_scale: float,
-        begin: int,
-        end: int,
+        bounds: tuple[int, ...],
         squares: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]: ...
     def load_state(self, state: dict[str, Any], /) -> None: ...

@@ -4,7 +4,8 @@ Two ranks of one thread and one process of two threads train in turn, the same u
 What a rank sends in a step is counted, beside the formula: of n trained numbers of s bytes and `accumulate`
 batches of R ranks, s n (1 - 1 / R) (accumulate / R + 1). From the seconds of one batch and the bandwidth and
 latency of a network follows weak scaling, a batch a node and step, up to 256 nodes: with the exchange after
-the backward pass, as it is, and what an exchange beside it would gain at most.
+the backward pass, and with that of the decoder's layers beside the encoder's backward pass, as it is where a
+node has a processor to spare for each of its processes.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Predicted(NamedTuple):
     gradients: float
     weights: float
     small: float
+    later: float
+    """The share of the gradients that are whole before the encoder's backward pass."""
 
     @property
     def seconds(self) -> float:
@@ -60,9 +63,10 @@ class Predicted(NamedTuple):
         return self.compute / self.seconds
 
     @property
-    def beside(self) -> float:
-        """The same if the gradients were exchanged wholly beside the backward pass."""
-        return self.compute / (self.seconds - min(self.gradients, self.compute / 2))
+    def early(self) -> float:
+        """The same where those are exchanged beside it, which takes its part of two thirds of a step."""
+        hidden = min(self.later * self.gradients, (1 - self.later) * 2 / 3 * self.compute)
+        return self.compute / (self.seconds - hidden)
 
 
 def volume(n: int, size: int, ranks: int, accumulate: int) -> tuple[float, float]:
@@ -71,7 +75,7 @@ def volume(n: int, size: int, ranks: int, accumulate: int) -> tuple[float, float
     return part * accumulate / ranks, part
 
 
-def predict(n: int, size: int, compute: float, nodes: int, network: Network) -> Predicted:
+def predict(n: int, size: int, compute: float, nodes: int, network: Network, later: float = 0.0) -> Predicted:
     """A batch a node: each sends every other one its part, then all collect the weights."""
     gradients, weights = volume(n, size, nodes, nodes)
     hops = (nodes - 1) * network.latency
@@ -81,6 +85,7 @@ def predict(n: int, size: int, compute: float, nodes: int, network: Network) -> 
         gradients / network.bytes_a_second + hops,
         weights / network.bytes_a_second + hops,
         MESSAGES * math.ceil(math.log2(nodes)) * network.latency if nodes > 1 else 0.0,
+        later,
     )
 
 
@@ -117,6 +122,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "accumulate": 2,
         "seconds": {"one process, 2 threads": seconds[1], "2 ranks, a thread each": seconds[2]},
         "trained": told["trained"],
+        "later": told["later"],
         "itemsize": told["itemsize"],
         "sent": told["sent"],
         "versions": machine.package_versions(),
@@ -127,7 +133,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def predictions(entry: Mapping[str, Any], speed: float, network: Network) -> list[Predicted]:
     """Weak scaling, of nodes so many times as fast as the machine that was measured."""
     compute = float(np.median(entry["seconds"]["one process, 2 threads"])) / entry["accumulate"] / speed
-    return [predict(entry["trained"], entry["itemsize"], compute, nodes, network) for nodes in NODES]
+    sizes, later = (entry["trained"], entry["itemsize"]), entry["later"] / entry["trained"]
+    return [predict(*sizes, compute, nodes, network, later) for nodes in NODES]
 
 
 def show(entries: Mapping[str, Any], speed: float, network: Network) -> None:
@@ -150,12 +157,12 @@ def show(entries: Mapping[str, Any], speed: float, network: Network) -> None:
             f"  weak scaling at {8e-9 * network.bytes_a_second:g} Gbit/s and {1e6 * network.latency:g} us, "
             f"nodes {speed:g} times as fast as this machine:"
         )
-        print(f"  {'nodes':>7} {'ms a step':>10} {'exchange, ms':>13} {'efficiency':>11} {'if beside':>10}")
+        print(f"  {'nodes':>7} {'ms a step':>10} {'exchange, ms':>13} {'efficiency':>11} {'if early':>10}")
         for one_of in predictions(entry, speed, network):
             print(
                 f"  {one_of.nodes:>7} {1e3 * one_of.seconds:>10.1f} "
                 f"{1e3 * (one_of.seconds - one_of.compute):>13.2f} {one_of.efficiency:>11.1%} "
-                f"{one_of.beside:>10.1%}"
+                f"{one_of.early:>10.1%}"
             )
 
 
@@ -169,7 +176,13 @@ def draw(entries: Mapping[str, Any], speeds: Sequence[float], network: Network, 
         for speed, style in zip(speeds, ("-", "--", ":"), strict=False):
             found = predictions(entry, speed, network)
             label = f"{name}, nodes {speed:g} times this machine"
-            ax.plot(NODES, [one.efficiency for one in found], style, marker="o", markersize=3, label=label)
+            (line,) = ax.plot(
+                NODES, [one.early for one in found], style, marker="o", markersize=3, label=label
+            )
+            after = [one.efficiency for one in found]
+            ax.plot(
+                NODES, after, style, color=line.get_color(), alpha=0.4, label="  exchanged after the pass"
+            )
     ax.set(xscale="log", xlabel="nodes, a batch each", ylabel="efficiency of a node", ylim=(0, 1.02))
     ax.set_xticks(NODES, list(map(str, NODES)))
     ax.minorticks_off()

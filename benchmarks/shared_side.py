@@ -10,6 +10,8 @@ import json
 from typing import Any
 
 import admin_py as ap
+from admin_py.base.builds import MODULES
+from admin_py.training.buffers import regions_of
 from benchmarks.our_side import make_config, make_optimizer
 from benchmarks.workload import WORKLOADS, Workload
 
@@ -54,6 +56,13 @@ def counting(comm: Any) -> Any:
     return Counting(comm), sent
 
 
+def later(model: ap.Transformer) -> int:
+    """Numbers whose gradients are whole before the encoder's backward pass."""
+    length = model._core.trained_length
+    block = MODULES[model.dtype].block_length(length)
+    return int(regions_of(model, block, 1)[1].counts.sum())
+
+
 def main() -> None:
     """Train, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,6 +92,7 @@ def main() -> None:
         found = {
             "seconds": history.seconds[WARM:].tolist(),
             "trained": int(model._core.trained_length),
+            "later": later(model),
             "itemsize": model._core.weights.itemsize,
             "tokens": int(history.tokens[-1]),
             "loss": float(history.loss[-1]),

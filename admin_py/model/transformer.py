@@ -132,6 +132,8 @@ class Transformer(CountsSteps, Profiled, Stored):
         self._vocabulary = value
 
     _vocabulary: Vocabulary | None = None
+    _ready: int = -1
+    """A file descriptor that backward passes tell once the gradients of the decoder's layers are whole."""
 
     def __repr__(self) -> str:
         config = self.config
@@ -310,6 +312,7 @@ class Transformer(CountsSteps, Profiled, Stored):
                 scale=scale,
                 observe=observe,
                 segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
+                ready=self._ready,
             )
         return Loss(*loss)
 

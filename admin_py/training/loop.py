@@ -126,6 +126,7 @@ class Loop:
                 self._save()
         finally:
             shown.close()
+            self._buffers.end()
         if self._best is not None and not history.interrupted:
             self.model._core.weights[...] = self._best
         frozen = self._frozen()
@@ -195,17 +196,17 @@ class Loop:
         first = (step - 1) * plan.accumulate  # every pass has dropout of its own
         for i in range(ranks.rank, count, ranks.size):
             last = i == count - 1
-            losses = model.backward(
-                batches[i],
-                label_smoothing=plan.label_smoothing,
-                z_loss=plan.z_loss,
-                step=first + i,
-                scale=shares[i],
-                observe=observe and last,
-                checkpoint_activations=plan.checkpoint_activations,
-            )
+            with self._buffers.adding(first=i < ranks.size, last=i + ranks.size >= count):
+                losses = model.backward(
+                    batches[i],
+                    label_smoothing=plan.label_smoothing,
+                    z_loss=plan.z_loss,
+                    step=first + i,
+                    scale=shares[i],
+                    observe=observe and last,
+                    checkpoint_activations=plan.checkpoint_activations,
+                )
             found[i] = losses.loss, losses.nll
-            self._buffers.add(first=i < ranks.size, last=i + ranks.size >= count)
             if observe and last:
                 self._observer.after_pass(shares[i])
         found = ranks.joined(found)

@@ -227,14 +227,7 @@ def plan_memory(
         optimizer=module.Optimizer(optimizer.kind, **optimizer._options),
         segment_layers=check_segments("checkpoint_activations", checkpoint_activations),
     )
-    found |= planned(
-        module,
-        found["gradients"],
-        found["moments"],
-        np.dtype(dtype).itemsize,
-        accumulate=accumulate,
-        ranks=ranks,
-    )
+    found |= planned(module, config, found, accumulate=accumulate, ranks=ranks)
     return MemoryPlan(
         config=config,
         dtype=dtype,

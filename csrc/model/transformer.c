@@ -69,6 +69,8 @@ adm_status adm_model_backward(adm_model *model, const adm_batch *batch, const ad
             continue;
         adm_pass_backward(model, s);
         adm_embed_scatter(model, s);
+        if (s == ADM_DECODER && run->decoder_done != NULL && !adm_stopped(ws->run.stop))
+            run->decoder_done(run->context);
     }
     return adm_pass_end_backward(model, error);
 }

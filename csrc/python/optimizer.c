@@ -118,12 +118,11 @@ static int make_moments(optimizer *self, int64_t size_m, int64_t size_v, int thr
     return 0;
 }
 
-/* Makes the moments that a part of a model needs, or checks those that are there. */
-static int need_moments(optimizer *self, const adm_param_table *params, const adm_optim_part *part,
-                        int threads)
+/* Makes the moments that so many weights of a model need, or checks those that are there. */
+static int need_moments(optimizer *self, const adm_param_table *params, int64_t length, int threads)
 {
     const int64_t all_m = adm_optim_size_m(&self->config, params),
-                  all_v = adm_optim_size_v(&self->config, params), length = part->end - part->begin;
+                  all_v = adm_optim_size_v(&self->config, params);
     const int64_t size_m = adm_min(all_m, length),
                   size_v = self->config.kind == ADM_OPTIM_NOVOGRAD ? all_v : adm_min(all_v, length);
     if (self->handle == NULL)
@@ -138,7 +137,30 @@ static int need_moments(optimizer *self, const adm_param_table *params, const ad
     return -1;
 }
 
-int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *part, double *norm)
+/* The moments of tensors (NovoGrad's v) are made anew by every part from what they were before all; `before` has room for
+   them. */
+static adm_status step_parts(const step_call *call, const optimizer *self, const adm_optim_part *parts,
+                             int count, adm_optim_state *state, adm_real *before, adm_error *error)
+{
+    const adm_optim_state old = *state;
+    const bool of_tensors = self->config.kind == ADM_OPTIM_NOVOGRAD;
+    const size_t bytes = of_tensors ? (size_t)self->moments->size_v * sizeof *before : 0;
+    adm_status status = ADM_OK;
+    if (of_tensors)
+        memcpy(before, state->v, bytes);
+    for (int i = 0; i < count && status == ADM_OK; i++) {
+        const int64_t length = parts[i].end - parts[i].begin;
+        if (of_tensors)
+            memcpy(old.v, before, bytes);
+        state->step = old.step;
+        status = adm_optim_step_part(&self->config, &call->input, &parts[i], state, error);
+        state->m = state->m == NULL ? NULL : state->m + length;
+        state->v = state->v == NULL || of_tensors ? state->v : state->v + length;
+    }
+    return status;
+}
+
+int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *parts, int count, double *norm)
 {
     const pyadm_model *model = call->model;
     adm_optim_input *input = &call->input;
@@ -151,17 +173,25 @@ int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *part, dou
                         "model must have gradients, got one without: call backward first");
         return -1;
     }
-    const adm_optim_part all = {.end = input->params->trained_length};
-    if (need_moments(self, input->params, part == NULL ? &all : part, input->threads) < 0)
+    int64_t length = parts == NULL ? input->params->trained_length : 0;
+    for (int i = 0; i < count; i++)
+        length += parts[i].end - parts[i].begin;
+    if (need_moments(self, input->params, length, input->threads) < 0)
         return -1;
+    adm_real *before = parts == NULL ? NULL : PyMem_Calloc((size_t)self->moments->size_v + 1, sizeof *before);
+    if (parts != NULL && before == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
     adm_optim_state state = {
         .step = self->step,
         .m = adm_optim_size_m(&self->config, input->params) > 0 ? self->moments->m : NULL,
         .v = adm_optim_size_v(&self->config, input->params) > 0 ? self->moments->v : NULL};
     adm_status status;
     adm_error error;
-    PYADM_WITHOUT_GIL(status = part == NULL ? adm_optim_step(&self->config, input, &state, norm, &error)
-                                            : adm_optim_step_part(&self->config, input, part, &state, &error))
+    PYADM_WITHOUT_GIL(status = parts == NULL ? adm_optim_step(&self->config, input, &state, norm, &error)
+                                             : step_parts(call, self, parts, count, &state, before, &error))
+    PyMem_Free(before);
     if (status != ADM_OK) {
         pyadm_raise(&error);
         return -1;
@@ -221,7 +251,7 @@ static PyObject *optimizer_step(PyObject *object, PyObject *args, PyObject *keyw
         pyadm_step_begin(self, value, lr, scale, &call) < 0)
         return NULL;
     double norm = 0.0;
-    const int status = pyadm_step(self, &call, NULL, &norm);
+    const int status = pyadm_step(self, &call, NULL, 0, &norm);
     pyadm_step_end(self, &call);
     return status < 0 ? NULL : PyFloat_FromDouble(norm);
 }

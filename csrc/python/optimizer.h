@@ -42,8 +42,9 @@ typedef struct step_call {
 int pyadm_step_begin(optimizer *self, PyObject *model, PyObject *lr, PyObject *scale, step_call *call);
 void pyadm_step_end(optimizer *self, step_call *call);
 
-/* An update of all (part NULL), or of a part, which gives no norm; both objects are busy. -1 with an exception. */
-int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *part, double *norm);
+/* An update of all (parts NULL), or of so many parts, which have their moments one after the other and give no norm; both
+   objects are busy. -1 with an exception. */
+int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *parts, int count, double *norm);
 
 /* ---- parts.c ---- */
 

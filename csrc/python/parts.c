@@ -61,17 +61,63 @@ PyObject *pyadm_optimizer_part_squares(PyObject *object, PyObject *args, PyObjec
 }
 
 const char pyadm_step_part_doc[] =
-    "step_part($self, model, lr, grad_scale, begin, end, squares=None)\n--\n\n"
+    "step_part($self, model, lr, grad_scale, bounds, squares=None)\n--\n\n"
     "The part of a step that one of several processes makes; the moments are those of the part.\n\n"
     "Parameters\n----------\n"
     "model, lr, grad_scale\n    As for `step`.\n"
-    "begin, end : int\n    Elements of the flat buffers: multiples of ``block_length`` of those that "
-    "are trained, or their end.\n"
+    "bounds : tuple of int\n    Where ranges of the flat buffers begin and end, in their order: at most 8 "
+    "ranges of "
+    "multiples of\n    ``block_length`` of what is trained, or its end.\n"
     "squares : ndarray of float64, optional\n    Of NovoGrad: `part_squares` of all parts, added."
     "\n\nReturns\n-------\nndarray of float64\n    Squared norms of the change, of each block.\n\n"
     "Raises\n------\n"
     "ValueError\n    The bounds are no blocks', or the state belongs to another part.\n"
     "RuntimeError\n    The model has no gradients, or another thread is using it.";
+
+#define MAX_RANGES 8
+
+typedef struct ranges {
+    adm_optim_part parts[MAX_RANGES];
+    int count;
+} ranges;
+
+static int read_ranges(PyObject *bounds, ranges *found)
+{
+    if (!PyTuple_Check(bounds))
+        return pyadm_refuse(PyExc_TypeError, "bounds", "a tuple of int", bounds);
+    const Py_ssize_t length = PyTuple_GET_SIZE(bounds);
+    if (length == 0 || length % 2 != 0 || length > 2 * MAX_RANGES)
+        return pyadm_refuse(PyExc_ValueError, "bounds", "from 1 to 8 pairs, one after the other", bounds);
+    found->count = (int)(length / 2);
+    for (int i = 0; i < found->count; i++)
+        if (read_part(PyTuple_GET_ITEM(bounds, 2 * i), PyTuple_GET_ITEM(bounds, 2 * i + 1),
+                      &found->parts[i]) < 0)
+            return -1;
+    return 0;
+}
+
+/* Ranges in order, of whole blocks of the model; how many blocks they have, -1 with an exception. */
+static int64_t check_ranges(const ranges *found, const adm_param_table *params)
+{
+    const int64_t block = adm_block_length(params->trained_length);
+    int64_t end = 0, blocks = 0;
+    adm_error error;
+    for (int i = 0; i < found->count; i++) {
+        const adm_optim_part *part = &found->parts[i];
+        if (adm_part_check(params, part, &error) != ADM_OK) {
+            pyadm_raise(&error);
+            return -1;
+        }
+        if (part->begin < end) {
+            PyErr_Format(PyExc_ValueError, "bounds must be in order, got a range from %lld after one to %lld",
+                         (long long)part->begin, (long long)end);
+            return -1;
+        }
+        end = part->end;
+        blocks += adm_pieces(part->end - part->begin, block);
+    }
+    return blocks;
+}
 
 /* The squares of all parts, checked against the model; NULL without an exception where there are none. */
 static const double *read_squares(PyObject *value, const pyadm_model *model)
@@ -83,21 +129,24 @@ static const double *read_squares(PyObject *value, const pyadm_model *model)
     return array == NULL ? NULL : PyArray_DATA(array);
 }
 
-static PyObject *step_part(optimizer *self, step_call *call, adm_optim_part *part, PyObject *squares)
+static PyObject *step_part(optimizer *self, step_call *call, ranges *found, PyObject *squares)
 {
-    const int64_t block = adm_block_length(adm_model_params(call->model->model)->trained_length),
-                  count = part->end < part->begin ? 0 : adm_pieces(part->end - part->begin, block);
-    adm_error error;
-    part->squares = read_squares(squares, call->model);
+    const adm_param_table *params = adm_model_params(call->model->model);
+    const double *of_all = read_squares(squares, call->model);
     if (PyErr_Occurred())
         return NULL;
-    if (adm_part_check(adm_model_params(call->model->model), part, &error) != ADM_OK)
-        return pyadm_raise(&error);
-    PyObject *changes = pyadm_array_new(NPY_FLOAT64, 1, &count);
+    const int64_t block = adm_block_length(params->trained_length), count = check_ranges(found, params);
+    PyObject *changes = count < 0 ? NULL : pyadm_array_new(NPY_FLOAT64, 1, &count);
     if (changes == NULL)
         return NULL;
-    part->changes = pyadm_array_data(changes);
-    if (pyadm_step(self, call, part, NULL) == 0)
+    double *place = pyadm_array_data(changes);
+    for (int i = 0; i < found->count; i++) {
+        adm_optim_part *part = &found->parts[i];
+        part->squares = of_all;
+        part->changes = place;
+        place += adm_pieces(part->end - part->begin, block);
+    }
+    if (pyadm_step(self, call, found->parts, found->count, NULL) == 0)
         return changes;
     Py_DECREF(changes);
     return NULL;
@@ -105,16 +154,16 @@ static PyObject *step_part(optimizer *self, step_call *call, adm_optim_part *par
 
 PyObject *pyadm_optimizer_step_part(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"model", "lr", "grad_scale", "begin", "end", "squares", NULL};
+    static char *names[] = {"model", "lr", "grad_scale", "bounds", "squares", NULL};
     optimizer *self = (optimizer *)object;
-    PyObject *value, *lr, *scale, *begin, *end, *squares = NULL;
+    PyObject *value, *lr, *scale, *bounds, *squares = NULL;
     step_call call;
-    adm_optim_part part;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO|O:step_part", names, &value, &lr, &scale, &begin,
-                                     &end, &squares) ||
-        read_part(begin, end, &part) < 0 || pyadm_step_begin(self, value, lr, scale, &call) < 0)
+    ranges found;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO|O:step_part", names, &value, &lr, &scale, &bounds,
+                                     &squares) ||
+        read_ranges(bounds, &found) < 0 || pyadm_step_begin(self, value, lr, scale, &call) < 0)
         return NULL;
-    PyObject *changes = step_part(self, &call, &part, squares);
+    PyObject *changes = step_part(self, &call, &found, squares);
     pyadm_step_end(self, &call);
     return changes;
 }

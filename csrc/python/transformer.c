@@ -1,5 +1,8 @@
 /* Transformer: forward, loss and backward over packed batches. */
+#include <errno.h>
 #include <float.h>
+#include <limits.h>
+#include <unistd.h>
 
 #include "python/arguments.h"
 #include "python/arrays.h"
@@ -159,7 +162,7 @@ static PyObject *transformer_loss(PyObject *object, PyObject *args, PyObject *ke
 PyDoc_STRVAR(
     backward_doc,
     "backward($self, batch, *, label_smoothing=0.0, training=True, step=0, accumulate=False, scale=1.0, "
-    "observe=False, keep_gradients=False, segment_layers=0, z_loss=0.0)\n--\n\n"
+    "observe=False, keep_gradients=False, segment_layers=0, z_loss=0.0, ready=-1)\n--\n\n"
     "Forward and backward pass: fills the gradients of the loss.\n\n"
     "Parameters\n----------\n"
     "batch : Batch\n    What is read and predicted.\n"
@@ -176,22 +179,41 @@ PyDoc_STRVAR(
     "of n\n"
     "    layers only and computes the others again, segment by segment; -1: n is about the root of the\n"
     "    layers. Gradients are the same bits; observe then gives `observations` but no `activation`.\n"
-    "z_loss : float\n    As for `loss`.\n\n"
+    "z_loss : float\n    As for `loss`.\n"
+    "ready : int\n    A file descriptor that gets a byte, 1, once the gradients of the decoder's layers are "
+    "whole, "
+    "while\n    those of the encoder are still computed; -1: none.\n\n"
     "Returns\n-------\n"
     "(loss, nll, num_tokens) : tuple of float, float, int\n    As `loss`; not scaled.");
+
+/* The interpreter's lock is not held. */
+static void tell_ready(void *context)
+{
+    const char done = 1;
+    while (write(*(const int *)context, &done, 1) < 0 && errno == EINTR)
+        continue;
+}
 
 static PyObject *transformer_backward(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"batch",   "label_smoothing", "training",       "step",   "accumulate", "scale",
-                            "observe", "keep_gradients",  "segment_layers", "z_loss", NULL};
+                            "observe", "keep_gradients",  "segment_layers", "z_loss", "ready",      NULL};
     pyadm_model *self = (pyadm_model *)object;
     pass_values values = {0};
+    PyObject *ready = NULL;
+    int64_t descriptor = -1;
     adm_run run = {.training = true};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$OOOOOOOOO:backward", names, &values.batch,
-                                     &values.label_smoothing, &values.training, &values.step,
-                                     &values.accumulate, &values.scale, &values.observe,
-                                     &values.keep_gradients, &values.segment_layers, &values.z_loss))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, keywords, "O|$OOOOOOOOOO:backward", names, &values.batch, &values.label_smoothing,
+            &values.training, &values.step, &values.accumulate, &values.scale, &values.observe,
+            &values.keep_gradients, &values.segment_layers, &values.z_loss, &ready) ||
+        (ready != NULL && pyadm_read_int64(ready, "ready", -1, INT_MAX, &descriptor) < 0))
         return NULL;
+    int number = (int)descriptor;
+    if (number >= 0) {
+        run.decoder_done = tell_ready;
+        run.context = &number;
+    }
     const adm_batch *batch = read_pass(self, &values, &run);
     if (batch == NULL || pyadm_enter(&self->user, object) < 0)
         return NULL;

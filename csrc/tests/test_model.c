@@ -155,6 +155,54 @@ static void test_threads(bool shared_alpha)
         adm_model_free(models[t]);
 }
 
+typedef struct snapshot {
+    const adm_model *model;
+    adm_real *gradients;
+    int calls;
+} snapshot;
+
+static void take(void *context)
+{
+    snapshot *s = context;
+    const int64_t length = adm_model_params(s->model)->length;
+    memcpy(s->gradients, adm_model_gradients((adm_model *)s->model), (size_t)length * sizeof *s->gradients);
+    s->calls++;
+}
+
+/* What the decoder's layers have amid the pass is what they have at its end; the encoder's are not there yet. */
+static void test_decoder_done(bool shared_alpha)
+{
+    int32_t source[200], target[200];
+    adm_model *model = make_model(shared_alpha);
+    const adm_batch batch = make_batch(source, target);
+    const adm_param_table *params = adm_model_params(model);
+    snapshot s = {model, calloc((size_t)params->length, sizeof *s.gradients), 0};
+    assert(s.gradients != NULL);
+    for (int64_t segment = 0; segment < 2; segment++) {
+        const adm_run run = {.training = true,
+                             .step = 7,
+                             .threads = 2,
+                             .scale = 1.0,
+                             .segment_layers = segment,
+                             .decoder_done = take,
+                             .context = &s};
+        adm_loss loss;
+        assert(adm_model_backward(model, &batch, &run, &loss, NULL) == ADM_OK);
+        const adm_real *whole = adm_model_gradients(model);
+        bool encoder_too = true;
+        for (int64_t p = 0; p < params->count; p++) {
+            const adm_param *param = &params->items[p];
+            const bool same = memcmp(whole + param->offset, s.gradients + param->offset,
+                                     (size_t)param->size * sizeof *whole) == 0;
+            assert(same || strncmp(param->name, "decoder.", 8) != 0);
+            encoder_too &= same || strncmp(param->name, "encoder.", 8) != 0;
+        }
+        assert(s.calls == segment + 1 && !encoder_too);
+    }
+    free(s.gradients);
+    adm_model_free(model);
+}
+
 static void test_refusals(void)
 {
     int32_t source[200], target[200];
@@ -286,6 +334,7 @@ int main(void)
     for (int shared_alpha = 0; shared_alpha < 2; shared_alpha++) {
         test_gradients(shared_alpha);
         test_threads(shared_alpha);
+        test_decoder_done(shared_alpha);
     }
     test_refusals();
     test_configurations_that_cannot_be();

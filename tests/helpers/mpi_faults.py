@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpi4py import MPI
-from mpi_training import DATA, OPTIONS, make_model
+from mpi_training import DATA, OPTIONS, exchange_early, make_model
 
 import admin_py as ap
 
@@ -41,11 +41,18 @@ COMMON: dict[str, dict[str, Any]] = {
 """Fault -> what is given on all ranks."""
 
 
+def lose() -> None:
+    """In the next pass."""
+    raise MemoryError("a pass of the last rank")
+
+
 def fail(step: int, model: ap.Transformer, history: Any) -> None:
     """Called after every step."""
     Path(FOLDER, f"step-{step}").touch()
     if step == 5 and FAULT == "callback" and LAST:
         raise RuntimeError("a callback of the last rank")
+    if step == 5 and FAULT == "amid a pass" and LAST:
+        model._need_decoder = lose  # type: ignore[method-assign]
     if step == 5 and FAULT == "killed" and LAST:
         os.kill(os.getpid(), signal.SIGKILL)
     if step == 5 and FAULT == "interrupted" and LAST:
@@ -60,6 +67,7 @@ def fail(step: int, model: ap.Transformer, history: Any) -> None:
 
 def main() -> None:
     """Train, and tell the errors as they are."""
+    exchange_early()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     model = make_model(OTHER if FAULT == "data" and LAST else DATA)
     if FAULT == "folders":

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import admin_py as ap
+from admin_py.training import buffers, early
 
 DATA = ap.data.copy_task(train=120, valid=24, symbols=8, max_length=8)
 TEXT = ap.data.from_texts(["the quick brown fox jumps over the lazy dog"] * 90, level="char")
@@ -41,6 +43,22 @@ def make_model(data: ap.data.Dataset, dtype: str = "float32", encoder_layers: in
         d_ff=128, scheme="admin" if encoder_layers else "post_ln", dropout=0.1,
     )  # fmt: skip
     return ap.Transformer(config, seed=3, dtype=dtype)
+
+
+def exchange_early() -> list[bool]:
+    """Whatever the processors, as the environment asks; grows by an element a pass that is exchanged amid."""
+    asked = os.environ.get("EXCHANGE_EARLY")
+    if asked is not None:
+        buffers.pays = lambda comm: asked == "yes"  # type: ignore[assignment]
+    noted: list[bool] = []
+    beside = early.Early.beside
+
+    def note(self: early.Early, exchange: Any) -> Any:
+        noted.append(True)
+        return beside(self, exchange)
+
+    early.Early.beside = note  # type: ignore[method-assign]
+    return noted
 
 
 def train(case: str, comm: Any = None, **more: Any) -> dict[str, Any]:
@@ -73,9 +91,10 @@ def main() -> None:
     from mpi4py import MPI
 
     folder, *cases = sys.argv[1:]
-    comm = MPI.COMM_WORLD
+    comm, noted = MPI.COMM_WORLD, exchange_early()
     found = {case: train(case, comm) for case in cases}
     if comm.rank == 0:
+        Path(folder, "exchanged-early").write_text(str(len(noted)))
         Path(folder, f"{comm.size}.json").write_text(json.dumps(found))
 
 

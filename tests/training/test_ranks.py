@@ -32,16 +32,18 @@ def launch(ranks: int, *command: object) -> list[str]:
     return [str(MPIEXEC), "--oversubscribe", "--bind-to", "none", "-n", str(ranks), *map(str, command)]
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     paths = os.pathsep.join([str(HELPERS), str(HELPERS.parents[1])])
-    return {**os.environ, **root, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, **root, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1", **more}
 
 
-def run(ranks: int, *command: object) -> subprocess.CompletedProcess[str]:
+def run(ranks: int, *command: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """With more variables in the environment."""
     return subprocess.run(
-        launch(ranks, *command), capture_output=True, text=True, timeout=LIMIT, env=environment(), check=False
-    )
+        launch(ranks, *command), capture_output=True, text=True, timeout=LIMIT, env=environment(**more),
+        check=False,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +52,17 @@ def alone() -> dict[str, dict[str, Any]]:
         return {case: train(case) for case in CASES}
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4])
+@pytest.mark.parametrize(("ranks", "early"), [(2, "no"), (2, "yes"), (3, "yes"), (4, "no")])
 def test_every_number_of_ranks_has_the_bits_of_one_process(
-    ranks: int, alone: dict[str, dict[str, Any]], tmp_path: Path
+    ranks: int, early: str, alone: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
+    """Whether the decoder's gradients are exchanged amid the pass or after it."""
     cases = [case for case in CASES if CASES[case].get("accumulate", OPTIONS["accumulate"]) % ranks == 0]
     assert cases
-    ran = run(ranks, sys.executable, HELPERS / "mpi_training.py", tmp_path, *cases)
+    command = [sys.executable, HELPERS / "mpi_training.py", tmp_path, *cases]
+    ran = run(ranks, *command, EXCHANGE_EARLY=early)
     assert ran.returncode == 0, ran.stderr
+    assert (int((tmp_path / "exchanged-early").read_text()) > 0) == (early == "yes")
     found = json.loads((tmp_path / f"{ranks}.json").read_text())
     assert found == {case: alone[case] for case in cases}
 
@@ -84,10 +89,10 @@ def test_parts_are_whole_blocks_as_even_as_can_be() -> None:
 
 
 def faulty(
-    fault: str, folder: Path, ranks: int = 2
+    fault: str, folder: Path, ranks: int = 2, **more: str
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
     """What a run said, and what its ranks left in the folder."""
-    ran = run(ranks, sys.executable, HELPERS / "mpi_faults.py", fault, folder)
+    ran = run(ranks, sys.executable, HELPERS / "mpi_faults.py", fault, folder, **more)
     return ran, {one.name: one.read_text() for one in folder.glob("*-?") if "step" not in one.name}
 
 
@@ -126,6 +131,15 @@ def test_what_is_wrong_on_all_ranks_or_the_one_that_writes(fault: str, words: st
     assert words in left["raised-0"]
     assert words in left["raised-1"]
     assert not list(tmp_path.glob("checkpoint*.tmp"))
+
+
+@pytest.mark.parametrize("early", ["yes", "no"])
+def test_an_error_amid_a_pass_ends_all_ranks(early: str, tmp_path: Path) -> None:
+    """Where the others wait for its gradients, in a thread of their own or not."""
+    ran, left = faulty("amid a pass", tmp_path, EXCHANGE_EARLY=early)
+    assert ran.returncode != 0
+    assert not left
+    assert "rank 1 of 2: MemoryError: a pass of the last rank" in ran.stderr
 
 
 def test_an_error_amid_the_training_ends_all_ranks_and_is_told(tmp_path: Path) -> None:

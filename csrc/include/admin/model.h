@@ -82,6 +82,10 @@ typedef struct adm_run {
        and computes the others again, segment by segment; ADM_SEGMENTS_AUTO: n is about the root of the layers. */
     int64_t segment_layers;
     adm_stop *stop; /* of this call alone; NULL: it is done to its end */
+    /* Called in a backward pass by the thread that began it, before the encoder's layers, once the gradients of all
+       parameters of the decoder's layers and final norm are whole: others may read them from now on. NULL: not asked for. */
+    void (*decoder_done)(void *context);
+    void *context; /* of decoder_done */
 } adm_run;
 
 #define ADM_SEGMENTS_AUTO (-1)
