@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ from admin_py.trackers.tracker import Tracker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+NUMBERS = itertools.count()
+"""Of the files that this process has begun."""
 
 
 @door
@@ -52,7 +57,9 @@ class TensorBoard(Tracker):
     def _open(self, name: str, settings: Mapping[str, Any]) -> Any:
         from tensorboardX import SummaryWriter
 
-        return SummaryWriter(str(self.folder / name))
+        # The library names files by the second: another one of the same second would be written over.
+        suffix = f".{os.getpid()}.{next(NUMBERS)}"
+        return SummaryWriter(str(self.folder / name), filename_suffix=suffix)
 
     def _scalars(self, run: Any, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
@@ -66,8 +73,13 @@ class TensorBoard(Tracker):
         run.add_figure(name, figure, step, close=False)
 
     def _close(self, run: Any, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        from tensorboardX.summary import hparams
+
         named = {name.replace(" ", "_"): value for name, value in metrics.items()}
-        run.add_hparams(dict(settings), named, name=".", global_step=int(metrics["final/steps"]))
+        for told in hparams(dict(settings), named):  # add_hparams would open another file
+            run.file_writer.add_summary(told)
+        for name, value in named.items():
+            run.add_scalar(name, value, int(metrics["final/steps"]))
         run.close()
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,10 @@ def check_scalars(found: Mapping[str, list[tuple[int, float]]], history: ap.Hist
     np.testing.assert_allclose([value for _, value in found["omega/encoder"]], omega, rtol=1e-6)
 
 
-def test_tensorboard(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboardX")
+def test_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All within one second, after which the library names its files."""
+    writers = pytest.importorskip("tensorboardX.event_file_writer")
+    monkeypatch.setattr(writers, "time", SimpleNamespace(time=lambda: 1.6e9))
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     history = train(ap.trackers.TensorBoard(tmp_path))
     (folder,) = tmp_path.iterdir()
@@ -82,6 +85,8 @@ def test_tensorboard(tmp_path: Path) -> None:
     assert last.step == 12
     assert last.histogram_value.num == 3  # one matrix a layer
     assert tags["images"] == ["history"]
+    train(ap.trackers.TensorBoard(tmp_path))
+    assert len(list(folder.glob("events*"))) == 2
     session = next(
         event.summary
         for path in folder.glob("events*")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,8 @@ def kill_one_or_all(process: subprocess.Popen[str], *, all_of_them: bool) -> Non
     ).stdout.splitlines()
     ranks = [int(line.split()[0]) for line in pids if "admin_py.cli" in line and "mpiexec" not in line]
     for pid in ranks if all_of_them else ranks[:1]:
-        os.kill(pid, 9)
+        with suppress(ProcessLookupError):  # it has just come to its end
+            os.kill(pid, 9)
 
 
 def test_the_other_mpis_processes_find_each_other_or_are_told() -> None:
