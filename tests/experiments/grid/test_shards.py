@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import admin_py as ap
 from admin_py.base.locks import InUse
 from admin_py.experiments.grid.results import Grid
 from admin_py.experiments.shard import read_shard
+from admin_py.report.watching import watch
 
 SMALL: dict[str, Any] = {
     "schemes": ["post_ln", "admin"], "lr": [1e-3, 1e-2], "layers": 1, "d_model": 8, "d_ff": 16, "heads": 2,
@@ -41,6 +43,18 @@ def test_parts_in_any_order_are_the_grid(here: Grid, tmp_path: Path, count: int)
         assert found.interrupted == (number != 1)
     assert same(Grid.load(tmp_path), here)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells", "grid.json"]
+
+
+@pytest.mark.parametrize("hours", [-1000, 1000])
+def test_clocks_of_other_machines_do_not_matter(here: Grid, tmp_path: Path, hours: int) -> None:
+    """Files of parts come from before this machine's time, or from after it."""
+    for number in (1, 2, 3):
+        ap.grid(DATA, out=tmp_path, shard=(number, 3), **SMALL)
+        for path in (tmp_path, *tmp_path.rglob("*")):
+            moved = path.stat().st_mtime + 3600 * hours
+            os.utime(path, (moved, moved))
+    assert same(ap.grid(DATA, out=tmp_path, **SMALL), here)
+    assert {one.state for one in watch(tmp_path)} == {"whole"}
 
 
 @pytest.mark.parametrize(
