@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,16 +91,21 @@ class Whole:
         """After the last step, or an error."""
 
 
-def cut(length: int, block: int, size: int) -> list[int]:
+def cut(length: int, block: int, size: int, *, first: bool = False) -> list[int]:
     """Where the parts of so many ranks begin, and the last one ends: whole blocks, as even as they are.
+
+    Where they are not, the last ranks have more, or the first ones.
 
     Examples
     --------
     >>> cut(10, 2, 2), cut(7, 2, 3), cut(3, 2, 4)
     ([0, 4, 10], [0, 2, 4, 7], [0, 0, 2, 2, 3])
+    >>> cut(10, 2, 2, first=True), cut(7, 2, 3, first=True), cut(3, 2, 4, first=True)
+    ([0, 6, 10], [0, 4, 6, 7], [0, 2, 2, 3, 3])
     """
     blocks = -(-length // block)
-    return [min(rank * blocks // size * block, length) for rank in range(size)] + [length]
+    more = size - 1 if first else 0
+    return [min((rank * blocks + more) // size * block, length) for rank in range(size)] + [length]
 
 
 class Region:
@@ -114,10 +119,12 @@ class Region:
         Elements of a block.
     size : int
         Ranks.
+    first : bool
+        As of `cut`.
     """
 
-    def __init__(self, begin: int, end: int, block: int, size: int) -> None:
-        self.bounds = [begin + bound for bound in cut(end - begin, block, size)]
+    def __init__(self, begin: int, end: int, block: int, size: int, *, first: bool) -> None:
+        self.bounds = [begin + bound for bound in cut(end - begin, block, size, first=first)]
         self.counts = np.diff(self.bounds)
         self.places = (self.counts.tolist(), self.bounds[:-1])
 
@@ -140,8 +147,8 @@ def regions_of(model: Transformer, block: int, size: int) -> list[Region]:
     >>> [region.bounds for region in regions_of(model, 16, 2)]
     [[0, 144, 288], [288, 496, 704]]
     """
-    length = model._core.trained_length
-    return [Region(*pair, block, size) for pair in pairwise((0, _split(model, block), length))]
+    split, length = _split(model, block), model._core.trained_length
+    return [Region(0, split, block, size, first=False), Region(split, length, block, size, first=True)]
 
 
 def _split(model: Transformer, block: int) -> int:
@@ -180,11 +187,12 @@ def planned(
     length, later = gradients // itemsize, sum(numbers[name] for name in numbers if LATER.match(name))
     block = module.block_length(length)
     split = length if config.encoder_layers == 0 else min(-(-(length - later) // block) * block, length)
-    parts = [int(np.diff(cut(part, block, ranks)).max()) for part in (split, length - split)]
+    regions = [np.diff(cut(split, block, ranks)), np.diff(cut(length - split, block, ranks, first=True))]
+    mine, largest = int(np.add(*regions).max()), int(np.max(regions))
     of_weights = moments // gradients * gradients  # the rest are those of tensors, which all ranks have
     return {
-        "summed": itemsize * (sum(parts) + min(max(parts), BUCKET) * ranks),
-        "moments": moments - of_weights + of_weights // length * sum(parts),
+        "summed": itemsize * (mine + min(largest, BUCKET) * ranks),
+        "moments": moments - of_weights + of_weights // length * mine,
     }
 
 
@@ -306,9 +314,11 @@ class Shared(Whole):
     def state_of(self, optimizer: Optimizer) -> Mapping[str, Any]:
         """The optimiser's, of all weights, on rank 0; elsewhere without arrays."""
         state = dict(optimizer.state)
-        for name, value in state.items():
-            if isinstance(value, np.ndarray) and self._is_part(name, optimizer):
-                state[name] = self._on_first(value)
+        for name in ("m", "v"):
+            there = self._ranks.any(state[name] is not None)  # a rank without a block has none
+            if there and self._is_part(name, optimizer):
+                empty = np.empty(0, self._model.dtype)
+                state[name] = self._on_first(empty if state[name] is None else state[name])
         return state
 
     def _is_part(self, name: str, optimizer: Optimizer) -> bool:

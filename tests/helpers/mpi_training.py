@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,18 @@ CASES: dict[str, dict[str, Any]] = {
     "large": {"optimizer": "novograd", "dtype": "float64", "z_loss": 1e200},
     "stops": {"optimizer": "adam", "patience": 1, "valid_every": 1, "restore_best": True, "lr": 0.3},
     "language model": {"optimizer": "adam", "encoder_layers": 0},
+    "one block": {"optimizer": "adam", "d_model": 8, "again": True},
+    "one block, novograd": {"optimizer": "novograd", "d_model": 8, "again": True},
 }  # fmt: skip
 """Name -> options of `train`, of the model, and threads."""
 
 
-def make_model(data: ap.data.Dataset, dtype: str = "float32", encoder_layers: int = 1) -> ap.Transformer:
-    """More than one block of weights, so that every one of a few ranks has a part."""
+def make_model(
+    data: ap.data.Dataset, dtype: str = "float32", encoder_layers: int = 1, d_model: int = 64
+) -> ap.Transformer:
+    """More than one block of weights, so that every one of a few ranks has a part; of d_model 8 only one."""
     config = ap.TransformerConfig(
-        vocab_size=data.vocab_size, encoder_layers=encoder_layers, decoder_layers=2, d_model=64, heads=4,
+        vocab_size=data.vocab_size, encoder_layers=encoder_layers, decoder_layers=2, d_model=d_model, heads=4,
         d_ff=128, scheme="admin" if encoder_layers else "post_ln", dropout=0.1,
     )  # fmt: skip
     return ap.Transformer(config, seed=3, dtype=dtype)
@@ -64,9 +69,13 @@ def exchange_early() -> list[bool]:
 def train(case: str, comm: Any = None, **more: Any) -> dict[str, Any]:
     """What came of a training: digests of all that it computed."""
     options = {**OPTIONS, **CASES[case], **more}
-    made = {name: options.pop(name) for name in ("dtype", "encoder_layers") if name in options}
+    made = {name: options.pop(name) for name in ("dtype", "encoder_layers", "d_model") if name in options}
     data = TEXT if made.get("encoder_layers") == 0 else DATA
     ap.set_num_threads(options.pop("threads", 1), oversubscribe=True)
+    if options.pop("again", False):  # from a checkpoint, by all ranks
+        folder = tempfile.mkdtemp() if comm is None or comm.rank == 0 else ""
+        options["checkpoint"] = Path(folder if comm is None else comm.bcast(folder), "checkpoint")
+        ap.train(make_model(data, **made), data, comm=comm, **{**options, "steps": 4})
     model = make_model(data, **made)
     history = ap.train(model, data, comm=comm, **options)
     told = history.to_dict()

@@ -79,12 +79,13 @@ def test_the_cases_are_what_they_are_called(alone: dict[str, dict[str, Any]]) ->
 def test_parts_are_whole_blocks_as_even_as_can_be() -> None:
     for length in (0, 1, 16384, 100_000, 1_000_003):
         for ranks in (1, 2, 3, 7, 64):
-            bounds = cut(length, 16384, ranks)
-            sizes = [end - begin for begin, end in pairwise(bounds)]
-            assert (bounds[0], bounds[-1], len(sizes)) == (0, length, ranks)
-            assert all(begin % 16384 == 0 or begin == length for begin in bounds)
-            assert min(sizes) >= 0
-            assert max(sizes) - min(sizes) <= 2 * 16384
+            for first in (False, True):
+                bounds = cut(length, 16384, ranks, first=first)
+                sizes = [end - begin for begin, end in pairwise(bounds)]
+                assert (bounds[0], bounds[-1], len(sizes)) == (0, length, ranks)
+                assert all(begin % 16384 == 0 or begin == length for begin in bounds)
+                assert min(sizes) >= 0
+                assert max(sizes) - min(sizes) <= 2 * 16384
 
 
 # What goes wrong
