@@ -11,7 +11,7 @@ from typing import Any
 
 import admin_py as ap
 from admin_py.base.builds import MODULES
-from admin_py.training.buffers import regions_of
+from admin_py.training.regions import regions_of
 from benchmarks.our_side import make_config, make_optimizer
 from benchmarks.workload import WORKLOADS, Workload
 

@@ -97,11 +97,6 @@ def fresh(name: str) -> Path:
 # ---- the source archive ----
 
 
-def source_archive() -> Path:
-    found = list((FOLDER / "sdist-1").glob("*.tar.gz"))
-    return found[0] if found else make_sdist()
-
-
 def make_sdist() -> Path:
     """From two clones of the commit, under two masks: the same bytes, and all files that git knows."""
     tools()
@@ -186,9 +181,7 @@ def epoch(folder: Path) -> str:
     return str(calendar.timegm((year, month, day, *rest)))
 
 
-def make_wheels() -> None:
-    archive = source_archive()
-    tools()
+def make_wheels(archive: Path) -> None:
     shutil.rmtree(WHEELS, ignore_errors=True)
     WHEELS.mkdir(parents=True)
     for version, python in elsewhere.all_pythons().items():
@@ -244,8 +237,12 @@ def try_on_arm(root: Path) -> None:
         "OPENBLAS_NUM_THREADS": "1",
     }
     python = [root / "usr" / "bin" / "python3"]
-    told = "import sys, sysconfig; print('%d.%d' % sys.version_info[:2], sysconfig.get_path('platlib'))"
-    version, site = run([*python, "-c", told], env=environment).split()
+    told = (
+        "import platform, sys, sysconfig;"
+        "print(platform.machine(), '%d.%d' % sys.version_info[:2], sysconfig.get_path('platlib'))"
+    )
+    machine, version, site = run([*python, "-c", told], env=environment).split()
+    need(root != Path("/") and machine == "aarch64", f"{root} must be a system for 64-bit Arm, got {machine}")
     wheel = only(WHEELS, f"*-cp{version.replace('.', '')}-*aarch64.whl")
     shutil.rmtree(site, ignore_errors=True)
     platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in (28, 17)]
@@ -288,8 +285,9 @@ def check() -> None:
     changed = run(["git", "-C", ROOT, "status", "--short"])
     need(not changed, f"what is not committed is in no archive:\n{changed}")
     check_numbers()
-    check_sdist(make_sdist())
-    make_wheels()
+    archive = make_sdist()
+    check_sdist(archive)
+    make_wheels(archive)
     try_wheels()
     arm = os.environ.get("ADMIN_PY_ARM")
     if arm:
@@ -308,7 +306,7 @@ if __name__ == "__main__":
         case ["sdist"]:
             check_sdist(make_sdist())
         case ["wheels"]:
-            make_wheels()
+            make_wheels(make_sdist())
         case ["try"]:
             try_wheels()
         case ["arm", folder]:

@@ -7,7 +7,6 @@ block by block in the order of the blocks: a training has the same bits for ever
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admin_py.base.builds import MODULES
-from admin_py.training.early import Early, pays
+from admin_py.training.early_exchange import AfterThePass, EarlyExchange, pays
+from admin_py.training.regions import LATER, regions, regions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from admin_py.model.transformer import Transformer
     from admin_py.training.optimizers import Optimizer
     from admin_py.training.ranks import Ranks
-
-LATER = re.compile(r"decoder\.([0-9]+|norm_final)\.")
-"""Names of the parameters whose gradients are whole before those of the encoder's layers."""
 
 BUCKET = 1 << 20
 """Numbers of each rank that are exchanged at once."""
@@ -91,79 +88,6 @@ class Whole:
         """After the last step, or an error."""
 
 
-def cut(length: int, block: int, size: int, *, first: bool = False) -> list[int]:
-    """Where the parts of so many ranks begin, and the last one ends: whole blocks, as even as they are.
-
-    Where they are not, the last ranks have more, or the first ones.
-
-    Examples
-    --------
-    >>> cut(10, 2, 2), cut(7, 2, 3), cut(3, 2, 4)
-    ([0, 4, 10], [0, 2, 4, 7], [0, 0, 2, 2, 3])
-    >>> cut(10, 2, 2, first=True), cut(7, 2, 3, first=True), cut(3, 2, 4, first=True)
-    ([0, 6, 10], [0, 4, 6, 7], [0, 2, 2, 3, 3])
-    """
-    blocks = -(-length // block)
-    more = size - 1 if first else 0
-    return [min((rank * blocks + more) // size * block, length) for rank in range(size)] + [length]
-
-
-class Region:
-    """Blocks of the flat buffers, of which every rank owns some that follow each other.
-
-    Parameters
-    ----------
-    begin, end : int
-        Elements.
-    block : int
-        Elements of a block.
-    size : int
-        Ranks.
-    first : bool
-        As of `cut`.
-    """
-
-    def __init__(self, begin: int, end: int, block: int, size: int, *, first: bool) -> None:
-        self.bounds = [begin + bound for bound in cut(end - begin, block, size, first=first)]
-        self.counts = np.diff(self.bounds)
-        self.places = (self.counts.tolist(), self.bounds[:-1])
-
-    def of(self, rank: int) -> tuple[int, int]:
-        """Where the elements of a rank begin and end."""
-        return self.bounds[rank], self.bounds[rank + 1]
-
-
-def regions_of(model: Transformer, block: int, size: int) -> list[Region]:
-    """Two: all before the decoder's layers, and these, whose gradients are whole before the encoder's.
-
-    The second is empty where there is no encoder.
-
-    Examples
-    --------
-    >>> from admin_py.model.config import TransformerConfig
-    >>> from admin_py.model.transformer import Transformer
-    >>> sizes = {"vocab_size": 8, "d_model": 4, "heads": 1, "d_ff": 4}
-    >>> model = Transformer(TransformerConfig(encoder_layers=1, decoder_layers=1, **sizes))
-    >>> [region.bounds for region in regions_of(model, 16, 2)]
-    [[0, 144, 288], [288, 496, 704]]
-    """
-    split, length = _split(model, block), model._core.trained_length
-    return [Region(0, split, block, size, first=False), Region(split, length, block, size, first=True)]
-
-
-def _split(model: Transformer, block: int) -> int:
-    """The first block behind the last parameter that is not the decoder's layers' alone."""
-    length, buffer = model._core.trained_length, model._core.weights
-    if model.config.encoder_layers == 0 or model.config.decoder_layers == 0:
-        return length
-    end = max(
-        (values.ctypes.data - buffer.ctypes.data) // buffer.itemsize + values.size
-        for name, values in model.parameters.items()
-        if not LATER.match(name)
-    )
-    return min(-(-end // block) * block, length)
-
-
 def planned(
     module: Any, config: TransformerConfig, sizes: Mapping[str, int], *, accumulate: int, ranks: int
 ) -> dict[str, int]:
@@ -181,14 +105,13 @@ def planned(
     gradients, moments = sizes["gradients"], sizes["moments"]
     if ranks == 1:
         return {"summed": gradients if accumulate > 1 else 0, "moments": moments}
-    shapes = module.parameter_shapes(config.to_core())
-    numbers = {name: math.prod(shape) for name, shape in shapes.items()}
     itemsize = np.dtype(module.system_info()["dtype"]).itemsize
-    length, later = gradients // itemsize, sum(numbers[name] for name in numbers if LATER.match(name))
-    block = module.block_length(length)
-    split = length if config.encoder_layers == 0 else min(-(-(length - later) // block) * block, length)
-    regions = [np.diff(cut(split, block, ranks)), np.diff(cut(length - split, block, ranks, first=True))]
-    mine, largest = int(np.add(*regions).max()), int(np.max(regions))
+    length, later = gradients // itemsize, 0
+    if config.encoder_layers > 0:
+        shapes = module.parameter_shapes(config.to_core())
+        later = sum(math.prod(shape) for name, shape in shapes.items() if LATER.match(name))
+    counts = [region.counts for region in regions(length - later, length, module.block_length(length), ranks)]
+    mine, largest = int(np.add(*counts).max()), int(np.max(counts))
     of_weights = moments // gradients * gradients  # the rest are those of tensors, which all ranks have
     return {
         "summed": itemsize * (mine + min(largest, BUCKET) * ranks),
@@ -215,8 +138,9 @@ class Shared(Whole):
         self._regions = regions_of(model, self._block, ranks.size)
         self._own = [region.of(ranks.rank) for region in self._regions]
         self._bounds = tuple(chain.from_iterable(self._own))
+        self._sums = np.zeros(sum(end - begin for begin, end in self._own), model.dtype)
         self._staging = np.empty(0, model.dtype)
-        self._early: Early | None = None
+        self._early: EarlyExchange | AfterThePass | None = None
 
     @contextmanager
     def adding(self, *, first: bool, last: bool) -> Iterator[None]:
@@ -224,34 +148,25 @@ class Shared(Whole):
 
         The decoder's layers come first, on all ranks: beside what is still computed, where that pays.
         """
-        if self._sum is None:
-            self._sum = np.zeros(sum(end - begin for begin, end in self._own), self._model.dtype)
+        if self._early is None:  # all ranks come here together
+            early = self._regions[1].counts.any() and pays(self._comm)
+            self._early = EarlyExchange(self._model) if early else AfterThePass()
+        gradient = self._gradient
+        with self._early.beside(lambda: self._exchange(gradient, 1, first=first)):
             yield
-            for number in (1, 0):
-                self._exchange(self._gradient, number, first=first)
-            if self._regions[1].counts.any() and pays(self._comm):
-                self._early = Early(self._model)
-        else:
-            gradient = self._gradient
-            if self._early is None:
-                yield
-                self._exchange(gradient, 1, first=first)
-            else:
-                with self._early.beside(lambda: self._exchange(gradient, 1, first=first)):
-                    yield
-            self._exchange(gradient, 0, first=first)
+        self._exchange(gradient, 0, first=first)
         if last:
-            at = 0
-            for begin, end in self._own:
-                self._gradient[begin:end] = self._sum[at : at + end - begin]
-                at += end - begin
+            for (begin, end), part in zip(self._own, self._parts(self._sums), strict=True):
+                gradient[begin:end] = part
+
+    def _parts(self, own: NDArray[Any]) -> list[NDArray[Any]]:
+        """Of an array of the own elements, those of each region."""
+        begin, end = self._own[0]
+        return [own[: end - begin], own[end - begin :]]
 
     def _exchange(self, gradient: NDArray[Any], number: int, *, first: bool) -> None:
         """Of a region."""
-        assert self._sum is not None
-        region, size = self._regions[number], self._ranks.size
-        begin, end = self._own[number]
-        at = 0 if number == 0 else len(self._sum) - (end - begin)
+        region, size, sums = self._regions[number], self._ranks.size, self._parts(self._sums)[number]
         for start in range(0, int(region.counts.max()), BUCKET):
             sizes = np.clip(region.counts - start, 0, BUCKET)
             here = int(sizes[self._ranks.rank])
@@ -263,7 +178,7 @@ class Shared(Whole):
                 [gradient, (sizes.tolist(), places.tolist())],
                 [received, ([here] * size, [rank * here for rank in range(size)])],
             )
-            part = self._sum[at + start : at + start + here]
+            part = sums[start : start + here]
             for rank, one in enumerate(received.reshape(size, here)):
                 if first and rank == 0:
                     np.copyto(part, one)
@@ -327,11 +242,8 @@ class Shared(Whole):
 
     def _on_first(self, part: NDArray[Any]) -> NDArray[Any] | None:
         whole = np.empty(self._core.trained_length, part.dtype) if self._ranks.rank == 0 else None
-        at = 0
-        for region, (begin, end) in zip(self._regions, self._own, strict=True):
-            own = part[at : at + end - begin]
+        for region, own in zip(self._regions, self._parts(part), strict=True):
             self._comm.Gatherv(own, None if whole is None else [whole, region.places], 0)
-            at += end - begin
         return whole
 
     def load_state(self, optimizer: Optimizer, state: Mapping[str, Any]) -> None:

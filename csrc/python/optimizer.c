@@ -178,8 +178,9 @@ int pyadm_step(optimizer *self, step_call *call, const adm_optim_part *parts, in
         length += parts[i].end - parts[i].begin;
     if (need_moments(self, input->params, length, input->threads) < 0)
         return -1;
-    adm_real *before = parts == NULL ? NULL : PyMem_Calloc((size_t)self->moments->size_v + 1, sizeof *before);
-    if (parts != NULL && before == NULL) {
+    const bool of_tensors = self->config.kind == ADM_OPTIM_NOVOGRAD;
+    adm_real *before = of_tensors ? PyMem_Calloc((size_t)self->moments->size_v, sizeof *before) : NULL;
+    if (of_tensors && before == NULL) {
         PyErr_NoMemory();
         return -1;
     }

@@ -65,7 +65,7 @@ const char pyadm_step_part_doc[] =
     "The part of a step that one of several processes makes; the moments are those of the part.\n\n"
     "Parameters\n----------\n"
     "model, lr, grad_scale\n    As for `step`.\n"
-    "bounds : tuple of int\n    Where ranges of the flat buffers begin and end, in their order: at most 8 "
+    "bounds : tuple of int\n    Where ranges of the flat buffers begin and end, in their order: from 1 to 8 "
     "ranges of "
     "multiples of\n    ``block_length`` of what is trained, or its end.\n"
     "squares : ndarray of float64, optional\n    Of NovoGrad: `part_squares` of all parts, added."

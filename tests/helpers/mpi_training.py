@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import admin_py as ap
-from admin_py.training import buffers, early
+from admin_py.training import buffers
+from admin_py.training.early_exchange import EarlyExchange
 
 DATA = ap.data.copy_task(train=120, valid=24, symbols=8, max_length=8)
 TEXT = ap.data.from_texts(["the quick brown fox jumps over the lazy dog"] * 90, level="char")
@@ -56,13 +57,13 @@ def exchange_early() -> list[bool]:
     if asked is not None:
         buffers.pays = lambda comm: asked == "yes"  # type: ignore[assignment]
     noted: list[bool] = []
-    beside = early.Early.beside
+    beside = EarlyExchange.beside
 
-    def note(self: early.Early, exchange: Any) -> Any:
+    def note(self: EarlyExchange, exchange: Any) -> Any:
         noted.append(True)
         return beside(self, exchange)
 
-    early.Early.beside = note  # type: ignore[method-assign]
+    EarlyExchange.beside = note  # type: ignore[method-assign]
     return noted
 
 

@@ -53,6 +53,13 @@ def test_kernels(kernels: str, case: Case, dtype: str, monkeypatch: pytest.Monke
     assert deviation(core.forward(packed), transformer.forward(config, params, batch).out) < OUTPUT[dtype]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_best_table_is_chosen(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the compiler's run-time library knows of this processor."""
+    monkeypatch.delenv("ADMIN_PY_CPU", raising=False)
+    assert BUILDS[dtype].system_info()["kernels"] == promised()[-1]
+
+
 def test_masks_do_not_depend_on_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seed draws the same dropout on every processor: losses agree to rounding, not to chance."""
     losses = []

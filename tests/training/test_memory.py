@@ -103,9 +103,9 @@ def test_sums_and_parts_are_those_of_a_training(
             pass
     plan = ap.plan_memory(config, optimizer=optimizer, dtype=dtype, accumulate=6, ranks=3)
     block = whole._module.block_length(model._core.trained_length) * np.dtype(dtype).itemsize
-    taken = max(part._sum.nbytes + part._staging.nbytes for part in parts)
+    taken = max(part._sums.nbytes + part._staging.nbytes for part in parts)
     assert plan.parts["summed"] == pytest.approx(taken, abs=2 * block)  # the largest of both regions
-    largest = max(part._sum.nbytes for part in parts) / whole._sum.nbytes
+    largest = max(part._sums.nbytes for part in parts) / whole._sum.nbytes
     assert plan.parts["moments"] == pytest.approx(largest * alone.parts["moments"], abs=2 * block)
 
 

@@ -17,8 +17,8 @@ import pytest
 from mpi_training import CASES, DATA, OPTIONS, digest, make_model, train
 
 import admin_py as ap
-from admin_py.training.buffers import cut
 from admin_py.training.ranks import check_comm
+from admin_py.training.regions import cut
 
 pytest.importorskip("mpi4py")
 HELPERS = Path(__file__).parents[1] / "helpers"

@@ -55,7 +55,20 @@ def _processors() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-class Early:
+class AfterThePass:
+    """Exchanges once a backward pass has ended: where no processor is to spare."""
+
+    @contextmanager
+    def beside(self, exchange: Callable[[], None]) -> Iterator[None]:
+        """Around a backward pass."""
+        yield
+        exchange()
+
+    def end(self) -> None:
+        """Nothing to end."""
+
+
+class EarlyExchange:
     """A thread that exchanges amid backward passes of a model.
 
     Parameters
