@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import os
 import signal
@@ -64,6 +65,12 @@ def train(seed: int, count: int = 3, dtype: str = "float32") -> str:
     return Training(seed, dtype).steps(count)
 
 
+def end_if_it_hangs() -> None:
+    """Let this process be killed, and say on stderr where it was, if it lives longer than it can need."""
+    faulthandler.register(signal.SIGALRM, all_threads=True, chain=True)
+    signal.alarm(LIMIT // 2)
+
+
 def in_child(function: Callable[[], str]) -> str:
     """What the function returns in a forked child, which is killed if it hangs."""
     reading, writing = os.pipe()
@@ -71,7 +78,7 @@ def in_child(function: Callable[[], str]) -> str:
     if pid == 0:
         status = 1
         try:
-            signal.alarm(LIMIT // 2)
+            end_if_it_hangs()
             os.close(reading)
             os.write(writing, function().encode())
             status = 0
