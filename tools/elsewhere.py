@@ -1,7 +1,7 @@
 """The quick tests with the wheel in environments of other Pythons and other versions of what it requires.
 
-    elsewhere.py pythons    both ends of what is promised: the oldest Python that is here, with what is required at run
-                            time as old as is allowed, and the newest Python with the newest of all
+    elsewhere.py pythons    both ends of what is promised: the oldest Python that is here, with what is
+                            required at run time as old as is allowed, and the newest with the newest
     elsewhere.py here       this Python, which has the package and what the tests need: nothing is installed
 
 Pythons are looked for with uv, in pyenv's folder and on PATH; nothing is downloaded but packages. Where a
