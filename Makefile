@@ -17,7 +17,7 @@ export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-c test-clang test-python lint format sanitize sanitize-c sanitize-python sanitize-threads sanitize-memory valgrind \
-	coverage macos wheel wheel-check test-pythons fuzz bench build clean docs notebooks notebooks-check lock release-check
+	coverage macos wheel wheel-check test-pythons test-oldest fuzz bench build clean docs notebooks notebooks-check lock release-check
 
 help:
 	@echo "make demo         environment, build, installation, the embedded default study; says where its report is"
@@ -32,8 +32,8 @@ help:
 	@echo "make coverage     lines of the core that its C tests run"
 	@echo "make macos        compile and link the core for macOS on ARM, with a compiler from the package index"
 	@echo "make wheel-check  build a wheel, install it into an empty environment, use it from another folder"
-	@echo "make test-pythons the quick tests on the oldest Python that is here with requirements as old as pyproject.toml"
-	@echo "                  promises, and on the newest Python with the newest"
+	@echo "make test-pythons the quick tests on the oldest and the newest Python that are here"
+	@echo "make test-oldest  the quick tests with all requirements as old as pyproject.toml promises"
 	@echo "make fuzz         all fuzzers, about an hour (FUZZ_SECONDS=3000 each); ADMIN_PY_FUZZ_SEED=N repeats from a number"
 	@echo "make bench        training steps beside PyTorch, all workloads; takes minutes"
 	@echo "make docs         the documentation, in docs/_build/html; warnings are errors"
@@ -178,6 +178,9 @@ release-check:
 # The wheel on other Pythons, and with other versions of what it requires, in build/elsewhere.
 test-pythons:
 	JOBS=$(JOBS) $(PYTHON) tools/elsewhere.py pythons
+
+test-oldest:
+	JOBS=$(JOBS) $(PYTHON) tools/elsewhere.py oldest
 
 # Every fuzzer with a budget of its own; what a failure prints repeats it.
 FUZZ_SECONDS ?= 3000

@@ -1,7 +1,7 @@
 """The quick tests with the wheel in environments of other Pythons and other versions of what it requires.
 
-    elsewhere.py pythons    both ends of what is promised: the oldest Python that is here, with what is
-                            required at run time as old as is allowed, and the newest with the newest
+    elsewhere.py pythons    the oldest and the newest Python that are here, each with the newest of all
+    elsewhere.py oldest     the oldest Python, with what is required at run time as old as is promised
     elsewhere.py here       this Python, which has the package and what the tests need: nothing is installed
 
 Pythons are looked for with uv, in pyenv's folder and on PATH; nothing is downloaded but packages. Where a
@@ -168,9 +168,12 @@ def main(what: str) -> int:
         say("no Python that could be used: nothing was tested")
         return 0
     try:
-        oldest, newest = next(iter(found)), next(reversed(found))
-        try_out(f"oldest-{oldest}", oldest, found[oldest], pinned=requirements("oldest"), options=OLD)
-        try_out(f"newest-{newest}", newest, found[newest])
+        if what == "oldest":
+            version, python = next(iter(found.items()))
+            try_out(f"oldest-{version}", version, python, pinned=requirements("oldest"), options=OLD)
+        else:
+            for version, python in found.items():
+                try_out(f"python-{version}", version, python)
     except subprocess.CalledProcessError as error:
         say(f"failed: {' '.join(map(str, error.cmd))[:200]}")
         return 1
@@ -178,6 +181,6 @@ def main(what: str) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["pythons"], ["here"]):
+    if sys.argv[1:] not in (["pythons"], ["oldest"], ["here"]):
         raise SystemExit(__doc__)
     raise SystemExit(main(sys.argv[1]))

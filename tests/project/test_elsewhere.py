@@ -1,4 +1,4 @@
-"""What `make test-pythons` finds, installs and runs; the runs themselves are its own."""
+"""What `make test-pythons` and `make test-oldest` find, install and run; the runs themselves are theirs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_python_is_found_in_pyenvs_folder_and_on_path(tools, tmp_path: Path, m
 def test_without_any_python_it_says_so_and_goes_on(tools, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert tools["elsewhere"].main("pythons") == 0
+    assert tools["elsewhere"].main("oldest") == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
         "elsewhere: no Python that could be used: nothing was tested"
     )
